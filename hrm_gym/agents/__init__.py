@@ -1,0 +1,1 @@
+"""Networks that think in segments, and how they learn."""

@@ -1,0 +1,151 @@
+"""Everything a run can be told, in one flat dataclass: the command line shows it, the checkpoint keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Literal
+
+from hrm_gym.errors import HrmGymError, unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A training run. Fields that the chosen preset sets show the preset's value in `--help`."""
+
+    # ---- the run
+    env: str = "Sudoku6x6-v0"
+    """The puzzles: an environment id (`hrm-gym envs` lists them)."""
+    agent: str = "hrm"
+    """The architecture: `hrm` or `trm` (`hrm-gym agents` lists them)."""
+    preset: str = "auto"
+    """A named set of sizes and settings; `auto` chooses by environment, agent and device."""
+    seed: int = 0
+    """Seeds the weights, the puzzles and the exploration."""
+    device: str = "auto"
+    """`auto` (the GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
+    run_dir: str = ""
+    """The run's folder; empty: `runs/ENV-AGENT-seedS`, numbered where it exists."""
+    init_from: str = ""
+    """A checkpoint whose weights (averaged ones) are the starting point of a new run."""
+    max_minutes: float = 0.0
+    """Stop after so many minutes of wall clock, evaluations included; 0: no limit."""
+    max_steps: int = 0
+    """Stop after so many optimizer steps (one a segment); 0: no limit."""
+    target_accuracy: float = 0.0
+    """Stop once the exact accuracy on held-out puzzles reaches this share; 0: never."""
+
+    # ---- the data
+    num_examples: int = 0
+    """Train on the first N puzzles only (the paper: 1000); 0: all of the split."""
+    dataset: str = ""
+    """Train on the puzzles of this file or folder instead of the ones that ship with the environment."""
+
+    # ---- the network
+    hidden_size: int = 128
+    """Features a position, D."""
+    num_heads: int = 4
+    """Attention heads (only where `mixer` is attention)."""
+    expansion: float = 4.0
+    """Inner width of a SwiGLU relative to its size, before the gate's two thirds."""
+    h_layers: int = 2
+    """Blocks in the slow module H."""
+    l_layers: int = 2
+    """Blocks in the fast module L, or in the single network of TRM."""
+    h_cycles: int = 2
+    """Steps of H a segment."""
+    l_cycles: int = 2
+    """Steps of L for each step of H."""
+    mixer: Literal["attention", "tokens"] = "tokens"
+    """How positions exchange information: self-attention, or an MLP over the position axis."""
+    positions: Literal["rope", "learned", "none"] = "none"
+    """Position encoding; token mixing needs none, since it tells positions apart by itself."""
+    prefix_tokens: int = 1
+    """Positions before the board that hold the puzzle embedding and from which the Q values are read."""
+    num_puzzles: int = 0
+    """Rows of the puzzle embedding; 0: no puzzle embedding."""
+    gradient: Literal["one_step", "last_cycle"] = "one_step"
+    """What HRM differentiates: the last call of each module (the paper), or the whole last cycle of H."""
+
+    # ---- learning
+    num_envs: int = 64
+    """Puzzles thought about at once, the batch size of every step."""
+    max_segments: int = 16
+    """Segments after which an episode is cut off."""
+    loss: Literal["stablemax", "softmax"] = "stablemax"
+    """The normalisation inside the cross-entropy."""
+    halting: Literal["q_learning", "halt_only"] = "q_learning"
+    """`q_learning`: values of halt and continue with a bootstrapped target (HRM); `halt_only`: a classifier
+    of correctness (TRM), which saves the second forward pass."""
+    halt_weight: float = 0.5
+    """Weight of the halting losses beside the cross-entropy."""
+    exploration: float = 0.1
+    """Probability, a slot and segment, of demanding a random minimum number of segments."""
+    optimizer: Literal["adamw", "adam_atan2"] = "adamw"
+    """The update rule (the reference uses Adam-atan2)."""
+    lr: float = 1e-3
+    """Learning rate after the warm-up."""
+    warmup_steps: int = 100
+    """Steps of linear warm-up."""
+    decay_from: float = 0.5
+    """Share of the budget (time or steps) after which the rate falls linearly; 1: never."""
+    lr_end: float = 0.03
+    """Learning rate at the end of the budget, as a share of `lr`."""
+    weight_decay: float = 1.0
+    """Decoupled weight decay."""
+    beta2: float = 0.95
+    """Decay of the second moment (the first one's is 0.9)."""
+    ema: float = 0.999
+    """Decay of the averaged weights that are evaluated and shipped."""
+
+    # ---- machine
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Type of the activations; weights, losses and averages stay float32 and better."""
+    compile: bool = False
+    """Compile the network with `torch.compile`."""
+
+    # ---- watching over it
+    eval_minutes: float = 0.5
+    """Minutes between evaluations on held-out puzzles."""
+    eval_steps: int = 0
+    """Steps between evaluations; where set, it replaces `eval_minutes` (reproducible runs)."""
+    eval_puzzles: int = 256
+    """Held-out puzzles of an evaluation during training."""
+    test_puzzles: int = 1000
+    """Held-out puzzles of the final evaluation."""
+    save_minutes: float = 2.0
+    """Minutes between checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "num_heads", "l_layers", "h_layers", "h_cycles", "l_cycles", "num_envs"):
+            if getattr(self, name) < 1:
+                raise HrmGymError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name in ("max_minutes", "max_steps", "num_examples", "segment_cost", "weight_decay", "num_puzzles"):
+            if getattr(self, name, 0) < 0:
+                raise HrmGymError(f"{name} is {getattr(self, name)}: it must not be negative")
+        if self.max_segments < 2:
+            raise HrmGymError(f"max_segments is {self.max_segments}: thinking needs at least 2")
+        if self.lr <= 0:
+            raise HrmGymError(f"lr is {self.lr}: it must be positive")
+        for name in ("target_accuracy", "exploration", "decay_from", "lr_end", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise HrmGymError(f"{name} is {getattr(self, name)}: it is a share between 0 and 1")
+        if self.mixer == "attention" and self.hidden_size % (2 * self.num_heads):
+            raise HrmGymError(
+                f"hidden_size {self.hidden_size} does not split into {self.num_heads} heads of even size"
+            )
+        if self.num_puzzles and not self.prefix_tokens:
+            raise HrmGymError("a puzzle embedding needs prefix_tokens of at least 1")
+
+    def to_json(self) -> str:
+        """All fields as JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @staticmethod
+    def from_dict(fields: dict[str, Any]) -> Config:
+        """A configuration from its fields; unknown names are errors."""
+        known = [field.name for field in dataclasses.fields(Config)]
+        for name in fields:
+            if name not in known:
+                raise unknown("configuration field", name, known)
+        return Config(**fields)

@@ -1,0 +1,155 @@
+"""Building blocks shared by every architecture: post-norm transformer blocks without biases.
+
+Weights are kept in float32 and cast to the type of the activations at each call, so a forward pass runs in
+bfloat16 while optimizer and averages stay exact. Tensors are (B, S, D): batch, positions, features.
+
+Source: HRM (arXiv 2506.21734), section "Architecture", and its reference implementation; the mixing of
+positions by an MLP is that of TRM (arXiv 2510.04871).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NORM_EPSILON = 1e-5
+# A normal distribution cut at two standard deviations has this standard deviation; dividing by it makes the
+# cut distribution's own deviation the one that was asked for (LeCun initialisation as JAX defines it).
+TRUNCATED_STD = 0.87962566103423978
+
+
+def truncated_normal_(tensor: Tensor, std: float) -> Tensor:
+    """Fill `tensor` from a normal distribution cut at two deviations whose standard deviation is `std`."""
+    std = std / TRUNCATED_STD
+    return nn.init.trunc_normal_(tensor, std=std, a=-2 * std, b=2 * std)
+
+
+def rms_norm(x: Tensor, dim: int = -1) -> Tensor:
+    """Root-mean-square normalisation without parameters along `dim`, computed in float32."""
+    x32 = x.float()
+    return (x32 * torch.rsqrt(x32.square().mean(dim, keepdim=True) + NORM_EPSILON)).to(x.dtype)
+
+
+def swiglu_width(size: int, expansion: float) -> int:
+    """The inner width of a SwiGLU: two thirds of `expansion * size`, rounded up to a multiple of 256."""
+    return -(-round(expansion * size * 2 / 3) // 256) * 256
+
+
+class Linear(nn.Module):
+    """A linear map with a float32 weight of shape (out, in), applied in the type of its input."""
+
+    def __init__(self, in_features: int, out_features: int):
+        super().__init__()
+        self.weight = nn.Parameter(
+            truncated_normal_(torch.empty(out_features, in_features), in_features**-0.5)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class SwiGLU(nn.Module):
+    """down(silu(gate(x)) * up(x)), with gate and up in one matrix."""
+
+    def __init__(self, size: int, expansion: float):
+        super().__init__()
+        width = swiglu_width(size, expansion)
+        self.gate_up = Linear(size, 2 * width)
+        self.down = Linear(width, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., size) -> (..., size)."""
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
+
+
+class Rotary(nn.Module):
+    """Rotary position embedding (RoPE, arXiv 2104.09864) for heads of `head_size` features."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, num_positions: int, head_size: int, theta: float = 10_000.0):
+        super().__init__()
+        frequencies = theta ** -(torch.arange(0, head_size, 2, dtype=torch.float32) / head_size)
+        angles = torch.outer(torch.arange(num_positions, dtype=torch.float32), frequencies)  # (S, head/2)
+        angles = torch.cat((angles, angles), dim=-1)  # (S, head)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rotate queries or keys, (B, heads, S, head_size)."""
+        first, second = x.float().chunk(2, dim=-1)
+        rotated = torch.cat((-second, first), dim=-1)
+        return (x * self.cos + rotated * self.sin).to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention without mask or bias."""
+
+    def __init__(self, size: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = Linear(size, 3 * size)
+        self.out = Linear(size, size)
+
+    def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:
+        """(B, S, D) -> (B, S, D)."""
+        batch, positions, size = x.shape
+        qkv = self.qkv(x).view(batch, positions, 3, self.num_heads, size // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, S, head_size)
+        if rotary is not None:
+            query, key = rotary(query), rotary(key)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).reshape(batch, positions, size))
+
+
+class Block(nn.Module):
+    """One layer: mix the positions, then transform each of them; normalise after each sum (post-norm).
+
+    `mixer="attention"` mixes by what stands at the positions, `"tokens"` by a SwiGLU over the position axis
+    itself: a fixed board needs no content-based routing, and small ones are learned far faster this way.
+    """
+
+    def __init__(self, size: int, num_heads: int, expansion: float, mixer: str, num_positions: int):
+        super().__init__()
+        self.attention = Attention(size, num_heads) if mixer == "attention" else None
+        self.token_mixing = SwiGLU(num_positions, expansion) if mixer == "tokens" else None
+        self.mlp = SwiGLU(size, expansion)
+
+    def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:
+        """(B, S, D) -> (B, S, D)."""
+        if self.token_mixing is not None:
+            x = x.transpose(1, 2)  # (B, D, S): the norm, too, runs over the positions here, as in TRM
+            x = rms_norm(x + self.token_mixing(x)).transpose(1, 2)
+        elif self.attention is not None:
+            x = rms_norm(x + self.attention(x, rotary))
+        return rms_norm(x + self.mlp(x))
+
+
+class Module(nn.Module):
+    """A recurrent module: a stack of blocks that reads its state plus whatever is injected into it."""
+
+    def __init__(
+        self, num_layers: int, size: int, num_heads: int, expansion: float, mixer: str, num_positions: int
+    ):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            Block(size, num_heads, expansion, mixer, num_positions) for _ in range(num_layers)
+        )
+
+    def forward(self, state: Tensor, injected: Tensor, rotary: Rotary | None) -> Tensor:
+        """The next state, (B, S, D), from the state and the injected input, both (B, S, D)."""
+        x = state + injected
+        for layer in self.layers:
+            x = layer(x, rotary)
+        return x
+
+
+def embedding_scale(size: int) -> float:
+    """Embeddings are drawn with deviation 1/sqrt(size) and scaled up by its inverse when read."""
+    return math.sqrt(size)
