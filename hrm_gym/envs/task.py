@@ -1,0 +1,131 @@
+"""What a puzzle family must say of itself to become environments, a training run and a window.
+
+A task knows its board, its symbols, how to sample puzzles and how to grade an answer; it knows nothing of
+episodes, networks or pixels. Rules work on batches, on NumPy arrays and torch tensors alike (see `arrays`).
+"""
+
+from __future__ import annotations
+
+import abc
+import functools
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from hrm_gym.envs.arrays import Array
+from hrm_gym.errors import HrmGymError
+
+SPLITS = ("train", "test")
+
+
+class Puzzles(NamedTuple):
+    """Puzzles and their solutions as tokens, row by row: two arrays of shape (N, L)."""
+
+    puzzle: Array
+    solution: Array
+
+
+class Task(abc.ABC):
+    """A puzzle family. Subclasses set the class attributes and give `sample` and `violations`."""
+
+    shape: tuple[int, int]
+    """Rows and columns of the board; L = rows * columns cells."""
+
+    symbols: str
+    """One character a token, in the order of the tokens: token `t` is written `symbols[t]`."""
+
+    blank: ClassVar[int] = 0
+    """The token of a cell that the puzzle leaves open; every other cell of a puzzle is a given."""
+
+    num_uniforms: int = 0
+    """How many uniform numbers in [0, 1) one random symmetry consumes (0: the family has none)."""
+
+    @property
+    def num_cells(self) -> int:
+        """L, the number of cells."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def num_tokens(self) -> int:
+        """V, the size of the vocabulary."""
+        return len(self.symbols)
+
+    # ---- what a family must give -----------------------------------------------------------------
+
+    @abc.abstractmethod
+    def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
+        """`num` random puzzles with their solutions, uint8 arrays of shape (num, L), drawn with `rng` alone."""
+
+    @abc.abstractmethod
+    def violations(self, puzzle: Array, answer: Array) -> Array:
+        """How many rules each answer breaks, shape (N,); 0 exactly where the answer is valid.
+
+        Args:
+            puzzle: tokens, integers of shape (N, L).
+            answer: tokens, integers of shape (N, L).
+        """
+
+    # ---- what a family may give ------------------------------------------------------------------
+
+    def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
+        """A random symmetry of each puzzle; `uniforms`, shape (N, num_uniforms), says which. Default: none."""
+        return puzzles
+
+    def solve(self, puzzle: np.ndarray) -> np.ndarray:
+        """The solution, shape (L,), of one puzzle, shape (L,).
+
+        Raises:
+            HrmGymError: where the family has no solver, or the puzzle has no solution or several.
+        """
+        raise HrmGymError(f"{type(self).__name__} has no exact solver: leave out --exact and give a checkpoint")
+
+    def dataset(self, split: str) -> Puzzles:
+        """All puzzles of a split, uint8 arrays of shape (N, L).
+
+        The default draws 10,000 for training and 1,000 for testing with fixed seeds and takes out of the
+        training set whatever stands in the test set. A family whose split must be disjoint up to symmetry,
+        or which ships its puzzles, overrides this.
+        """
+        return _sampled(self, split)
+
+    # ---- text ------------------------------------------------------------------------------------
+
+    def parse(self, text: str) -> np.ndarray:
+        """Tokens, uint8 of shape (L,), of a puzzle written as L characters; white space does not count.
+
+        Raises:
+            HrmGymError: with the offending character or length.
+        """
+        text = "".join(text.split())
+        if len(text) != self.num_cells:
+            rows, columns = self.shape
+            raise HrmGymError(
+                f"the puzzle has {len(text)} characters; a {rows}x{columns} board needs {self.num_cells}, row by row"
+            )
+        for i, character in enumerate(text):
+            if character not in self.symbols:
+                raise HrmGymError(
+                    f"foreign character {character!r} at row {i // self.shape[1] + 1}, "
+                    f"column {i % self.shape[1] + 1}: allowed are {self.symbols!r}"
+                )
+        return np.array([self.symbols.index(character) for character in text], dtype=np.uint8)
+
+    def format(self, tokens: Array) -> str:
+        """The board as L characters, row by row, the inverse of `parse`."""
+        return "".join(self.symbols[int(token)] for token in tokens)
+
+    # ---- drawing ---------------------------------------------------------------------------------
+
+    boxes: tuple[int, int] | None = None
+    """Rows and columns of the boxes that the view divides by heavy lines, None for none."""
+
+
+@functools.lru_cache(maxsize=16)
+def _sampled(task: Task, split: str) -> Puzzles:
+    test = task.sample(1_000, np.random.default_rng([0, 1]))
+    if split == "test":
+        return test
+    held_out = {row.tobytes() for row in test.puzzle}
+    train = task.sample(10_000, np.random.default_rng([0, 0]))
+    keep = np.array([row.tobytes() not in held_out for row in train.puzzle])
+    return Puzzles(train.puzzle[keep], train.solution[keep])
