@@ -1,0 +1,1 @@
+"""Sudoku: the task, its generator, its solver and its symmetries."""

@@ -1,0 +1,157 @@
+"""Random Sudokus with exactly one solution and no given too many.
+
+Puzzle number `i` of a seed is a function of the seed and `i` alone, so any part of a sequence can be made again
+without the rest. The random numbers are SplitMix64 (Steele, Lea and Flood, 2014), a counter and a mixing function.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hrm_gym.envs.sudoku.solver import new_stack, place, propagate, search, start
+from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test, images_for_split
+from hrm_gym.envs.task import Puzzles
+
+# ---- random numbers ---------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _mix(state: np.ndarray) -> np.uint64:
+    """The next 64 random bits."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def below(state: np.ndarray, bound: int) -> int:
+    """A random integer from 0 to bound - 1, for bounds so small that the modulo's bias does not matter."""
+    return np.int64((_mix(state) >> np.uint64(32)) % np.uint64(bound))
+
+
+@njit(cache=True, nogil=True)
+def shuffle(state: np.ndarray, array: np.ndarray) -> None:
+    """Permutes `array` in place."""
+    for i in range(len(array) - 1, 0, -1):
+        j = below(state, i + 1)
+        array[i], array[j] = array[j], array[i]
+
+
+@njit(cache=True, nogil=True)
+def seed_stream(state: np.ndarray, seed: int, number: int) -> None:
+    """Sets `state` to the beginning of the random numbers of puzzle `number`."""
+    state[0] = np.uint64(seed)
+    state[0] = _mix(state) + np.uint64(number)
+    state[0] = _mix(state)
+
+
+# ---- one puzzle -------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def random_grid(
+    state: np.ndarray, stack: np.ndarray, height: int, width: int, order: np.ndarray, grid: np.ndarray
+) -> None:
+    """Writes a random full grid: random digits in random cells, consequences drawn, anew after a contradiction."""
+    size = height * width
+    masks = stack[0]
+    filled = False
+    while not filled:
+        masks[:size] = (1 << size) - 1
+        masks[size] = 0
+        shuffle(state, order)
+        filled = True
+        for cell in order:
+            row, bit = cell // size, 1 << (cell % size)
+            while filled and not masks[size, row] & bit:
+                digit = below(state, size)
+                if masks[digit, row] & bit:
+                    place(masks, height, width, digit, row, bit)
+                    filled = propagate(masks, height, width)
+    for row in range(size):
+        for column in range(size):
+            for digit in range(size):
+                if masks[digit, row] >> column & 1:
+                    grid[row * size + column] = digit + 1
+
+
+@njit(cache=True, nogil=True)
+def needed(
+    stack: np.ndarray, height: int, width: int, puzzle: np.ndarray, cell: int, scratch: np.ndarray
+) -> bool:
+    """Whether a puzzle with one solution loses it with the given in `cell`: whether another digit fits there."""
+    size = height * width
+    digit = puzzle[cell]
+    puzzle[cell] = 0
+    start(stack[0], height, width, puzzle)
+    puzzle[cell] = digit
+    stack[0, digit - 1, cell // size] &= ~(1 << (cell % size))
+    return search(stack, height, width, 1, scratch)[0] > 0
+
+
+@njit(cache=True, nogil=True)
+def minimize(
+    state: np.ndarray,
+    stack: np.ndarray,
+    height: int,
+    width: int,
+    order: np.ndarray,
+    puzzle: np.ndarray,
+    scratch: np.ndarray,
+) -> None:
+    """Takes givens away in random order, each one that is not needed; what is left is minimal."""
+    shuffle(state, order)
+    for cell in order:
+        if puzzle[cell] and not needed(stack, height, width, puzzle, cell, scratch):
+            puzzle[cell] = 0
+
+
+@njit(cache=True, nogil=True)
+def _generate(
+    height: int, width: int, first: int, num: int, seed: int, split: int, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    size = height * width
+    cells = size * size
+    puzzles = np.zeros((num, cells), np.uint8)
+    solutions = np.zeros((num, cells), np.uint8)
+    stack = new_stack(height, width)
+    state = np.zeros(1, np.uint64)
+    scratch = np.zeros(cells, np.uint8)
+    for i in range(num):
+        seed_stream(state, seed, first + i)
+        order = np.arange(cells)
+        while True:
+            random_grid(state, stack, height, width, order, solutions[i])
+            puzzles[i] = solutions[i]
+            # The split of a 9x9 puzzle is that of its grid, known before the work.
+            if size < 9:
+                minimize(state, stack, height, width, order, puzzles[i], scratch)
+            if split >= 0:
+                _canonical_into(puzzles[i], solutions[i], images, size, scratch)
+                if _is_test(scratch) != (split == 1):
+                    continue
+            if size == 9:
+                minimize(state, stack, height, width, order, puzzles[i], scratch)
+            break
+    return puzzles, solutions
+
+
+SPLIT_CODES = {None: -1, "train": 0, "test": 1}
+
+
+def generate(
+    boxes: tuple[int, int], num: int, seed: int, split: str | None = None, first: int = 0
+) -> Puzzles:
+    """Random minimal puzzles, uint8 arrays of shape (num, L); a function of the arguments alone.
+
+    Args:
+        boxes: rows and columns of a box.
+        num: how many puzzles.
+        seed: which sequence of puzzles.
+        split: only puzzles of that split ("train" or "test"); None for all.
+        first: the number, in the sequence, of the first of them.
+    """
+    return Puzzles(*_generate(*boxes, first, num, seed, SPLIT_CODES[split], images_for_split(boxes)))

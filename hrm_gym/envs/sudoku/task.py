@@ -1,0 +1,112 @@
+"""Sudoku as a puzzle family: 4x4, 6x6 with boxes of 2 rows and 3 columns, and 9x9."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from hrm_gym.envs.arrays import Array, as_int64, like
+from hrm_gym.envs.sudoku import generator, solver, symmetry
+from hrm_gym.envs.task import SPLITS, Puzzles, Task
+from hrm_gym.errors import HrmGymError, unknown
+
+BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
+"""Rows and columns of a box, by the size of the board."""
+
+_ONES = np.array([bin(mask).count("1") for mask in range(1 << 9)], dtype=np.int16)
+
+
+class SudokuTask(Task):
+    """Fill the board so that every row, column and box holds every digit; the givens stay.
+
+    Tokens: 0 is blank, 1 to `size` are the digits.
+
+    Args:
+        size: rows of the board: 4, 6 or 9.
+        extreme: search for hard puzzles, distributed as in the Sudoku-Extreme benchmark (9x9 only).
+
+    Raises:
+        HrmGymError: for a size or a combination that does not exist.
+    """
+
+    def __init__(self, size: int = 9, extreme: bool = False) -> None:
+        if size not in BOXES:
+            raise HrmGymError(f"no Sudoku of size {size!r}: choose one of {', '.join(map(str, BOXES))}")
+        if extreme and size != 9:
+            raise HrmGymError(f"no extreme Sudoku of size {size}: only 9 is allowed; leave out extreme=True")
+        self.size = size
+        self.extreme = extreme
+        self.shape = (size, size)
+        self.boxes: tuple[int, int] = BOXES[size]
+        self.symbols = ".123456789"[: size + 1]
+        # An image of a 4x4 training puzzle may be a test puzzle: there are only two grids up to symmetry.
+        self.num_uniforms = 0 if size == 4 else symmetry.num_uniforms(self.boxes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SudokuTask) and (self.size, self.extreme) == (other.size, other.extreme)
+
+    def __hash__(self) -> int:
+        return hash((SudokuTask, self.size, self.extreme))
+
+    def __repr__(self) -> str:
+        return f"SudokuTask(size={self.size}, extreme={self.extreme})"
+
+    def parse(self, text: str) -> np.ndarray:
+        """As `Task.parse`; a blank is written '.' or '0'."""
+        return super().parse(text.replace("0", "."))
+
+    def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
+        """As `Task.sample`: minimal puzzles with one solution, from both splits."""
+        return generator.generate(self.boxes, num, int(rng.integers(2**62)))
+
+    def violations(self, puzzle: Array, answer: Array) -> Array:
+        """Digits missing in the rows, columns and boxes, and givens altered, int64 of shape (N,)."""
+        size, (height, width) = self.size, self.boxes
+        # Cells first, so that every step works on long contiguous runs; the blank has no bit.
+        cells = ((1 << as_int64(answer).T) >> 1).reshape(size, size, -1)
+        rows = _union(cells[:, i] for i in range(size))
+        columns = _union(cells[i] for i in range(size))
+        boxes = _union(cells[i::height, j::width] for i in range(height) for j in range(width))
+        ones = like(_ONES, answer)
+        held = sum(ones[unit.reshape(size, -1)].sum(0) for unit in (rows, columns, boxes))
+        altered = ((puzzle != 0) & (puzzle != answer)).sum(-1)
+        return 3 * size * size - held + altered
+
+    def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
+        """As `Task.augment`: the whole symmetry group of 6x6 and 9x9, nothing for 4x4."""
+        if self.num_uniforms == 0:
+            return puzzles
+        return Puzzles(*symmetry.random_image(tuple(puzzles), uniforms, self.boxes))
+
+    def solve(self, puzzle: np.ndarray) -> np.ndarray:
+        """As `Task.solve`."""
+        return solver.solve(puzzle, self.boxes)
+
+    def check(self, puzzle: np.ndarray) -> None:
+        """Refuses a puzzle, shape (L,), that does not have exactly one solution.
+
+        Raises:
+            HrmGymError: with the contradiction, or that there are several solutions or none.
+        """
+        solver.solve(puzzle, self.boxes)
+
+    def rate(self, puzzle: Array) -> np.ndarray:
+        """The difficulty of puzzles, shape (N, L), as int64 of shape (N,): see `solver.rate`."""
+        return solver.rate(puzzle, self.boxes)
+
+    def dataset(self, split: str) -> Puzzles:
+        """As `Task.dataset`: the puzzles that ship with the package."""
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        return _first_data(self, split)
+
+
+def _union(masks: object) -> Array:
+    return functools.reduce(lambda a, b: a | b, masks)
+
+
+@functools.lru_cache(maxsize=8)
+def _first_data(task: SudokuTask, split: str) -> Puzzles:
+    num = {"train": 20_000, "test": 2_000}[split]
+    return generator.generate(task.boxes, num, 0, split)
