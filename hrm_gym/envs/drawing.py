@@ -1,0 +1,218 @@
+"""Colours and a canvas: the few drawing operations that the pictures are made of.
+
+pygame is imported only when a picture is made, so that environments without one do not pay for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import pygame
+
+Colour = tuple[int, int, int]
+
+PAGE: Colour = (246, 245, 241)
+CARD: Colour = (255, 255, 255)
+GIVEN: Colour = (222, 226, 233)
+OPEN: Colour = (250, 250, 249)
+RULE: Colour = (226, 228, 232)
+INK: Colour = (27, 36, 52)
+MUTED: Colour = (100, 108, 122)
+BLUE: Colour = (36, 95, 166)
+AMBER: Colour = (184, 110, 0)
+WRONG: Colour = (168, 22, 98)
+PALE_WRONG: Colour = (255, 176, 212)
+
+# From unsure to sure: amber to blue. Lightness falls all the way, so the order survives colour blindness and
+# grey printing; red and green are never told apart by hue.
+_RAMP: tuple[Colour, ...] = (
+    (252, 224, 158),
+    (236, 205, 150),
+    (178, 190, 176),
+    (104, 148, 186),
+    (44, 104, 172),
+)
+
+_SCALE = 2  # everything is drawn twice as large and shrunk: smooth edges from one operation
+_SMALLEST = 9  # logical font size under which text is cut rather than shrunk further
+
+
+def confidence_colour(confidence: float) -> Colour:
+    """The ground of a cell of which the agent is `confidence` sure, a number in [0, 1] (clipped to it)."""
+    place = min(max(float(confidence), 0.0), 1.0) * (len(_RAMP) - 1)
+    i = min(int(place), len(_RAMP) - 2)
+    return mix(_RAMP[i], _RAMP[i + 1], place - i)
+
+
+def mix(a: Colour, b: Colour, weight: float) -> Colour:
+    """`a` and `b` blended, `weight` in [0, 1] being the share of `b`."""
+    red, green, blue = (round(x + (y - x) * weight) for x, y in zip(a, b, strict=True))
+    return red, green, blue
+
+
+def ink_on(ground: Colour) -> Colour:
+    """Dark or white ink, whichever reads better on `ground`."""
+    red, green, blue = ground
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else CARD
+
+
+def load_pygame() -> None:
+    """Imports pygame without its greeting and readies its fonts; opens no display."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    import pygame
+
+    if not pygame.font.get_init():
+        pygame.font.init()
+
+
+class Box(NamedTuple):
+    """A rectangle in logical pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        """The first x to the right of the box."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        """The first y under the box."""
+        return self.y + self.height
+
+    def inset(self, margin: float) -> Box:
+        """The box less a margin on every side."""
+        return Box(self.x + margin, self.y + margin, self.width - 2 * margin, self.height - 2 * margin)
+
+
+class Canvas:
+    """A picture in the making, in logical pixels.
+
+    Args:
+        width: in logical pixels.
+        height: in logical pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        load_pygame()
+        import pygame
+
+        self.size = (width, height)
+        self._surface = pygame.Surface((width * _SCALE, height * _SCALE))
+        self._surface.fill(PAGE)
+        # Fonts live as long as the picture: whoever calls pygame.quit() in between makes old ones unusable.
+        self._fonts: dict[int, pygame.font.Font] = {}
+
+    def finish(self) -> pygame.Surface:
+        """The picture, a surface of `size` pixels."""
+        import pygame
+
+        return pygame.transform.smoothscale(self._surface, self.size)
+
+    def rect(self, box: Box, colour: Colour, radius: float = 0, outline: float = 0) -> None:
+        """A rectangle with rounded corners, filled, or outlined where `outline` gives a width."""
+        import pygame
+
+        # Both edges are rounded, not the width, so that neighbours share an edge exactly.
+        x, y, right, bottom = (round(v * _SCALE) for v in (box.x, box.y, box.right, box.bottom))
+        area = pygame.Rect(x, y, right - x, bottom - y)
+        pygame.draw.rect(
+            self._surface, colour, area, round(outline * _SCALE), border_radius=round(radius * _SCALE)
+        )
+
+    def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
+        """A filled circle around (x, y)."""
+        import pygame
+
+        pygame.draw.circle(self._surface, colour, (x * _SCALE, y * _SCALE), radius * _SCALE)
+
+    def polygon(self, points: Sequence[tuple[float, float]], colour: Colour) -> None:
+        """A filled polygon."""
+        import pygame
+
+        pygame.draw.polygon(self._surface, colour, [(x * _SCALE, y * _SCALE) for x, y in points])
+
+    def path(self, points: Sequence[tuple[float, float]], colour: Colour, width: float) -> None:
+        """A line through the points, with round ends and joints."""
+        for (ax, ay), (bx, by) in itertools.pairwise(points):
+            length = max(((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5, 1e-9)
+            u, v = (ay - by) / length * width / 2, (bx - ax) / length * width / 2
+            self.polygon([(ax + u, ay + v), (bx + u, by + v), (bx - u, by - v), (ax - u, ay - v)], colour)
+        for x, y in points:
+            self.disc(x, y, width / 2, colour)
+
+    def hatch(self, box: Box, colour: Colour, step: float, width: float) -> None:
+        """Lines from lower left to upper right over the box, `step` apart along its upper edge."""
+        import pygame
+
+        x, y, right, bottom = (round(v * _SCALE) for v in (box.x, box.y, box.right, box.bottom))
+        self._surface.set_clip(pygame.Rect(x, y, right - x, bottom - y))
+        offset = step / 2
+        while offset < box.width + box.height:
+            ends = [(box.x + offset - box.height, box.bottom), (box.x + offset, box.y)]
+            self.path(ends, colour, width)
+            offset += step
+        self._surface.set_clip(None)
+
+    def veil(self, colour: Colour, opacity: float) -> None:
+        """Everything drawn so far, faded towards `colour`."""
+        import pygame
+
+        cover = pygame.Surface(self._surface.get_size())
+        cover.fill(colour)
+        cover.set_alpha(round(255 * opacity))
+        self._surface.blit(cover, (0, 0))
+
+    def text(self, text: str, box: Box, size: float, colour: Colour, align: str = "left") -> None:
+        """One line of text, its capitals centred over the box's height.
+
+        Text that is too wide for its box is set smaller and, where that is not enough, cut with an ellipsis:
+        nothing is ever drawn outside the box.
+
+        Args:
+            text: the line.
+            box: where it must stay.
+            size: font size in logical pixels; a capital is half as high.
+            colour: of the letters.
+            align: "left", "center" or "right".
+        """
+        text, size = self.fit(text, box, size)
+        if not text:
+            return
+        font = self._font(size)
+        picture = font.render(text, True, colour)
+        zero = font.metrics("0")[0]
+        cap = zero[3] if zero else font.get_ascent()
+        spare = box.width * _SCALE - picture.get_width()
+        x = box.x * _SCALE + {"left": 0.0, "center": spare / 2, "right": spare}[align]
+        y = (box.y + box.height / 2) * _SCALE - (font.get_ascent() - cap / 2)
+        self._surface.blit(picture, (round(x), round(y)))
+
+    def fit(self, text: str, box: Box, size: float) -> tuple[str, float]:
+        """The text and the font size, at most `size`, that stay in the box; "" where nothing does."""
+        while size > _SMALLEST and self.text_width(text, size) > box.width:
+            size -= 1
+        whole = text
+        while text and self.text_width(text, size) > box.width:
+            whole = whole[:-1]
+            text = whole.rstrip() + "…" if whole else ""
+        return text, size
+
+    def text_width(self, text: str, size: float) -> float:
+        """How wide the text is, in logical pixels."""
+        return self._font(size).size(text)[0] / _SCALE
+
+    def _font(self, size: float) -> pygame.font.Font:
+        import pygame
+
+        pixels = max(round(size * _SCALE), 1)
+        if pixels not in self._fonts:
+            self._fonts[pixels] = pygame.font.Font(None, pixels)
+        return self._fonts[pixels]
