@@ -6,6 +6,7 @@ Everything else in the rules uses what the two share: indexing, arithmetic, comp
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,22 @@ Array = Any
 
 
 def like(table: np.ndarray, array: Array) -> Array:
-    """The constant `table` in the library and on the device of `array`."""
+    """The constant `table` in the library and on the device of `array`; it is uploaded once a device."""
     if isinstance(array, np.ndarray):
         return table
     import torch
 
-    return torch.as_tensor(table, device=array.device)
+    if array.device.type == "cpu":
+        return torch.as_tensor(table)
+    return _uploaded(table.tobytes(), table.dtype.str, table.shape, array.device)
+
+
+@functools.lru_cache(maxsize=256)
+def _uploaded(content: bytes, dtype: str, shape: tuple[int, ...], device: Any) -> Array:
+    # An upload makes the host wait for the device, so a table goes there once and not at every step.
+    import torch
+
+    return torch.as_tensor(np.frombuffer(content, dtype).reshape(shape).copy(), device=device)
 
 
 def where(condition: Array, a: Array, b: Array) -> Array:
@@ -40,3 +51,17 @@ def as_int64(array: Array) -> Array:
 def as_float32(array: Array) -> Array:
     """`array` with 32-bit floats, the type of rewards' and observations' real numbers."""
     return array.astype(np.float32) if isinstance(array, np.ndarray) else array.float()
+
+
+def copy(array: Array) -> Array:
+    """A contiguous copy of `array`, which shares no memory with it."""
+    return array.copy() if isinstance(array, np.ndarray) else array.clone()
+
+
+def concatenate(arrays: list[Array]) -> Array:
+    """The `arrays`, each of shape (N, ...), side by side along their last axis."""
+    if isinstance(arrays[0], np.ndarray):
+        return np.concatenate(arrays, -1)
+    import torch
+
+    return torch.cat(arrays, -1)

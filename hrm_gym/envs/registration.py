@@ -1,0 +1,133 @@
+"""One table of environment ids, one loop that registers them; the door for puzzle families of others."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+import re
+from typing import Any
+
+import gymnasium as gym
+
+from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError, unknown
+
+NAMESPACE = "hrm_gym"
+
+ENVIRONMENT_ARGUMENTS = (
+    "split",
+    "num_examples",
+    "action_type",
+    "obs_type",
+    "max_segments",
+    "segment_cost",
+    "augment",
+    "dataset",
+)
+"""What every environment takes beside the arguments of its task; a task may not use these names."""
+
+_SUDOKU = "hrm_gym.envs.sudoku.task:SudokuTask"
+
+_TABLE: dict[str, tuple[str, dict[str, Any]]] = {
+    "Sudoku4x4-v0": (_SUDOKU, {"size": 4}),
+    "Sudoku6x6-v0": (_SUDOKU, {"size": 6}),
+    "Sudoku9x9-v0": (_SUDOKU, {"size": 9}),
+    "SudokuExtreme-v0": (_SUDOKU, {"size": 9, "extreme": True}),
+}
+
+_registered: dict[str, tuple[str, dict[str, Any]]] = {}
+
+
+def register_envs() -> None:
+    """Register every id of the table with Gymnasium; done at `import hrm_gym`, which loads no task."""
+    for env_id, (entry, kwargs) in _TABLE.items():
+        register_task(env_id, entry, **kwargs)
+
+
+def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
+    """Make environments of a puzzle family, named `env_id` and `hrm_gym/env_id`.
+
+    Args:
+        env_id: the name, such as "LightsOut5x5-v0".
+        entry: where the subclass of `hrm_gym.envs.task.Task` stands, such as "my_module:LightsOut". It is
+            imported when an environment is made, and must be importable in every process that makes one.
+        **kwargs: what the class is built with; numbers, strings, lists and the like, as JSON has them.
+
+    Raises:
+        HrmGymError: on a malformed id or entry, arguments that JSON does not have or that environments use
+            themselves, or an id that already means something else. The same registration twice is fine.
+    """
+    if not re.fullmatch(r"[A-Za-z][\w.]*-v\d+", env_id):
+        raise HrmGymError(f"malformed id {env_id!r}: write Name-vNUMBER, such as 'LightsOut5x5-v0'")
+    if not (isinstance(entry, str) and re.fullmatch(r"[\w.]+:\w+", entry)):
+        raise HrmGymError(f"malformed entry {entry!r}: write 'module:Class', such as 'my_module:LightsOut'")
+    for name in kwargs:
+        if name in ENVIRONMENT_ARGUMENTS:
+            raise HrmGymError(f"{env_id}: {name!r} is an argument of every environment; rename the task's")
+    try:
+        json.dumps(kwargs)
+    except TypeError as error:
+        raise HrmGymError(f"{env_id}: give arguments as JSON has them: {error}") from error
+    if _registered.get(env_id, (entry, kwargs)) != (entry, kwargs):
+        raise HrmGymError(f"{env_id!r} is already {_registered[env_id]}: choose another name or version")
+    if env_id in _registered:
+        return
+    _registered[env_id] = (entry, kwargs)
+    for name in (env_id, f"{NAMESPACE}/{env_id}"):
+        gym.register(
+            id=name,
+            entry_point="hrm_gym.envs.puzzle_env:PuzzleEnv",
+            vector_entry_point="hrm_gym.envs.vector_env:PuzzleVectorEnv",
+            kwargs={"task": entry, **kwargs},
+        )
+
+
+def task_ids() -> tuple[str, ...]:
+    """The ids of all registered environments, in the order of their registration, without the namespace."""
+    return tuple(_registered)
+
+
+def make_task(task: str, **kwargs: Any) -> Task:
+    """The task behind an id; the same object each time.
+
+    Args:
+        task: an id, with or without `hrm_gym/` or `hrm_gym:`, or an entry "module:Class".
+        **kwargs: arguments of the class, over those of the id.
+
+    Raises:
+        HrmGymError: on an unknown id, module, class or argument.
+    """
+    env_id = re.sub(rf"^{NAMESPACE}[/:]", "", task)
+    if env_id in _registered:
+        entry, defaults = _registered[env_id]
+        return _build(entry, json.dumps({**defaults, **kwargs}, sort_keys=True))
+    if re.fullmatch(r"[\w.]+:\w+", task):
+        return _build(task, json.dumps(kwargs, sort_keys=True))
+    raise unknown("environment", task, task_ids())
+
+
+@functools.lru_cache(maxsize=None)
+def _build(entry: str, kwargs: str) -> Task:
+    module_name, class_name = entry.split(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise  # The family's module is there and misses a package of its own: say which.
+        raise HrmGymError(
+            f"no module {module_name!r} for the task {entry!r}: put its folder on PYTHONPATH"
+        ) from error
+    cls = getattr(module, class_name, None)
+    if cls is None:
+        raise unknown(f"task in {module_name}", class_name, [n for n in dir(module) if not n.startswith("_")])
+    if not (inspect.isclass(cls) and issubclass(cls, Task)):
+        raise HrmGymError(f"{entry!r} is no task: derive the class from hrm_gym.envs.task.Task")
+    arguments = json.loads(kwargs)
+    allowed = inspect.signature(cls).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in allowed.values()):
+        for name in arguments:
+            if name not in allowed:
+                raise unknown("argument", name, [*ENVIRONMENT_ARGUMENTS, *allowed])
+    return cls(**arguments)

@@ -1,0 +1,313 @@
+"""The rules of an episode, written once, for batches: single, batched and device environments are shells over it.
+
+An episode is a pure function of `num_uniforms` uniform numbers: the first picks the puzzle, the others the
+random symmetry that it is shown under. So equal seeds mean equal episodes, alone or in a batch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from hrm_gym.envs.arrays import Array, as_float32, as_int64, concatenate, copy, like, where
+from hrm_gym.envs.registration import make_task
+from hrm_gym.envs.task import SPLITS, Puzzles, Task
+from hrm_gym.errors import HrmGymError, unknown
+
+ACTION_TYPES = ("board", "edit")
+OBS_TYPES = ("dict", "flat")
+
+
+class State(NamedTuple):
+    """Where each of N slots stands: three boards of shape (N, L) and a counter of shape (N,), all int64."""
+
+    puzzle: Array
+    solution: Array
+    answer: Array
+    segment: Array
+
+
+class Grade(NamedTuple):
+    """What the current answers are worth, each of shape (N,)."""
+
+    correct: Array
+    cell_accuracy: Array
+    violations: Array
+
+
+class Rules:
+    """The rules under one choice of arguments.
+
+    Args:
+        task: an id or an entry "module:Class" (see `hrm_gym.register_task`).
+        split: "train" or "test".
+        num_examples: keep only the first so many training puzzles; None keeps all.
+        action_type: "board" (the whole answer, and halt or continue) or "edit" (one cell, or halt).
+        obs_type: "dict" (tokens) or "flat" (one-hot, one real vector).
+        max_segments: steps after which an episode is truncated; None is 16 for boards and 2 * L for edits.
+        segment_cost: what every step costs.
+        augment: show puzzles under a random symmetry; None does so for training. Test puzzles never are.
+        dataset: path of a file of puzzles to use instead of those of the task.
+        **task_kwargs: arguments of the task.
+
+    Raises:
+        HrmGymError: on an unknown name or a number out of range.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        *,
+        split: str = "train",
+        num_examples: int | None = None,
+        action_type: str = "board",
+        obs_type: str = "dict",
+        max_segments: int | None = None,
+        segment_cost: float = 0.0,
+        augment: bool | None = None,
+        dataset: str | None = None,
+        **task_kwargs: Any,
+    ) -> None:
+        for kind, value, allowed in (
+            ("split", split, SPLITS),
+            ("action_type", action_type, ACTION_TYPES),
+            ("obs_type", obs_type, OBS_TYPES),
+        ):
+            if value not in allowed:
+                raise unknown(kind, value, allowed)
+        if augment and split == "test":
+            raise HrmGymError(
+                "augment=True with split='test': test puzzles are shown as they are; leave it out"
+            )
+        self._rebuild = functools.partial(
+            Rules,
+            task,
+            split=split,
+            num_examples=num_examples,
+            action_type=action_type,
+            obs_type=obs_type,
+            max_segments=max_segments,
+            segment_cost=segment_cost,
+            augment=augment,
+            dataset=dataset,
+            **task_kwargs,
+        )
+        self.task: Task = make_task(task, **task_kwargs)
+        self.action_type = action_type
+        self.obs_type = obs_type
+        default = 16 if action_type == "board" else 2 * self.task.num_cells
+        self.max_segments = default if max_segments is None else max_segments
+        if self.max_segments < 1:
+            raise HrmGymError(f"max_segments={max_segments}: give at least 1, or None for {default}")
+        self.segment_cost = float(segment_cost)
+        self.augment = split == "train" if augment is None else augment
+        self.num_uniforms = 1 + (self.task.num_uniforms if self.augment else 0)
+        self.data = _puzzles(self.task, split, dataset, num_examples)
+        self._tokens = np.arange(self.task.num_tokens)
+        self._cells = np.arange(self.task.num_cells)
+        self._most = np.array([self.task.num_tokens - 1] * self.task.num_cells + [1])
+
+    def __reduce__(self) -> tuple[Callable[..., Rules], tuple[()]]:
+        """Pickle the arguments, not the puzzles."""
+        return self._rebuild, ()
+
+    # ---- spaces ----------------------------------------------------------------------------------
+
+    @property
+    def action_space(self) -> spaces.MultiDiscrete | spaces.Discrete:
+        """What a single environment is told."""
+        cells, tokens = self.task.num_cells, self.task.num_tokens
+        if self.action_type == "edit":
+            return spaces.Discrete(cells * tokens + 1)
+        return spaces.MultiDiscrete([tokens] * cells + [2])
+
+    @property
+    def observation_space(self) -> Space:
+        """What a single environment shows."""
+        cells, tokens = self.task.num_cells, self.task.num_tokens
+        if self.obs_type == "flat":
+            return spaces.Box(0.0, 1.0, (2 * cells * tokens + 1,), np.float32)
+        board = [tokens] * cells
+        return spaces.Dict(
+            puzzle=spaces.MultiDiscrete(board),
+            answer=spaces.MultiDiscrete(board),
+            segment=spaces.Discrete(self.max_segments + 1),
+        )
+
+    # ---- the beginning of an episode -------------------------------------------------------------
+
+    def start(self, data: Puzzles, uniforms: Array) -> State:
+        """Fresh episodes.
+
+        Args:
+            data: the puzzles to choose from, `self.data` or a copy of it on a device.
+            uniforms: numbers in [0, 1) of shape (N, num_uniforms).
+        """
+        num = len(data.puzzle)
+        index = as_int64(uniforms[:, 0] * num)
+        # In single precision a number just below 1 can round up to `num`.
+        index = index - as_int64(index == num)
+        puzzles = Puzzles(data.puzzle[index], data.solution[index])
+        if self.augment:
+            puzzles = self.task.augment(puzzles, uniforms[:, 1:])
+        return _first(as_int64(puzzles.puzzle), as_int64(puzzles.solution))
+
+    def chosen(self, options: dict[str, Any], num: int) -> State | None:
+        """The `num` episodes that the options of `reset` ask for, in NumPy; None where they leave it to chance.
+
+        Raises:
+            HrmGymError: on an unknown option, an index out of range, a bad puzzle or one that cannot be solved.
+        """
+        for name in options:
+            if name not in ("puzzle", "index"):
+                raise unknown("option of reset", name, ("puzzle", "index", "reset_mask"))
+        if len(options) > 1:
+            raise HrmGymError("reset got both 'puzzle' and 'index': give one of them")
+        if "puzzle" in options:
+            puzzle = self._tokens_of(options["puzzle"])
+            boards = (np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle)))
+        elif "index" in options:
+            index, size = np.asarray(options["index"]), len(self.data.puzzle)
+            if index.dtype.kind not in "iu" or index.shape not in ((), (num,)):
+                raise HrmGymError(f"option 'index' is {options['index']!r}: give an integer, or one per slot")
+            if index.min() < 0 or index.max() >= size:
+                raise HrmGymError(
+                    f"option 'index' is {options['index']!r}: this split has puzzles 0 to {size - 1}"
+                )
+            boards = (board[np.broadcast_to(index, (num,))] for board in self.data)
+        else:
+            return None
+        return _first(*(as_int64(board) for board in boards))
+
+    def _tokens_of(self, puzzle: str | np.ndarray) -> np.ndarray:
+        if isinstance(puzzle, str):
+            return self.task.parse(puzzle)
+        tokens, cells, most = np.asarray(puzzle), self.task.num_cells, self.task.num_tokens - 1
+        if tokens.dtype.kind not in "iu" or tokens.size != cells:
+            raise HrmGymError(
+                f"option 'puzzle' is no {cells} integers: it has {tokens.shape} of {tokens.dtype}"
+            )
+        if tokens.min() < 0 or tokens.max() > most:
+            raise HrmGymError(
+                f"option 'puzzle' has tokens {tokens.min()} to {tokens.max()}: allowed are 0 to {most}"
+            )
+        return tokens.reshape(-1).astype(np.uint8)
+
+    # ---- a step ----------------------------------------------------------------------------------
+
+    def check(self, actions: Array, num: int) -> Array:
+        """`actions` as int64 of shape (num, L + 1) for boards and (num,) for edits.
+
+        NumPy actions out of range are errors; on a device, where looking would mean waiting, they are clamped.
+
+        Raises:
+            HrmGymError: naming the shape, the type or the value that does not fit.
+        """
+        shape = (num,) if self.action_type == "edit" else (num, self.task.num_cells + 1)
+        most = self.task.num_cells * self.task.num_tokens if self.action_type == "edit" else self._most
+        on_host = isinstance(actions, np.ndarray)
+        real = actions.dtype.kind not in "iu" if on_host else actions.is_floating_point()
+        if tuple(actions.shape) != shape or real:
+            raise HrmGymError(
+                f"actions have shape {tuple(actions.shape)} and type {actions.dtype}: "
+                f"{self.action_type!r} takes integers of shape {shape}"
+            )
+        actions = as_int64(actions)
+        if not on_host:
+            return actions.clamp(min=0).minimum(like(np.asarray(most), actions))
+        # Seen as unsigned, a negative number is a huge one: one comparison finds both ends.
+        if (actions.view(np.uint64) > np.asarray(most, np.uint64)).any():
+            raise HrmGymError(
+                f"an action is out of range: it has {actions.min()} to {actions.max()}; see action_space"
+            )
+        return actions
+
+    def act(self, state: State, actions: Array) -> tuple[State, Array]:
+        """The state after one action a slot, and which slots chose to halt, bool of shape (N,)."""
+        if self.action_type == "board":
+            answer, halt = copy(actions[:, :-1]), actions[:, -1] == 1
+        else:
+            cell, token = actions // self.task.num_tokens, actions % self.task.num_tokens
+            # The last action, halt, points behind the last cell and so changes none.
+            answer = where(like(self._cells, actions) == cell[:, None], token[:, None], state.answer)
+            halt = cell == self.task.num_cells
+        # A finished slot that is stepped on keeps to its last segment, so that observations stay in their space.
+        segment = state.segment + (state.segment < self.max_segments)
+        return state._replace(answer=answer, segment=segment), halt
+
+    def grade(self, state: State) -> Grade:
+        """What the current answers are worth."""
+        right = (state.answer == state.solution).sum(-1)
+        return Grade(
+            correct=right == self.task.num_cells,
+            cell_accuracy=right / self.task.num_cells,
+            violations=as_int64(self.task.violations(state.puzzle, state.answer)),
+        )
+
+    def outcome(self, state: State, halt: Array, grade: Grade) -> tuple[Array, Array, Array]:
+        """Reward, terminated and truncated, each of shape (N,)."""
+        truncated = (state.segment >= self.max_segments) & ~halt
+        paid = (halt | truncated) & grade.correct
+        # Nothing has been thought, and nothing is owed, in a slot that is only now reset: segment 0.
+        reward = paid * 1.0 - (state.segment > 0) * self.segment_cost
+        return reward, halt, truncated
+
+    # ---- what is shown ---------------------------------------------------------------------------
+
+    def observe(self, state: State) -> Any:
+        """Observations of N slots: a dict of int64 arrays, or float32 of shape (N, 2 * L * V + 1)."""
+        if self.obs_type == "dict":
+            return {name: copy(getattr(state, name)) for name in ("puzzle", "answer", "segment")}
+        boards = [self._one_hot(state.puzzle), self._one_hot(state.answer)]
+        return concatenate([*boards, as_float32(state.segment[:, None]) / self.max_segments])
+
+    def _one_hot(self, board: Array) -> Array:
+        hot = board[:, :, None] == like(self._tokens, board)
+        return as_float32(hot.reshape(board.shape[0], -1))
+
+    def info(self, state: State, grade: Grade) -> dict[str, Array]:
+        """What learners and evaluators want beside the observation, an array a name."""
+        return {
+            "is_success": grade.correct,
+            "cell_accuracy": grade.cell_accuracy,
+            "violations": grade.violations,
+            "solution": copy(state.solution),
+        }
+
+    def action_masks(self, state: State) -> Array:
+        """Which entries of the action make sense, bool of shape (N, L * V + 2) for boards, (N, L * V + 1) for edits.
+
+        A board repeats the givens and may put any token elsewhere; an edit leaves the givens alone. Halting
+        (and for boards continuing) always makes sense.
+        """
+        tokens = like(self._tokens, state.puzzle)
+        cells = (state.puzzle == self.task.blank)[:, :, None] & (tokens >= 0)
+        if self.action_type == "board":
+            cells = cells | (state.puzzle[:, :, None] == tokens)
+        cells = cells.reshape(state.puzzle.shape[0], -1)
+        always = cells[:, :1] | True
+        return concatenate([cells, always, always] if self.action_type == "board" else [cells, always])
+
+
+def _first(puzzle: Array, solution: Array) -> State:
+    """The state before the first segment: the puzzle itself stands as the answer."""
+    return State(puzzle, solution, copy(puzzle), puzzle[:, 0] * 0)
+
+
+@functools.lru_cache(maxsize=16)
+def _puzzles(task: Task, split: str, dataset: str | None, num_examples: int | None) -> Puzzles:
+    if dataset is None:
+        data = task.dataset(split)
+    else:
+        from hrm_gym.envs.datasets import load_puzzles
+
+        data = load_puzzles(dataset, task)
+    if split == "test" or num_examples is None:
+        return data
+    if not 1 <= num_examples <= len(data.puzzle):
+        raise HrmGymError(f"num_examples={num_examples}: give 1 to {len(data.puzzle)}, or None for all")
+    return Puzzles(data.puzzle[:num_examples], data.solution[:num_examples])

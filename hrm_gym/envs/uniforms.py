@@ -1,0 +1,118 @@
+"""Where a batch's random numbers come from: a NumPy generator a slot, or one torch generator on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+
+from hrm_gym.envs.arrays import Array
+from hrm_gym.errors import HrmGymError
+
+Seed = int | list[int | None] | None
+
+
+class NumpyUniforms:
+    """One generator a slot, seeded as Gymnasium seeds single environments: so a batch equals them."""
+
+    device = None
+    on_host = True
+
+    def __init__(self, num_envs: int) -> None:
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+
+    def put(self, array: Any) -> np.ndarray:
+        """`array` as NumPy has it."""
+        return np.asarray(array)
+
+    def seed(self, seed: Seed, mask: np.ndarray) -> None:
+        """Seed slot i with `seed + i` or `seed[i]`, in the slots of `mask`; None goes on, from a random state."""
+        num = len(self._generators)
+        seeds = [None] * num if seed is None else seed
+        if isinstance(seeds, int | np.integer):
+            seeds = [int(seeds) + i for i in range(num)]
+        if len(seeds) != num:
+            raise HrmGymError(
+                f"{len(seeds)} seeds for {num} environments: give one each, or a single integer"
+            )
+        for i in np.flatnonzero(mask):
+            if seeds[i] is not None or self._generators[i] is None:
+                self._generators[i], _ = seeding.np_random(seeds[i])
+
+    def draw(self, mask: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
+        """The slots of `mask`, shape (M,), and `num` numbers in [0, 1) for each, float64 of shape (M, num)."""
+        slots = np.flatnonzero(mask)
+        uniforms = np.empty((len(slots), num))
+        for row, i in zip(uniforms, slots, strict=True):
+            self._generators[i].random(out=row)  # type: ignore[union-attr]
+        return slots, uniforms
+
+    def state_dict(self) -> list[dict[str, Any] | None]:
+        """The generators' states, in numbers and strings."""
+        return [None if g is None else dict(g.bit_generator.state) for g in self._generators]
+
+    def load_state_dict(self, states: list[dict[str, Any] | None]) -> None:
+        """Go on from `states`."""
+        self._generators = [None] * len(states)
+        for i, state in enumerate(states):
+            if state is not None:
+                self._generators[i], _ = seeding.np_random(0)
+                self._generators[i].bit_generator.state = state  # type: ignore[union-attr]
+
+
+class TorchUniforms:
+    """One generator for all slots, on the device where they are."""
+
+    def __init__(self, num_envs: int, device: Any) -> None:
+        import torch
+
+        try:
+            self.device = torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise HrmGymError(
+                f"device {str(device)!r} cannot be used ({reason}): give device='cpu', or none for NumPy"
+            ) from error
+        self.on_host = self.device.type == "cpu"
+        self._num_envs = num_envs
+        self._generator = torch.Generator(self.device)
+        self._generator.seed()
+        # Apple's devices have no double precision.
+        self._dtype = torch.float32 if self.device.type == "mps" else torch.float64
+
+    def put(self, array: Any) -> Array:
+        """`array` as a tensor on the device."""
+        import torch
+
+        return torch.as_tensor(array, device=self.device)
+
+    def seed(self, seed: Seed, mask: Array) -> None:
+        """Seed the generator of all slots with an integer; None goes on."""
+        if seed is None:
+            return
+        if not isinstance(seed, int | np.integer):
+            raise HrmGymError(f"seed={seed!r}: on a device one generator serves all slots, give one integer")
+        self._generator.manual_seed(int(seed))
+
+    def draw(self, mask: Array, num: int) -> tuple[Array | None, Array]:
+        """Slots and `num` numbers in [0, 1) for each: on the CPU for those of `mask`, else for all (None).
+
+        To know how many slots a mask has, the host would have to wait for the device.
+        """
+        import torch
+
+        shape = (self._num_envs, num)
+        uniforms = torch.rand(shape, generator=self._generator, device=self.device, dtype=self._dtype)
+        if not self.on_host:
+            return None, uniforms
+        slots = mask.nonzero()[:, 0]
+        return slots, uniforms[slots]
+
+    def state_dict(self) -> Array:
+        """The generator's state, a tensor of bytes on the CPU."""
+        return self._generator.get_state()
+
+    def load_state_dict(self, state: Array) -> None:
+        """Go on from `state`."""
+        self._generator.set_state(state.cpu())

@@ -1,0 +1,293 @@
+"""Many puzzles at once: one batch of boards in NumPy, or as torch tensors on any device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from hrm_gym.envs.arrays import Array, as_int64, copy, where
+from hrm_gym.envs.puzzle_env import View
+from hrm_gym.envs.rules import Grade, Rules, State
+from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.envs.uniforms import NumpyUniforms, Seed, TorchUniforms
+from hrm_gym.errors import HrmGymError, unknown
+
+NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
+
+
+class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
+    """N puzzles side by side, stepped by batched array operations: `gymnasium.make_vec` gives this.
+
+    ## Description
+    N slots, each an episode of `PuzzleEnv`, whose page says what a puzzle is, with its actions, observations and
+    rewards. In NumPy the batch equals `SyncVectorEnv` over single environments with the same seeds, number for
+    number. With a `device` puzzles, boards and symmetries live there, tensors go in and come out, and `step` never
+    waits for the device.
+
+    ## Action Space
+    That of `PuzzleEnv`, batched: integers of shape (N, L + 1) for `"board"` and (N,) for `"edit"`. NumPy actions out
+    of range are errors; tensors out of range are clamped, unseen.
+
+    ## Observation Space
+    That of `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L) and `segment` (N,), all int64, or
+    float32 of shape (N, 2 * L * V + 1).
+
+    ## Starting State
+    `reset(seed=s)` seeds slot i with s + i, `reset(seed=[...])` each by its own; on a device one generator, seeded
+    with s, serves all. `options` are those of `PuzzleEnv` for every slot; `"index"` may hold one index a slot, and
+    `"reset_mask"`, bool of shape (N,), says which slots to reset, the others staying as they are.
+
+    ## Rewards
+    Shape (N,), float64 in NumPy and float32 on a device.
+
+    ## Episode End
+    Terminated and truncated, bool of shape (N,). What happens to a finished slot is the `autoreset_mode`:
+    - `"NextStep"`: the next step resets it and ignores its action; reward 0.
+    - `"SameStep"`: the same step resets it; its last observation and information are in `final_obs`, `final_info`.
+    - `"Disabled"`: reset it yourself, through `"reset_mask"`. Stepping it before is an error; on a device other
+      than the CPU it is not noticed, and what comes out for that slot means nothing.
+
+    ## Information
+    That of `PuzzleEnv`, an array a key. In NumPy each key has a mask `_key` as Gymnasium has it; on a device every
+    slot always has every key, and masks come with the final ones alone: `final_obs` and `final_info` hold all N
+    slots, of which those in `_final_obs` have just finished.
+
+    ## Arguments
+    | argument | default | meaning |
+    | --- | --- | --- |
+    | `num_envs` | `1` | N |
+    | `device` | `None` | `None`: NumPy; else a torch device such as `"cpu"` or `"cuda"` |
+    | `autoreset_mode` | `"NextStep"` | see above, as text or `gymnasium.vector.AutoresetMode` |
+    | `max_episode_steps` | `None` | truncate after so many steps without grading, as `TimeLimit` does |
+    | `render_mode` | `None` | `"rgb_array"` or `"ansi"`; for a window wrap it in `HumanRendering` |
+
+    and those of `PuzzleEnv`.
+
+    ## Version History
+    - v0: initial version.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4, "autoreset_mode": NEXT_STEP}
+
+    def __init__(
+        self,
+        task: str,
+        *,
+        num_envs: int = 1,
+        device: Any = None,
+        autoreset_mode: str | AutoresetMode = NEXT_STEP,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Make N environments of a `task`; the other arguments are those of `rules.Rules`.
+
+        Raises:
+            HrmGymError: on an argument that is unknown or out of range, or a device that is not there.
+        """
+        if num_envs < 1:
+            raise HrmGymError(f"num_envs={num_envs}: give at least 1")
+        if autoreset_mode not in [mode.value for mode in AutoresetMode] + list(AutoresetMode):
+            raise unknown("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+        self.rules = Rules(task, **kwargs)
+        self.num_envs = num_envs
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.max_episode_steps = max_episode_steps
+        self.view = View(self.rules, render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self.single_action_space = self.rules.action_space
+        self.single_observation_space = self.rules.observation_space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+
+        self._uniforms: Any = NumpyUniforms(num_envs) if device is None else TorchUniforms(num_envs, device)
+        self.device = self._uniforms.device
+        self._data = Puzzles(*map(self._uniforms.put, self.rules.data))
+        self._state: State | None = None
+        self._previous: Array | None = None
+        self._all = self._uniforms.put(np.ones(num_envs, bool))
+        self._over = self._uniforms.put(np.zeros(num_envs, bool))
+        """Slots whose episode has ended and that were not reset since."""
+
+    @property
+    def task(self) -> Task:
+        """The puzzle family."""
+        return self.rules.task
+
+    # ---- reset and step --------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: Seed = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin episodes in all slots, or in those of `options["reset_mask"]`.
+
+        Args:
+            seed: seeds the random numbers, see Starting State; None goes on with them.
+            options: "reset_mask", "index" or "puzzle", see Starting State.
+
+        Returns:
+            Observations and information of all slots.
+
+        Raises:
+            HrmGymError: on a bad seed or option, see `PuzzleEnv.reset`.
+        """
+        options = dict(options or {})
+        mask = self._reset_mask(options.pop("reset_mask", None))
+        chosen = self.rules.chosen(options, self.num_envs)
+        self._uniforms.seed(seed, mask)
+        if chosen is None:
+            self._restart(mask)
+        else:
+            self._replace(mask, State(*map(self._uniforms.put, chosen)))
+        self._over = self._over & ~mask
+        state = self._started()
+        return self.rules.observe(state), self._infos(state, self.rules.grade(state), mask)
+
+    def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
+        """One segment in every slot.
+
+        Args:
+            actions: integers of shape (N, L + 1) for boards and (N,) for edits.
+
+        Returns:
+            Observations, rewards, terminated, truncated and information.
+
+        Raises:
+            HrmGymError: on actions of another shape or type or out of range, before the first `reset`, and where
+                slots have ended and nobody resets them.
+        """
+        before = self._started()
+        actions = self.rules.check(self._uniforms.put(actions), self.num_envs)
+        if self.autoreset_mode == DISABLED and self._uniforms.on_host and self._over.any():
+            raise HrmGymError(
+                "step with finished slots: reset them with options={'reset_mask': finished} first"
+            )
+        self._state, halt = self.rules.act(before, actions)
+        self._previous = before.answer
+        if self.autoreset_mode == NEXT_STEP:
+            self._restart(self._over)
+            halt = halt & ~self._over
+        grade = self.rules.grade(self._state)
+        rewards, terminated, truncated = self.rules.outcome(self._state, halt, grade)
+        if self.max_episode_steps is not None:
+            truncated = truncated | (self._state.segment >= self.max_episode_steps)
+        self._over = terminated | truncated
+
+        final: dict[str, Any] = {}
+        if self.autoreset_mode == SAME_STEP and not (self._uniforms.on_host and not self._over.any()):
+            final = self._final(self._state, grade, copy(self._over))
+            self._restart(self._over)
+            self._over = self._over & False
+            grade = self.rules.grade(self._state)
+        infos = self._infos(self._state, grade, self._all)
+        return self.rules.observe(self._state), rewards, terminated, truncated, {**infos, **final}
+
+    def action_masks(self) -> Array:
+        """Which actions make sense now, bool of shape (N, L * V + 2) for boards and (N, L * V + 1) for edits."""
+        return self.rules.action_masks(self._started())
+
+    def render(self) -> tuple[Any, ...] | None:
+        """A picture or a text a slot, as `render_mode` says; None without one."""
+        if self.render_mode is None:
+            return None
+        state = self._started()
+        return tuple(self.view.draw(state, slot, self._previous) for slot in range(self.num_envs))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let go of what drawing holds."""
+        self.view.close()
+
+    # ---- saving ----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on bit for bit: boards, finished slots, random numbers.
+
+        Returns:
+            "puzzle", "solution", "answer" (N, L), "segment" and "over" (N,), as `device` has arrays; "random": a
+            tensor of bytes with a device, else a list of dictionaries of numbers and strings, one a slot.
+        """
+        state = self._started()
+        boards = {name: copy(array) for name, array in state._asdict().items()}
+        return {**boards, "over": copy(self._over), "random": self._uniforms.state_dict()}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on from what `state_dict` of an environment with the same arguments gave.
+
+        Raises:
+            HrmGymError: where the number of slots or cells differs.
+        """
+        shape = (self.num_envs, self.task.num_cells)
+        if tuple(saved["puzzle"].shape) != shape:
+            raise HrmGymError(
+                f"the saved boards are {tuple(saved['puzzle'].shape)}; this environment has {shape}"
+            )
+        put = self._uniforms.put
+        self._state = State(*(as_int64(copy(put(saved[name]))) for name in State._fields))
+        self._over, self._previous = copy(put(saved["over"])), None
+        self._uniforms.load_state_dict(saved["random"])
+
+    # ---- inside ----------------------------------------------------------------------------------
+
+    def _started(self) -> State:
+        if self._state is None:
+            raise HrmGymError("no episodes yet: call reset() first")
+        return self._state
+
+    def _reset_mask(self, mask: Any) -> Array:
+        if mask is None:
+            return self._all
+        mask = self._uniforms.put(mask)
+        if tuple(mask.shape) != (self.num_envs,) or "bool" not in str(mask.dtype):
+            raise HrmGymError(
+                f"option 'reset_mask' has shape {tuple(mask.shape)} and type {mask.dtype}: "
+                f"give bools of shape ({self.num_envs},)"
+            )
+        if self._uniforms.on_host and not mask.any():
+            raise HrmGymError(
+                "option 'reset_mask' is False everywhere: choose a slot, or leave the reset out"
+            )
+        self._started()
+        return mask
+
+    def _restart(self, mask: Array) -> None:
+        """Give the slots of `mask` fresh puzzles."""
+        slots, uniforms = self._uniforms.draw(mask, self.rules.num_uniforms)
+        if slots is None:
+            self._replace(mask, self.rules.start(self._data, uniforms))
+        elif len(slots) == self.num_envs:
+            self._state = self.rules.start(self._data, uniforms)
+        elif len(slots):
+            for array, fresh in zip(self._started(), self.rules.start(self._data, uniforms), strict=True):
+                array[slots] = fresh
+
+    def _replace(self, mask: Array, fresh: State) -> None:
+        """Put the slots of `mask` of `fresh`, which has all N, in the place of the present ones."""
+        if self._state is not None:
+            masks = (mask[:, None], mask[:, None], mask[:, None], mask)
+            fresh = State(*map(where, masks, fresh, self._state))
+        self._state = fresh
+
+    def _infos(self, state: State, grade: Grade, mask: Array) -> dict[str, Any]:
+        """The information of the slots of `mask`, in the form of `gymnasium.vector.VectorEnv`."""
+        infos = self.rules.info(state, grade)
+        if self.device is not None:
+            return infos
+        if not mask.all():
+            infos = {
+                key: value * (mask if value.ndim == 1 else mask[:, None]) for key, value in infos.items()
+            }
+        return {**infos, **{f"_{key}": mask.copy() for key in infos}}
+
+    def _final(self, state: State, grade: Grade, over: Array) -> dict[str, Any]:
+        """The last observations and information of the slots of `over`."""
+        observations: Any = self.rules.observe(state)
+        if self.device is None:
+            batch, observations = observations, np.full(self.num_envs, None, dtype=object)
+            for i in np.flatnonzero(over):
+                observations[i] = {k: v[i] for k, v in batch.items()} if isinstance(batch, dict) else batch[i]
+        infos = self._infos(state, grade, over)
+        return {"final_obs": observations, "_final_obs": over, "final_info": infos, "_final_info": copy(over)}
