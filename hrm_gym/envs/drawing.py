@@ -37,7 +37,7 @@ _RAMP: tuple[Colour, ...] = (
     (44, 104, 172),
 )
 
-_SCALE = 2  # everything is drawn twice as large and shrunk: smooth edges from one operation
+_SCALE = 3  # everything is drawn so many times as large and shrunk: smooth edges from one operation
 _SMALLEST = 9  # logical font size under which text is cut rather than shrunk further
 
 

@@ -95,7 +95,8 @@ class Renderer:
         surface = self.draw(frame)
         import pygame
 
-        return np.ascontiguousarray(pygame.surfarray.array3d(surface).swapaxes(0, 1))
+        pixels = np.frombuffer(pygame.image.tobytes(surface, "RGB"), dtype=np.uint8)
+        return pixels.reshape(HEIGHT, WIDTH, 3).copy()  # the bytes are read-only; a frame is its owner's
 
     def draw(self, frame: Frame) -> pygame.Surface:
         """The picture as a surface of WIDTH by HEIGHT pixels."""

@@ -42,7 +42,7 @@ class TokenGrid:
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         """Draws the board of `frame` as large as `area` allows, in its middle."""
         rows, columns = self._task.shape
-        side = int(2 * min(area.width / columns, area.height / rows)) / 2  # whole pixels of the large canvas
+        side = int(3 * min(area.width / columns, area.height / rows)) / 3  # a third of a pixel is still sharp
         left = int(area.x + (area.width - side * columns) / 2)
         top = int(area.y + (area.height - side * rows) / 2)
         gap = 1.0 if side < 40 else 1.5

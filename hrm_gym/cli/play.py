@@ -1,0 +1,183 @@
+"""Watch an agent think: in a window, in a recording or as text."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step, Think
+from hrm_gym.envs.puzzle_env import board_text
+from hrm_gym.envs.recording import Recorder
+from hrm_gym.envs.registration import make_task, task_ids
+from hrm_gym.envs.rendering import Renderer, Window
+from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError
+
+_FPS = 30  # how often a second the window looks for keys
+
+
+@dataclass(frozen=True)
+class PlayArgs:
+    """Watch an agent think about puzzles, segment by segment."""
+
+    env: str | None = None
+    """Environment id; by default the hardest one with a shipped agent."""
+    checkpoint: str = "pretrained"
+    """"pretrained" for the shipped agent, or the path of a checkpoint."""
+    puzzle: str | None = None
+    """A puzzle of your own, its cells row by row; by default random ones of the test set."""
+    record: Path | None = None
+    """Write what is seen to this file, out.gif or out.mp4."""
+    headless: bool = False
+    """Open no window; without --record the boards are printed."""
+    episodes: int | None = None
+    """Puzzles to show; by default endless in a window, else one."""
+    seed: int = 0
+    """Which puzzles of the test set."""
+    max_segments: int = 16
+    """Segments after which a puzzle ends even if the agent would think on."""
+    speed: float = 2.0
+    """Segments a second."""
+    device: str = "auto"
+    """Where the agent runs: auto, cpu or cuda."""
+
+
+def play(args: PlayArgs) -> int:
+    """Runs the command; returns its exit status.
+
+    Raises:
+        HrmGymError: on a bad argument, puzzle or checkpoint, without a display, or where the recording
+            cannot be written.
+    """
+    for name, value in (
+        ("episodes", args.episodes),
+        ("max-segments", args.max_segments),
+        ("speed", args.speed),
+    ):
+        if value is not None and not value > 0:
+            raise HrmGymError(f"--{name} {value} is not above 0: leave it out for the default")
+    env_id = args.env or _default_env(args.checkpoint)
+    task = make_task(env_id)
+    recorder = None if args.record is None else Recorder(args.record)
+    cases = _cases(task, args)
+    alone = args.headless and args.episodes is None
+    player = Player(
+        task,
+        cases,
+        _load(env_id, args.checkpoint, args.device),
+        max_segments=args.max_segments,
+        speed=args.speed,
+        episodes=1 if alone else args.episodes,
+        stay=args.puzzle is not None and args.episodes is None and not args.headless,
+    )
+    try:
+        with recorder or contextlib.nullcontext():
+            if args.headless:
+                _run_headless(player, task, Renderer(task, env_id), recorder)
+            else:
+                _run_window(player, Renderer(task, env_id, KEYS), recorder)
+    except KeyboardInterrupt:
+        print()
+    for result in player.results:
+        outcome = "solved" if result.solved else "not solved"
+        plural = "" if result.segments == 1 else "s"
+        print(f"{result.name}: {outcome} in {result.segments} segment{plural}")
+    if recorder is not None and recorder.written:
+        print(f"written: {recorder.path}")
+    return 0
+
+
+def _run_headless(player: Player, task: Task, renderer: Renderer, recorder: Recorder | None) -> None:
+    """Every frame once, as fast as it comes."""
+    while not player.done:
+        frame = player.frame
+        if recorder is not None:
+            recorder.add(renderer.rgb(frame), player.hold)
+        else:
+            print(f"segment {frame.segment} of {frame.max_segments}")
+            print(board_text(task, frame.puzzle, frame.answer), end="\n\n", flush=True)
+        player.advance()
+
+
+def _run_window(player: Player, renderer: Renderer, recorder: Recorder | None) -> None:
+    """Until the player is done; records what was seen for as long as it was seen, less long pauses."""
+    window = Window(renderer, "hrm-gym")
+    try:
+        shown, seconds = player.frame, 0.0
+        while not player.done:
+            window.show(player.frame)
+            passed = window.wait(_FPS)
+            seconds += passed
+            for key in window.events():
+                player.key(key)
+            player.tick(passed)
+            if recorder is not None and (player.frame is not shown or player.done):
+                if not shown.overlay:
+                    recorder.add(renderer.rgb(shown), min(seconds, RESULT_SECONDS))
+                seconds = 0.0
+            shown = player.frame
+    finally:
+        window.close()
+
+
+def _cases(task: Task, args: PlayArgs) -> Iterator[Case]:
+    """The puzzle that was asked for, checked at once; then, or instead of it, random ones."""
+    own = []
+    if args.puzzle is not None:
+        puzzle = task.parse(args.puzzle)
+        has_solver = type(task).solve is not Task.solve
+        solution = task.solve(puzzle).astype(np.int64) if has_solver else None
+        own.append(Case("your puzzle", puzzle.astype(np.int64), solution))
+    return itertools.chain(own, _random_cases(task, args.seed))
+
+
+def _random_cases(task: Task, seed: int) -> Iterator[Case]:
+    puzzles = task.dataset("test")
+    rng = np.random.default_rng(seed)
+    while True:
+        i = int(rng.integers(len(puzzles.puzzle)))
+        puzzle, solution = (np.asarray(board[i]).astype(np.int64) for board in puzzles)
+        yield Case(f"test puzzle {i + 1}", puzzle, solution)
+
+
+def _load(env_id: str, checkpoint: str, device: str) -> Think:
+    """The agent of a checkpoint as something that thinks about one puzzle."""
+    import torch
+    from hrm_gym.agents.inference import think
+
+    from hrm_gym.agents import load_agent
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    agent = load_agent(env_id, checkpoint=checkpoint, device=device)
+
+    def steps(puzzle: np.ndarray, max_segments: int) -> Iterator[Step]:
+        for thought in think(agent, torch.from_numpy(puzzle[None]).to(device), max_segments):
+            yield Step(
+                answer=thought.answer[0].cpu().numpy().astype(np.int64),
+                confidence=thought.confidence[0].float().cpu().numpy(),
+                q_halt=float(thought.q_halt[0]),
+                q_continue=float(thought.q_continue[0]),
+                halt=bool(thought.halt[0]),
+            )
+
+    return steps
+
+
+def _default_env(checkpoint: str) -> str:
+    """The hardest environment with a shipped agent; ids are registered from easy to hard."""
+    if checkpoint != "pretrained":
+        raise HrmGymError(
+            f"--checkpoint {checkpoint} needs the --env it was trained for: {', '.join(task_ids())}"
+        )
+    shipped = [entry.name for entry in (resources.files("hrm_gym.agents") / "pretrained").iterdir()]
+    for env_id in reversed(task_ids()):
+        if any(name.startswith(env_id) for name in shipped):
+            return env_id
+    raise HrmGymError("no agent is shipped: train one with train_agent.py, then give --env and --checkpoint")

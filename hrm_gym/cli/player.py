@@ -1,0 +1,191 @@
+"""What happens while one watches: puzzles, segments, pauses, keys; no window and no clock of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from hrm_gym.envs.panel import probability
+from hrm_gym.envs.rendering import Frame
+from hrm_gym.envs.task import Task
+
+KEYS = (
+    ("space", "pause"),
+    ("right", "one segment"),
+    ("r", "new puzzle"),
+    ("+ −", "speed"),
+    ("s", "reveal"),
+    ("h", "help"),
+    ("q", "quit"),
+)
+"""Keys and what they do, as the window shows them."""
+
+RESULT_SECONDS = 2.5
+"""How long a halted board is shown before the next puzzle."""
+
+_SLOWEST, _FASTEST = 0.25, 64.0  # segments a second
+
+
+class Case(NamedTuple):
+    """A puzzle to think about: its name, its tokens of shape (L,), and the solution's where it is known."""
+
+    name: str
+    puzzle: np.ndarray
+    solution: np.ndarray | None
+
+
+class Step(NamedTuple):
+    """What the agent says after one segment; arrays of shape (L,)."""
+
+    answer: np.ndarray
+    confidence: np.ndarray
+    q_halt: float
+    q_continue: float
+    halt: bool
+
+
+Think = Callable[[np.ndarray, int], Iterator[Step]]
+"""Thinks about a puzzle, tokens of shape (L,), for at most so many segments; one item a segment."""
+
+
+class Result(NamedTuple):
+    """How a puzzle ended."""
+
+    name: str
+    solved: bool
+    segments: int
+
+
+class Player:
+    """Shows an agent one puzzle after the other.
+
+    `frame` is what is to be seen now, a new object whenever it changes; `done` says that nothing will follow.
+
+    Args:
+        task: the puzzle family.
+        cases: the puzzles, in order; they may be endless.
+        think: the agent.
+        max_segments: after which a puzzle ends even if the agent would go on.
+        speed: segments a second.
+        episodes: puzzles to finish, None for as many as there are.
+        stay: whether to pause at each result.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        cases: Iterator[Case],
+        think: Think,
+        *,
+        max_segments: int = 16,
+        speed: float = 2.0,
+        episodes: int | None = None,
+        stay: bool = False,
+    ) -> None:
+        self._task = task
+        self._cases = cases
+        self._think = think
+        self._max_segments = max_segments
+        self._episodes = episodes
+        self._stay = stay
+        self._waited = 0.0
+        self.speed = speed
+        self.paused = False
+        self.done = False
+        self.results: list[Result] = []
+        self.frame: Frame
+        self._next_case()
+
+    @property
+    def hold(self) -> float:
+        """For how many seconds this frame is to be seen."""
+        return RESULT_SECONDS if self.frame.halted else 1 / self.speed
+
+    def tick(self, seconds: float) -> None:
+        """Lets time pass; goes on when the frame has been seen for long enough."""
+        if self.paused or self.frame.overlay or self.done:
+            return
+        self._waited += seconds
+        if self._waited >= self.hold:
+            self.advance()
+
+    def advance(self) -> None:
+        """One segment more, or after the last one the next puzzle."""
+        self._waited = 0.0
+        if self.frame.halted:
+            self._next_case()
+        else:
+            self._next_segment()
+
+    def key(self, key: str) -> None:
+        """Does what a key says; unknown ones do nothing."""
+        if key in ("q", "escape", "quit"):
+            self.done = True
+        elif key == "h" or self.frame.overlay:  # any key closes the help
+            self._show(overlay=() if self.frame.overlay else KEYS)
+        elif key == "space":
+            self.paused = not self.paused
+            self._show()
+        elif key == "right":
+            self.paused = True
+            self.advance()
+        elif key == "r":
+            self._next_case()
+        elif key in ("+", "="):
+            self.speed = min(self.speed * 2, _FASTEST)
+            self._show()
+        elif key in ("-", "−", "_"):
+            self.speed = max(self.speed / 2, _SLOWEST)
+            self._show()
+        elif key == "s":
+            self._show(reveal=not self.frame.reveal)
+
+    def _next_case(self) -> None:
+        self._waited = 0.0
+        case = None
+        if self._episodes is None or len(self.results) < self._episodes:
+            case = next(self._cases, None)
+        if case is None:
+            self.done = True
+            return
+        self._case = case
+        self._steps = self._think(case.puzzle, self._max_segments)
+        self.frame = Frame(
+            puzzle=case.puzzle, answer=case.puzzle, solution=case.solution, max_segments=self._max_segments
+        )
+        self._show()
+
+    def _next_segment(self) -> None:
+        before = self.frame
+        step = next(self._steps)
+        segment = before.segment + 1
+        after = dataclasses.replace(
+            before,
+            answer=step.answer,
+            # The first segment answers every cell: marking them all would mark nothing.
+            previous=before.answer if before.segment else None,
+            confidence=step.confidence,
+            q_halt=step.q_halt,
+            q_continue=step.q_continue,
+            segment=segment,
+            halted=step.halt or segment >= self._max_segments,
+            halts=(*before.halts, probability(step.q_halt)),
+        )
+        if after.accuracy is not None:
+            after = dataclasses.replace(after, accuracies=(*before.accuracies, after.accuracy))
+        if after.halted:
+            solved = int(self._task.violations(after.puzzle[None], after.answer[None])[0]) == 0
+            self.results.append(Result(self._case.name, solved, segment))
+            self.paused = self.paused or self._stay
+            # A failure is shown as one: nobody is at the keys of a recording.
+            after = dataclasses.replace(after, reveal=after.reveal or not solved)
+        self.frame = after
+        self._show()
+
+    def _show(self, **changes: object) -> None:
+        pace = "paused" if self.paused else f"{self.speed:g} segments/s"
+        message = f"{self._case.name}  ·  {pace}"
+        self.frame = dataclasses.replace(self.frame, message=message, **changes)  # type: ignore[arg-type]

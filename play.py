@@ -1,0 +1,17 @@
+"""Watch an agent think, segment by segment.
+
+    python play.py                                              the shipped agent, in a window
+    python play.py --env Sudoku6x6-v0 --checkpoint runs/mine    an agent of your own
+    python play.py --env Sudoku4x4-v0 --puzzle 1...............  a puzzle of your own
+    python play.py --headless --record out.gif --episodes 3     without a screen
+    python play.py --headless                                   as text
+
+Keys: space pause, right arrow one segment, r new puzzle, + and - speed, s reveal, h help, q quit.
+"""
+
+import sys
+
+from hrm_gym.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["play", *sys.argv[1:]]))
