@@ -92,13 +92,20 @@ class Recorder:
     def _write_gif(self, path: Path) -> None:
         from PIL import Image
 
-        palette = _palette(self._images(), len(self._frames))
-        indexed = (
-            Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in self._images()
-        )
+        colours, counts = _census(self._images())
+        palette = _palette(colours, counts)
+        nearest = _nearest(colours, palette)
+
+        def indexed() -> Iterator[Image.Image]:
+            for frame in self._images():
+                image = Image.fromarray(nearest[np.searchsorted(colours, _packed(frame))])
+                image.putpalette(palette.tobytes())
+                yield image
+
+        images = indexed()
         # The format counts hundredths of a second, and many viewers slow down what is shorter than two.
         milliseconds = [max(round(100 * s), 2) * 10 for s in self._seconds]
-        next(indexed).save(path, save_all=True, append_images=indexed, duration=milliseconds, loop=0)
+        next(images).save(path, save_all=True, append_images=images, duration=milliseconds, loop=0)
 
     def _write_mp4(self, path: Path) -> None:
         import imageio.v2 as iio
@@ -133,26 +140,43 @@ class Recorder:
             self.close()
 
 
-def _palette(frames: Iterator[np.ndarray], num: int) -> Image.Image:
-    """One palette for all frames: what does not change then neither flickers nor costs bytes.
+def _packed(rgb: np.ndarray) -> np.ndarray:
+    """Colours, uint8 of shape (..., 3), as one number each."""
+    red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
+    return red << 16 | green << 8 | blue
 
-    Half of it are the commonest colours as they are; the other half spreads over all that occur, however
-    rarely, so that a small mark keeps its hue beside a large board.
+
+def _unpacked(colours: np.ndarray) -> np.ndarray:
+    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1).astype(np.uint8)
+
+
+def _census(frames: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The packed colours that occur in the frames, in order, and how often each does."""
+    each = [np.unique(_packed(frame), return_counts=True) for frame in frames]
+    colours, place = np.unique(np.concatenate([colours for colours, _ in each]), return_inverse=True)
+    return colours, np.bincount(place, np.concatenate([counts for _, counts in each]))
+
+
+def _palette(colours: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """At most 256 colours, uint8 of shape (P, 3), for all frames: what does not change does not flicker.
+
+    Half of them are the commonest colours as they are. Each of the others is the colour that is farthest from
+    all before it, however rare it is: a small mark keeps its hue beside a large board.
     """
-    from PIL import Image
+    ordered = _unpacked(colours[np.argsort(-counts, kind="stable")]).astype(np.int32)
+    chosen = list(ordered[:128])
+    far = np.full(len(ordered), np.iinfo(np.int32).max)
+    for i in range(min(len(ordered), 256)):
+        if i >= 128:
+            chosen.append(ordered[far.argmax()])
+        far = np.minimum(far, ((ordered - chosen[i]) ** 2).sum(-1))
+    return np.array(chosen, np.uint8)
 
-    thin = max(1, round((num / 8) ** 0.5))  # some five million pixels are looked at, however many frames
-    samples = (frame[::thin, ::thin].reshape(-1, 3).astype(np.uint32) for frame in frames)
-    packed = np.concatenate([(rgb << np.array([16, 8, 0], np.uint32)).sum(-1) for rgb in samples])
-    colours, counts = np.unique(packed, return_counts=True)
-    colours = colours[np.argsort(-counts, kind="stable")]
-    bytes_ = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1).astype(np.uint8)
-    common, rare = bytes_[:128], bytes_[128:]
-    entries = common.tobytes()
-    if len(rare):
-        entries += bytes(
-            Image.fromarray(rare[None]).quantize(128, Image.Quantize.MEDIANCUT).getpalette() or ()
-        )
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(entries[: 256 * 3])
-    return palette
+
+def _nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """For each packed colour the index, uint8, of the palette's nearest."""
+    nearest = np.empty(len(colours), np.uint8)
+    for start in range(0, len(colours), 4096):  # a few megabytes at a time
+        some = _unpacked(colours[start : start + 4096]).astype(np.int32)
+        nearest[start : start + 4096] = ((some[:, None] - palette.astype(np.int32)) ** 2).sum(-1).argmin(1)
+    return nearest

@@ -177,13 +177,12 @@ class Window:
         import pygame
 
         pressed = []
-        for event in pygame.event.get((pygame.QUIT, pygame.KEYDOWN)):
+        for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 pressed.append("quit")
-            else:
+            elif event.type == pygame.KEYDOWN:
                 written = event.unicode.strip().lower()
                 pressed.append(written if written.isprintable() and written else pygame.key.name(event.key))
-        pygame.event.clear()  # the mouse and the rest: nobody listens, and the queue is finite
         return pressed
 
     def close(self) -> None:

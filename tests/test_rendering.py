@@ -1,0 +1,352 @@
+"""Pictures and recordings: sizes, marks, text that stays in its box, files that decode again."""
+
+import dataclasses
+import os
+import pickle
+import re
+import subprocess
+import sys
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from hrm_gym.envs import drawing, recording
+from hrm_gym.envs.drawing import Box, Canvas, confidence_colour
+from hrm_gym.envs.panel import probability
+from hrm_gym.envs.recording import Recorder
+from hrm_gym.envs.rendering import HEIGHT, WIDTH, Frame, Renderer, Window
+from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.errors import HrmGymError
+
+KEYS = (("space", "pause"), ("right", "one segment"), ("r", "new puzzle"), ("+ −", "speed"), ("q", "quit"))
+
+
+class Board(Task):
+    """Any board: an answer is right where it equals the all-ones solution."""
+
+    def __init__(self, rows, columns, symbols, boxes=None):
+        self.shape, self.symbols, self.boxes = (rows, columns), symbols, boxes
+
+    def sample(self, num, rng):
+        solution = np.ones((num, self.num_cells), np.uint8)
+        return Puzzles(np.where(rng.random(solution.shape) < 0.4, solution, 0).astype(np.uint8), solution)
+
+    def violations(self, puzzle, answer):
+        return (answer != 1).sum(-1)
+
+
+BOARDS = {
+    "4x4": Board(4, 4, ".1234", (2, 2)),
+    "6x6": Board(6, 6, ".123456", (2, 3)),
+    "9x9": Board(9, 9, ".123456789", (3, 3)),
+    "16x16": Board(16, 16, ".WWWWWWWWWWWWWWWW", (4, 4)),
+    "30x30": Board(30, 30, " #SGo@"),
+    "1x7": Board(1, 7, "_WM"),
+    "12x2": Board(12, 2, "_WM"),
+}
+
+
+def frame_of(task, segment=3, seed=0, **changes):
+    rng = np.random.default_rng(seed)
+    puzzle, solution = (board[0].astype(np.int64) for board in task.sample(1, rng))
+    answer = np.where((puzzle > 0) | (rng.random(puzzle.shape) < 0.7), 1, rng.integers(0, task.num_tokens))
+    settings = {
+        "puzzle": puzzle,
+        "solution": solution,
+        "answer": answer,
+        "previous": rng.integers(0, task.num_tokens, puzzle.shape),
+        "confidence": rng.random(puzzle.shape),
+        "segment": segment,
+        "q_halt": -12.3,
+        "q_continue": 12.3,
+        "message": "test puzzle 1000  ·  0.25 segments/s",
+        "accuracies": (0.5,) * segment,
+        "halts": (0.1,) * segment,
+    }
+    return Frame(**{**settings, **changes})
+
+
+STATES = {
+    "start": {"segment": 0, "confidence": None, "q_halt": None, "q_continue": None, "previous": None},
+    "thinking": {},
+    "halted": {"halted": True, "segment": 16},
+    "revealed": {"halted": True, "reveal": True, "segment": 16},
+    "help": {"overlay": KEYS},
+    "long": {"segment": 1000, "max_segments": 1000},
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("board", BOARDS)
+def test_size_is_constant_and_no_text_is_cut(board, state, monkeypatch):
+    """Every text is drawn whole, inside its box, at the size that its place was designed for."""
+    cut = []
+    whole = Canvas.fit
+
+    def watched(self, text, box, size):
+        fitted, fitted_size = whole(self, text, box, size)
+        assert self.text_width(fitted, fitted_size) <= box.width
+        # On the board a broad symbol may shrink; words may not.
+        if fitted != text or (fitted_size != size and len(text) > 1):
+            cut.append((text, fitted, size, fitted_size))
+        return fitted, fitted_size
+
+    monkeypatch.setattr(Canvas, "fit", watched)
+    task = BOARDS[board]
+    picture = Renderer(task, "SudokuExtreme-v0", KEYS).rgb(frame_of(task, **STATES[state]))
+    assert cut == []
+    assert picture.shape == (HEIGHT, WIDTH, 3) and picture.dtype == np.uint8
+    assert HEIGHT % 2 == WIDTH % 2 == 0
+    # Nothing touches the rim of the picture.
+    rim = np.concatenate(
+        [picture[:4].reshape(-1, 3), picture[-4:].reshape(-1, 3), picture[:, -20:].reshape(-1, 3)]
+    )
+    assert len(np.unique(rim, axis=0)) == 1
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_glyphs_stay_in_their_tiles(board):
+    """What is drawn of one symbol alone lies within its cell."""
+    task = BOARDS[board]
+    empty = np.zeros(task.num_cells, np.int64)
+    cell = task.num_cells // 2
+    one = empty.copy()
+    one[cell] = task.num_tokens - 1
+    renderer = Renderer(task)
+    a, b = (renderer.rgb(Frame(puzzle=empty, answer=board)) for board in (empty, one))
+    changed = (a != b).any(-1)
+    changed[:, 630:] = False  # the panel counts broken rules
+    ys, xs = np.nonzero(changed)
+    rows, columns = task.shape
+    side = min(592 / rows, 592 / columns)
+    row, column = divmod(cell, columns)
+    left, top = 24 + (592 - side * columns) / 2 + column * side, 24 + (592 - side * rows) / 2 + row * side
+    assert len(xs) > 3
+    assert left - 1 <= xs.min() and xs.max() <= left + side + 1
+    assert top - 1 <= ys.min() and ys.max() <= top + side + 1
+
+
+def test_text_that_is_too_long_is_shrunk_then_cut():
+    canvas = Canvas(200, 50)
+    box = Box(0, 0, 60, 20)
+    assert canvas.fit("short", box, 20) == ("short", 20)
+    text, size = canvas.fit("a little longer", box, 20)
+    assert size < 20
+    text, size = canvas.fit("far too long for any box of this width", box, 20)
+    assert text.endswith("…") and canvas.text_width(text, size) <= 60
+    assert canvas.fit("wide", Box(0, 0, 1, 20), 20)[0] == ""
+
+
+def test_every_picture_is_a_fresh_array():
+    task = BOARDS["4x4"]
+    renderer, frame = Renderer(task), frame_of(task)
+    a, b = renderer.rgb(frame), renderer.rgb(frame)
+    assert np.array_equal(a, b) and not np.shares_memory(a, b) and a.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"segment": 4},
+        {"q_halt": 2.0},
+        {"q_continue": -2.0},
+        {"halted": True},
+        {"reveal": True},
+        {"previous": None},
+        {"confidence": None},
+        {"solution": None},
+        {"message": "other"},
+        {"overlay": KEYS},
+        {"halts": (0.9, 0.1, 0.5)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_everything_in_a_frame_is_seen(change):
+    task = BOARDS["6x6"]
+    renderer, frame = Renderer(task), frame_of(task)
+    assert not np.array_equal(renderer.rgb(frame), renderer.rgb(dataclasses.replace(frame, **change)))
+
+
+def test_a_replaced_given_is_seen():
+    task = BOARDS["4x4"]
+    puzzle = np.array([1] + [0] * 15)
+    pictures = [Renderer(task).rgb(Frame(puzzle=puzzle, answer=puzzle * token)) for token in (1, 2)]
+    assert not np.array_equal(*pictures)
+
+
+def test_the_ramp_is_ordered_by_lightness():
+    """So its order survives colour blindness and grey printing."""
+    ramp = np.array([confidence_colour(c) for c in np.linspace(0, 1, 101)], float)
+    lightness = ramp @ (0.2126, 0.7152, 0.0722)
+    assert (np.diff(lightness) <= 0.5).all() and lightness[0] - lightness[-1] > 100
+    assert confidence_colour(-1) == confidence_colour(0) and confidence_colour(2) == confidence_colour(1)
+    # Ink keeps a contrast of 3 to 1, the least for large text, on every ground.
+    for colour in ramp:
+        bright, dark = sorted((_luminance(drawing.ink_on(tuple(colour))), _luminance(colour)), reverse=True)
+        assert (bright + 0.05) / (dark + 0.05) >= 3
+
+
+def _luminance(colour):
+    share = np.asarray(colour) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def test_probability_never_overflows():
+    assert probability(0.0) == 0.5
+    assert probability(-1e9) == 0.0 and probability(1e9) == 1.0
+
+
+def test_a_task_may_draw_its_own_board():
+    class Cross:
+        def __init__(self, task):
+            self.task = task
+
+        def board(self, canvas, area, frame):
+            canvas.path([(area.x, area.y), (area.right, area.bottom)], drawing.INK, 5)
+
+        def key(self, canvas, area):
+            canvas.text("a cross", area, 20, drawing.INK)
+
+    class Own(Board):
+        view = Cross
+
+    frame = frame_of(BOARDS["4x4"])
+    plain = Renderer(BOARDS["4x4"], "t").rgb(frame)
+    assert not np.array_equal(plain, Renderer(Own(4, 4, ".1234"), "t").rgb(frame))
+
+
+def test_survives_pygame_quit_and_pickling():
+    import pygame
+
+    renderer, frame = Renderer(BOARDS["4x4"]), frame_of(BOARDS["4x4"])
+    before = renderer.rgb(frame)
+    pygame.quit()  # as Gymnasium's HumanRendering does when it closes
+    assert np.array_equal(renderer.rgb(frame), before)
+    assert np.array_equal(pickle.loads(pickle.dumps(renderer)).rgb(frame), before)
+
+
+# ---- window ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def window(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    window = Window(Renderer(BOARDS["4x4"]))
+    yield window
+    window.close()
+
+
+def test_window_shows_and_hears(window):
+    import pygame
+
+    frame = frame_of(BOARDS["4x4"])
+    window.show(frame)
+    shown = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
+    assert np.array_equal(shown, Renderer(BOARDS["4x4"]).rgb(frame))
+    assert window.wait(1000) >= 0
+    for key, written in (
+        (pygame.K_RIGHT, ""),
+        (pygame.K_SPACE, " "),
+        (pygame.K_r, "R"),
+        (pygame.K_EQUALS, "+"),
+    ):
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key, unicode=written))
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE, unicode="\x1b"))
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    assert window.events() == ["right", "space", "r", "+", "escape", "quit"]
+    assert window.events() == []
+
+
+def test_window_closes_twice(window):
+    window.close()
+    window.close()
+    window.show(frame_of(BOARDS["4x4"]))
+    assert window.events() == []
+
+
+def test_without_a_display_one_line_says_what_to_do():
+    code = (
+        "from tests.test_rendering import *\n"
+        "try:\n    Window(Renderer(BOARDS['4x4']))\n"
+        "except HrmGymError as error:\n    print(error)"
+    )
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    env = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"no display available \(.*\): .*--headless --record out.gif\n", done.stdout)
+
+
+# ---- recordings ------------------------------------------------------------------------------------------
+
+
+def record(path, frames=4, seconds=0.3):
+    task = BOARDS["6x6"]
+    renderer = Renderer(task)
+    with Recorder(path) as recorder:
+        for segment in range(frames):
+            recorder.add(renderer.rgb(frame_of(task, segment)), 1.0 if segment == frames - 1 else seconds)
+    assert recorder.written
+    return renderer
+
+
+def test_gif_decodes(tmp_path):
+    path = tmp_path / "out.gif"
+    renderer = record(path)
+    frames = iio.imread(path)
+    assert frames.shape == (4, HEIGHT, WIDTH, 3)
+    assert [iio.immeta(path, index=i)["duration"] for i in range(4)] == [300, 300, 300, 1000]
+    difference = np.abs(frames[2].astype(int) - renderer.rgb(frame_of(BOARDS["6x6"], 2)))
+    assert difference.mean() < 0.3 and difference.max() < 24  # one palette, yet every hue kept
+    assert path.stat().st_size < 400_000
+    assert os.listdir(tmp_path) == ["out.gif"]
+
+
+def test_mp4_decodes(tmp_path):
+    path = tmp_path / "out.mp4"
+    record(path, frames=3)
+    frames = iio.imread(path)
+    assert frames.shape == (3 + 3 + 10, HEIGHT, WIDTH, 3)
+    assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+@pytest.mark.parametrize("name", ["out.avi", "out", "out.gif.txt"])
+def test_other_suffixes_are_refused(tmp_path, name):
+    with pytest.raises(HrmGymError, match=r"must end in .gif or .mp4"):
+        Recorder(tmp_path / name)
+
+
+def test_a_missing_folder_is_told_at_once(tmp_path):
+    with pytest.raises(HrmGymError, match="No such file or directory"):
+        Recorder(tmp_path / "none" / "out.gif")
+    (tmp_path / "folder.gif").mkdir()
+    with pytest.raises(HrmGymError, match="it is a folder"):
+        Recorder(tmp_path / "folder.gif")
+
+
+def test_a_full_disk_leaves_the_older_file_alone(tmp_path, monkeypatch):
+    path = tmp_path / "out.gif"
+    path.write_bytes(b"older")
+
+    def full(self, part):
+        part.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recording.Recorder, "_write_gif", full)
+    with pytest.raises(HrmGymError, match="No space left on device"):
+        record(path)
+    assert path.read_bytes() == b"older" and os.listdir(tmp_path) == ["out.gif"]
+
+
+def test_ctrl_c_keeps_what_was_recorded_and_a_failure_does_not(tmp_path):
+    picture = Renderer(BOARDS["4x4"]).rgb(frame_of(BOARDS["4x4"]))
+    for error, kept in ((KeyboardInterrupt, True), (RuntimeError, False)):
+        path = tmp_path / f"{error.__name__}.gif"
+        with pytest.raises(error), Recorder(path) as recorder:
+            recorder.add(picture, 0.1)
+            raise error
+        assert path.exists() == kept
+    with Recorder(tmp_path / "empty.gif") as recorder:
+        pass
+    assert not recorder.written
