@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -12,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step, Think
-from hrm_gym.envs.puzzle_env import board_text
 from hrm_gym.envs.recording import Recorder
 from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.envs.rendering import Renderer, Window
 from hrm_gym.envs.task import Task
+from hrm_gym.envs.viewing import board_text
 from hrm_gym.errors import HrmGymError
 
 _FPS = 30  # how often a second the window looks for keys
@@ -55,13 +56,13 @@ def play(args: PlayArgs) -> int:
         HrmGymError: on a bad argument, puzzle or checkpoint, without a display, or where the recording
             cannot be written.
     """
-    for name, value in (
-        ("episodes", args.episodes),
-        ("max-segments", args.max_segments),
-        ("speed", args.speed),
-    ):
-        if value is not None and not value > 0:
-            raise HrmGymError(f"--{name} {value} is not above 0: leave it out for the default")
+    for name in ("episodes", "max_segments", "speed"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < math.inf:
+            option = name.replace("_", "-")
+            raise HrmGymError(f"--{option} {value} is not a number above 0: leave it out for the default")
+    if args.seed < 0:
+        raise HrmGymError(f"--seed {args.seed} is below 0: give 0 or more")
     env_id = args.env or _default_env(args.checkpoint)
     task = make_task(env_id)
     recorder = None if args.record is None else Recorder(args.record)

@@ -1,0 +1,300 @@
+"""Watching: every key, the run of puzzles, the command with and without a screen; the agent is made up."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from hrm_gym.cli import play as command
+from hrm_gym.cli.play import PlayArgs, play
+from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step
+from hrm_gym.envs.registration import make_task, task_ids
+from hrm_gym.envs.rendering import HEIGHT, WIDTH
+from hrm_gym.errors import HrmGymError
+
+ENV = "Sudoku4x4-v0"
+TASK = make_task(ENV)
+
+
+def thinker(segments, right=True):
+    """An agent that gets one more cell right each segment and halts after so many of them."""
+
+    def think(puzzle, max_segments):
+        solution = TASK.solve(puzzle).astype(np.int64)
+        for segment in range(1, max_segments + 1):
+            last = segment == segments
+            answer = np.where(np.arange(len(puzzle)) < segment, solution, np.maximum(puzzle, 1))
+            answer = solution if last and right else answer
+            q = 3.0 if last else -3.0
+            yield Step(answer, np.full(len(puzzle), segment / max_segments), q, -q, last)
+
+    return think
+
+
+def cases(seed=0):
+    return command._random_cases(TASK, seed)
+
+
+@pytest.fixture
+def player():
+    return Player(TASK, cases(), thinker(3), speed=2.0, episodes=2)
+
+
+@pytest.fixture(autouse=True)
+def agent(monkeypatch):
+    """The command's agent in every test; it halts after three segments."""
+    monkeypatch.setattr(command, "_load", lambda env_id, checkpoint, device: thinker(3))
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+
+
+# ---- the player ------------------------------------------------------------------------------------------
+
+
+def test_thinks_shows_the_result_and_goes_on_until_done(player):
+    seen = []
+    while not player.done:
+        seen.append((player.frame.segment, player.frame.halted, player.hold))
+        player.advance()
+    assert seen == 2 * [(0, False, 0.5), (1, False, 0.5), (2, False, 0.5), (3, True, RESULT_SECONDS)]
+    assert [result.solved for result in player.results] == [True, True]
+    assert [result.segments for result in player.results] == [3, 3]
+    assert player.results[0].name != player.results[1].name
+
+
+def test_time_passes_at_the_chosen_speed(player):
+    player.tick(0.4)
+    assert player.frame.segment == 0
+    player.tick(0.2)
+    assert player.frame.segment == 1
+    player.tick(0.4)
+    assert player.frame.segment == 1
+
+
+def test_a_frame_holds_what_the_agent_said(player):
+    player.advance()
+    first = player.frame
+    assert first.previous is None and first.q_halt == -3.0 and first.q_continue == 3.0
+    player.advance()
+    second = player.frame
+    assert np.array_equal(second.previous, first.answer)
+    assert len(second.accuracies) == len(second.halts) == 2
+    assert second.accuracies[-1] == second.accuracy
+    assert second.confidence.shape == (16,) and not second.reveal
+
+
+def test_max_segments_ends_a_puzzle_and_shows_what_is_wrong():
+    player = Player(TASK, cases(), thinker(99, right=False), max_segments=4)
+    for _ in range(4):
+        player.advance()
+    assert player.frame.halted and player.frame.reveal
+    assert player.results[0].solved is False and player.results[0].segments == 4
+
+
+def test_an_end_of_puzzles_is_the_end():
+    player = Player(TASK, iter([next(cases())]), thinker(1))
+    player.advance()
+    assert not player.done
+    player.advance()
+    assert player.done
+
+
+def test_no_solution_no_accuracy():
+    case = next(cases())
+    player = Player(TASK, iter([Case(case.name, case.puzzle, None)]), thinker(2))
+    player.advance()
+    player.advance()
+    assert player.frame.accuracy is None and player.frame.accuracies == ()
+    assert player.results[0].solved
+
+
+def test_space_pauses(player):
+    player.key("space")
+    player.tick(10)
+    assert player.frame.segment == 0 and "paused" in player.frame.message
+    player.key("space")
+    player.tick(10)
+    assert player.frame.segment == 1
+
+
+def test_right_does_one_segment(player):
+    player.key("right")
+    assert player.frame.segment == 1 and player.paused
+    player.tick(10)
+    assert player.frame.segment == 1
+    for _ in range(3):
+        player.key("right")
+    assert player.frame.segment == 0 and len(player.results) == 1
+
+
+def test_r_takes_a_new_puzzle(player):
+    before = player.frame.puzzle
+    player.advance()
+    player.key("r")
+    assert player.frame.segment == 0 and not np.array_equal(before, player.frame.puzzle)
+    assert player.results == []
+
+
+@pytest.mark.parametrize("key, speed", [("+", 4.0), ("=", 4.0), ("-", 1.0), ("_", 1.0)])
+def test_plus_and_minus_change_the_speed(player, key, speed):
+    player.key(key)
+    assert player.speed == speed and f"{speed:g} segments/s" in player.frame.message
+    for _ in range(20):
+        player.key(key)
+    assert 0.25 <= player.speed <= 64
+
+
+def test_s_reveals(player):
+    player.advance()
+    player.key("s")
+    assert player.frame.reveal
+    player.advance()
+    assert player.frame.reveal
+    player.key("s")
+    assert not player.frame.reveal
+
+
+def test_h_helps_and_any_key_goes_back(player):
+    player.key("h")
+    assert player.frame.overlay == KEYS
+    player.tick(10)
+    assert player.frame.segment == 0
+    player.key("r")
+    assert player.frame.overlay == () and player.frame.segment == 0
+    player.tick(10)
+    assert player.frame.segment == 1
+
+
+@pytest.mark.parametrize("key", ["q", "escape", "quit"])
+@pytest.mark.parametrize("helping", [False, True])
+def test_quit(player, key, helping):
+    if helping:
+        player.key("h")
+    player.key(key)
+    assert player.done
+
+
+def test_other_keys_do_nothing(player):
+    frame = player.frame
+    for key in ("x", "left", "é", "f1"):
+        player.key(key)
+    assert player.frame is frame
+
+
+def test_stay_pauses_at_the_result():
+    player = Player(TASK, cases(), thinker(1), stay=True)
+    player.tick(10)
+    assert player.frame.halted and player.paused
+    player.tick(10)
+    assert player.frame.halted
+    player.key("space")
+    player.tick(10)
+    assert not player.frame.halted
+
+
+# ---- the command -----------------------------------------------------------------------------------------
+
+
+def test_text(capsys):
+    assert play(PlayArgs(env=ENV, headless=True, episodes=2)) == 0
+    out = capsys.readouterr().out
+    assert out.count("segment 3 of 16") == 2 and out.count("segment 0 of 16") == 2
+    assert out.count(": solved in 3 segments") == 2
+
+
+def test_the_seed_chooses_the_puzzles(capsys):
+    texts = []
+    for seed in (1, 1, 2):
+        play(PlayArgs(env=ENV, headless=True, seed=seed))
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] != texts[2]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_recording_decodes(tmp_path, suffix, capsys):
+    path = tmp_path / f"out{suffix}"
+    assert play(PlayArgs(env=ENV, headless=True, record=path, episodes=2, speed=5.0)) == 0
+    frames = iio.imread(path)
+    thinking, result = 2, round(10 * RESULT_SECONDS)  # frames of an MP4 at ten a second
+    assert frames.shape == (8 if suffix == ".gif" else 2 * (3 * thinking + result), HEIGHT, WIDTH, 3)
+    assert f"written: {path}" in capsys.readouterr().out
+
+
+def test_window_records_what_was_seen(tmp_path):
+    path = tmp_path / "out.gif"
+    assert play(PlayArgs(env=ENV, record=path, episodes=1, speed=60.0)) == 0
+    assert 1 <= len(iio.imread(path)) <= 4
+
+
+def test_window_closes_on_its_button(monkeypatch, capsys):
+    monkeypatch.setattr("hrm_gym.envs.rendering.Window.events", lambda self: ["quit"])
+    assert play(PlayArgs(env=ENV)) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_own_puzzle(capsys):
+    puzzle = TASK.format(next(cases()).puzzle)
+    assert play(PlayArgs(env=ENV, puzzle=puzzle, headless=True)) == 0
+    assert "your puzzle: solved in 3 segments" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"puzzle": "12"}, "the puzzle has 2 characters"),
+        ({"puzzle": "x" + "." * 15}, "'x'"),
+        ({"puzzle": "11" + "." * 14}, ""),
+        ({"puzzle": "." * 16}, ""),
+        ({"episodes": 0}, "--episodes 0"),
+        ({"max_segments": -1}, "--max-segments -1"),
+        ({"speed": float("nan")}, "--speed nan"),
+        ({"seed": -1}, "--seed -1"),
+        ({"env": "Sudoku5x5-v0"}, "Sudoku4x4-v0"),
+        ({"env": None, "checkpoint": "runs/mine"}, "--env"),
+        ({"record": Path("out.avi")}, ".gif or .mp4"),
+        ({"record": Path("no/such/folder/out.gif")}, "No such file or directory"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line(arguments, message):
+    with pytest.raises(HrmGymError) as error:
+        play(PlayArgs(**{"env": ENV, "headless": True, **arguments}))
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_display_is_one_line(monkeypatch):
+    code = (
+        "from tests.test_play import *\n"
+        "command._load = lambda *_: thinker(3)\n"
+        "try:\n    play(PlayArgs(env=ENV))\n"
+        "except HrmGymError as error:\n    print(error)"
+    )
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    env = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert "--headless --record out.gif" in done.stdout and done.stdout.count("\n") == 1
+
+
+def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):
+    def think(puzzle, max_segments):
+        yield from thinker(99)(puzzle, 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_load", lambda *_: think)
+    path = tmp_path / "out.gif"
+    assert play(PlayArgs(env=ENV, headless=True, record=path)) == 0
+    assert len(iio.imread(path)) == 3
+
+
+def test_the_default_is_the_hardest_shipped(tmp_path, monkeypatch):
+    shipped = tmp_path / "pretrained"
+    shipped.mkdir()
+    monkeypatch.setattr(command.resources, "files", lambda package: tmp_path)
+    with pytest.raises(HrmGymError, match="no agent is shipped"):
+        command._default_env("pretrained")
+    for env_id in task_ids()[:2]:
+        (shipped / f"{env_id}.safetensors").touch()
+    assert command._default_env("pretrained") == task_ids()[1]
