@@ -193,6 +193,13 @@ def _luminance(colour):
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
+def test_a_network_that_diverged_is_still_drawn():
+    task, nan = BOARDS["6x6"], float("nan")
+    confidence = np.full(task.num_cells, nan)
+    frame = frame_of(task, confidence=confidence, q_halt=nan, q_continue=float("inf"), halts=(0.5, nan, 0.5))
+    Renderer(task).rgb(frame)
+
+
 def test_probability_never_overflows():
     assert probability(0.0) == 0.5
     assert probability(-1e9) == 0.0 and probability(1e9) == 1.0

@@ -18,7 +18,7 @@ Colour = tuple[int, int, int]
 PAGE: Colour = (246, 245, 241)
 CARD: Colour = (255, 255, 255)
 GIVEN: Colour = (222, 226, 233)
-OPEN: Colour = (250, 250, 249)
+OPEN: Colour = (243, 244, 246)
 RULE: Colour = (226, 228, 232)
 INK: Colour = (27, 36, 52)
 MUTED: Colour = (100, 108, 122)
@@ -42,8 +42,8 @@ _SMALLEST = 9  # logical font size under which text is cut rather than shrunk fu
 
 
 def confidence_colour(confidence: float) -> Colour:
-    """The ground of a cell of which the agent is `confidence` sure, a number in [0, 1] (clipped to it)."""
-    place = min(max(float(confidence), 0.0), 1.0) * (len(_RAMP) - 1)
+    """The ground of a cell of which the agent is `confidence` sure: clipped to [0, 1], 0 where it is NaN."""
+    place = min(1.0, max(0.0, float(confidence))) * (len(_RAMP) - 1)
     i = min(int(place), len(_RAMP) - 2)
     return mix(_RAMP[i], _RAMP[i + 1], place - i)
 

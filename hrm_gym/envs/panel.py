@@ -63,7 +63,7 @@ def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
 
 def q_values(canvas: Canvas, box: Box, frame: Frame) -> None:
     """Both values as bars of probability; the larger one, which decides, is the dark one."""
-    values = {"halt": frame.q_halt, "continue": frame.q_continue}
+    values = {"halt": _known(frame.q_halt), "continue": _known(frame.q_continue)}
     largest = max((q for q in values.values() if q is not None), default=None)
     for i, (name, q) in enumerate(values.items()):
         row = Box(box.x, box.y + 27 * i, box.width, 22)
@@ -111,7 +111,8 @@ def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
     step = plot.width / max(frame.max_segments - 1, 1)
     marks = frame.max_segments <= _MOST_PIPS
     for values, colour in ((frame.halts, AMBER), (frame.accuracies, BLUE)):
-        points = [(plot.x + step * i, plot.bottom - plot.height * share) for i, share in enumerate(values)]
+        known = [(i, share) for i, share in enumerate(values) if not math.isnan(share)]
+        points = [(plot.x + step * i, plot.bottom - plot.height * share) for i, share in known]
         canvas.path(points, colour, 2)
         for x, y in points if marks else points[-1:]:
             if colour == BLUE:
@@ -169,6 +170,12 @@ def _bar(canvas: Canvas, box: Box, share: float, colour: Colour) -> None:
         canvas.rect(filled, colour, box.height / 2)
 
 
+def _known(value: float | None) -> float | None:
+    # A network that diverged says NaN; a picture of it must still come out.
+    return None if value is None or math.isnan(value) else value
+
+
 def _percent(share: float | None) -> str:
     # Rounded down: 80 right cells of 81 are not 100 %, nor is a confidence of 0.996.
+    share = _known(share)
     return "–" if share is None else f"{math.floor(share * 100)} %"

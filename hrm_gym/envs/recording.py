@@ -113,7 +113,9 @@ class Recorder:
 
         times = [max(round(_FPS * s), 1) for s in self._seconds]
         writer: Any
-        with iio.get_writer(path, fps=_FPS, codec="libx264", quality=7, macro_block_size=2) as writer:
+        with iio.get_writer(
+            path, fps=_FPS, codec="libx264", quality=7, macro_block_size=2, ffmpeg_log_level="quiet"
+        ) as writer:
             for frame, repeat in zip(self._images(), times, strict=True):
                 for _ in range(repeat):
                     writer.append_data(frame)
