@@ -274,7 +274,9 @@ def test_no_display_is_one_line(monkeypatch):
     )
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
     env = {name: value for name, value in os.environ.items() if name not in hidden}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    root = Path(__file__).parents[1]
+    command_line = [sys.executable, "-c", code]
+    done = subprocess.run(command_line, cwd=root, env=env, capture_output=True, text=True, check=True)
     assert "--headless --record out.gif" in done.stdout and done.stdout.count("\n") == 1
 
 

@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -281,7 +282,9 @@ def test_without_a_display_one_line_says_what_to_do():
     )
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
     env = {name: value for name, value in os.environ.items() if name not in hidden}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    root = Path(__file__).parents[1]
+    command_line = [sys.executable, "-c", code]
+    done = subprocess.run(command_line, cwd=root, env=env, capture_output=True, text=True, check=True)
     assert re.fullmatch(r"no display available \(.*\): .*--headless --record out.gif\n", done.stdout)
 
 

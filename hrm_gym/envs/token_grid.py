@@ -128,7 +128,7 @@ def _fold(canvas: Canvas, tile: Box, ground: Colour) -> None:
 def _hatch(canvas: Canvas, tile: Box, ground: Colour) -> None:
     # The most telling mistakes are the confident ones: on their dark ground the hatch is pale.
     colour = WRONG if ink_on(ground) == INK else PALE_WRONG
-    canvas.hatch(tile.inset(tile.width * 0.05), colour, max(tile.width / 5, 5), max(tile.width / 32, 1))
+    canvas.hatch(tile.inset(tile.width * 0.05), colour, max(tile.width / 5, 5), max(tile.width / 26, 1))
 
 
 def _corner(canvas: Canvas, tile: Box, symbol: str, colour: Colour, lower: bool) -> None:
