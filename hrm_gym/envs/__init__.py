@@ -1,4 +1,4 @@
-"""Puzzles as environments: a step is one segment of thought, halting ends the episode and is paid if right."""
+"""Puzzles as environments: a step is one segment of thought, halting ends the episode and pays if right."""
 
 from hrm_gym.envs.puzzle_env import PuzzleEnv
 from hrm_gym.envs.task import Puzzles, Task

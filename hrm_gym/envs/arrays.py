@@ -65,3 +65,12 @@ def concatenate(arrays: list[Array]) -> Array:
     import torch
 
     return torch.cat(arrays, -1)
+
+
+def zeros(shape: tuple[int, ...], array: Array) -> Array:
+    """32-bit zeros in the library and on the device of `array`."""
+    if isinstance(array, np.ndarray):
+        return np.zeros(shape, np.float32)
+    import torch
+
+    return array.new_zeros(shape, dtype=torch.float32)

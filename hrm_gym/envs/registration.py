@@ -108,7 +108,7 @@ def make_task(task: str, **kwargs: Any) -> Task:
     raise unknown("environment", task, task_ids())
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _build(entry: str, kwargs: str) -> Task:
     module_name, class_name = entry.split(":")
     try:

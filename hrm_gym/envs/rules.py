@@ -1,4 +1,4 @@
-"""The rules of an episode, written once, for batches: single, batched and device environments are shells over it.
+"""The rules of an episode, written once, for batches: the environments are thin shells over them.
 
 An episode is a pure function of `num_uniforms` uniform numbers: the first picks the puzzle, the others the
 random symmetry that it is shown under. So equal seeds mean equal episodes, alone or in a batch.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import Space, spaces
 
-from hrm_gym.envs.arrays import Array, as_float32, as_int64, concatenate, copy, like, where
+from hrm_gym.envs.arrays import Array, as_int64, concatenate, copy, like, where, zeros
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
@@ -109,6 +109,7 @@ class Rules:
         self.data = _puzzles(self.task, split, dataset, num_examples)
         self._tokens = np.arange(self.task.num_tokens)
         self._cells = np.arange(self.task.num_cells)
+        self._offsets = np.arange(2 * self.task.num_cells) * self.task.num_tokens
         self._most = np.array([self.task.num_tokens - 1] * self.task.num_cells + [1])
 
     def __reduce__(self) -> tuple[Callable[..., Rules], tuple[()]]:
@@ -157,10 +158,11 @@ class Rules:
         return _first(as_int64(puzzles.puzzle), as_int64(puzzles.solution))
 
     def chosen(self, options: dict[str, Any], num: int) -> State | None:
-        """The `num` episodes that the options of `reset` ask for, in NumPy; None where they leave it to chance.
+        """The `num` episodes that the options of `reset` ask for, in NumPy; None where they ask for none.
 
         Raises:
-            HrmGymError: on an unknown option, an index out of range, a bad puzzle or one that cannot be solved.
+            HrmGymError: on an unknown option, an index out of range, or a puzzle that is malformed or
+                unsolvable.
         """
         for name in options:
             if name not in ("puzzle", "index"):
@@ -202,7 +204,8 @@ class Rules:
     def check(self, actions: Array, num: int) -> Array:
         """`actions` as int64 of shape (num, L + 1) for boards and (num,) for edits.
 
-        NumPy actions out of range are errors; on a device, where looking would mean waiting, they are clamped.
+        NumPy actions out of range are errors. Tensors are clamped: to look at them the host would have to
+        wait for the device.
 
         Raises:
             HrmGymError: naming the shape, the type or the value that does not fit.
@@ -235,7 +238,7 @@ class Rules:
             # The last action, halt, points behind the last cell and so changes none.
             answer = where(like(self._cells, actions) == cell[:, None], token[:, None], state.answer)
             halt = cell == self.task.num_cells
-        # A finished slot that is stepped on keeps to its last segment, so that observations stay in their space.
+        # A finished slot that nobody resets stays in its last segment, and its observation in the space.
         segment = state.segment + (state.segment < self.max_segments)
         return state._replace(answer=answer, segment=segment), halt
 
@@ -262,12 +265,14 @@ class Rules:
         """Observations of N slots: a dict of int64 arrays, or float32 of shape (N, 2 * L * V + 1)."""
         if self.obs_type == "dict":
             return {name: copy(getattr(state, name)) for name in ("puzzle", "answer", "segment")}
-        boards = [self._one_hot(state.puzzle), self._one_hot(state.answer)]
-        return concatenate([*boards, as_float32(state.segment[:, None]) / self.max_segments])
-
-    def _one_hot(self, board: Array) -> Array:
-        hot = board[:, :, None] == like(self._tokens, board)
-        return as_float32(hot.reshape(board.shape[0], -1))
+        # Written into zeros: several times as fast as comparing every cell with every token.
+        boards = concatenate([state.puzzle, state.answer])
+        num, width = boards.shape[0], 2 * self.task.num_cells * self.task.num_tokens + 1
+        flat = zeros((num, width), boards)
+        ones = boards + like(self._offsets, boards) + like(np.arange(num)[:, None] * width, boards)
+        flat.reshape(-1)[ones] = 1.0
+        flat[:, -1] = state.segment / self.max_segments
+        return flat
 
     def info(self, state: State, grade: Grade) -> dict[str, Array]:
         """What learners and evaluators want beside the observation, an array a name."""
@@ -279,7 +284,7 @@ class Rules:
         }
 
     def action_masks(self, state: State) -> Array:
-        """Which entries of the action make sense, bool of shape (N, L * V + 2) for boards, (N, L * V + 1) for edits.
+        """Which entries of an action make sense, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits.
 
         A board repeats the givens and may put any token elsewhere; an edit leaves the givens alone. Halting
         (and for boards continuing) always makes sense.

@@ -27,11 +27,11 @@ class NumpyUniforms:
         return np.asarray(array)
 
     def seed(self, seed: Seed, mask: np.ndarray) -> None:
-        """Seed slot i with `seed + i` or `seed[i]`, in the slots of `mask`; None goes on, from a random state."""
+        """Seed each slot i of `mask` with `seed + i` or `seed[i]`; where that is None, go on."""
         num = len(self._generators)
+        if isinstance(seed, int | np.integer):
+            seed = [int(seed) + i for i in range(num)]
         seeds = [None] * num if seed is None else seed
-        if isinstance(seeds, int | np.integer):
-            seeds = [int(seeds) + i for i in range(num)]
         if len(seeds) != num:
             raise HrmGymError(
                 f"{len(seeds)} seeds for {num} environments: give one each, or a single integer"
@@ -41,7 +41,7 @@ class NumpyUniforms:
                 self._generators[i], _ = seeding.np_random(seeds[i])
 
     def draw(self, mask: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
-        """The slots of `mask`, shape (M,), and `num` numbers in [0, 1) for each, float64 of shape (M, num)."""
+        """The slots of `mask`, shape (M,), and numbers in [0, 1) for each, float64 of shape (M, num)."""
         slots = np.flatnonzero(mask)
         uniforms = np.empty((len(slots), num))
         for row, i in zip(uniforms, slots, strict=True):
@@ -102,12 +102,9 @@ class TorchUniforms:
         """
         import torch
 
-        shape = (self._num_envs, num)
-        uniforms = torch.rand(shape, generator=self._generator, device=self.device, dtype=self._dtype)
-        if not self.on_host:
-            return None, uniforms
-        slots = mask.nonzero()[:, 0]
-        return slots, uniforms[slots]
+        slots = mask.nonzero()[:, 0] if self.on_host else None
+        shape = (self._num_envs if slots is None else len(slots), num)
+        return slots, torch.rand(shape, generator=self._generator, device=self.device, dtype=self._dtype)
 
     def state_dict(self) -> Array:
         """The generator's state, a tensor of bytes on the CPU."""

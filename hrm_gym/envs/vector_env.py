@@ -9,10 +9,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
-from hrm_gym.envs.puzzle_env import View
 from hrm_gym.envs.rules import Grade, Rules, State
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.envs.uniforms import NumpyUniforms, Seed, TorchUniforms
+from hrm_gym.envs.viewing import View
 from hrm_gym.errors import HrmGymError, unknown
 
 NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
@@ -22,38 +22,40 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
     """N puzzles side by side, stepped by batched array operations: `gymnasium.make_vec` gives this.
 
     ## Description
-    N slots, each an episode of `PuzzleEnv`, whose page says what a puzzle is, with its actions, observations and
-    rewards. In NumPy the batch equals `SyncVectorEnv` over single environments with the same seeds, number for
-    number. With a `device` puzzles, boards and symmetries live there, tensors go in and come out, and `step` never
-    waits for the device.
+    N slots, each an episode of `PuzzleEnv`; its page tells what a puzzle is, its actions and its rewards. In
+    NumPy the batch equals `SyncVectorEnv` over single environments with the same seeds, number for number.
+    With a `device`, puzzles, boards and symmetries live there, tensors go in and come out, and `step` never
+    makes the host wait for the device.
 
     ## Action Space
-    That of `PuzzleEnv`, batched: integers of shape (N, L + 1) for `"board"` and (N,) for `"edit"`. NumPy actions out
-    of range are errors; tensors out of range are clamped, unseen.
+    That of `PuzzleEnv`, batched: integers of shape (N, L + 1) for `"board"` and (N,) for `"edit"`. Arrays
+    out of range are errors; tensors are clamped into it.
 
     ## Observation Space
-    That of `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L) and `segment` (N,), all int64, or
+    That of `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L) and `segment` (N,), all int64; or
     float32 of shape (N, 2 * L * V + 1).
 
     ## Starting State
-    `reset(seed=s)` seeds slot i with s + i, `reset(seed=[...])` each by its own; on a device one generator, seeded
-    with s, serves all. `options` are those of `PuzzleEnv` for every slot; `"index"` may hold one index a slot, and
-    `"reset_mask"`, bool of shape (N,), says which slots to reset, the others staying as they are.
+    `reset(seed=s)` seeds slot i with s + i and `reset(seed=[...])` every slot with its own; on a device one
+    generator, seeded with s, serves them all. The options of `PuzzleEnv` hold for every slot, though
+    `"index"` may also give one index a slot. `"reset_mask"`, bool of shape (N,), says which slots to reset;
+    the others stay as they are.
 
     ## Rewards
     Shape (N,), float64 in NumPy and float32 on a device.
 
     ## Episode End
-    Terminated and truncated, bool of shape (N,). What happens to a finished slot is the `autoreset_mode`:
-    - `"NextStep"`: the next step resets it and ignores its action; reward 0.
-    - `"SameStep"`: the same step resets it; its last observation and information are in `final_obs`, `final_info`.
-    - `"Disabled"`: reset it yourself, through `"reset_mask"`. Stepping it before is an error; on a device other
-      than the CPU it is not noticed, and what comes out for that slot means nothing.
+    Terminated and truncated are bool of shape (N,). What becomes of a finished slot says `autoreset_mode`:
+
+    - `"NextStep"`: the next step resets it, ignores its action and pays 0.
+    - `"SameStep"`: the same step resets it; `final_obs` and `final_info` hold what it came to.
+    - `"Disabled"`: nothing, until you reset it with `"reset_mask"`. To step it before is an error; on a
+      device other than the CPU that goes unnoticed, and what comes out for this slot means nothing.
 
     ## Information
-    That of `PuzzleEnv`, an array a key. In NumPy each key has a mask `_key` as Gymnasium has it; on a device every
-    slot always has every key, and masks come with the final ones alone: `final_obs` and `final_info` hold all N
-    slots, of which those in `_final_obs` have just finished.
+    That of `PuzzleEnv`, an array a key, and in NumPy a mask `_key` for each key, as Gymnasium has it. On a
+    device every slot always has every key. There `"SameStep"` always gives `final_obs` and `final_info`, for
+    all N slots; the mask `_final_obs` says which have just finished.
 
     ## Arguments
     | argument | default | meaning |
@@ -61,16 +63,20 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
     | `num_envs` | `1` | N |
     | `device` | `None` | `None`: NumPy; else a torch device such as `"cpu"` or `"cuda"` |
     | `autoreset_mode` | `"NextStep"` | see above, as text or `gymnasium.vector.AutoresetMode` |
-    | `max_episode_steps` | `None` | truncate after so many steps without grading, as `TimeLimit` does |
-    | `render_mode` | `None` | `"rgb_array"` or `"ansi"`; for a window wrap it in `HumanRendering` |
+    | `max_episode_steps` | `None` | also truncate after so many steps, ungraded, as `TimeLimit` does |
+    | `render_mode` | `None` | `"rgb_array"` or `"ansi"`; wrap it in `HumanRendering` for a window |
 
-    and those of `PuzzleEnv`.
+    The others are those of `PuzzleEnv`.
 
     ## Version History
     - v0: initial version.
     """
 
-    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4, "autoreset_mode": NEXT_STEP}
+    metadata = {  # noqa: RUF012 (as in VectorEnv)
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+        "autoreset_mode": NEXT_STEP,
+    }
 
     def __init__(
         self,
@@ -96,14 +102,14 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        self.max_episode_steps = max_episode_steps
-        self.view = View(self.rules, render_mode, self.metadata["render_modes"])
+        self.max_episode_steps = None if max_episode_steps == -1 else max_episode_steps  # -1 as in gym.make
         self.render_mode = render_mode
         self.single_action_space = self.rules.action_space
         self.single_observation_space = self.rules.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
 
+        self._view = View(self.rules, render_mode, self.metadata)
         self._uniforms: Any = NumpyUniforms(num_envs) if device is None else TorchUniforms(num_envs, device)
         self.device = self._uniforms.device
         self._data = Puzzles(*map(self._uniforms.put, self.rules.data))
@@ -157,8 +163,8 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
             Observations, rewards, terminated, truncated and information.
 
         Raises:
-            HrmGymError: on actions of another shape or type or out of range, before the first `reset`, and where
-                slots have ended and nobody resets them.
+            HrmGymError: on actions of another shape or type or out of range, before the first `reset`, and
+                with autoreset disabled while finished slots were not reset.
         """
         before = self._started()
         actions = self.rules.check(self._uniforms.put(actions), self.num_envs)
@@ -178,7 +184,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         self._over = terminated | truncated
 
         final: dict[str, Any] = {}
-        if self.autoreset_mode == SAME_STEP and not (self._uniforms.on_host and not self._over.any()):
+        if self.autoreset_mode == SAME_STEP and (self.device is not None or self._over.any()):
             final = self._final(self._state, grade, copy(self._over))
             self._restart(self._over)
             self._over = self._over & False
@@ -187,7 +193,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         return self.rules.observe(self._state), rewards, terminated, truncated, {**infos, **final}
 
     def action_masks(self) -> Array:
-        """Which actions make sense now, bool of shape (N, L * V + 2) for boards and (N, L * V + 1) for edits."""
+        """Which actions make sense now, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits."""
         return self.rules.action_masks(self._started())
 
     def render(self) -> tuple[Any, ...] | None:
@@ -195,11 +201,12 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         if self.render_mode is None:
             return None
         state = self._started()
-        return tuple(self.view.draw(state, slot, self._previous) for slot in range(self.num_envs))
+        title = self.spec.id if self.spec else ""
+        return tuple(self._view.draw(state, slot, self._previous, title) for slot in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what drawing holds."""
-        self.view.close()
+        self._view.close()
 
     # ---- saving ----------------------------------------------------------------------------------
 
@@ -207,8 +214,9 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         """All that is needed to go on bit for bit: boards, finished slots, random numbers.
 
         Returns:
-            "puzzle", "solution", "answer" (N, L), "segment" and "over" (N,), as `device` has arrays; "random": a
-            tensor of bytes with a device, else a list of dictionaries of numbers and strings, one a slot.
+            "puzzle", "solution", "answer" (N, L), "segment" and "over" (N,): arrays, or tensors on the
+            device. "random": with a device a tensor of bytes, else a dictionary of numbers and strings a
+            slot.
         """
         state = self._started()
         boards = {name: copy(array) for name, array in state._asdict().items()}

@@ -1,0 +1,361 @@
+"""Every registered environment against the rules of Gymnasium and Stable-Baselines3, and against its own."""
+
+import inspect
+import json
+import pickle
+import subprocess
+import sys
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+import hrm_gym
+from hrm_gym import HrmGymError
+from hrm_gym.envs.registration import ENVIRONMENT_ARGUMENTS
+from hrm_gym.envs.rules import ACTION_TYPES, OBS_TYPES, Rules
+
+KINDS = [(i, a, o) for i in hrm_gym.task_ids() for a in ACTION_TYPES for o in OBS_TYPES]
+every_kind = pytest.mark.parametrize(("env_id", "action_type", "obs_type"), KINDS)
+every_id = pytest.mark.parametrize("env_id", hrm_gym.task_ids())
+
+OWN = ".2.. ..1. ..4. .3.."
+
+
+def board(env, info, halt, right=True):
+    """The action that submits the solution, or what is surely not it."""
+    answer = info["solution"].copy()
+    if not right:
+        answer[0] = answer[0] % (env.unwrapped.task.num_tokens - 1) + 1
+    return np.append(answer, int(halt))
+
+
+# ---- the libraries' own checks -------------------------------------------------------------------
+
+
+@every_kind
+def test_gymnasium_check_env(env_id, action_type, obs_type):
+    env = gym.make(env_id, action_type=action_type, obs_type=obs_type, disable_env_checker=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env.unwrapped)
+
+
+@every_kind
+def test_sb3_check_env(env_id, action_type, obs_type):
+    env = gym.make(env_id, action_type=action_type, obs_type=obs_type, render_mode="rgb_array")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sb3_check_env(env.unwrapped)
+
+
+@every_kind
+def test_equal_seeds_give_equal_rollouts(env_id, action_type, obs_type):
+    one, two = (gym.make(env_id, action_type=action_type, obs_type=obs_type) for _ in range(2))
+    one.action_space.seed(1)
+    assert data_equivalence(one.reset(seed=3), two.reset(seed=3), exact=True)
+    for _ in range(50):
+        action = one.action_space.sample()
+        a, b = one.step(action), two.step(action)
+        assert data_equivalence(a, b, exact=True)
+        if a[2] or a[3]:
+            assert data_equivalence(one.reset(), two.reset(), exact=True)
+
+
+# ---- copies, files, pictures ---------------------------------------------------------------------
+
+
+@every_id
+def test_a_pickle_goes_on_where_the_environment_stood(env_id):
+    env = gym.make(env_id, render_mode="rgb_array")
+    env.reset(seed=5)
+    env.render()
+    copy = pickle.loads(pickle.dumps(env))
+    action = np.append(env.action_space.sample()[:-1], 0)
+    assert data_equivalence(env.step(action), copy.step(action), exact=True)
+    assert data_equivalence(env.reset(), copy.reset(), exact=True)
+    assert (env.render() == copy.render()).all()
+    assert len(pickle.dumps(env)) < 100_000, "the pickle holds the puzzles"
+
+
+@every_id
+def test_spec_goes_through_json(env_id):
+    for name in (env_id, f"hrm_gym/{env_id}"):
+        env = gym.make(name, split="test", max_segments=3)
+        again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+        assert data_equivalence(env.reset(seed=1), again.reset(seed=1), exact=True)
+        json.loads(gym.spec(name).to_json())
+
+
+@every_id
+def test_render_modes(env_id):
+    for mode in ("human", "rgb_array", "ansi"):
+        env = gym.make(env_id, render_mode=mode)
+        env.reset(seed=0)
+        pictures = [env.render()]
+        env.step(np.append(env.action_space.sample()[:-1], 0))
+        pictures.append(env.render())
+        if mode == "human":
+            assert pictures == [None, None]
+        elif mode == "rgb_array":
+            assert pictures[0].dtype == np.uint8 and pictures[0].shape == pictures[1].shape
+            assert (pictures[0] != pictures[1]).any()
+        else:
+            assert pictures[0].startswith("segment 0") and pictures[1].startswith("segment 1")
+            assert len(pictures[0].splitlines()[-2]) == len(pictures[0].splitlines()[-1])
+        env.close()
+        env.close()
+
+
+def test_text_tells_givens_from_proposals():
+    env = gym.make("Sudoku4x4-v0", render_mode="ansi")
+    env.reset(options={"puzzle": OWN})
+    env.step([4, 4, *[0] * 14, 0])
+    assert env.render().splitlines()[2] == "| 4? 4!| .  . |"
+    assert env.render().splitlines()[5] == "| .  . | .! . |"
+
+
+# ---- the rules of an episode ---------------------------------------------------------------------
+
+MIDDLE, LAST = 1, 3
+
+
+@pytest.mark.parametrize(
+    ("segment", "halt", "right", "reward", "terminated", "truncated"),
+    [
+        (MIDDLE, False, False, 0.0, False, False),
+        (MIDDLE, False, True, 0.0, False, False),
+        (MIDDLE, True, False, 0.0, True, False),
+        (MIDDLE, True, True, 1.0, True, False),
+        (LAST, False, False, 0.0, False, True),
+        (LAST, False, True, 1.0, False, True),
+        (LAST, True, False, 0.0, True, False),
+        (LAST, True, True, 1.0, True, False),
+    ],
+)
+@pytest.mark.parametrize("cost", [0.0, 0.25])
+def test_rewards_and_ends(segment, halt, right, reward, terminated, truncated, cost):
+    env = gym.make("Sudoku4x4-v0", max_segments=LAST, segment_cost=cost)
+    _, info = env.reset(seed=0)
+    for _ in range(segment - 1):
+        assert env.step(board(env, info, halt=False, right=False))[1:4] == (-cost, False, False)
+    obs, *rest, info = env.step(board(env, info, halt, right))
+    assert rest == [reward - cost, terminated, truncated]
+    assert info["is_success"] is right and obs["segment"] == segment
+    if terminated or truncated:
+        with pytest.raises(HrmGymError, match="reset"):
+            env.step(env.action_space.sample())
+
+
+@every_id
+def test_an_episode_of_edits_solves_the_puzzle(env_id):
+    env = gym.make(env_id, action_type="edit")
+    obs, info = env.reset(seed=2)
+    tokens, solution = env.unwrapped.task.num_tokens, info["solution"]
+    for cell in np.flatnonzero(obs["answer"] != solution):
+        action = cell * tokens + solution[cell]
+        assert env.unwrapped.action_masks()[action]
+        before = info["cell_accuracy"]
+        obs, reward, terminated, truncated, info = env.step(action)
+        assert (reward, terminated, truncated) == (0.0, False, False)
+        assert obs["answer"][cell] == solution[cell] and info["cell_accuracy"] > before
+    assert info["is_success"] and info["violations"] == 0
+    _, reward, terminated, truncated, _ = env.step(env.action_space.n - 1)
+    assert (reward, terminated, truncated) == (1.0, True, False)
+
+
+@every_id
+def test_masks_leave_the_givens_alone(env_id):
+    for action_type in ACTION_TYPES:
+        env = gym.make(env_id, action_type=action_type)
+        obs, _ = env.reset(seed=4)
+        mask = env.unwrapped.action_masks()
+        cells, tokens = env.unwrapped.task.num_cells, env.unwrapped.task.num_tokens
+        halts = 2 if action_type == "board" else 1
+        assert mask.dtype == bool and mask.shape == (cells * tokens + halts,)
+        assert mask[cells * tokens :].all()
+        given = obs["puzzle"] > 0
+        counts = mask[: cells * tokens].reshape(cells, tokens).sum(-1)
+        assert (counts[~given] == tokens).all()
+        assert (counts[given] == (1 if action_type == "board" else 0)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), data=st.data())
+def test_the_flat_observation_says_what_the_dict_says(seed, data):
+    tokens = data.draw(st.lists(st.integers(0, 3), min_size=9, max_size=9))
+    flat, plain = (gym.make("Latin3x3-v0", obs_type=kind) for kind in ("flat", "dict"))
+    flat.reset(seed=seed), plain.reset(seed=seed)
+    one, other = flat.step([*tokens, 0])[0], plain.step([*tokens, 0])[0]
+    boards = one[:-1].reshape(2, 9, 4)
+    assert (boards.sum(-1) == 1).all() and (boards.argmax(-1) == [other["puzzle"], other["answer"]]).all()
+    assert one[-1] == np.float32(other["segment"] / 16)
+
+
+@every_id
+def test_grades_agree_with_the_task(env_id):
+    env = gym.make(env_id)
+    _, info = env.reset(seed=6)
+    for right in (True, False):
+        _, *_, info = env.step(board(env, info, halt=False, right=right))
+        assert info["is_success"] is right
+        assert (info["violations"] == 0) is right
+        assert info["cell_accuracy"] == 1.0 - (not right) / env.unwrapped.task.num_cells
+
+
+# ---- which puzzle --------------------------------------------------------------------------------
+
+
+@every_id
+def test_test_puzzles_are_shown_as_they_are(env_id):
+    env = gym.make(env_id, split="test")
+    puzzles = {row.tobytes() for row in env.unwrapped.task.dataset("test").puzzle.astype(np.int64)}
+    for seed in range(20):
+        assert env.reset(seed=seed)[0]["puzzle"].tobytes() in puzzles
+
+
+def test_num_examples_caps_the_training_set():
+    env = gym.make("Sudoku9x9-v0", num_examples=3, augment=False)
+    first = env.unwrapped.task.dataset("train").puzzle[:3].astype(np.int64)
+    seen = {env.reset(seed=seed)[0]["puzzle"].tobytes() for seed in range(30)}
+    assert seen == {row.tobytes() for row in first}
+
+
+def test_training_puzzles_come_under_symmetries():
+    env = gym.make("Sudoku9x9-v0", num_examples=1)
+    assert len({env.reset(seed=seed)[0]["puzzle"].tobytes() for seed in range(10)}) == 10
+
+
+def test_index_and_puzzle_of_your_own():
+    env = gym.make("Sudoku4x4-v0", split="test")
+    data = env.unwrapped.task.dataset("test")
+    obs, info = env.reset(options={"index": 7})
+    assert (obs["puzzle"] == data.puzzle[7]).all() and (info["solution"] == data.solution[7]).all()
+    task = env.unwrapped.task
+    for puzzle in (OWN, task.parse(OWN), list(task.parse(OWN))):
+        obs, info = env.reset(options={"puzzle": puzzle})
+        assert task.format(info["solution"]) == "1234341221434321"
+        assert task.format(obs["puzzle"]) == task.format(obs["answer"]) == OWN.replace(" ", "")
+
+
+def test_a_choice_draws_no_random_number():
+    one, two = gym.make("Sudoku4x4-v0"), gym.make("Sudoku4x4-v0")
+    one.reset(seed=1), two.reset(seed=1)
+    one.reset(options={"index": 0})
+    assert data_equivalence(one.reset(), two.reset(), exact=True)
+
+
+# ---- registration --------------------------------------------------------------------------------
+
+
+def test_import_is_light():
+    code = "import sys, hrm_gym; print([m for m in ('torch', 'numba', 'pygame') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_module_prefix_imports_the_package():
+    code = "import gymnasium as g; print(g.make('hrm_gym:Sudoku4x4-v0').reset(seed=0)[0]['segment'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
+
+
+def test_make_task_gives_one_task_an_id():
+    for env_id in hrm_gym.task_ids():
+        assert hrm_gym.make_task(env_id) is hrm_gym.make_task(f"hrm_gym/{env_id}")
+    assert hrm_gym.make_task("latin_task:Latin", givens=6).givens == 6
+
+
+def test_registering_twice_is_fine_unless_it_changes():
+    hrm_gym.register_task("Latin3x3-v0", "latin_task:Latin", givens=4)
+    with pytest.raises(HrmGymError, match="already"):
+        hrm_gym.register_task("Latin3x3-v0", "latin_task:Latin", givens=5)
+
+
+def test_a_task_may_not_take_the_environments_arguments():
+    assert set(ENVIRONMENT_ARGUMENTS) == set(inspect.signature(Rules).parameters) - {"task", "task_kwargs"}
+
+
+# ---- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"split": "tset"}, "did you mean 'test'"),
+        ({"action_type": "borad"}, "did you mean 'board'"),
+        ({"obs_type": "image"}, "known are dict, flat"),
+        ({"spilt": "test"}, "did you mean 'split'"),
+        ({"max_segments": 0}, "at least 1"),
+        ({"num_examples": 0}, "num_examples=0"),
+        ({"num_examples": 10**9}, "num_examples=1000000000"),
+        ({"split": "test", "augment": True}, "leave it out"),
+    ],
+)
+def test_bad_arguments(kwargs, message):
+    with pytest.raises(HrmGymError, match=message):
+        gym.make("Sudoku4x4-v0", **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"indx": 1}, "did you mean 'index'"),
+        ({"index": -1}, "has puzzles 0 to"),
+        ({"index": 0.5}, "give an integer"),
+        ({"index": 10**9}, "has puzzles 0 to"),
+        ({"puzzle": "12"}, "2 characters"),
+        ({"puzzle": [1, 2]}, "16 integers"),
+        ({"puzzle": [9] * 16}, "allowed are 0 to 4"),
+        ({"puzzle": "." * 16}, "several solutions"),
+        ({"puzzle": OWN, "index": 1}, "both"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(HrmGymError, match=message):
+        gym.make("Sudoku4x4-v0").reset(options=options)
+
+
+@pytest.mark.parametrize(
+    ("action_type", "action"),
+    [
+        ("board", [0] * 16),
+        ("board", [0] * 16 + [2]),
+        ("board", [5] + [0] * 16),
+        ("board", [-1] + [0] * 16),
+        ("board", [0.5] * 17),
+        ("edit", 81),
+        ("edit", -1),
+        ("edit", [1]),
+    ],
+)
+def test_bad_actions(action_type, action):
+    env = gym.make("Sudoku4x4-v0", action_type=action_type, disable_env_checker=True)
+    env.reset(seed=0)
+    with pytest.raises(HrmGymError, match="action"):
+        env.step(action)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: hrm_gym.make_task("SudokuExtrem-v0"), "did you mean 'SudokuExtreme-v0'"),
+        (lambda: hrm_gym.make_task("no_such_module:Task"), "PYTHONPATH"),
+        (lambda: hrm_gym.make_task("latin_task:Latn"), "did you mean 'Latin'"),
+        (lambda: hrm_gym.make_task("latin_task:np"), "no task"),
+        (lambda: hrm_gym.register_task("Latin", "latin_task:Latin"), "Name-vNUMBER"),
+        (lambda: hrm_gym.register_task("Latin-v1", "latin_task"), "module:Class"),
+        (lambda: hrm_gym.register_task("Latin-v1", "latin_task:Latin", split="a"), "rename"),
+        (lambda: hrm_gym.register_task("Latin-v1", "latin_task:Latin", givens={1}), "JSON"),
+        (lambda: gym.make("Sudoku4x4-v0", disable_env_checker=True).unwrapped.step(0), "reset"),
+    ],
+)
+def test_bad_calls(call, message):
+    with pytest.raises(HrmGymError, match=message):
+        call()

@@ -1,0 +1,391 @@
+"""The batched environment against single ones, in NumPy and in torch, in every autoreset mode."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hrm_gym
+from hrm_gym import HrmGymError
+from hrm_gym.envs.rules import ACTION_TYPES, OBS_TYPES, Rules
+from hrm_gym.envs.task import Puzzles
+
+MODES = tuple(AutoresetMode)
+NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
+every_mode = pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+every_id = pytest.mark.parametrize("env_id", hrm_gym.task_ids())
+N = 6
+
+
+def equal(a, b, path="root"):
+    """Equal in structure, types and numbers; tensors count as arrays and lose their precision."""
+    if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
+        a, b = np.asarray(a), np.asarray(b)
+        assert np.allclose(a, b), path
+        return
+    assert type(a) is type(b), path
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), f"{path}: {a.keys()} {b.keys()}"
+        for key in a:
+            equal(a[key], b[key], f"{path}.{key}")
+    elif isinstance(a, tuple | list) or (isinstance(a, np.ndarray) and a.dtype == object):
+        assert len(a) == len(b), path
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            equal(x, y, f"{path}[{i}]")
+    elif isinstance(a, np.ndarray):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape) and (a == b).all(), f"{path}: {a} {b}"
+    else:
+        assert a == b, path
+
+
+def actions(envs, rng, solution):
+    """Random actions, among them every way to end: right and wrong answers, halted on or not."""
+    if envs.rules.action_type == "edit":
+        tokens, n = envs.task.num_tokens, envs.single_action_space.n
+        cells = rng.integers(envs.task.num_cells, size=len(solution))
+        edit = cells * tokens + solution[np.arange(len(solution)), cells]
+        return np.where(rng.random(len(solution)) < 0.2, n - 1, edit)
+    right = rng.random(len(solution)) < 0.5
+    answer = np.where(right[:, None], solution, rng.integers(envs.task.num_tokens, size=solution.shape))
+    return np.append(answer, rng.random((len(solution), 1)) < 0.3, axis=1).astype(np.int64)
+
+
+def solutions(envs):
+    return np.asarray(envs.state_dict()["solution"])
+
+
+# ---- NumPy: the same as a loop over single environments -------------------------------------------
+
+
+def pair(env_id, mode, **kwargs):
+    native = gym.make_vec(env_id, N, autoreset_mode=mode.value, **kwargs)
+    sync = gym.make_vec(
+        env_id, N, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **kwargs
+    )
+    return native, sync
+
+
+def compare(native, sync, mode, steps=25):
+    rng = np.random.default_rng(0)
+    equal(native.reset(seed=11), sync.reset(seed=11))
+    ends = 0
+    for _ in range(steps):
+        action = actions(native, rng, solutions(native))
+        one, other = native.step(action), sync.step(action)
+        equal(one, other)
+        over = one[2] | one[3]
+        ends += over.sum()
+        if mode == DISABLED and over.any():
+            equal(*(envs.reset(options={"reset_mask": over.copy()}) for envs in (native, sync)))
+    assert ends > N, "the rollout ended hardly any episode"
+
+
+@every_mode
+@every_id
+@pytest.mark.parametrize("action_type", ACTION_TYPES)
+@pytest.mark.parametrize("obs_type", OBS_TYPES)
+def test_native_equals_sync(env_id, mode, action_type, obs_type):
+    kinds = {"action_type": action_type, "obs_type": obs_type, "segment_cost": 0.125}
+    native, sync = pair(env_id, mode, max_segments=4, **kinds)
+    assert native.observation_space == sync.observation_space
+    assert native.action_space == sync.action_space
+    assert native.metadata["autoreset_mode"] is native.autoreset_mode is sync.metadata["autoreset_mode"]
+    compare(native, sync, mode)
+
+
+@every_mode
+def test_max_episode_steps_is_the_time_limit(mode):
+    compare(*pair("Sudoku4x4-v0", mode, max_episode_steps=3), mode)
+
+
+def test_lists_of_seeds_and_seeds_of_masked_resets():
+    native, sync = pair("Latin3x3-v0", NEXT_STEP)
+    mask = np.arange(N) < 2
+    seeds = [5, None, 7, 8, 5, 5]
+    equal(native.reset(seed=1), sync.reset(seed=1))
+    for options in (None, {"index": 3}, {"reset_mask": mask}):
+        equal(*(envs.reset(seed=seeds, options=dict(options or {})) for envs in (native, sync)))
+        equal(native.reset(), sync.reset())
+
+
+def test_an_index_a_slot():
+    envs = gym.make_vec("Latin3x3-v0", 3, split="test")
+    obs, _ = envs.reset(options={"index": np.array([4, 0, 4])})
+    assert (obs["puzzle"] == envs.task.dataset("test").puzzle[[4, 0, 4]]).all()
+
+
+def test_what_is_returned_is_not_touched_again():
+    for mode in MODES:
+        envs = gym.make_vec("Latin3x3-v0", N, autoreset_mode=mode, max_segments=100)
+        rng = np.random.default_rng(0)
+        kept = [envs.reset(seed=0)]
+        copies = [json.dumps(kept[0], default=lambda a: a.tolist())]
+        for _ in range(5):
+            action = actions(envs, rng, solutions(envs))
+            action[:, -1] &= mode != DISABLED
+            kept.append(envs.step(action))
+            action[:] = 0
+            copies.append(json.dumps(kept[-1], default=lambda a: a.tolist()))
+        assert copies == [json.dumps(item, default=lambda a: a.tolist()) for item in kept]
+
+
+# ---- torch: the same as NumPy, given the same uniform numbers -------------------------------------
+
+
+class Table:
+    """Uniform numbers that do not depend on the library, in the place of an environment's own."""
+
+    def __init__(self, inner, on_host=True):
+        self.device, self.put, self.on_host = inner.device, inner.put, on_host
+        self.generators = [np.random.default_rng(i) for i in range(N)]
+
+    def seed(self, seed, mask):
+        pass
+
+    def state_dict(self):
+        return None
+
+    def draw(self, mask, num):
+        uniforms = np.full((N, num), 0.5)
+        slots = np.flatnonzero(np.asarray(mask))
+        for i in slots:
+            uniforms[i] = self.generators[i].random(num)
+        if self.on_host:
+            return self.put(slots), self.put(uniforms[slots])
+        return None, self.put(uniforms)
+
+
+@every_mode
+@every_id
+@pytest.mark.parametrize("action_type", ACTION_TYPES)
+@pytest.mark.parametrize("on_host", [True, False], ids=["as on the CPU", "as on a GPU"])
+def test_torch_equals_numpy(env_id, mode, action_type, on_host):
+    kinds = {"action_type": action_type, "max_segments": 4, "segment_cost": 0.125}
+    obs_type = "flat" if on_host else "dict"
+    numpy, tensor = (
+        gym.make_vec(env_id, N, autoreset_mode=mode, obs_type=obs_type, device=device, **kinds)
+        for device in (None, "cpu")
+    )
+    numpy._uniforms, tensor._uniforms = Table(numpy._uniforms), Table(tensor._uniforms, on_host)
+    (obs, infos), (tensor_obs, tensor_infos) = numpy.reset(), tensor.reset()
+    equal(obs, tensor_obs)
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        action = actions(numpy, rng, solutions(numpy))
+        *results, infos = numpy.step(action)
+        *tensor_results, tensor_infos = tensor.step(torch.as_tensor(action))
+        equal(tuple(results), tuple(tensor_results))
+        over = results[2] | results[3]
+        for key in ("is_success", "cell_accuracy", "violations", "solution"):
+            equal(infos[key], tensor_infos[key], key)
+            if mode == SAME_STEP and over.any():
+                final = tensor_infos["final_info"][key]
+                equal(infos["final_info"][key][over], final[over], f"final {key}")
+        if mode == SAME_STEP:
+            assert (tensor_infos["_final_obs"].numpy() == over).all()
+            for slot in np.flatnonzero(over):
+                final = tensor_infos["final_obs"]
+                final = {k: v[slot] for k, v in final.items()} if obs_type == "dict" else final[slot]
+                equal(infos["final_obs"][slot], final)
+        if mode == DISABLED and over.any():
+            numpy.reset(options={"reset_mask": over})
+            tensor.reset(options={"reset_mask": torch.as_tensor(over)})
+
+
+@every_mode
+@pytest.mark.parametrize("obs_type", OBS_TYPES)
+@pytest.mark.parametrize("env_id", ["Latin3x3-v0", "Sudoku6x6-v0"])
+def test_a_step_on_a_device_reads_nothing_back(env_id, obs_type, mode):
+    """Tensors of torch's "meta" device have no numbers: whoever asks for one gets an exception."""
+    envs = gym.make_vec(env_id, N, device="cpu", autoreset_mode=mode, obs_type=obs_type)
+    envs.reset(seed=0)
+
+    class Meta:
+        device, on_host = torch.device("meta"), False
+
+        def put(self, array):
+            return torch.as_tensor(array, device="meta")
+
+        def draw(self, mask, num):
+            return None, torch.rand((N, num), dtype=torch.float64, device="meta")
+
+    envs._uniforms = Meta()
+    envs._data, envs._state = (
+        Puzzles(*map(Meta().put, envs._data)),
+        type(envs._state)(*map(Meta().put, envs._state)),
+    )
+    envs._all, envs._over, envs.device = Meta().put(envs._all), Meta().put(envs._over), Meta.device
+    action = Meta().put(envs.action_space.sample())
+    with pytest.raises(RuntimeError):
+        bool(action.any())
+    for _ in range(2):
+        _, reward, *_ = envs.step(action)
+        assert reward.device.type == "meta" and reward.shape == (N,)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@every_mode
+def test_a_step_on_cuda_does_not_synchronise(mode):
+    envs = gym.make_vec("Sudoku9x9-v0", N, device="cuda", autoreset_mode=mode)
+    envs.reset(seed=0)
+    action = torch.as_tensor(envs.action_space.sample(), device="cuda")
+    envs.step(action)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        envs.step(action)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_seed_makes_a_device_batch_repeatable():
+    one, two = (gym.make_vec("Sudoku6x6-v0", N, device="cpu") for _ in range(2))
+    assert not torch.equal(one.reset()[0]["puzzle"], two.reset()[0]["puzzle"])
+    rng = np.random.default_rng(0)
+    equal(one.reset(seed=3), two.reset(seed=3))
+    for _ in range(10):
+        action = torch.as_tensor(actions(one, rng, solutions(one)))
+        equal(one.step(action), two.step(action))
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data(), num=st.integers(1, 5))
+def test_rules_agree_between_numpy_and_torch(data, num):
+    rules = Rules("Sudoku4x4-v0", action_type="edit")
+    numbers = st.lists(st.floats(0, 1, exclude_max=True), min_size=num, max_size=num)
+    uniforms = np.array(data.draw(numbers))[:, None]
+    edits = np.array(data.draw(st.lists(st.integers(0, 80), min_size=num, max_size=num)))
+    results = []
+    for put in (np.asarray, torch.as_tensor):
+        state = rules.start(Puzzles(*map(put, rules.data)), put(uniforms))
+        state, halt = rules.act(state, rules.check(put(edits), num))
+        grade = rules.grade(state)
+        results.append((*state, halt, *grade, *rules.outcome(state, halt, grade), rules.action_masks(state)))
+    for one, other in zip(*results, strict=True):
+        equal(one, other)
+
+
+# ---- saving, drawing ------------------------------------------------------------------------------
+
+
+@every_mode
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_state_dict_goes_on_bit_for_bit(device, mode):
+    one, two = (gym.make_vec("Latin3x3-v0", N, device=device, autoreset_mode=mode) for _ in range(2))
+    rng = np.random.default_rng(0)
+
+    def step(envs, action):
+        results = envs.step(action)
+        if mode == DISABLED and (over := results[2] | results[3]).any():
+            return results, envs.reset(options={"reset_mask": over})
+        return results
+
+    one.reset(seed=1)
+    for _ in range(5):
+        step(one, actions(one, rng, solutions(one)))
+    saved = one.state_dict()
+    if device is None:
+        saved = json.loads(json.dumps(saved, default=lambda array: array.tolist()))
+        saved = {key: value if key == "random" else np.array(value) for key, value in saved.items()}
+    two.load_state_dict(saved)
+    for _ in range(10):
+        action = actions(one, rng, solutions(one))
+        equal(step(one, action), step(two, action))
+    with pytest.raises(HrmGymError, match=r"\(6, 9\)"):
+        gym.make_vec("Latin3x3-v0", N + 1, device=device).load_state_dict(saved)
+
+
+def test_render_draws_every_slot():
+    for device in (None, "cpu"):
+        envs = gym.make_vec("Sudoku4x4-v0", 2, render_mode="rgb_array", device=device)
+        envs.reset(seed=0)
+        before = envs.render()
+        envs.step(envs.action_space.sample())
+        after = envs.render()
+        assert len(before) == len(after) == 2 and after[0].shape == before[1].shape
+        assert after[0].dtype == np.uint8 and (after[0] != before[0]).any()
+        envs.close()
+    texts = gym.make_vec("Sudoku4x4-v0", 2, render_mode="ansi")
+    texts.reset(seed=0)
+    assert all(text.startswith("segment 0") for text in texts.render())
+
+
+def test_masks_of_a_batch():
+    for action_type in ACTION_TYPES:
+        native, sync = pair("Sudoku4x4-v0", NEXT_STEP, action_type=action_type)
+        native.reset(seed=0), sync.reset(seed=0)
+        assert (native.action_masks() == np.stack(sync.call("action_masks"))).all()
+
+
+def test_puzzles_of_own_for_all_slots():
+    envs = gym.make_vec("Sudoku4x4-v0", N, device="cpu")
+    obs, infos = envs.reset(options={"puzzle": ".2....1...4..3.."})
+    assert (obs["puzzle"] == obs["puzzle"][0]).all() and (infos["solution"] > 0).all()
+
+
+# ---- bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"num_envs": 0}, "at least 1"),
+        ({"autoreset_mode": "SameStp"}, "did you mean 'SameStep'"),
+        ({"device": "no such device"}, "device='cpu'"),
+        ({"render_mode": "human"}, "rgb_array"),
+        ({"spilt": "test"}, "did you mean 'split'"),
+    ],
+)
+def test_bad_arguments(kwargs, message):
+    with pytest.raises(HrmGymError, match=message):
+        gym.make_vec("Sudoku4x4-v0", **{"num_envs": 2, **kwargs})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_where_there_is_none():
+    with pytest.raises(HrmGymError, match="'cuda' cannot be used"):
+        gym.make_vec("Sudoku4x4-v0", 2, device="cuda")
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"seed": [1, 2, 3, 4]}, "seed"),
+        ({"options": {"reset_mask": np.ones(3, bool)}}, "reset_mask"),
+        ({"options": {"reset_mask": np.ones(2)}}, "reset_mask"),
+        ({"options": {"reset_mask": np.zeros(2, bool)}}, "False everywhere"),
+        ({"options": {"reset_masks": np.ones(2, bool)}}, "did you mean 'reset_mask'"),
+        ({"options": {"index": [1, 2, 3]}}, "one per slot"),
+    ],
+)
+def test_bad_resets(device, kwargs, message):
+    envs = gym.make_vec("Sudoku4x4-v0", 2, device=device)
+    envs.reset(seed=0)
+    with pytest.raises(HrmGymError, match=message):
+        envs.reset(**kwargs)
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_bad_actions(device):
+    envs = gym.make_vec("Sudoku4x4-v0", 2, device=device, autoreset_mode="Disabled")
+    with pytest.raises(HrmGymError, match="reset"):
+        envs.step(np.zeros((2, 17), np.int64))
+    envs.reset(seed=0)
+    for action in (np.zeros((2, 16), np.int64), np.zeros((2, 17))):
+        with pytest.raises(HrmGymError, match="actions have shape"):
+            envs.step(action)
+    if device is None:
+        with pytest.raises(HrmGymError, match="out of range"):
+            envs.step(np.full((2, 17), 2))
+    else:
+        obs, *_ = envs.step(np.full((2, 17), 99))
+        assert (obs["answer"] == 4).all()
+    envs.reset()
+    envs.step(np.ones((2, 17), np.int64))
+    with pytest.raises(HrmGymError, match="reset_mask"):
+        envs.step(np.ones((2, 17), np.int64))
