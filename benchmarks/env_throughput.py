@@ -95,8 +95,7 @@ def main() -> None:
     print(f"torch {torch.__version__} on {args.device}, {torch.get_num_threads()} threads, {processor()}")
     print(f"{args.repeats} repeats of {args.seconds} s, load {os.getloadavg()[0]:.2f}")
     print(
-        "sub-environment steps a second: median (lowest to highest); ratio: against the loop, repeat by
-        repeat"
+        "sub-environment steps a second: median (lowest to highest), and ratio to the loop in the same repeat"
     )
     for action_type in ("board", "edit"):
         for num_envs in args.num_envs:
