@@ -60,6 +60,7 @@ def test_parity(path: Path) -> None:
         hidden_size=reference["hidden_size"],
         num_heads=reference["num_heads"],
         expansion=reference["expansion"],
+        mlp_multiple=256,
         h_layers=reference["H_layers"],
         l_layers=reference["L_layers"],
         h_cycles=reference["H_cycles"],

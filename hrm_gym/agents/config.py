@@ -26,6 +26,8 @@ class Config:
     """`auto` (the GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
     run_dir: str = ""
     """The run's folder; empty: `runs/ENV-AGENT-seedS`, numbered where it exists."""
+    resume: str = ""
+    """Go on with the run in this folder, bit for bit on a CPU; only budget and watching may be changed."""
     init_from: str = ""
     """A checkpoint whose weights (averaged ones) are the starting point of a new run."""
     max_minutes: float = 0.0
@@ -48,6 +50,8 @@ class Config:
     """Attention heads (only where `mixer` is attention)."""
     expansion: float = 4.0
     """Inner width of a SwiGLU relative to its size, before the gate's two thirds."""
+    mlp_multiple: int = 32
+    """The inner width is rounded up to a multiple of this (the reference: 256)."""
     h_layers: int = 2
     """Blocks in the slow module H."""
     l_layers: int = 2
@@ -120,8 +124,8 @@ class Config:
         for name in ("hidden_size", "num_heads", "l_layers", "h_layers", "h_cycles", "l_cycles", "num_envs"):
             if getattr(self, name) < 1:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("max_minutes", "max_steps", "num_examples", "segment_cost", "weight_decay", "num_puzzles"):
-            if getattr(self, name, 0) < 0:
+        for name in ("max_minutes", "max_steps", "num_examples", "weight_decay", "num_puzzles"):
+            if getattr(self, name) < 0:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it must not be negative")
         if self.max_segments < 2:
             raise HrmGymError(f"max_segments is {self.max_segments}: thinking needs at least 2")

@@ -9,11 +9,11 @@ positions by an MLP is that of TRM (arXiv 2510.04871).
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from hrm_gym.agents.config import Config
 
 NORM_EPSILON = 1e-5
 # A normal distribution cut at two standard deviations has this standard deviation; dividing by it makes the
@@ -33,9 +33,9 @@ def rms_norm(x: Tensor, dim: int = -1) -> Tensor:
     return (x32 * torch.rsqrt(x32.square().mean(dim, keepdim=True) + NORM_EPSILON)).to(x.dtype)
 
 
-def swiglu_width(size: int, expansion: float) -> int:
-    """The inner width of a SwiGLU: two thirds of `expansion * size`, rounded up to a multiple of 256."""
-    return -(-round(expansion * size * 2 / 3) // 256) * 256
+def swiglu_width(size: int, expansion: float, multiple: int) -> int:
+    """The inner width of a SwiGLU: two thirds of `expansion * size`, rounded up to a `multiple`."""
+    return -(-round(expansion * size * 2 / 3) // multiple) * multiple
 
 
 class Linear(nn.Module):
@@ -53,18 +53,33 @@ class Linear(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """down(silu(gate(x)) * up(x)), with gate and up in one matrix."""
+    """down(silu(gate(x)) * up(x)) over the last axis, with gate and up in one matrix."""
 
-    def __init__(self, size: int, expansion: float):
+    def __init__(self, size: int, expansion: float, multiple: int):
         super().__init__()
-        width = swiglu_width(size, expansion)
+        width = swiglu_width(size, expansion, multiple)
         self.gate_up = Linear(size, 2 * width)
         self.down = Linear(width, size)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., size) -> (..., size)."""
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        # The weight is halved rather than the product: its gradient is the small one to put together again.
+        gate, up = self.gate_up.weight.to(x.dtype).chunk(2)
+        return self.down(F.silu(F.linear(x, gate)) * F.linear(x, up))
+
+
+class TokenMixing(SwiGLU):
+    """The same over the position axis: every feature's board is transformed as one vector."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, S, D) -> (B, S, D)."""
+        # Batched products from the left: nothing is transposed in memory, and every result is contiguous
+        # (a broadcast matmul returns transposed strides, which made the products after it fifteen times slower).
+        batch = x.shape[0]
+        gate, up = self.gate_up.weight.to(x.dtype).chunk(2)  # (width, S) each
+        down = self.down.weight.to(x.dtype)  # (S, width)
+        hidden = F.silu(torch.bmm(gate.expand(batch, -1, -1), x)) * torch.bmm(up.expand(batch, -1, -1), x)
+        return torch.bmm(down.expand(batch, -1, -1), hidden)
 
 
 class Rotary(nn.Module):
@@ -115,17 +130,19 @@ class Block(nn.Module):
     itself: a fixed board needs no content-based routing, and small ones are learned far faster this way.
     """
 
-    def __init__(self, size: int, num_heads: int, expansion: float, mixer: str, num_positions: int):
+    def __init__(self, config: Config, num_positions: int):
         super().__init__()
-        self.attention = Attention(size, num_heads) if mixer == "attention" else None
-        self.token_mixing = SwiGLU(num_positions, expansion) if mixer == "tokens" else None
-        self.mlp = SwiGLU(size, expansion)
+        c, size = config, config.hidden_size
+        self.attention = Attention(size, c.num_heads) if c.mixer == "attention" else None
+        self.token_mixing = (
+            TokenMixing(num_positions, c.expansion, c.mlp_multiple) if c.mixer == "tokens" else None
+        )
+        self.mlp = SwiGLU(size, c.expansion, c.mlp_multiple)
 
     def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:
         """(B, S, D) -> (B, S, D)."""
         if self.token_mixing is not None:
-            x = x.transpose(1, 2)  # (B, D, S): the norm, too, runs over the positions here, as in TRM
-            x = rms_norm(x + self.token_mixing(x)).transpose(1, 2)
+            x = rms_norm(x + self.token_mixing(x), dim=1)  # the norm runs over the positions, as in TRM
         elif self.attention is not None:
             x = rms_norm(x + self.attention(x, rotary))
         return rms_norm(x + self.mlp(x))
@@ -134,13 +151,9 @@ class Block(nn.Module):
 class Module(nn.Module):
     """A recurrent module: a stack of blocks that reads its state plus whatever is injected into it."""
 
-    def __init__(
-        self, num_layers: int, size: int, num_heads: int, expansion: float, mixer: str, num_positions: int
-    ):
+    def __init__(self, config: Config, num_layers: int, num_positions: int):
         super().__init__()
-        self.layers = nn.ModuleList(
-            Block(size, num_heads, expansion, mixer, num_positions) for _ in range(num_layers)
-        )
+        self.layers = nn.ModuleList(Block(config, num_positions) for _ in range(num_layers))
 
     def forward(self, state: Tensor, injected: Tensor, rotary: Rotary | None) -> Tensor:
         """The next state, (B, S, D), from the state and the injected input, both (B, S, D)."""
@@ -148,8 +161,3 @@ class Module(nn.Module):
         for layer in self.layers:
             x = layer(x, rotary)
         return x
-
-
-def embedding_scale(size: int) -> float:
-    """Embeddings are drawn with deviation 1/sqrt(size) and scaled up by its inverse when read."""
-    return math.sqrt(size)

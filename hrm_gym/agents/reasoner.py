@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hrm_gym.agents.config import Config
-from hrm_gym.agents.layers import Linear, Module, Rotary, embedding_scale, truncated_normal_
+from hrm_gym.agents.layers import Linear, Module, Rotary, truncated_normal_
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -75,9 +75,7 @@ class Reasoner(nn.Module, abc.ABC):
 
     def module(self, num_layers: int) -> Module:
         """A recurrent module of this model's width."""
-        c = self.config
-        positions = c.prefix_tokens + self.num_cells
-        return Module(num_layers, c.hidden_size, c.num_heads, c.expansion, c.mixer, positions)
+        return Module(self.config, num_layers, self.config.prefix_tokens + self.num_cells)
 
     @abc.abstractmethod
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,7 +122,7 @@ class Reasoner(nn.Module, abc.ABC):
             x = torch.cat((prefix.view(-1, prefix_tokens, size), x), dim=1)
         if self.embed_positions is not None:
             x = (x + self.embed_positions.weight) * 0.5**0.5  # keeps the variance of the sum at one
-        return (x * embedding_scale(size)).to(self.dtype)
+        return (x * size**0.5).to(self.dtype)  # undoes the small initial deviation of the embeddings
 
     def forward(self, carry: Carry, obs: Mapping[str, Any]) -> tuple[Carry, Output]:
         """Think for one segment.

@@ -6,13 +6,17 @@ measured: small boards on a processor want token mixing and weight decay 1.0 and
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.hrm import HRM
 from hrm_gym.agents.reasoner import Reasoner
 from hrm_gym.agents.trm import TRM
-from hrm_gym.errors import unknown
+from hrm_gym.envs.registration import make_task
+from hrm_gym.errors import HrmGymError, unknown
 
 AGENTS: dict[str, type[Reasoner]] = {"hrm": HRM, "trm": TRM}
 
@@ -24,4 +28,104 @@ def build_reasoner(config: Config, num_tokens: int, num_cells: int) -> Reasoner:
     return AGENTS[config.agent](config, num_tokens, num_cells)
 
 
-PRESETS: dict[str, dict[str, Any]] = {}
+PRESETS: dict[str, dict[str, Any]] = {
+    # 4x4 Sudokus on a processor: a minute.
+    "tiny": {"hidden_size": 64, "lr": 2e-3, "max_minutes": 1.0, "eval_minutes": 0.2},
+    # 6x6 Sudokus on a processor: minutes.
+    "small": {"hidden_size": 128, "lr": 1e-3, "max_minutes": 3.0, "eval_minutes": 0.5},
+    # 9x9 Sudokus on a processor: an hour shows it learning.
+    "medium": {
+        "hidden_size": 192,
+        "l_cycles": 3,
+        "gradient": "last_cycle",
+        "halting": "halt_only",
+        "lr": 1e-3,
+        "max_minutes": 60.0,
+        "eval_minutes": 3.0,
+    },
+    # The paper's model and settings (27 M parameters) for one GPU.
+    "paper": {
+        "hidden_size": 512,
+        "num_heads": 8,
+        "h_layers": 4,
+        "l_layers": 4,
+        "mlp_multiple": 256,
+        "mixer": "attention",
+        "positions": "rope",
+        "num_envs": 384,
+        "optimizer": "adam_atan2",
+        "lr": 1e-4,
+        "warmup_steps": 2000,
+        "decay_from": 1.0,
+        "compile": True,
+        "max_steps": 52_000,
+        "eval_minutes": 5.0,
+        "eval_puzzles": 1024,
+    },
+}
+# What the architecture changes in every preset.
+AGENT_FIELDS: dict[str, dict[str, Any]] = {"hrm": {}, "trm": {"halting": "halt_only", "gradient": "last_cycle"}}
+
+
+def choose_preset(num_cells: int, device: str) -> str:
+    """The preset that `auto` stands for, by the size of the board and the device."""
+    if num_cells <= 16:
+        return "tiny"
+    if num_cells <= 36:
+        return "small"
+    return "paper" if device.startswith("cuda") else "medium"
+
+
+def defaults(env: str, agent: str, preset: str, device: str) -> Config:
+    """The configuration that these four choices stand for, before anything else is said.
+
+    Raises:
+        HrmGymError: on an unknown name, or a device that is not there.
+    """
+    if agent not in AGENTS:
+        raise unknown("agent", agent, AGENTS)
+    device = choose_device(device)
+    if preset == "auto":
+        preset = choose_preset(make_task(env).num_cells, device)
+    if preset not in PRESETS:
+        raise unknown("preset", preset, [*PRESETS, "auto"])
+    fields = {**PRESETS[preset], **AGENT_FIELDS[agent]}
+    return Config(env=env, agent=agent, preset=preset, device=device, **fields)
+
+
+def choose_device(name: str) -> str:
+    """A torch device by name; "auto" is the GPU where there is one.
+
+    Raises:
+        HrmGymError: for a GPU where there is none, or a name that is no device.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise unknown("device", name, ("auto", "cpu", "cuda")) from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise HrmGymError(f"device {name!r} was asked for, but torch sees no GPU here: use --device cpu")
+    return name
+
+
+def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:
+    """The run's folder: the one that was asked for, or a free one under `root`.
+
+    Raises:
+        HrmGymError: where the folder that was asked for already holds a run.
+    """
+    if config.run_dir:
+        path = Path(config.run_dir)
+        if (path / "config.json").exists():
+            raise HrmGymError(
+                f"{path} already holds a run: go on with it by --resume {path}, or give another --run-dir"
+            )
+        return path
+    name = f"{config.env.rpartition(':')[2].replace('/', '-')}-{config.agent}-seed{config.seed}"
+    path, number = root / name, 2
+    while path.exists():
+        path, number = root / f"{name}-{number}", number + 1
+    return path
+

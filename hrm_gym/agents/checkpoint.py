@@ -1,0 +1,185 @@
+"""Checkpoints: one safetensors file with everything that a run needs to go on, written whole or not at all.
+
+Tensors are named by what they belong to (`model/...`, `ema/...`, `optimizer/...`, `carry/...`, `envs/...`,
+`random/...`); the header carries the configuration and the counters as JSON. A shipped agent is the same file
+with nothing but `ema/...` in it. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hrm_gym.agents.config import Config
+from hrm_gym.agents.reasoner import Reasoner
+from hrm_gym.agents.registry import build_reasoner
+from hrm_gym.envs.registration import make_task
+from hrm_gym.errors import HrmGymError
+
+FORMAT = "hrm-gym checkpoint 1"
+FILE_NAME = "checkpoint.safetensors"
+
+
+@dataclasses.dataclass
+class Checkpoint:
+    """What a file holds."""
+
+    config: Config
+    num_tokens: int
+    num_cells: int
+    counters: dict[str, Any]
+    """Plain numbers: steps, seconds, and the optimizer's own counters."""
+    tensors: dict[str, Tensor]
+    """All tensors by their full names."""
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """The tensors under `name/`, without that prefix."""
+        prefix = name + "/"
+        return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Any:
+    """A temporary file beside `path` that takes its place once it is written and on disk, or vanishes.
+
+    Raises:
+        HrmGymError: where it cannot be written; what stood at `path` is untouched.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        kept = f"; the one from before is untouched: {path}" if path.exists() else ""
+        raise HrmGymError(f"cannot write {path}: {error}. Free some space or choose another folder{kept}") from None
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` to `path`, atomically.
+
+    Raises:
+        HrmGymError: where it cannot be written.
+    """
+    header = {
+        "format": FORMAT,
+        "config": checkpoint.config.to_json(),
+        "num_tokens": str(checkpoint.num_tokens),
+        "num_cells": str(checkpoint.num_cells),
+        "counters": json.dumps(checkpoint.counters),
+    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint; a folder means the checkpoint in it.
+
+    Raises:
+        HrmGymError: where there is none, or the file is truncated, foreign or not safetensors.
+    """
+    if path.is_dir():
+        path = path / FILE_NAME
+    if not path.is_file():
+        raise HrmGymError(f"no checkpoint at {path}: give a run's folder or a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise HrmGymError(f"{path} is a safetensors file, but not a checkpoint of hrm-gym ({FORMAT!r})")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        return Checkpoint(
+            config=Config.from_dict(json.loads(header["config"])),
+            num_tokens=int(header["num_tokens"]),
+            num_cells=int(header["num_cells"]),
+            counters=json.loads(header["counters"]),
+            tensors=tensors,
+        )
+    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise HrmGymError(f"{path} is not a whole safetensors checkpoint ({reason}): give another one") from None
+
+
+def pretrained_path(env_id: str) -> Path:
+    """The shipped agent of an environment.
+
+    Raises:
+        HrmGymError: where none is shipped; names those that are.
+    """
+    folder = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
+    name = env_id.removeprefix("hrm_gym:").removeprefix("hrm_gym/")
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        shipped = sorted(file.stem for file in folder.glob("*.safetensors")) or ["none"]
+        raise HrmGymError(
+            f"no agent is shipped for {name} (shipped: {', '.join(shipped)}): train one with "
+            f"python train_agent.py --env {name}, then give --checkpoint RUN_FOLDER"
+        )
+    return path
+
+
+def load_agent(env_id: str, checkpoint: str | Path = "pretrained", device: str = "cpu") -> Reasoner:
+    """The agent of a checkpoint with its averaged weights, ready to think about an environment's puzzles.
+
+    Args:
+        env_id: an environment id; its board must be the one that the agent was trained on.
+        checkpoint: "pretrained", a run's folder or a file.
+        device: where the agent is to live.
+
+    Raises:
+        HrmGymError: on a missing or foreign file, or an agent for another board.
+    """
+    task = make_task(env_id)
+    path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
+    saved = load(path)
+    if (saved.num_cells, saved.num_tokens) != (task.num_cells, task.num_tokens):
+        raise HrmGymError(
+            f"{path} was trained on {saved.config.env} ({saved.num_cells} cells, {saved.num_tokens} symbols); "
+            f"{env_id} has {task.num_cells} cells and {task.num_tokens} symbols: give a checkpoint trained on it"
+        )
+    agent = restore_agent(saved, path)
+    return agent.to(device).eval()
+
+
+def restore_agent(saved: Checkpoint, path: Path) -> Reasoner:
+    """The model of a checkpoint with its averaged weights.
+
+    Raises:
+        HrmGymError: where the weights are not those of the architecture that the header names.
+    """
+    agent = build_reasoner(saved.config, saved.num_tokens, saved.num_cells)
+    weights = {name: t.float() for name, t in saved.part("ema").items()}
+    try:
+        agent.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise HrmGymError(
+            f"{path} does not hold the weights of a {saved.config.agent!r} agent as its header says ({reason})"
+        ) from None
+    return agent
+
+
+def export(source: Path, target: Path) -> None:
+    """Write the averaged weights of a checkpoint alone, in bfloat16: the form in which agents are shipped.
+
+    Raises:
+        HrmGymError: where one cannot be read or the other not be written.
+    """
+    saved = load(source)
+    config = dataclasses.replace(saved.config, run_dir="", init_from="", dataset="")
+    tensors = {name: t.bfloat16() for name, t in saved.tensors.items() if name.startswith("ema/")}
+    save(target, dataclasses.replace(saved, config=config, tensors=tensors))

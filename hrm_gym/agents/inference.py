@@ -1,0 +1,38 @@
+"""Thinking without learning: one puzzle batch, segment by segment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hrm_gym.agents.halting import learned
+from hrm_gym.agents.reasoner import Reasoner
+
+
+class Thought(NamedTuple):
+    """What an agent says after a segment, for n puzzles of L cells."""
+
+    answer: Tensor
+    """The most probable symbols, int64 (n, L)."""
+    confidence: Tensor
+    """Their probabilities, float32 (n, L)."""
+    q_halt: Tensor
+    """Value of halting, a logit, (n,)."""
+    q_continue: Tensor
+    """Value of continuing, a logit, (n,)."""
+    halt: Tensor
+    """Whether the learned policy would halt now, bool (n,)."""
+
+
+def think(agent: Reasoner, puzzles: Tensor, max_segments: int) -> Iterator[Thought]:
+    """Think about puzzles, int64 (n, L); every `next` is one more segment."""
+    carry = agent.initial_carry(len(puzzles))
+    for _ in range(max_segments):
+        with torch.inference_mode():
+            carry, out = agent(carry, {"puzzle": puzzles})
+            confidence, answer = out.logits.float().softmax(-1).max(-1)
+            halt = learned(out, agent.config.halting)
+        yield Thought(answer, confidence, out.q_halt, out.q_continue, halt)

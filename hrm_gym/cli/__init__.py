@@ -1,0 +1,44 @@
+"""The command line: `hrm-gym COMMAND`, one module a command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from hrm_gym.errors import HrmGymError, unknown
+
+COMMANDS = {
+    "train": "train an agent on an environment",
+    "play": "watch an agent think, in a window, in a recording or as text",
+    "evaluate": "grade an agent on held-out puzzles or on a file of them",
+    "solve": "solve a puzzle, or a file of puzzles",
+    "generate": "write new puzzles to a file",
+    "envs": "list the environments",
+    "agents": "list the architectures, presets and shipped agents",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status (0 fine, 1 not all solved, 2 bad input)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: hrm-gym COMMAND [options]     (hrm-gym COMMAND --help tells the options)\n")
+        for name, what in COMMANDS.items():
+            print(f"  {name:10} {what}")
+        return 0
+    try:
+        if arguments[0] not in COMMANDS:
+            raise unknown("command", arguments[0], COMMANDS)
+        module = importlib.import_module(f"hrm_gym.cli.{arguments[0]}")
+        return int(module.run(arguments[1:]))
+    except HrmGymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

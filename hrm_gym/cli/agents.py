@@ -1,0 +1,55 @@
+"""`hrm-gym agents`: architectures, presets and shipped agents."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from hrm_gym.agents import checkpoint as checkpoints
+from hrm_gym.agents.registry import AGENTS, PRESETS, build_reasoner, defaults
+
+# The board on which a preset's size is counted: the one that `auto` chooses it for.
+BOARDS = {"tiny": "Sudoku4x4-v0", "small": "Sudoku6x6-v0"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """List the architectures, presets and shipped agents."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print the tables."""
+    tyro.cli(Arguments, args=list(argv), prog="hrm-gym agents")
+    console = Console()
+    sizes = Table(title="presets (parameters on the board)", title_justify="left", box=None, pad_edge=False)
+    for name in ("preset", "board", *AGENTS, "width", "cycles", "mixer", "gradient"):
+        sizes.add_column(name)
+    for preset in PRESETS:
+        env = BOARDS.get(preset, "SudokuExtreme-v0")
+        counts = []
+        for agent in AGENTS:
+            config = defaults(env, agent, preset, "cpu")
+            board = int(env[6]) if env[6].isdigit() else 9
+            model = build_reasoner(config, board + 1, board * board)
+            counts.append(f"{sum(p.numel() for p in model.parameters()):,}")
+        c = defaults(env, "hrm", preset, "cpu")
+        cycles = f"{c.h_cycles} x {c.l_cycles}"
+        sizes.add_row(preset, env, *counts, str(c.hidden_size), cycles, c.mixer, c.gradient)
+    console.print(sizes)
+    shipped = Table(title="\nshipped agents", title_justify="left", box=None, pad_edge=False)
+    for name in ("environment", "agent", "parameters", "training steps", "minutes"):
+        shipped.add_column(name)
+    for path in sorted(Path(str(resources.files("hrm_gym.agents") / "pretrained")).glob("*.safetensors")):
+        saved = checkpoints.load(path)
+        trainable = {n for n, _ in checkpoints.restore_agent(saved, path).named_parameters()}
+        count = sum(t.numel() for n, t in saved.part("ema").items() if n in trainable)
+        minutes = f"{saved.counters['seconds'] / 60:.1f}"
+        shipped.add_row(path.stem, saved.config.agent, f"{count:,}", f"{saved.counters['step']:,}", minutes)
+    console.print(shipped)
+    return 0

@@ -1,0 +1,32 @@
+"""`hrm-gym envs`: the environments in a table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from hrm_gym.envs.registration import make_task, task_ids
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """List the environments."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print the table."""
+    tyro.cli(Arguments, args=list(argv), prog="hrm-gym envs")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("id", "board", "symbols", "training puzzles", "test puzzles"):
+        table.add_column(name, justify="right" if "puzzles" in name else "left")
+    for env_id in task_ids():
+        task = make_task(env_id)
+        counts = [f"{len(task.dataset(split).puzzle):,}" for split in ("train", "test")]
+        table.add_row(env_id, "x".join(map(str, task.shape)), task.symbols, *counts)
+    Console().print(table)
+    print('\nmake one: gymnasium.make("hrm_gym:ID"), many: gymnasium.make_vec("hrm_gym:ID", num_envs=N)')
+    return 0

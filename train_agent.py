@@ -1,0 +1,16 @@
+"""Train an agent that thinks until it is done.
+
+    python train_agent.py                                          Sudoku6x6-v0 on any machine: three minutes
+    python train_agent.py --env Sudoku4x4-v0                       one minute
+    python train_agent.py --env SudokuExtreme-v0                   the preset for your device
+    python train_agent.py --env SudokuExtreme-v0 --agent trm --num-examples 1000 --max-minutes 28 --device cuda
+    python train_agent.py --resume runs/Sudoku6x6-v0-hrm-seed0     go on with a run that was stopped
+    python train_agent.py --help                                   every option
+"""
+
+import sys
+
+from hrm_gym.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv[1:]]))
