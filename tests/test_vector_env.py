@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +112,18 @@ def test_lists_of_seeds_and_seeds_of_masked_resets():
     for options in (None, {"index": 3}, {"reset_mask": mask}):
         equal(*(envs.reset(seed=seeds, options=dict(options or {})) for envs in (native, sync)))
         equal(native.reset(), sync.reset())
+
+
+def test_the_wrappers_of_gymnasium_take_it():
+    envs = RecordEpisodeStatistics(gym.make_vec("Latin3x3-v0", N, max_segments=3))
+    envs.reset(seed=0)
+    action = np.zeros((N, 10), np.int64)
+    *_, infos = [envs.step(action) for _ in range(3)][-1]
+    assert (infos["episode"]["l"] == 3).all() and (infos["episode"]["r"] == 0.0).all()
+    envs = DictInfoToList(gym.make_vec("Latin3x3-v0", N, autoreset_mode="SameStep"))
+    envs.reset(seed=0)
+    *_, infos = envs.step(action + 1)
+    assert len(infos) == N and infos[0]["final_info"]["is_success"] == np.False_
 
 
 def test_an_index_a_slot():

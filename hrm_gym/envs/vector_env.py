@@ -206,7 +206,8 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what drawing holds."""
-        self._view.close()
+        if view := getattr(self, "_view", None):  # None: `__init__` refused, and this is `__del__`.
+            view.close()
 
     # ---- saving ----------------------------------------------------------------------------------
 
@@ -222,8 +223,11 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         boards = {name: copy(array) for name, array in state._asdict().items()}
         return {**boards, "over": copy(self._over), "random": self._uniforms.state_dict()}
 
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
+    def load_state_dict(self, saved: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Go on from what `state_dict` of an environment with the same arguments gave.
+
+        Returns:
+            Observations and information of all slots as they stand, like `reset`.
 
         Raises:
             HrmGymError: where the number of slots or cells differs.
@@ -237,6 +241,9 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         self._state = State(*(as_int64(copy(put(saved[name]))) for name in State._fields))
         self._over, self._previous = copy(put(saved["over"])), None
         self._uniforms.load_state_dict(saved["random"])
+        return self.rules.observe(self._state), self._infos(
+            self._state, self.rules.grade(self._state), self._all
+        )
 
     # ---- inside ----------------------------------------------------------------------------------
 
@@ -292,10 +299,18 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _final(self, state: State, grade: Grade, over: Array) -> dict[str, Any]:
         """The last observations and information of the slots of `over`."""
-        observations: Any = self.rules.observe(state)
-        if self.device is None:
-            batch, observations = observations, np.full(self.num_envs, None, dtype=object)
-            for i in np.flatnonzero(over):
-                observations[i] = {k: v[i] for k, v in batch.items()} if isinstance(batch, dict) else batch[i]
+        if self.device is not None:
+            observations = self.rules.observe(state)
+        else:
+            slots = np.flatnonzero(over)
+            batch = self.rules.observe(State(*(array[slots] for array in state)))
+            observations = np.full(self.num_envs, None, dtype=object)
+            for row, slot in enumerate(slots):
+                observations[slot] = _row(batch, row)
         infos = self._infos(state, grade, over)
         return {"final_obs": observations, "_final_obs": over, "final_info": infos, "_final_info": copy(over)}
+
+
+def _row(batch: Any, row: int) -> Any:
+    """One observation of a batch of them."""
+    return {key: array[row] for key, array in batch.items()} if isinstance(batch, dict) else batch[row]
