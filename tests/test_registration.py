@@ -1,0 +1,60 @@
+"""Ids, the door for puzzle families of others, and what an import costs."""
+
+import inspect
+import subprocess
+import sys
+
+import gymnasium as gym
+import pytest
+
+import hrm_gym
+from hrm_gym import HrmGymError
+from hrm_gym.envs.registration import ENVIRONMENT_ARGUMENTS
+from hrm_gym.envs.rules import Rules
+
+
+def test_import_is_light():
+    code = "import sys, hrm_gym; print([m for m in ('torch', 'numba', 'pygame') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_module_prefix_imports_the_package():
+    code = "import gymnasium as g; print(g.make('hrm_gym:Sudoku4x4-v0').reset(seed=0)[0]['segment'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
+
+
+def test_make_task_gives_one_task_an_id():
+    for env_id in hrm_gym.task_ids():
+        assert hrm_gym.make_task(env_id) is hrm_gym.make_task(f"hrm_gym/{env_id}")
+    assert hrm_gym.make_task("latin_task:Latin", givens=6).givens == 6
+
+
+def test_registering_twice_is_fine_unless_it_changes():
+    hrm_gym.register_task("Latin3x3-v0", "latin_task:Latin", givens=4)
+    with pytest.raises(HrmGymError, match="already"):
+        hrm_gym.register_task("Latin3x3-v0", "latin_task:Latin", givens=5)
+
+
+def test_a_task_may_not_take_the_environments_arguments():
+    assert set(ENVIRONMENT_ARGUMENTS) == set(inspect.signature(Rules).parameters) - {"task", "task_kwargs"}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: hrm_gym.make_task("SudokuExtrem-v0"), "did you mean 'SudokuExtreme-v0'"),
+        (lambda: hrm_gym.make_task("no_such_module:Task"), "PYTHONPATH"),
+        (lambda: hrm_gym.make_task("latin_task:Latn"), "did you mean 'Latin'"),
+        (lambda: hrm_gym.make_task("latin_task:np"), "no task"),
+        (lambda: hrm_gym.register_task("Latin", "latin_task:Latin"), "Name-vNUMBER"),
+        (lambda: hrm_gym.register_task("Latin-v1", "latin_task"), "module:Class"),
+        (lambda: hrm_gym.register_task("Latin-v1", "latin_task:Latin", split="a"), "rename"),
+        (lambda: hrm_gym.register_task("Latin-v1", "latin_task:Latin", givens={1}), "JSON"),
+        (lambda: gym.make("Sudoku4x4-v0", disable_env_checker=True).unwrapped.step(0), "reset"),
+    ],
+)
+def test_bad_calls(call, message):
+    with pytest.raises(HrmGymError, match=message):
+        call()
