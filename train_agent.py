@@ -3,7 +3,7 @@
     python train_agent.py                                          Sudoku6x6-v0 on any machine: three minutes
     python train_agent.py --env Sudoku4x4-v0                       one minute
     python train_agent.py --env SudokuExtreme-v0                   the preset for your device
-    python train_agent.py --env SudokuExtreme-v0 --agent trm --num-examples 1000 --max-minutes 28 --device cuda
+    python train_agent.py --env SudokuExtreme-v0 --preset paper --device cuda      HRM, 27 M parameters
     python train_agent.py --resume runs/Sudoku6x6-v0-hrm-seed0     go on with a run that was stopped
     python train_agent.py --help                                   every option
 """

@@ -16,8 +16,8 @@ class Config:
     # ---- the run
     env: str = "Sudoku6x6-v0"
     """The puzzles: an environment id (`hrm-gym envs` lists them)."""
-    agent: str = "hrm"
-    """The architecture: `hrm` or `trm` (`hrm-gym agents` lists them)."""
+    agent: str = "auto"
+    """The architecture: `hrm`, `trm` (`hrm-gym agents` lists them), or what suits the preset."""
     preset: str = "auto"
     """A named set of sizes and settings; `auto` chooses by environment, agent and device."""
     seed: int = 0

@@ -92,7 +92,7 @@ def evaluate(
     began = time.perf_counter()
     device = agent.h_init.device
     generator = torch.Generator(device).manual_seed(seed)
-    puzzle, solution = (torch.as_tensor(np.asarray(a), device=device).long() for a in puzzles)
+    puzzle, solution = (torch.as_tensor(np.ascontiguousarray(a), device=device).long() for a in puzzles)
     total = num * rollouts  # job j is rollout j % rollouts of puzzle j // rollouts
 
     answers = torch.zeros((total, task.num_cells), dtype=torch.long, device=device)

@@ -9,6 +9,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from hrm_gym.agents.config import Config
 
+Weights = tuple[Tensor, ...] | list[Tensor]
+
 
 def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
     """The update rule for all parameters of `model`, with decoupled weight decay."""
@@ -44,7 +46,7 @@ def make_average(config: Config, model: nn.Module) -> AveragedModel:
     """
 
     @torch.no_grad()
-    def update(averages: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
+    def update(averages: Weights, current: Weights, num_averaged: Tensor | int) -> None:
         count = float(num_averaged)
         torch._foreach_lerp_(averages, current, 1 - min(config.ema, (1 + count) / (10 + count)))
 

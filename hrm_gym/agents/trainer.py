@@ -11,16 +11,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import signal
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,14 +26,11 @@ from hrm_gym.agents.evaluator import Evaluation, evaluate
 from hrm_gym.agents.halting import learned, minimum_segments
 from hrm_gym.agents.learner import continue_target, is_right, segment_losses
 from hrm_gym.agents.optimizers import learning_rate, make_average, make_optimizer
-from hrm_gym.agents.progress import Progress
 from hrm_gym.agents.reasoner import Carry, Reasoner
 from hrm_gym.agents.registry import build_reasoner
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
-
-REPORT_SECONDS = 1.0
 
 
 class Trainer:
@@ -73,6 +65,7 @@ class Trainer:
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.step = 0
         self.seconds = 0.0
+        self.curve: list[dict[str, float]] = []
         self.obs, info = self.envs.reset(seed=config.seed)
         self.solution: Tensor = info["solution"]
         self.carry: Carry = self.agent.initial_carry(config.num_envs)
@@ -132,10 +125,20 @@ class Trainer:
             "ended": torch.where(done, segment, 0),
         }
 
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(p.numel() for p in self.agent.parameters())
+
+    @property
+    def num_training_puzzles(self) -> int:
+        """Puzzles that the environments draw from."""
+        return len(self.envs.unwrapped.rules.data.puzzle)
+
     def evaluate(self, puzzles: Puzzles, halting: str = "fixed") -> Evaluation:
         """The averaged weights on held-out puzzles."""
-        averaged = self.averaged_agent()
-        return evaluate(averaged, self.task, puzzles, max_segments=self.config.max_segments, halting=halting)
+        most = self.config.max_segments
+        return evaluate(self.averaged_agent(), self.task, puzzles, max_segments=most, halting=halting)
 
     def averaged_agent(self) -> Reasoner:
         """The model with averaged weights."""
@@ -163,6 +166,7 @@ class Trainer:
             "seconds": self.seconds,
             "averaged": int(self.average.n_averaged),
             "optimizer": numbers,
+            "curve": self.curve,
         }
         return Checkpoint(self.config, self.task.num_tokens, self.task.num_cells, counters, tensors)
 
@@ -184,6 +188,7 @@ class Trainer:
         torch.set_rng_state(saved.tensors["random/torch"])
         self.generator.set_state(saved.tensors["random/exploration"])
         self.step, self.seconds = saved.counters["step"], saved.counters["seconds"]
+        self.curve = saved.counters["curve"]
 
 
 def _starting_weights(config: Config, num_tokens: int, num_cells: int) -> dict[str, Tensor]:
@@ -202,131 +207,3 @@ def _starting_weights(config: Config, num_tokens: int, num_cells: int) -> dict[s
             "give --agent, --preset and sizes as in its config.json"
         )
     return theirs
-
-
-class _Stop:
-    """Whether the user or the system has asked the run to end; the second time ends it at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-
-    def __enter__(self) -> _Stop:
-        for number in self._before:
-            signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: Any) -> None:
-        self.asked = True
-        signal.signal(number, self._before[signal.Signals(number)])
-
-
-def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dict[str, Any] | None:
-    """Train until the budget, the target or a signal ends the run.
-
-    Args:
-        config: complete, as for `Trainer`.
-        run_dir: gets `config.json`, TensorBoard events, the checkpoint and, at the end, `result.json`.
-        saved: the checkpoint to resume from.
-
-    Returns:
-        What `result.json` holds; None where a signal ended the run, which is then ready to be resumed.
-
-    Raises:
-        HrmGymError: where something cannot be written or read; the last checkpoint stays whole.
-    """
-    trainer = Trainer(config, saved)
-    path = run_dir / checkpoints.FILE_NAME
-    with checkpoints.replacing(run_dir / "config.json") as temporary:
-        temporary.write_text(config.to_json() + "\n")
-    test = trainer.task.dataset("test")
-    held_out = Puzzles(*(a[: config.eval_puzzles] for a in test))
-    figures: list[dict[str, Tensor]] = []
-    curve: list[dict[str, float]] = []
-    num_parameters = sum(p.numel() for p in trainer.agent.parameters())
-
-    with _Stop() as stop, Progress(run_dir, trainer.task, f"{config.env} {config.agent}") as show:
-        show.say(
-            f"[bold]{config.env}[/]: {config.agent} ({num_parameters:,} parameters, preset {config.preset}) on "
-            f"{config.device}, {len(trainer.envs.unwrapped.rules.data.puzzle):,} training puzzles, {run_dir}"
-        )
-        began = time.monotonic() - trainer.seconds
-        reported = evaluated = stored = trainer.seconds
-        reached = False
-        while not stop.asked and not reached and trainer.progress() < 1.0:
-            figures.append(trainer.train_segment())
-            trainer.seconds = time.monotonic() - began
-            if trainer.seconds - reported >= REPORT_SECONDS:
-                _report(trainer, show, figures, trainer.seconds - reported)
-                reported, figures = trainer.seconds, []
-            if _is_due(trainer, evaluated):
-                result = trainer.evaluate(held_out)
-                show.evaluation(trainer.step, trainer.seconds, result)
-                show.boards(trainer.step, trainer.averaged_agent(), held_out)
-                trainer.seconds = time.monotonic() - began
-                evaluated = reported = trainer.seconds
-                exact = float(result.right.mean())
-                curve.append({"step": trainer.step, "seconds": trainer.seconds, "exact_accuracy": exact})
-                reached = 0 < config.target_accuracy <= exact
-            if trainer.seconds - stored >= 60 * config.save_minutes:
-                checkpoints.save(path, trainer.snapshot())
-                stored = trainer.seconds
-        checkpoints.save(path, trainer.snapshot())
-        if stop.asked:
-            show.say(f"stopped at step {trainer.step:,}; go on with: python train_agent.py --resume {run_dir}")
-            return None
-
-        puzzles = Puzzles(*(a[: config.test_puzzles] for a in test))
-        fixed, adaptive = trainer.evaluate(puzzles, "fixed"), trainer.evaluate(puzzles, "learned")
-        result = {
-            "exact_accuracy": fixed.summary()["exact_accuracy"],
-            "cell_accuracy": fixed.cell_accuracy,
-            "mean_segments": fixed.summary()["mean_segments"],
-            "accuracy_after_segments": [round(float(x), 4) for x in fixed.right_after],
-            "learned_halting": {k: adaptive.summary()[k] for k in ("exact_accuracy", "mean_segments")},
-            "num_puzzles": len(fixed.right),
-            "steps": trainer.step,
-            "seconds": round(trainer.seconds, 1),
-            "device": config.device,
-            "num_parameters": num_parameters,
-            "num_training_puzzles": len(trainer.envs.unwrapped.rules.data.puzzle),
-            "curve": curve,
-            **{name: getattr(config, name) for name in ("env", "agent", "preset", "seed", "max_segments")},
-        }
-        with checkpoints.replacing(run_dir / "result.json") as temporary:
-            temporary.write_text(json.dumps(result, indent=2) + "\n")
-        show.settings(dataclasses.asdict(config), result)
-        show.evaluation(trainer.step, trainer.seconds, fixed, f"final, {len(fixed.right):,} held out")
-        show.say(
-            f"halting by itself: {100 * adaptive.right.mean():.1f} % exact in "
-            f"{adaptive.segments.mean():.1f} segments on average instead of {config.max_segments}\n"
-            f"watch it: python play.py --env {config.env} --checkpoint {run_dir}"
-        )
-    return result
-
-
-def _is_due(trainer: Trainer, evaluated: float) -> bool:
-    c = trainer.config
-    if c.eval_steps:
-        return trainer.step % c.eval_steps == 0
-    return trainer.seconds - evaluated >= 60 * c.eval_minutes
-
-
-def _report(trainer: Trainer, show: Progress, figures: list[dict[str, Tensor]], seconds: float) -> None:
-    """Bring the figures of the last steps to the host, once for all of them."""
-    means = {
-        name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"
-    }
-    ended = torch.stack([f["ended"] for f in figures]).cpu().numpy()
-    ended = ended[ended > 0]
-    if len(ended):
-        means["episode_segments"] = float(np.mean(ended))
-    means["segments_per_second"] = len(figures) * trainer.config.num_envs / seconds
-    used = trainer.progress()
-    left = trainer.seconds / used - trainer.seconds if used else None
-    show.training(trainer.step, means, trainer.seconds, left)
-    show.halting(trainer.step, ended)

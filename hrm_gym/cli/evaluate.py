@@ -27,7 +27,7 @@ class Arguments:
     checkpoint: str = "pretrained"
     """`pretrained` for the shipped agent, a run's folder, or a file."""
     puzzles: str = ""
-    """A CSV file (gzip or not), a text file with a puzzle a line, or a dataset folder; empty: the test set."""
+    """A CSV file, a text file with a puzzle a line, or a dataset folder; empty: the test split."""
     max_segments: int = 16
     """Segments after which an answer is taken in any case."""
     halting: Literal["learned", "fixed"] = "learned"

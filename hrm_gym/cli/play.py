@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import tyro
 
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step, Think
 from hrm_gym.envs.recording import Recorder
@@ -47,6 +48,11 @@ class PlayArgs:
     """Segments a second."""
     device: str = "auto"
     """Where the agent runs: auto, cpu or cuda."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Play as the arguments say."""
+    return play(tyro.cli(PlayArgs, args=list(argv), prog="hrm-gym play"))
 
 
 def play(args: PlayArgs) -> int:
@@ -150,13 +156,12 @@ def _random_cases(task: Task, seed: int) -> Iterator[Case]:
 def _load(env_id: str, checkpoint: str, device: str) -> Think:
     """The agent of a checkpoint as something that thinks about one puzzle."""
     import torch
-    from hrm_gym.agents.inference import think
 
-    from hrm_gym.agents import load_agent
+    from hrm_gym.agents import load_agent, think
+    from hrm_gym.agents.registry import choose_device
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    agent = load_agent(env_id, checkpoint=checkpoint, device=device)
+    agent = load_agent(env_id, checkpoint, choose_device(device))
+    device = str(agent.h_init.device)
 
     def steps(puzzle: np.ndarray, max_segments: int) -> Iterator[Step]:
         for thought in think(agent, torch.from_numpy(puzzle[None]).to(device), max_segments):

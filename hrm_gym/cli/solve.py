@@ -24,7 +24,7 @@ class Arguments:
     env: str
     """Environment id."""
     puzzle: Annotated[str, tyro.conf.Positional]
-    """The puzzle, cell by cell, line breaks allowed; or a file (CSV, or a puzzle a line); `-`: standard input."""
+    """The puzzle, row by row, line breaks allowed; a file (CSV, or a puzzle a line); `-`: standard input."""
     checkpoint: str = "pretrained"
     """`pretrained` for the shipped agent, a run's folder, or a file."""
     exact: bool = False
@@ -71,7 +71,9 @@ def _read(source: str, task: Task) -> tuple[np.ndarray, bool]:
         is_file = False
     if not is_file:
         if any(c in source for c in "/\\") or path.suffix in (".csv", ".gz", ".txt", ".npy"):
-            raise HrmGymError(f"no file at {source}: give a file of puzzles, or a puzzle of {task.num_cells} cells")
+            raise HrmGymError(
+                f"no file at {source}: give a file of puzzles, or a puzzle of {task.num_cells} cells"
+            )
         return task.parse(source)[None], False
     if path.is_file() and path.suffix not in (".gz", ".csv"):
         text = path.read_text(errors="replace")

@@ -12,7 +12,7 @@ import tyro
 from hrm_gym.agents import checkpoint as checkpoints
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.registry import choose_device, defaults, free_run_dir
-from hrm_gym.agents.trainer import train
+from hrm_gym.agents.run import train
 from hrm_gym.errors import HrmGymError
 
 # What a resumed run may be told anew: how long it goes on, where, and how it is watched.
@@ -48,8 +48,8 @@ def run(argv: Sequence[str]) -> int:
         description="Train an agent. Defaults below are those of the chosen env, agent, preset and device.",
     )
     # tyro gives "auto" back where the user wrote it; the resolved names are what the run is.
-    resolved = defaults(config.env, config.agent, chosen.preset, chosen.device)
-    config = dataclasses.replace(config, preset=resolved.preset, device=resolved.device)
+    named = defaults(chosen.env, chosen.agent, chosen.preset, chosen.device)
+    config = dataclasses.replace(config, agent=named.agent, preset=named.preset, device=named.device)
     run_dir = free_run_dir(config)
     config = dataclasses.replace(config, run_dir=str(run_dir))
     train(config, run_dir)
@@ -67,8 +67,9 @@ def _resume(run_dir: Path, argv: Sequence[str]) -> int:
         before, now = getattr(saved.config, field.name), getattr(config, field.name)
         if before != now and field.name not in CHANGEABLE:
             raise HrmGymError(
-                f"--{field.name.replace('_', '-')} {now} differs from the run's {before}: a resumed run may only "
-                f"change {', '.join(sorted(CHANGEABLE))}; for a new run from its weights use --init-from {run_dir}"
+                f"--{field.name.replace('_', '-')} {now} differs from the run's {before}: a resumed run may "
+                f"only change {', '.join(sorted(CHANGEABLE))}; to begin anew from its weights use "
+                f"--init-from {run_dir}"
             )
     device = choose_device(config.device)
     config = dataclasses.replace(config, resume="", device=device, run_dir=str(run_dir))

@@ -79,6 +79,17 @@ class Task(abc.ABC):
         """
         raise HrmGymError(f"{type(self).__name__} has no exact solver: leave out --exact and give a checkpoint")
 
+    def check(self, puzzle: np.ndarray) -> None:
+        """Refuse a puzzle, shape (L,), that has no solution or several; families that can tell do.
+
+        Raises:
+            HrmGymError: with the reason.
+        """
+
+    def rate(self, puzzle: np.ndarray) -> np.ndarray:
+        """The difficulty of puzzles, shape (N, L), as integers of shape (N,). Default: 0, not rated."""
+        return np.zeros(len(puzzle), dtype=np.int64)
+
     def dataset(self, split: str) -> Puzzles:
         """All puzzles of a split, uint8 arrays of shape (N, L).
 
