@@ -1,0 +1,231 @@
+"""The commands as their users call them: what they print, and what they say to bad input."""
+
+import csv
+import gzip
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrm_gym.cli import COMMANDS, main
+from hrm_gym.envs.registration import make_task, task_ids
+
+ROOT = Path(__file__).parent.parent
+HARD = "5...27..9..41......1..5.3...92.6.8...5......66..7..29.8...7...2.......8...9..36.."
+
+
+@pytest.fixture
+def hrm_gym(capsys):
+    """Call a command; gives its exit status, output and errors."""
+
+    def call(*arguments):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # tyro's way of refusing an option
+            code = stop.code
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call
+
+
+def board(text):
+    """The characters of a printed grid."""
+    return "".join(text.split())
+
+
+# ---- solve -----------------------------------------------------------------------------------------------
+
+
+def test_solve_exactly_in_every_spelling(hrm_gym, tmp_path, monkeypatch):
+    task = make_task("SudokuExtreme-v0")
+    expected = task.format(task.solve(task.parse(HARD)))
+    rows = "\n".join(HARD[i : i + 9] for i in range(0, 81, 9))
+    (tmp_path / "one.txt").write_text(rows + "\n")
+    for spelling in (HARD, HARD.replace(".", "0"), rows, tmp_path / "one.txt"):
+        code, out, _ = hrm_gym("solve", "--env", "SudokuExtreme-v0", "--exact", spelling)
+        assert code == 0
+        assert board(out) == expected and len(out.strip().splitlines()) == 9
+
+
+def test_solve_a_file_gives_a_line_each(hrm_gym, tmp_path):
+    task = make_task("Sudoku6x6-v0")
+    puzzles = task.dataset("test")
+    lines = [task.format(p) for p in puzzles.puzzle[:5]]
+    (tmp_path / "many.txt").write_text("\n".join(lines))
+    with gzip.open(tmp_path / "many.csv.gz", "wt") as file:
+        file.write("source,question,answer,rating\n" + "".join(f"x,{line},,0\n" for line in lines))
+    for name in ("many.txt", "many.csv.gz"):
+        code, out, _ = hrm_gym("solve", "--env", "Sudoku6x6-v0", "--exact", tmp_path / name)
+        assert code == 0
+        assert out.split() == [task.format(s) for s in puzzles.solution[:5]]
+
+
+def test_the_shipped_agents_solve(hrm_gym):
+    for env_id in ("Sudoku4x4-v0", "Sudoku6x6-v0"):
+        task = make_task(env_id)
+        puzzles = task.dataset("test")
+        codes = []
+        for puzzle, solution in zip(puzzles.puzzle[:5], puzzles.solution[:5], strict=True):
+            code, out, _ = hrm_gym("solve", "--env", env_id, "--device", "cpu", task.format(puzzle))
+            assert (code == 0) == (board(out) == task.format(solution))
+            codes.append(code)
+        assert codes.count(0) >= 4
+
+
+def test_an_answer_against_the_rules_is_status_1(hrm_gym):
+    # One segment is not enough for the board on which one sees thinking.
+    task = make_task("Sudoku6x6-v0")
+    puzzles = [task.format(p) for p in task.dataset("test").puzzle[:20]]
+    codes = set()
+    for puzzle in puzzles:
+        code, out, err = hrm_gym("solve", "--env", "Sudoku6x6-v0", "--max-segments", 1, puzzle)
+        assert len(board(out)) == 36
+        assert ("breaks the rules" in err) == (code == 1)
+        codes.add(code)
+    assert 1 in codes
+
+
+@pytest.mark.parametrize(
+    ("puzzle", "message"),
+    [
+        (HARD[:80], "80 characters"),
+        (HARD[:80] + "x", "'x' at row 9, column 9"),
+        ("55" + HARD[2:], "5"),
+        ("." * 81, "several solutions"),
+        ("nowhere/puzzles.csv", "no file at nowhere/puzzles.csv"),
+        ("puzzles.csv", "no file at puzzles.csv"),
+    ],
+)
+def test_solve_refuses_bad_puzzles_in_one_line(hrm_gym, puzzle, message):
+    code, out, err = hrm_gym("solve", "--env", "SudokuExtreme-v0", "--exact", puzzle)
+    assert code == 2 and not out
+    assert message in err and len(err.strip().splitlines()) == 1
+
+
+# ---- evaluate --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("halting", ["learned", "fixed"])
+def test_evaluate_prints_one_json_object(hrm_gym, halting):
+    code, out, _ = hrm_gym(
+        *("evaluate", "--env", "Sudoku4x4-v0", "--limit", 200, "--halting", halting, "--json"),
+        *("--device", "cpu"),
+    )
+    assert code == 0
+    figures = json.loads(out)
+    assert figures["exact_accuracy"] >= 0.97 and figures["valid_accuracy"] >= figures["exact_accuracy"]
+    assert figures["num_puzzles"] == 200
+    assert (figures["mean_segments"] == 16) == (halting == "fixed")
+    for name in ("cell_accuracy", "seconds", "puzzles_per_second"):
+        assert figures[name] > 0
+
+
+def test_evaluate_on_a_file_and_with_rollouts(hrm_gym, tmp_path):
+    task = make_task("Sudoku4x4-v0")
+    puzzles = task.dataset("test")
+    path = tmp_path / "puzzles.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["source", "question", "answer", "rating"])
+        for puzzle, solution in zip(puzzles.puzzle[:30], puzzles.solution[:30], strict=True):
+            writer.writerow(["here", task.format(puzzle), task.format(solution), 0])
+    code, out, _ = hrm_gym(
+        *("evaluate", "--env", "Sudoku4x4-v0", "--puzzles", path, "--rollouts", 3, "--json"),
+        *("--max-segments", 4, "--halting", "fixed"),
+    )
+    figures = json.loads(out)
+    assert code == 0 and figures["num_puzzles"] == 30 and figures["mean_segments"] == 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--env", "Sudoku4x4-v0", "--puzzles", "nowhere.csv"], "nowhere.csv"),
+        (["--env", "Sudoku4x4-v0", "--checkpoint", "nowhere"], "no checkpoint at nowhere"),
+        (["--env", "Sudoku4x4-v0", "--limit", "-1"], "--limit -1"),
+        (["--env", "Sudoku4x4"], "did you mean 'Sudoku4x4-v0'"),
+    ],
+)
+def test_evaluate_refuses(hrm_gym, arguments, message):
+    code, out, err = hrm_gym("evaluate", *arguments)
+    assert code == 2 and not out and message in err and len(err.strip().splitlines()) == 1
+
+
+# ---- generate --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["new.csv", "new.csv.gz"])
+def test_generate_writes_the_benchmarks_form_and_the_same_for_the_same_seed(hrm_gym, tmp_path, name):
+    path = tmp_path / name
+    texts = []
+    for seed in (1, 1, 2):
+        code, _, err = hrm_gym("generate", "--env", "Sudoku6x6-v0", "--num", 4, "--seed", seed, "--out", path)
+        assert code == 0, err
+        texts.append((gzip.open(path, "rt") if name.endswith("gz") else path.open()).read())
+    assert texts[0] == texts[1] != texts[2]
+    rows = list(csv.DictReader(texts[0].splitlines()))
+    assert list(rows[0]) == ["source", "question", "answer", "rating"] and len(rows) == 4
+    task = make_task("Sudoku6x6-v0")
+    for row in rows:
+        assert task.format(task.solve(task.parse(row["question"]))) == row["answer"]
+
+
+def test_generate_refuses(hrm_gym, tmp_path):
+    for arguments, message in (
+        (["--num", 0, "--out", tmp_path / "a.csv"], "--num 0"),
+        (["--num", 1, "--out", tmp_path / "no" / "such" / "a.csv"], "a.csv"),
+    ):
+        code, _, err = hrm_gym("generate", "--env", "Sudoku4x4-v0", *arguments)
+        assert code == 2 and message in err and len(err.strip().splitlines()) == 1
+
+
+# ---- lists and the whole ---------------------------------------------------------------------------------
+
+
+def test_lists_name_everything(hrm_gym):
+    _, out, _ = hrm_gym("envs")
+    assert all(env_id in out for env_id in task_ids())
+    _, out, _ = hrm_gym("agents")
+    assert all(word in out for word in ("hrm", "trm", "paper", "27,2", "Sudoku6x6-v0"))
+
+
+def test_help_and_unknown_commands(hrm_gym):
+    code, out, _ = hrm_gym()
+    assert code == 0 and all(command in out for command in COMMANDS)
+    code, _, err = hrm_gym("slove")
+    assert code == 2 and "did you mean 'solve'" in err
+    for command in COMMANDS:
+        code, out, _ = hrm_gym(command, "--help")
+        assert code == 0 and "usage" in out
+
+
+def test_the_console_script_and_a_reader_that_leaves():
+    command = f"{sys.executable} -m hrm_gym.cli envs | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.startswith("id") and "Traceback" not in done.stderr
+
+
+# ---- what the papers of the house promise ----------------------------------------------------------------
+
+
+def test_ci_runs_the_readmes_test_command():
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^(python3 -m venv .*pytest)$", readme, flags=re.M)
+    assert len(commands) == 1
+    assert commands[0] in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_readmes_environment_example_runs():
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.S)
+    assert blocks
+    for block in blocks:
+        scope: dict[str, object] = {}
+        exec(compile(block, "README.md", "exec"), scope)  # noqa: S102
+    assert np.isfinite(float(scope["reward"]))  # type: ignore[arg-type]
