@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.halting import learned
+from hrm_gym.agents.learner import probabilities
 from hrm_gym.agents.reasoner import Reasoner
 
 
@@ -33,6 +34,6 @@ def think(agent: Reasoner, puzzles: Tensor, max_segments: int) -> Iterator[Thoug
     for _ in range(max_segments):
         with torch.inference_mode():
             carry, out = agent(carry, {"puzzle": puzzles})
-            confidence, answer = out.logits.float().softmax(-1).max(-1)
+            confidence, answer = probabilities(out.logits, agent.config.loss).max(-1)
             halt = learned(out, agent.config.halting)
         yield Thought(answer, confidence, out.q_halt, out.q_continue, halt)

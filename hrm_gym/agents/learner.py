@@ -44,6 +44,13 @@ def stablemax_log_probabilities(logits: Tensor) -> Tensor:
     return torch.log(s / s.sum(dim=-1, keepdim=True))
 
 
+def probabilities(logits: Tensor, kind: str) -> Tensor:
+    """The distribution over symbols that the loss of that `kind` trains, float32: (..., V) -> (..., V)."""
+    if kind == "stablemax":
+        return stablemax_log_probabilities(logits).exp().float()
+    return logits.float().softmax(-1)
+
+
 def answer_loss(logits: Tensor, solution: Tensor, kind: str) -> Tensor:
     """Cross-entropy of each board, mean over its cells: logits (B, L, V), solution (B, L) -> (B,)."""
     if kind == "stablemax":
