@@ -34,6 +34,8 @@ def test_continue_target_bootstraps_from_the_better_action_and_from_halting_at_t
     target = continue_target(following, torch.tensor([False, True, False]))
     expected = [1 / (1 + math.exp(-q)) for q in (3.0, 2.0, -1.0)]
     assert target.tolist() == pytest.approx(expected)
+    discounted = continue_target(following, torch.tensor([False, True, False]), gamma=0.5)
+    assert discounted.tolist() == pytest.approx([q / 2 for q in expected])
 
 
 def test_stablemax_is_a_distribution_that_agrees_with_its_definition():

@@ -14,9 +14,10 @@ import pytest
 
 from hrm_gym.envs import drawing, recording
 from hrm_gym.envs.drawing import Box, Canvas, confidence_colour
+from hrm_gym.envs.frame import Frame
 from hrm_gym.envs.panel import probability
 from hrm_gym.envs.recording import Recorder
-from hrm_gym.envs.rendering import HEIGHT, WIDTH, Frame, Renderer, Window
+from hrm_gym.envs.rendering import HEIGHT, WIDTH, Renderer, Window
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 

@@ -65,7 +65,9 @@ def replacing(path: Path) -> Any:
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
         kept = f"; the one from before is untouched: {path}" if path.exists() else ""
-        raise HrmGymError(f"cannot write {path}: {error}. Free some space or choose another folder{kept}") from None
+        raise HrmGymError(
+            f"cannot write {path}: {error}. Free some space or choose another folder{kept}"
+        ) from None
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -100,7 +102,9 @@ def load(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                raise HrmGymError(f"{path} is a safetensors file, but not a checkpoint of hrm-gym ({FORMAT!r})")
+                raise HrmGymError(
+                    f"{path} is a safetensors file, but not a checkpoint of hrm-gym ({FORMAT!r})"
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         return Checkpoint(
             config=Config.from_dict(json.loads(header["config"])),
@@ -111,7 +115,9 @@ def load(path: Path) -> Checkpoint:
         )
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         reason = str(error).splitlines()[0]
-        raise HrmGymError(f"{path} is not a whole safetensors checkpoint ({reason}): give another one") from None
+        raise HrmGymError(
+            f"{path} is not a whole safetensors checkpoint ({reason}): give another one"
+        ) from None
 
 
 def pretrained_path(env_id: str) -> Path:

@@ -81,6 +81,8 @@ class Config:
     halting: Literal["q_learning", "halt_only"] = "q_learning"
     """`q_learning`: values of halt and continue with a bootstrapped target (HRM); `halt_only`: a classifier
     of correctness (TRM), which saves the second forward pass."""
+    gamma: float = 1.0
+    """Discount of a segment in the target of continuing; below 1 the agent halts on what it has solved."""
     halt_weight: float = 0.5
     """Weight of the halting losses beside the cross-entropy."""
     exploration: float = 0.1
@@ -131,7 +133,7 @@ class Config:
             raise HrmGymError(f"max_segments is {self.max_segments}: thinking needs at least 2")
         if self.lr <= 0:
             raise HrmGymError(f"lr is {self.lr}: it must be positive")
-        for name in ("target_accuracy", "exploration", "decay_from", "lr_end", "ema"):
+        for name in ("target_accuracy", "exploration", "decay_from", "lr_end", "ema", "gamma"):
             if not 0 <= getattr(self, name) <= 1:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it is a share between 0 and 1")
         if self.mixer == "attention" and self.hidden_size % (2 * self.num_heads):

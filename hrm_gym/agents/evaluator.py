@@ -127,7 +127,11 @@ def evaluate(
         for s in segment[done & right].tolist():
             right_after[s - 1 :] += 1
         finished = jobs[done]
-        answers[finished], q_halt[finished], segments[finished] = answer[done], out.q_halt[done], segment[done]
+        answers[finished], q_halt[finished], segments[finished] = (
+            answer[done],
+            out.q_halt[done],
+            segment[done],
+        )
         if not len(finished):
             continue
         # Finished slots take the jobs that wait; where none are left, the batch shrinks.

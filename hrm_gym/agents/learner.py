@@ -1,13 +1,16 @@
 """What is learned in a segment: deep supervision of the answer, and Q-learning of halting.
 
 A segment is one step of the Markov decision process whose state is (carry, puzzle), whose actions are halt and
-continue, and whose only reward, 1 for an exactly right answer, is paid on halting. With gamma = 1:
+continue, and whose only reward, 1 for an exactly right answer, is paid on halting:
 
     Q(halt)     -> 1 if the answer is right else 0
-    Q(continue) -> max(Q'(halt), Q'(continue)) of the next segment, or Q'(halt) alone if that is the last
+    Q(continue) -> gamma * max(Q'(halt), Q'(continue)) of the next segment, gamma * Q'(halt) after the last one
 
 where Q' comes from one more forward pass of the same network without gradient: no replay buffer and no target
 network (HRM, arXiv 2506.21734, section "Adaptive computational time").
+
+The paper has gamma = 1. Then going on is never worse than halting, and whether a solved puzzle is halted on is
+left to the noise of the estimates. Any gamma below 1 breaks the tie: a right answer is worth more now.
 """
 
 from __future__ import annotations
@@ -64,16 +67,17 @@ def is_right(output: Output, solution: Tensor) -> Tensor:
     return (output.logits.argmax(-1) == solution).all(-1)
 
 
-def continue_target(following: Output, last: Tensor) -> Tensor:
+def continue_target(following: Output, last: Tensor, gamma: float = 1.0) -> Tensor:
     """The bootstrapped value of continuing, (B,) in [0, 1].
 
     Args:
         following: the output of the segment after this one, without gradient.
         last: whether *this* segment is the last one allowed, (B,) bool; then only halting counts, as in the
             reference.
+        gamma: the discount of a segment.
     """
     best = torch.maximum(following.q_halt, following.q_continue)
-    return torch.sigmoid(torch.where(last, following.q_halt, best))
+    return gamma * torch.sigmoid(torch.where(last, following.q_halt, best))
 
 
 def segment_losses(output: Output, solution: Tensor, target: Tensor | None, loss: str) -> Losses:

@@ -16,7 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 from hrm_gym.agents.evaluator import Evaluation
 from hrm_gym.agents.inference import think
 from hrm_gym.agents.reasoner import Reasoner
-from hrm_gym.envs.rendering import Frame, Renderer
+from hrm_gym.envs.frame import Frame
+from hrm_gym.envs.rendering import Renderer
 from hrm_gym.envs.task import Puzzles, Task
 
 SHOWN_SEGMENTS = (1, 2, 4, 8, 16)

@@ -63,7 +63,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 # What the architecture changes in every preset.
-AGENT_FIELDS: dict[str, dict[str, Any]] = {"hrm": {}, "trm": {"halting": "halt_only", "gradient": "last_cycle"}}
+AGENT_FIELDS: dict[str, dict[str, Any]] = {
+    "hrm": {},
+    "trm": {"halting": "halt_only", "gradient": "last_cycle"},
+}
 # What `--agent auto` stands for: HRM, except where a processor has to learn 9x9 boards.
 PREFERRED_AGENT = {"medium": "trm"}
 
@@ -131,4 +134,3 @@ def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:
     while path.exists():
         path, number = root / f"{name}-{number}", number + 1
     return path
-

@@ -88,14 +88,18 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
                 trainer.seconds = time.monotonic() - began
                 evaluated = reported = trainer.seconds
                 exact = float(scores.right.mean())
-                trainer.curve.append({"step": trainer.step, "seconds": trainer.seconds, "exact_accuracy": exact})
+                trainer.curve.append(
+                    {"step": trainer.step, "seconds": trainer.seconds, "exact_accuracy": exact}
+                )
                 reached = 0 < config.target_accuracy <= exact
             if trainer.seconds - stored >= 60 * config.save_minutes:
                 checkpoints.save(path, trainer.snapshot())
                 stored = trainer.seconds
         checkpoints.save(path, trainer.snapshot())
         if stop.asked:
-            show.say(f"stopped at step {trainer.step:,}; go on with: python train_agent.py --resume {run_dir}")
+            show.say(
+                f"stopped at step {trainer.step:,}; go on with: python train_agent.py --resume {run_dir}"
+            )
             return None
 
         return _finish(trainer, show, run_dir, test)

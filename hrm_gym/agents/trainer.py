@@ -1,12 +1,12 @@
 """The training loop: a batch of environments, one segment and one gradient step at a time.
 
-    obs, info = envs.reset(seed)
-    carry = agent.initial_carry(num_envs)
-    while there is budget:
-        carry, out = agent(carry, obs)                      think for one segment
-        loss = cross-entropy + Bellman errors               learn from it at once; the carry is detached
-        obs, info, done = envs.step(answer, halt)           finished slots get fresh puzzles
-        carry = agent.reset(carry, done)
+obs, info = envs.reset(seed)
+carry = agent.initial_carry(num_envs)
+while there is budget:
+    carry, out = agent(carry, obs)                      think for one segment
+    loss = cross-entropy + Bellman errors               learn from it at once; the carry is detached
+    obs, info, done = envs.step(answer, halt)           finished slots get fresh puzzles
+    carry = agent.reset(carry, done)
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Trainer:
         if c.halting == "q_learning":
             with torch.no_grad():
                 _, following = self.model(carry, self.obs)
-                target = continue_target(following, segment >= c.max_segments)
+                target = continue_target(following, segment >= c.max_segments, c.gamma)
         losses = segment_losses(out, self.solution, target, c.loss)
         self.optimizer.zero_grad()
         (losses.total(c.halt_weight) / c.num_envs).backward()

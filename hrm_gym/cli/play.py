@@ -162,6 +162,8 @@ def _load(env_id: str, checkpoint: str, device: str) -> Think:
 
     agent = load_agent(env_id, checkpoint, choose_device(device))
     device = str(agent.h_init.device)
+    # An agent that only learned when it is right has no value of continuing to show.
+    has_continue = agent.config.halting == "q_learning"
 
     def steps(puzzle: np.ndarray, max_segments: int) -> Iterator[Step]:
         for thought in think(agent, torch.from_numpy(puzzle[None]).to(device), max_segments):
@@ -169,7 +171,7 @@ def _load(env_id: str, checkpoint: str, device: str) -> Think:
                 answer=thought.answer[0].cpu().numpy().astype(np.int64),
                 confidence=thought.confidence[0].float().cpu().numpy(),
                 q_halt=float(thought.q_halt[0]),
-                q_continue=float(thought.q_continue[0]),
+                q_continue=float(thought.q_continue[0]) if has_continue else None,
                 halt=bool(thought.halt[0]),
             )
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hrm_gym.envs.frame import Frame
 from hrm_gym.envs.panel import probability
-from hrm_gym.envs.rendering import Frame
 from hrm_gym.envs.task import Task
 
 KEYS = (
@@ -43,7 +43,7 @@ class Step(NamedTuple):
     answer: np.ndarray
     confidence: np.ndarray
     q_halt: float
-    q_continue: float
+    q_continue: float | None
     halt: bool
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from hrm_gym.envs.drawing import AMBER, BLUE, CARD, INK, MUTED, OPEN, PAGE, RULE, Box, Canvas, Colour, mix
 
 if TYPE_CHECKING:
-    from hrm_gym.envs.rendering import Frame
+    from hrm_gym.envs.frame import Frame
 
 _MOST_PIPS = 32  # more segments than that are drawn as one bar
 

@@ -1,19 +1,19 @@
 """The picture of an agent thinking: the board on the left, what goes on in the agent on the right.
 
-`Frame` says what there is to see and `Renderer` draws it; neither needs a display. `Window` shows it on one.
+`Renderer` draws a `Frame` and needs no display for it; `Window` shows it on one.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hrm_gym.envs import panel
 from hrm_gym.envs.drawing import CARD, INK, MUTED, Box, Canvas, load_pygame
+from hrm_gym.envs.frame import Frame
 from hrm_gym.envs.token_grid import TokenGrid
 from hrm_gym.errors import HrmGymError
 
@@ -31,45 +31,6 @@ _SCREENLESS = ("dummy", "offscreen")
 
 _BOARD = Box(24, 24, 592, 592)
 _PANEL = Box(644, 24, 292, 592)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Frame:
-    """What is to be seen at one moment of an episode. Arrays are one board, row by row."""
-
-    puzzle: np.ndarray
-    """Tokens, integers of shape (L,)."""
-    answer: np.ndarray
-    """Tokens, integers of shape (L,), the blank one where nothing is proposed yet."""
-    segment: int = 0
-    """Segments thought so far."""
-    max_segments: int = 16
-    solution: np.ndarray | None = None
-    """Tokens, integers of shape (L,); without it there is no accuracy and nothing to reveal."""
-    previous: np.ndarray | None = None
-    """The answer before this segment, shape (L,): where it differs from `answer`, the cell is marked."""
-    confidence: np.ndarray | None = None
-    """Of the agent in its answer, real numbers in [0, 1] of shape (L,)."""
-    q_halt: float | None = None
-    """Logit of the value of halting."""
-    q_continue: float | None = None
-    """Logit of the value of continuing."""
-    halted: bool = False
-    reveal: bool = False
-    """Whether wrong cells are marked and the true tokens shown."""
-    message: str = ""
-    """One line under the title."""
-    accuracies: Sequence[float] = ()
-    """Share of right cells after each segment so far, for the curve."""
-    halts: Sequence[float] = ()
-    """Probability of halting after each segment so far, for the curve."""
-    overlay: Sequence[tuple[str, str]] = ()
-    """Pairs of a key and what it does, shown over the board."""
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of cells that equal the solution's, None where there is no solution."""
-        return None if self.solution is None else float(np.mean(self.answer == self.solution))
 
 
 class Renderer:

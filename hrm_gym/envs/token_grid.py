@@ -21,7 +21,7 @@ from hrm_gym.envs.drawing import (
 )
 
 if TYPE_CHECKING:
-    from hrm_gym.envs.rendering import Frame
+    from hrm_gym.envs.frame import Frame
     from hrm_gym.envs.task import Task
 
 _SAMPLE = 24  # side of a tile in the key, logical pixels

@@ -56,9 +56,10 @@ class View:
             head = f"segment {segment} of {self._rules.max_segments}, violations {violations}"
             return f"{head}\n{board_text(self._rules.task, puzzle, answer)}"
         from hrm_gym.envs import rendering
+        from hrm_gym.envs.frame import Frame
 
         self._renderer = self._renderer or rendering.Renderer(self._rules.task, title)
-        frame = rendering.Frame(
+        frame = Frame(
             puzzle=puzzle,
             answer=answer,
             segment=segment,
