@@ -225,6 +225,14 @@ def test_a_full_disk_leaves_the_checkpoint_from_before(whole, tmp_path, monkeypa
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+def test_play_finds_the_environment_of_a_checkpoint(whole, capsys):
+    from hrm_gym.cli import main
+
+    assert main(["play", "--checkpoint", str(whole[0]), "--headless", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "segment 1 of 16" in out and "test puzzle" in out
+
+
 def test_an_exported_agent_is_small_and_answers_almost_alike(whole, tmp_path):
     path = tmp_path / "agent.safetensors"
     checkpoints.export(whole[0], path)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.reasoner import Reasoner
-from hrm_gym.agents.registry import build_reasoner
+from hrm_gym.agents.registry import build_reasoner, choose_dtype
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 
@@ -157,8 +157,9 @@ def load_agent(env_id: str, checkpoint: str | Path = "pretrained", device: str =
             f"{path} was trained on {saved.config.env} ({saved.num_cells} cells, {saved.num_tokens} symbols); "
             f"{env_id} has {task.num_cells} cells and {task.num_tokens} symbols: give a checkpoint trained on it"
         )
-    agent = restore_agent(saved, path)
-    return agent.to(device).eval()
+    if choose_dtype(device) == "float32":  # the network was trained elsewhere: bfloat16 would crawl here
+        saved = dataclasses.replace(saved, config=dataclasses.replace(saved.config, dtype="float32"))
+    return restore_agent(saved, path).to(device).eval()
 
 
 def restore_agent(saved: Checkpoint, path: Path) -> Reasoner:
@@ -179,13 +180,22 @@ def restore_agent(saved: Checkpoint, path: Path) -> Reasoner:
     return agent
 
 
-def export(source: Path, target: Path) -> None:
-    """Write the averaged weights of a checkpoint alone, in bfloat16: the form in which agents are shipped.
+def export(run_dir: Path, target: Path) -> None:
+    """Write a finished run's averaged weights alone, in bfloat16, with its score: the form that is shipped.
 
     Raises:
-        HrmGymError: where one cannot be read or the other not be written.
+        HrmGymError: where the run is not finished, cannot be read, or `target` cannot be written.
     """
-    saved = load(source)
+    saved = load(run_dir)
+    try:
+        result = json.loads((run_dir / "result.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        raise HrmGymError(
+            f"{run_dir} has no result.json: go on with it by --resume {run_dir} first"
+        ) from None
+    scores = ("exact_accuracy", "num_puzzles", "learned_halting", "device")
+    counters = {"step": saved.counters["step"], "seconds": saved.counters["seconds"]}
+    counters |= {name: result[name] for name in scores}
     config = dataclasses.replace(saved.config, run_dir="", init_from="", dataset="")
     tensors = {name: t.bfloat16() for name, t in saved.tensors.items() if name.startswith("ema/")}
-    save(target, dataclasses.replace(saved, config=config, tensors=tensors))
+    save(target, dataclasses.replace(saved, config=config, counters=counters, tensors=tensors))

@@ -106,7 +106,7 @@ class Config:
 
     # ---- machine
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """Type of the activations; weights, losses and averages stay float32 and better."""
+    """Type of the activations, by default the device's fast one; weights, losses and averages stay float32."""
     compile: bool = False
     """Compile the network with `torch.compile`."""
 

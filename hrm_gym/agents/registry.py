@@ -7,7 +7,7 @@ measured: small boards on a processor want token mixing and weight decay 1.0 and
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -96,7 +96,7 @@ def defaults(env: str, agent: str, preset: str, device: str) -> Config:
     if agent not in AGENTS:
         raise unknown("agent", agent, [*AGENTS, "auto"])
     fields = {**PRESETS[preset], **AGENT_FIELDS[agent]}
-    return Config(env=env, agent=agent, preset=preset, device=device, **fields)
+    return Config(env=env, agent=agent, preset=preset, device=device, dtype=choose_dtype(device), **fields)
 
 
 def choose_device(name: str) -> str:
@@ -114,6 +114,15 @@ def choose_device(name: str) -> str:
     if kind == "cuda" and not torch.cuda.is_available():
         raise HrmGymError(f"device {name!r} was asked for, but torch sees no GPU here: use --device cpu")
     return name
+
+
+def choose_dtype(device: str) -> Literal["bfloat16", "float32"]:
+    """The faster type of activations: bfloat16 where the device computes in it, else float32."""
+    if torch.device(device).type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
 
 
 def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:

@@ -43,13 +43,15 @@ def run(argv: Sequence[str]) -> int:
         sizes.add_row(preset, env, *counts, str(c.hidden_size), cycles, c.mixer, c.gradient)
     console.print(sizes)
     shipped = Table(title="\nshipped agents", title_justify="left", box=None, pad_edge=False)
-    for name in ("environment", "agent", "parameters", "training steps", "minutes"):
+    for name in ("environment", "agent", "parameters", "training steps", "minutes", "exact"):
         shipped.add_column(name)
     for path in sorted(Path(str(resources.files("hrm_gym.agents") / "pretrained")).glob("*.safetensors")):
         saved = checkpoints.load(path)
         trainable = {n for n, _ in checkpoints.restore_agent(saved, path).named_parameters()}
         count = sum(t.numel() for n, t in saved.part("ema").items() if n in trainable)
         minutes = f"{saved.counters['seconds'] / 60:.1f}"
-        shipped.add_row(path.stem, saved.config.agent, f"{count:,}", f"{saved.counters['step']:,}", minutes)
+        exact = f"{100 * saved.counters['exact_accuracy']:.1f} % of {saved.counters['num_puzzles']:,}"
+        steps = f"{saved.counters['step']:,}"
+        shipped.add_row(path.stem, saved.config.agent, f"{count:,}", steps, minutes, exact)
     console.print(shipped)
     return 0

@@ -179,11 +179,14 @@ def _load(env_id: str, checkpoint: str, device: str) -> Think:
 
 
 def _default_env(checkpoint: str) -> str:
-    """The hardest environment with a shipped agent; ids are registered from easy to hard."""
+    """The one that the checkpoint was trained on, or the hardest one with a shipped agent.
+
+    Ids are registered from easy to hard.
+    """
     if checkpoint != "pretrained":
-        raise HrmGymError(
-            f"--checkpoint {checkpoint} needs the --env it was trained for: {', '.join(task_ids())}"
-        )
+        from hrm_gym.agents import checkpoint as checkpoints
+
+        return checkpoints.load(Path(checkpoint)).config.env
     shipped = [entry.name for entry in (resources.files("hrm_gym.agents") / "pretrained").iterdir()]
     for env_id in reversed(task_ids()):
         if any(name.startswith(env_id) for name in shipped):

@@ -77,7 +77,9 @@ class Task(abc.ABC):
         Raises:
             HrmGymError: where the family has no solver, or the puzzle has no solution or several.
         """
-        raise HrmGymError(f"{type(self).__name__} has no exact solver: leave out --exact and give a checkpoint")
+        raise HrmGymError(
+            f"{type(self).__name__} has no exact solver: leave out --exact and give a checkpoint"
+        )
 
     def check(self, puzzle: np.ndarray) -> None:
         """Refuse a puzzle, shape (L,), that has no solution or several; families that can tell do.
