@@ -7,10 +7,8 @@ with nothing but `ema/...` in it. Nothing is ever unpickled.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from hrm_gym.agents.reasoner import Reasoner
 from hrm_gym.agents.registry import build_reasoner, choose_dtype
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
+from hrm_gym.files import replacing
 
 FORMAT = "hrm-gym checkpoint 1"
 FILE_NAME = "checkpoint.safetensors"
@@ -48,28 +47,6 @@ class Checkpoint:
         return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Any:
-    """A temporary file beside `path` that takes its place once it is written and on disk, or vanishes.
-
-    Raises:
-        HrmGymError: where it cannot be written; what stood at `path` is untouched.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        kept = f"; the one from before is untouched: {path}" if path.exists() else ""
-        raise HrmGymError(
-            f"cannot write {path}: {error}. Free some space or choose another folder{kept}"
-        ) from None
-
-
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint` to `path`, atomically.
 
@@ -85,7 +62,10 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        try:
+            save_file(tensors, temporary, metadata=header)
+        except SafetensorError as error:  # how the library tells a full disk
+            raise OSError(str(error)) from None
 
 
 def load(path: Path) -> Checkpoint:

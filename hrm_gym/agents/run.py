@@ -19,6 +19,7 @@ from hrm_gym.agents.config import Config
 from hrm_gym.agents.progress import Progress
 from hrm_gym.agents.trainer import Trainer
 from hrm_gym.envs.task import Puzzles
+from hrm_gym.files import replacing
 
 REPORT_SECONDS = 1.0
 
@@ -60,7 +61,7 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
     """
     trainer = Trainer(config, saved)
     path = run_dir / checkpoints.FILE_NAME
-    with checkpoints.replacing(run_dir / "config.json") as temporary:
+    with replacing(run_dir / "config.json") as temporary:
         temporary.write_text(config.to_json() + "\n")
     test = trainer.task.dataset("test")
     held_out = Puzzles(*(a[: config.eval_puzzles] for a in test))
@@ -148,7 +149,7 @@ def _finish(trainer: Trainer, show: Progress, run_dir: Path, test: Puzzles) -> d
         "curve": trainer.curve,
         **{name: getattr(config, name) for name in ("env", "agent", "preset", "seed", "max_segments")},
     }
-    with checkpoints.replacing(run_dir / "result.json") as temporary:
+    with replacing(run_dir / "result.json") as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
     show.settings(dataclasses.asdict(config), result)
     show.evaluation(trainer.step, trainer.seconds, fixed, f"final, {len(fixed.right):,} held out")
