@@ -14,7 +14,8 @@ from hrm_gym.agents.learner import answer_loss, continue_target, segment_losses,
 from hrm_gym.agents.optimizers import learning_rate, make_average, make_optimizer
 from hrm_gym.agents.reasoner import Output
 from hrm_gym.agents.registry import AGENTS, PRESETS, choose_device, defaults
-from hrm_gym.envs.registration import make_task
+from hrm_gym.agents.trainer import Trainer
+from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
@@ -284,3 +285,32 @@ def test_names_that_are_not_there():
     if not torch.cuda.is_available():
         with pytest.raises(HrmGymError, match="--device cpu"):
             choose_device("cuda")
+
+
+# ---- the loop, on every environment ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("env_id", task_ids())
+def test_every_agent_takes_steps_on_every_environment(env_id, agent):
+    config = defaults(env_id, agent, "auto", "cpu")
+    small = {
+        "hidden_size": 16,
+        "num_heads": 2,
+        "h_layers": 1,
+        "l_layers": 1,
+        "num_envs": 4,
+        "max_segments": 2,
+    }
+    trainer = Trainer(dataclasses.replace(config, **small))
+    before = {name: p.detach().clone() for name, p in trainer.agent.named_parameters()}
+    first = trainer.obs["puzzle"].clone()
+    for step in range(1, 3):
+        figures = trainer.train_segment()
+        assert torch.isfinite(figures["answer_loss"])
+        # Two segments are all there are: after the second every slot is new, its thoughts included.
+        assert (trainer.obs["segment"] == (1 if step == 1 else 0)).all()
+        assert torch.equal(trainer.obs["puzzle"], first) == (step == 1)
+        fresh = trainer.agent.initial_carry(4).z_h
+        assert torch.equal(trainer.carry.z_h, fresh) == (step == 2)
+    assert all(not torch.equal(before[name], p) for name, p in trainer.agent.named_parameters())
