@@ -6,6 +6,8 @@
     python train_agent.py --env SudokuExtreme-v0 --preset paper --device cuda      HRM, 27 M parameters
     python train_agent.py --resume runs/Sudoku6x6-v0-hrm-seed0     go on with a run that was stopped
     python train_agent.py --help                                   every option
+
+Ctrl-C saves the run and leaves; the run's folder holds the checkpoint, TensorBoard events and the result.
 """
 
 import sys

@@ -54,9 +54,7 @@ def single_loop(env_id: str, action_type: str, num_envs: int) -> Callable[[], in
 
 def batch(env_id: str, action_type: str, num_envs: int, device: str | None) -> Callable[[], int]:
     """A native batch of `num_envs` environments."""
-    envs = gym.make_vec(
-        env_id, num_envs, action_type=action_type, device=device, autoreset_mode="SameStep"
-    ).unwrapped
+    envs = gym.make_vec(env_id, num_envs, action_type=action_type, device=device, autoreset_mode="SameStep").unwrapped
     envs.reset(seed=0)
     envs.action_space.seed(0)
     actions = [envs.action_space.sample() for _ in range(16)]
@@ -94,9 +92,7 @@ def main() -> None:
     print(f"{args.env}, hrm-gym {hrm_gym.__version__}, gymnasium {gym.__version__}, numpy {np.__version__}")
     print(f"torch {torch.__version__} on {args.device}, {torch.get_num_threads()} threads, {processor()}")
     print(f"{args.repeats} repeats of {args.seconds} s, load {os.getloadavg()[0]:.2f}")
-    print(
-        "sub-environment steps a second: median (lowest to highest), and ratio to the loop in the same repeat"
-    )
+    print("sub-environment steps a second: median (lowest to highest), and ratio to the loop in the same repeat")
     for action_type in ("board", "edit"):
         for num_envs in args.num_envs:
             runs = {

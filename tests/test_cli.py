@@ -177,6 +177,13 @@ def test_generate_writes_the_benchmarks_form_and_the_same_for_the_same_seed(hrm_
         assert task.format(task.solve(task.parse(row["question"]))) == row["answer"]
 
 
+def test_generate_makes_a_shipped_set_anew_bit_for_bit(hrm_gym, tmp_path):
+    code, _, err = hrm_gym("generate", "--env", "Sudoku4x4-v0", "--shipped", "--out", tmp_path / "4x4.npz")
+    assert code == 0, err
+    with np.load(tmp_path / "4x4.npz") as new, np.load(ROOT / "hrm_gym/envs/sudoku/data/4x4.npz") as old:
+        assert set(new) == set(old) and all(np.array_equal(new[name], old[name]) for name in old)
+
+
 def test_generate_refuses(hrm_gym, tmp_path):
     for arguments, message in (
         (["--num", 0, "--out", tmp_path / "a.csv"], "--num 0"),

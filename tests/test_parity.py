@@ -130,9 +130,7 @@ def test_parity(path: Path) -> None:
                     compared.add(key)
                 else:
                     compare(key, gradient)
-    bookkeeping = {
-        f"step{s}/{name}" for s in range(reference["halt_max_steps"]) for name in ("halted", "steps")
-    }
+    bookkeeping = {f"step{s}/{name}" for s in range(reference["halt_max_steps"]) for name in ("halted", "steps")}
     inputs = {"config", "inputs", "labels", "puzzle_identifiers"}
     untested = {k for k in data.files if not k.startswith("weights/")} - compared - bookkeeping - inputs
     assert not untested, f"arrays that no assertion looked at: {sorted(untested)}"

@@ -101,9 +101,7 @@ def test_size_is_constant_and_no_text_is_cut(board, state, monkeypatch):
     assert picture.shape == (HEIGHT, WIDTH, 3) and picture.dtype == np.uint8
     assert HEIGHT % 2 == WIDTH % 2 == 0
     # Nothing touches the rim of the picture.
-    rim = np.concatenate(
-        [picture[:4].reshape(-1, 3), picture[-4:].reshape(-1, 3), picture[:, -20:].reshape(-1, 3)]
-    )
+    rim = np.concatenate([picture[:4].reshape(-1, 3), picture[-4:].reshape(-1, 3), picture[:, -20:].reshape(-1, 3)])
     assert len(np.unique(rim, axis=0)) == 1
 
 

@@ -25,9 +25,7 @@ every_id = pytest.mark.parametrize("env_id", hrm_gym.task_ids())
 
 def pair(env_id, mode, **kwargs):
     native = gym.make_vec(env_id, N, autoreset_mode=mode.value, **kwargs)
-    sync = gym.make_vec(
-        env_id, N, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **kwargs
-    )
+    sync = gym.make_vec(env_id, N, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **kwargs)
     return native, sync
 
 

@@ -13,7 +13,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -82,9 +81,7 @@ def load(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                raise HrmGymError(
-                    f"{path} is a safetensors file, but not a checkpoint of hrm-gym ({FORMAT!r})"
-                )
+                raise HrmGymError(f"{path} is a safetensors file, but not a checkpoint of hrm-gym ({FORMAT!r})")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         return Checkpoint(
             config=Config.from_dict(json.loads(header["config"])),
@@ -95,9 +92,7 @@ def load(path: Path) -> Checkpoint:
         )
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         reason = str(error).splitlines()[0]
-        raise HrmGymError(
-            f"{path} is not a whole safetensors checkpoint ({reason}): give another one"
-        ) from None
+        raise HrmGymError(f"{path} is not a whole safetensors checkpoint ({reason}): give another one") from None
 
 
 def pretrained_path(env_id: str) -> Path:
@@ -170,9 +165,7 @@ def export(run_dir: Path, target: Path) -> None:
     try:
         result = json.loads((run_dir / "result.json").read_text())
     except (OSError, json.JSONDecodeError):
-        raise HrmGymError(
-            f"{run_dir} has no result.json: go on with it by --resume {run_dir} first"
-        ) from None
+        raise HrmGymError(f"{run_dir} has no result.json: go on with it by --resume {run_dir} first") from None
     scores = ("exact_accuracy", "num_puzzles", "learned_halting", "device")
     counters = {"step": saved.counters["step"], "seconds": saved.counters["seconds"]}
     counters |= {name: result[name] for name in scores}

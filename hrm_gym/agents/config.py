@@ -137,9 +137,7 @@ class Config:
             if not 0 <= getattr(self, name) <= 1:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it is a share between 0 and 1")
         if self.mixer == "attention" and self.hidden_size % (2 * self.num_heads):
-            raise HrmGymError(
-                f"hidden_size {self.hidden_size} does not split into {self.num_heads} heads of even size"
-            )
+            raise HrmGymError(f"hidden_size {self.hidden_size} does not split into {self.num_heads} heads of even size")
         if self.num_puzzles and not self.prefix_tokens:
             raise HrmGymError("a puzzle embedding needs prefix_tokens of at least 1")
 

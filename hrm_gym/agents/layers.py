@@ -43,9 +43,7 @@ class Linear(nn.Module):
 
     def __init__(self, in_features: int, out_features: int):
         super().__init__()
-        self.weight = nn.Parameter(
-            truncated_normal_(torch.empty(out_features, in_features), in_features**-0.5)
-        )
+        self.weight = nn.Parameter(truncated_normal_(torch.empty(out_features, in_features), in_features**-0.5))
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
@@ -134,9 +132,7 @@ class Block(nn.Module):
         super().__init__()
         c, size = config, config.hidden_size
         self.attention = Attention(size, c.num_heads) if c.mixer == "attention" else None
-        self.token_mixing = (
-            TokenMixing(num_positions, c.expansion, c.mlp_multiple) if c.mixer == "tokens" else None
-        )
+        self.token_mixing = TokenMixing(num_positions, c.expansion, c.mlp_multiple) if c.mixer == "tokens" else None
         self.mlp = SwiGLU(size, c.expansion, c.mlp_multiple)
 
     def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:

@@ -37,7 +37,7 @@ class Losses(NamedTuple):
 
 
 def stablemax_log_probabilities(logits: Tensor) -> Tensor:
-    """log of s(x) / sum s(x), with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below, in float64.
+    """Log of s(x) / sum s(x), with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below, in float64.
 
     Grows linearly where softmax grows exponentially, so that logits need not be driven to infinity
     (arXiv 2501.04697). (..., V) -> (..., V).

@@ -86,9 +86,7 @@ class Reasoner(nn.Module, abc.ABC):
 
     # ---- the carried state -----------------------------------------------------------------------
 
-    def initial_carry(
-        self, batch_size: int, noise: float = 0.0, generator: torch.Generator | None = None
-    ) -> Carry:
+    def initial_carry(self, batch_size: int, noise: float = 0.0, generator: torch.Generator | None = None) -> Carry:
         """Fresh states for `batch_size` puzzles, with normal `noise` of that deviation where asked for."""
         shape = (batch_size, self.config.prefix_tokens + self.num_cells, self.config.hidden_size)
         states = []

@@ -89,18 +89,14 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
                 trainer.seconds = time.monotonic() - began
                 evaluated = reported = trainer.seconds
                 exact = float(scores.right.mean())
-                trainer.curve.append(
-                    {"step": trainer.step, "seconds": trainer.seconds, "exact_accuracy": exact}
-                )
+                trainer.curve.append({"step": trainer.step, "seconds": trainer.seconds, "exact_accuracy": exact})
                 reached = 0 < config.target_accuracy <= exact
             if trainer.seconds - stored >= 60 * config.save_minutes:
                 checkpoints.save(path, trainer.snapshot())
                 stored = trainer.seconds
         checkpoints.save(path, trainer.snapshot())
         if stop.asked:
-            show.say(
-                f"stopped at step {trainer.step:,}; go on with: python train_agent.py --resume {run_dir}"
-            )
+            show.say(f"stopped at step {trainer.step:,}; go on with: python train_agent.py --resume {run_dir}")
             return None
 
         return _finish(trainer, show, run_dir, test)
@@ -115,9 +111,7 @@ def _is_due(trainer: Trainer, evaluated: float) -> bool:
 
 def _report(trainer: Trainer, show: Progress, figures: list[dict[str, Tensor]], seconds: float) -> None:
     """Bring the figures of the last steps to the host, once for all of them."""
-    means = {
-        name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"
-    }
+    means = {name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"}
     ended = torch.stack([f["ended"] for f in figures]).cpu().numpy()
     ended = ended[ended > 0]
     if len(ended):

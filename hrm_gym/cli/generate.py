@@ -26,11 +26,17 @@ class Arguments:
     """How many puzzles."""
     seed: int = 0
     """The same seed and number give the same file."""
+    shipped: bool = False
+    """Make the environment's shipped set anew instead, bit for bit: an .npz file."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Generate as the arguments say."""
     args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym generate")
+    if args.shipped:
+        make_task(args.env).write_shipped(args.out)
+        print(f"written: the puzzles that ship with {args.env} to {args.out}")
+        return 0
     if args.num < 1:
         raise HrmGymError(f"--num {args.num}: give at least 1")
     if args.seed < 0:

@@ -71,9 +71,7 @@ def _read(source: str, task: Task) -> tuple[np.ndarray, bool]:
         is_file = False
     if not is_file:
         if any(c in source for c in "/\\") or path.suffix in (".csv", ".gz", ".txt", ".npy"):
-            raise HrmGymError(
-                f"no file at {source}: give a file of puzzles, or a puzzle of {task.num_cells} cells"
-            )
+            raise HrmGymError(f"no file at {source}: give a file of puzzles, or a puzzle of {task.num_cells} cells")
         return task.parse(source)[None], False
     if path.is_file() and path.suffix not in (".gz", ".csv"):
         text = path.read_text(errors="replace")

@@ -118,9 +118,7 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
     if not (folder / "all__inputs.npy").is_file():
         inside = [split for split in SPLITS if (folder / split / "all__inputs.npy").is_file()]
         if inside:
-            raise HrmGymError(
-                f"{folder} holds several splits: give {' or '.join(str(folder / s) for s in inside)}"
-            )
+            raise HrmGymError(f"{folder} holds several splits: give {' or '.join(str(folder / s) for s in inside)}")
         raise HrmGymError(f"{folder} has no all__inputs.npy: give a split's folder of a reference dataset")
     boards = []
     for name in ("inputs", "labels"):
@@ -135,9 +133,7 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
                 f"{path} has {array.dtype} of shape {array.shape}: integers of (N, {task.num_cells}) are needed"
             )
         if array.size and not 1 <= array.min() <= array.max() <= task.num_tokens:
-            raise HrmGymError(
-                f"{path} has tokens {array.min()} to {array.max()}: allowed are 1 to {task.num_tokens}"
-            )
+            raise HrmGymError(f"{path} has tokens {array.min()} to {array.max()}: allowed are 1 to {task.num_tokens}")
         boards.append((array - 1).astype(np.uint8))
     _check_vocabulary(folder / "dataset.json", task)
     return Puzzles(*boards)
@@ -174,6 +170,4 @@ def _download(source: str) -> Path:
         return Path(hf_hub_download("/".join(parts[:2]), parts[2], repo_type="dataset"))
     except Exception as error:  # its many kinds share no base class
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HrmGymError(
-            f"cannot download {source} ({reason}): is the name right, and the hub in reach?"
-        ) from None
+        raise HrmGymError(f"cannot download {source} ({reason}): is the name right, and the hub in reach?") from None

@@ -123,9 +123,7 @@ class Canvas:
         # Both edges are rounded, not the width, so that neighbours share an edge exactly.
         x, y, right, bottom = (round(v * _SCALE) for v in (box.x, box.y, box.right, box.bottom))
         area = pygame.Rect(x, y, right - x, bottom - y)
-        pygame.draw.rect(
-            self._surface, colour, area, round(outline * _SCALE), border_radius=round(radius * _SCALE)
-        )
+        pygame.draw.rect(self._surface, colour, area, round(outline * _SCALE), border_radius=round(radius * _SCALE))
 
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
         """A filled circle around (x, y)."""

@@ -110,9 +110,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
         """The puzzle family."""
         return self.rules.task
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode.
 
         Args:

@@ -38,9 +38,7 @@ class Recorder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() not in SUFFIXES:
-            raise HrmGymError(
-                f"cannot record to {self.path.name!r}: the name must end in {' or '.join(SUFFIXES)}"
-            )
+            raise HrmGymError(f"cannot record to {self.path.name!r}: the name must end in {' or '.join(SUFFIXES)}")
         if self.path.is_dir():
             raise HrmGymError(f"cannot record to {str(self.path)!r}: it is a folder; give a file name")
         try:

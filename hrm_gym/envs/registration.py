@@ -116,9 +116,7 @@ def _build(entry: str, kwargs: str) -> Task:
     except ModuleNotFoundError as error:
         if error.name is None or not module_name.startswith(error.name):
             raise  # The family's module is there and misses a package of its own: say which.
-        raise HrmGymError(
-            f"no module {module_name!r} for the task {entry!r}: put its folder on PYTHONPATH"
-        ) from error
+        raise HrmGymError(f"no module {module_name!r} for the task {entry!r}: put its folder on PYTHONPATH") from error
     cls = getattr(module, class_name, None)
     if cls is None:
         raise unknown(f"task in {module_name}", class_name, [n for n in dir(module) if not n.startswith("_")])

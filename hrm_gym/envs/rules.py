@@ -80,9 +80,7 @@ class Rules:
             if value not in allowed:
                 raise unknown(kind, value, allowed)
         if augment and split == "test":
-            raise HrmGymError(
-                "augment=True with split='test': test puzzles are shown as they are; leave it out"
-            )
+            raise HrmGymError("augment=True with split='test': test puzzles are shown as they are; leave it out")
         self._rebuild = functools.partial(
             Rules,
             task,
@@ -177,9 +175,7 @@ class Rules:
             if index.dtype.kind not in "iu" or index.shape not in ((), (num,)):
                 raise HrmGymError(f"option 'index' is {options['index']!r}: give an integer, or one per slot")
             if index.min() < 0 or index.max() >= size:
-                raise HrmGymError(
-                    f"option 'index' is {options['index']!r}: this split has puzzles 0 to {size - 1}"
-                )
+                raise HrmGymError(f"option 'index' is {options['index']!r}: this split has puzzles 0 to {size - 1}")
             boards = (board[np.broadcast_to(index, (num,))] for board in self.data)
         else:
             return None
@@ -190,13 +186,9 @@ class Rules:
             return self.task.parse(puzzle)
         tokens, cells, most = np.asarray(puzzle), self.task.num_cells, self.task.num_tokens - 1
         if tokens.dtype.kind not in "iu" or tokens.size != cells:
-            raise HrmGymError(
-                f"option 'puzzle' is no {cells} integers: it has {tokens.shape} of {tokens.dtype}"
-            )
+            raise HrmGymError(f"option 'puzzle' is no {cells} integers: it has {tokens.shape} of {tokens.dtype}")
         if tokens.min() < 0 or tokens.max() > most:
-            raise HrmGymError(
-                f"option 'puzzle' has tokens {tokens.min()} to {tokens.max()}: allowed are 0 to {most}"
-            )
+            raise HrmGymError(f"option 'puzzle' has tokens {tokens.min()} to {tokens.max()}: allowed are 0 to {most}")
         return tokens.reshape(-1).astype(np.uint8)
 
     # ---- a step ----------------------------------------------------------------------------------
@@ -224,9 +216,7 @@ class Rules:
             return actions.clamp(min=0).minimum(like(np.asarray(most), actions))
         # Seen as unsigned, a negative number is a huge one: one comparison finds both ends.
         if (actions.view(np.uint64) > np.asarray(most, np.uint64)).any():
-            raise HrmGymError(
-                f"an action is out of range: it has {actions.min()} to {actions.max()}; see action_space"
-            )
+            raise HrmGymError(f"an action is out of range: it has {actions.min()} to {actions.max()}; see action_space")
         return actions
 
     def act(self, state: State, actions: Array) -> tuple[State, Array]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import functools
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -77,11 +78,9 @@ class Task(abc.ABC):
         Raises:
             HrmGymError: where the family has no solver, or the puzzle has no solution or several.
         """
-        raise HrmGymError(
-            f"{type(self).__name__} has no exact solver: leave out --exact and give a checkpoint"
-        )
+        raise HrmGymError(f"{type(self).__name__} has no exact solver: leave out --exact and give a checkpoint")
 
-    def check(self, puzzle: np.ndarray) -> None:
+    def check(self, puzzle: np.ndarray) -> None:  # noqa: B027 (families that cannot tell accept everything)
         """Refuse a puzzle, shape (L,), that has no solution or several; families that can tell do.
 
         Raises:
@@ -100,6 +99,14 @@ class Task(abc.ABC):
         or which ships its puzzles, overrides this.
         """
         return _sampled(self, split)
+
+    def write_shipped(self, path: Path) -> None:
+        """Make the family's shipped puzzles anew and write their file to `path`, the same bit for bit.
+
+        Raises:
+            HrmGymError: where the family ships none, or the file cannot be written.
+        """
+        raise HrmGymError(f"{type(self).__name__} ships no puzzles: leave out --shipped")
 
     # ---- text ------------------------------------------------------------------------------------
 

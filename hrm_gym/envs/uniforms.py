@@ -33,9 +33,7 @@ class NumpyUniforms:
             seed = [int(seed) + i for i in range(num)]
         seeds = [None] * num if seed is None else seed
         if len(seeds) != num:
-            raise HrmGymError(
-                f"{len(seeds)} seeds for {num} environments: give one each, or a single integer"
-            )
+            raise HrmGymError(f"{len(seeds)} seeds for {num} environments: give one each, or a single integer")
         for i in np.flatnonzero(mask):
             if seeds[i] is not None or self._generators[i] is None:
                 self._generators[i], _ = seeding.np_random(seeds[i])

@@ -126,9 +126,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
 
     # ---- reset and step --------------------------------------------------------------------------
 
-    def reset(
-        self, *, seed: Seed = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin episodes in all slots, or in those of `options["reset_mask"]`.
 
         Args:
@@ -169,9 +167,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         before = self._started()
         actions = self.rules.check(self._uniforms.put(actions), self.num_envs)
         if self.autoreset_mode == DISABLED and self._uniforms.on_host and self._over.any():
-            raise HrmGymError(
-                "step with finished slots: reset them with options={'reset_mask': finished} first"
-            )
+            raise HrmGymError("step with finished slots: reset them with options={'reset_mask': finished} first")
         self._state, halt = self.rules.act(before, actions)
         self._previous = before.answer
         if self.autoreset_mode == NEXT_STEP:
@@ -234,16 +230,12 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         """
         shape = (self.num_envs, self.task.num_cells)
         if tuple(saved["puzzle"].shape) != shape:
-            raise HrmGymError(
-                f"the saved boards are {tuple(saved['puzzle'].shape)}; this environment has {shape}"
-            )
+            raise HrmGymError(f"the saved boards are {tuple(saved['puzzle'].shape)}; this environment has {shape}")
         put = self._uniforms.put
         self._state = State(*(as_int64(copy(put(saved[name]))) for name in State._fields))
         self._over, self._previous = copy(put(saved["over"])), None
         self._uniforms.load_state_dict(saved["random"])
-        return self.rules.observe(self._state), self._infos(
-            self._state, self.rules.grade(self._state), self._all
-        )
+        return self.rules.observe(self._state), self._infos(self._state, self.rules.grade(self._state), self._all)
 
     # ---- inside ----------------------------------------------------------------------------------
 
@@ -262,9 +254,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
                 f"give bools of shape ({self.num_envs},)"
             )
         if self._uniforms.on_host and not mask.any():
-            raise HrmGymError(
-                "option 'reset_mask' is False everywhere: choose a slot, or leave the reset out"
-            )
+            raise HrmGymError("option 'reset_mask' is False everywhere: choose a slot, or leave the reset out")
         self._started()
         return mask
 
@@ -292,9 +282,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         if self.device is not None:
             return infos
         if not mask.all():
-            infos = {
-                key: value * (mask if value.ndim == 1 else mask[:, None]) for key, value in infos.items()
-            }
+            infos = {key: value * (mask if value.ndim == 1 else mask[:, None]) for key, value in infos.items()}
         return {**infos, **{f"_{key}": mask.copy() for key in infos}}
 
     def _final(self, state: State, grade: Grade, over: Array) -> dict[str, Any]:

@@ -35,9 +35,7 @@ class View:
         self._renderer: Any = None
         self._window: Any = None
 
-    def draw(
-        self, state: State, slot: int, previous: Array | None, title: str = ""
-    ) -> np.ndarray | str | None:
+    def draw(self, state: State, slot: int, previous: Array | None, title: str = "") -> np.ndarray | str | None:
         """One slot.
 
         Args:
