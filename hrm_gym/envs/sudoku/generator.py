@@ -1,7 +1,8 @@
 """Random Sudokus with exactly one solution and no given too many.
 
-Puzzle number `i` of a seed is a function of the seed and `i` alone, so any part of a sequence can be made again
-without the rest. The random numbers are SplitMix64 (Steele, Lea and Flood, 2014), a counter and a mixing function.
+Puzzle number `i` of a seed is a function of the seed and `i` alone, so any part of a sequence can be made
+again without the rest. The random numbers are SplitMix64 (Steele, Lea and Flood, 2014), a counter and a
+mixing function.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.sudoku.solver import new_stack, place, propagate, search, start
+from hrm_gym.envs.sudoku.propagation import place, propagate, read, start
+from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test, images_for_split
 from hrm_gym.envs.task import Puzzles
 
@@ -29,7 +31,7 @@ def _mix(state: np.ndarray) -> np.uint64:
 @njit(cache=True, nogil=True)
 def below(state: np.ndarray, bound: int) -> int:
     """A random integer from 0 to bound - 1, for bounds so small that the modulo's bias does not matter."""
-    return np.int64((_mix(state) >> np.uint64(32)) % np.uint64(bound))
+    return np.int64((_mix(state) >> np.uint64(32)) % np.uint64(bound))  # type: ignore[return-value]
 
 
 @njit(cache=True, nogil=True)
@@ -55,7 +57,7 @@ def seed_stream(state: np.ndarray, seed: int, number: int) -> None:
 def random_grid(
     state: np.ndarray, stack: np.ndarray, height: int, width: int, order: np.ndarray, grid: np.ndarray
 ) -> None:
-    """Writes a random full grid: random digits in random cells, consequences drawn, anew after a contradiction."""
+    """Writes a random full grid: random digits in random cells, anew after a contradiction."""
     size = height * width
     masks = stack[0]
     filled = False
@@ -70,26 +72,20 @@ def random_grid(
                 digit = below(state, size)
                 if masks[digit, row] & bit:
                     place(masks, height, width, digit, row, bit)
-                    filled = propagate(masks, height, width)
-    for row in range(size):
-        for column in range(size):
-            for digit in range(size):
-                if masks[digit, row] >> column & 1:
-                    grid[row * size + column] = digit + 1
+                    filled = propagate(masks, height, width)[0]
+    read(masks, height, width, grid)
 
 
 @njit(cache=True, nogil=True)
-def needed(
-    stack: np.ndarray, height: int, width: int, puzzle: np.ndarray, cell: int, scratch: np.ndarray
-) -> bool:
-    """Whether a puzzle with one solution loses it with the given in `cell`: whether another digit fits there."""
+def needed(stack: np.ndarray, height: int, width: int, puzzle: np.ndarray, cell: int, scratch: np.ndarray) -> bool:
+    """Whether a puzzle with one solution loses it with the given in `cell`, another digit fitting there."""
     size = height * width
     digit = puzzle[cell]
     puzzle[cell] = 0
     start(stack[0], height, width, puzzle)
     puzzle[cell] = digit
     stack[0, digit - 1, cell // size] &= ~(1 << (cell % size))
-    return search(stack, height, width, 1, scratch)[0] > 0
+    return search(stack, height, width, scratch)[0] > 0
 
 
 @njit(cache=True, nogil=True)
@@ -119,7 +115,7 @@ def _generate(
     solutions = np.zeros((num, cells), np.uint8)
     stack = new_stack(height, width)
     state = np.zeros(1, np.uint64)
-    scratch = np.zeros(cells, np.uint8)
+    scratch = np.zeros((1, cells), np.uint8)
     for i in range(num):
         seed_stream(state, seed, first + i)
         order = np.arange(cells)
@@ -130,8 +126,8 @@ def _generate(
             if size < 9:
                 minimize(state, stack, height, width, order, puzzles[i], scratch)
             if split >= 0:
-                _canonical_into(puzzles[i], solutions[i], images, size, scratch)
-                if _is_test(scratch) != (split == 1):
+                _canonical_into(puzzles[i], solutions[i], images, size, scratch[0])
+                if _is_test(scratch[0]) != (split == 1):
                     continue
             if size == 9:
                 minimize(state, stack, height, width, order, puzzles[i], scratch)
@@ -142,9 +138,7 @@ def _generate(
 SPLIT_CODES = {None: -1, "train": 0, "test": 1}
 
 
-def generate(
-    boxes: tuple[int, int], num: int, seed: int, split: str | None = None, first: int = 0
-) -> Puzzles:
+def generate(boxes: tuple[int, int], num: int, seed: int, split: str | None = None, first: int = 0) -> Puzzles:
     """Random minimal puzzles, uint8 arrays of shape (num, L); a function of the arguments alone.
 
     Args:

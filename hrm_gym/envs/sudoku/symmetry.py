@@ -4,8 +4,8 @@ Relabelling the digits, permuting the bands, the rows within a band, the stacks 
 turn a Sudoku into a Sudoku, and so does transposition where boxes are square. A band is a row of boxes, a
 stack a column of boxes.
 
-Whether something is for training or for testing is a fixed function of its canonical form, the same for all its
-images. So the two splits share nothing up to symmetry, however many puzzles are ever generated.
+Whether something is for training or for testing is a fixed function of its canonical form, the same for all
+its images. So the two splits share nothing up to symmetry, however many puzzles are ever generated.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from numba import njit
 
 from hrm_gym.envs.arrays import Array, as_int64, where
 
-TEST_SHARE = 10
-"""One in so many canonical forms is for testing."""
+TEST_ONE_IN = 10
+"""One in so many canonical forms of 4x4 and 6x6 is for testing."""
+
+TEST_ONE_IN_9X9 = 2
+"""The same for 9x9: half, since hard puzzles are dear, and more are wanted for testing than for training."""
 
 
 # ---- random images ----------------------------------------------------------------------------------
@@ -49,8 +52,7 @@ def random_image(tokens: tuple[Array, ...], uniforms: Array, boxes: tuple[int, i
     size = height * width
     ends = np.cumsum([size, width, size, height, size])
     digits, bands, rows, stacks, columns = (
-        uniforms[:, end - length : end]
-        for end, length in zip(ends, (size, width, size, height, size), strict=True)
+        uniforms[:, end - length : end] for end, length in zip(ends, (size, width, size, height, size), strict=True)
     )
     row = _nested(bands, rows.reshape(-1, width, height))
     column = _nested(stacks, columns.reshape(-1, height, width))
@@ -131,13 +133,14 @@ def _least_image(puzzle: np.ndarray, images: np.ndarray, size: int, best: np.nda
 
 @njit(cache=True, nogil=True)
 def _least_grid(grid: np.ndarray, best: np.ndarray) -> None:
-    """Writes the lexicographically least image of a full 9x9 grid, shape (81,), into `best`.
+    """Writes the canonical form of a full 9x9 grid, shape (81,), into `best`.
 
-    Its first row is 123456789. Given which row comes first, which second, which stack is the first and how its
-    columns stand, the rest of the least second row follows: every digit of it takes the first free place in
-    the stack where the first row has it. The least second row begins with two digits or three of the second
-    stack, for exchanging the second and the third stack would make any other less; so all places are decided
-    by the time they are needed. What remains is to sort the last row of the band and the other six.
+    It is the lexicographically least of the normal images. A normal image has 123456789 as its first row, and
+    its second row is as small as the choice of what comes first (a row, a second row, a stack and the order of its
+    columns) allows: every digit of it takes the first free place in the stack where the first row has it. Such a
+    row begins with two digits or three of the second stack, for exchanging the second and the third stack would
+    make any other less; so all places are decided by the time they are needed. The other two bands stand in the
+    order of the least digit above 3 in their first column, the rows within each in that of all digits there.
     """
     lines = np.empty((9, 9), np.int64)
     label = np.empty(10, np.int64)
@@ -208,7 +211,7 @@ def _compare(
     less = False
     for row in range(9):
         if row == 3:
-            # Digits 1 to 3 of the first column stand in the first band, so 4 to 9 order the others.
+            # Each of the other bands has a digit above 3 in its first column, which says where it comes.
             filled = 3
             for digit in range(4, 10):
                 for line in range(9):
@@ -243,9 +246,7 @@ def _append_band(
 
 
 @njit(cache=True, nogil=True)
-def _canonical_into(
-    puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray, size: int, form: np.ndarray
-) -> None:
+def _canonical_into(puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray, size: int, form: np.ndarray) -> None:
     """Writes what decides the split into `form`, shape (L,): see `canonical_forms`."""
     if size == 9:
         _least_grid(solution, form)
@@ -257,12 +258,13 @@ def _canonical_into(
 
 @njit(cache=True, nogil=True)
 def _is_test(form: np.ndarray) -> bool:
-    """Whether a canonical form belongs to the test split: its FNV-1a hash, folded, modulo `TEST_SHARE`."""
+    """Whether a canonical form belongs to the test split, by its FNV-1a hash, folded."""
     code = np.uint64(0xCBF29CE484222325)
     for token in form:
         code = (code ^ np.uint64(token)) * np.uint64(0x100000001B3)
     code ^= code >> np.uint64(32)
-    return code % np.uint64(TEST_SHARE) == np.uint64(0)
+    one_in = TEST_ONE_IN_9X9 if len(form) == 81 else TEST_ONE_IN
+    return code % np.uint64(one_in) == np.uint64(0)
 
 
 @njit(cache=True, nogil=True)
@@ -281,8 +283,8 @@ def images_for_split(boxes: tuple[int, int]) -> np.ndarray:
 def canonical_forms(puzzle: np.ndarray, solution: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
     """What decides the split of each puzzle, uint8 of shape (N, L).
 
-    The lexicographically least image of the solution for 9x9 and of the puzzle for 6x6 (there are but 49 grids
-    of 6x6 up to symmetry); the puzzle as it is for 4x4, with its 2 grids up to symmetry.
+    The least normal image of the solution for 9x9, the least image of the puzzle for 6x6 (there are but 49
+    grids of 6x6 up to symmetry); the puzzle as it is for 4x4, with its 2 grids up to symmetry.
 
     Args:
         puzzle: tokens, shape (N, L).

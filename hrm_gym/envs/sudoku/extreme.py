@@ -1,0 +1,287 @@
+"""A search for hard 9x9 Sudokus whose difficulties are distributed as in the Sudoku-Extreme benchmark.
+
+About a quarter of the benchmark are random minimal puzzles, which a few guesses solve; the others were
+hunted for and take dozens. So a random puzzle is either taken as it is, or it is changed step by step on a
+walk that prefers hard puzzles, until it meets a target drawn from the distribution of those others. A step
+takes one given away and puts another in, chosen among those that leave one solution.
+
+Hardness is the number of guesses that it takes to find the solution *and* to exclude any other, the mean
+over the puzzle and a mirror image: finding alone is a matter of luck, and a search would collect unlucky
+puzzles, not hard ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hrm_gym.envs.sudoku.generator import (
+    SPLIT_CODES,
+    below,
+    generate,
+    minimize,
+    random_grid,
+    seed_stream,
+    shuffle,
+)
+from hrm_gym.envs.sudoku.propagation import start
+from hrm_gym.envs.sudoku.solver import new_stack, search
+from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test
+from hrm_gym.envs.task import Puzzles
+
+EASY_SHARE = 0.2686
+"""The share of random minimal puzzles in the benchmark."""
+
+_QUANTILES = np.array(
+    [
+        [13.0, 30.0, 34.5, 37.5, 40.5, 42.5, 45.0],
+        [47.5, 50.0, 52.5, 55.5, 58.5, 61.5, 65.5],
+        [69.5, 74.0, 79.5, 86.5, 86.5, 86.5, 86.5],
+    ]
+).ravel()
+"""Hardness of the others at every 20th of them, measured; the last three are cut, as they take too long."""
+
+POOL = 10_000
+"""How many puzzles are looked for together: the more, the less time goes into meeting the last targets."""
+
+_PER_WALK = 32
+"""How many puzzles one walk may yield."""
+
+_APART = 12
+"""How many replacements lie at least between two of them."""
+
+_TOLERANCE = 0.1
+"""By what share of itself a target may be missed."""
+
+_SOLUTIONS = 64
+"""How many solutions of a puzzle without one of its givens are looked at for what could replace it."""
+
+_TRIALS = 30
+"""How many replacements of one given are tried."""
+
+_PATIENCE = 600
+"""After how many searches that brought nothing harder and met no target a new walk begins."""
+
+_PROMISING = 0.5
+"""A puzzle with a given too many is worth a closer look from this share of the hardness that it must have."""
+
+
+@njit(cache=True, nogil=True)
+def _guesses(stack: np.ndarray, puzzle: np.ndarray, solutions: np.ndarray) -> int:
+    start(stack[0], 3, 3, puzzle)
+    return search(stack, 3, 3, solutions)[1]
+
+
+@njit(cache=True, nogil=True)
+def _hardness(stack: np.ndarray, puzzle: np.ndarray, mirror: np.ndarray, solutions: np.ndarray) -> float:
+    """Guesses to prove the solution the only one, mean of the puzzle and a mirror image of it."""
+    for i in range(81):
+        token = puzzle[80 - (i % 9 * 9 + i // 9)]
+        mirror[i] = 10 - token if token else 0
+    return (_guesses(stack, mirror, solutions) + _guesses(stack, puzzle, solutions)) / 2
+
+
+@njit(cache=True, nogil=True)
+def _scattered(
+    state: np.ndarray,
+    stack: np.ndarray,
+    order: np.ndarray,
+    grid: np.ndarray,
+    puzzle: np.ndarray,
+    two: np.ndarray,
+) -> None:
+    """Writes a minimal puzzle with one solution whose givens are spread out, as they are in hard puzzles.
+
+    It begins with one given in each row and each column of every box.
+    """
+    random_grid(state, stack, 3, 3, order, grid)
+    puzzle[:] = 0
+    columns = np.arange(3)
+    for box in range(9):
+        shuffle(state, columns)
+        for i in range(3):
+            cell = (box // 3 * 3 + i) * 9 + box % 3 * 3 + columns[i]
+            puzzle[cell] = grid[cell]
+    start(stack[0], 3, 3, puzzle)
+    while search(stack, 3, 3, two)[0] == 2:
+        shuffle(state, order)
+        for cell in order:
+            if two[0, cell] != two[1, cell]:
+                puzzle[cell] = grid[cell]
+                break
+        start(stack[0], 3, 3, puzzle)
+    minimize(state, stack, 3, 3, order, puzzle, two[:1])
+
+
+@njit(cache=True, nogil=True)
+def _replacements(
+    state: np.ndarray, stack: np.ndarray, puzzle: np.ndarray, many: np.ndarray, choices: np.ndarray
+) -> tuple[int, int]:
+    """Takes a random given out of `puzzle` and lists what would leave one solution in its place.
+
+    Where there are too many solutions to look at, a digit of one of them is put in as well, up to twice.
+
+    Args:
+        state: random numbers.
+        stack: room for the solver.
+        puzzle: changed in place, shape (81,).
+        many: room for the solutions to look at.
+        choices: gets the replacements as 9 * cell + digit - 1, in random order, shape (729,).
+
+    Returns:
+        How many replacements there are, and how many givens were taken out or put in without them.
+    """
+    removed = below(state, 81)
+    while not puzzle[removed]:
+        removed = below(state, 81)
+    digit = puzzle[removed]
+    puzzle[removed] = 0
+    found = changes = 0
+    while changes < 3:
+        changes += 1
+        start(stack[0], 3, 3, puzzle)
+        found = search(stack, 3, 3, many)[0]
+        if found < len(many):
+            break
+        if changes < 3:
+            cell = below(state, 81)
+            while puzzle[cell] or cell == removed:
+                cell = below(state, 81)
+            puzzle[cell] = many[below(state, found), cell]
+    if found == len(many):
+        return 0, changes
+    seen = np.zeros(729, np.int64)
+    for i in range(found):
+        for cell in range(81):
+            seen[9 * cell + many[i, cell] - 1] += 1
+    seen[9 * removed + digit - 1] = 0
+    num = 0
+    for choice in range(729):
+        if seen[choice] == 1:
+            choices[num] = choice
+            num += 1
+    shuffle(state, choices[:num])
+    return num, changes
+
+
+@njit(cache=True, nogil=True)
+def _nearest(targets: np.ndarray, hardness: float) -> int:
+    """The target that a hardness meets, or -1 where none is near; those already met are negative."""
+    best = -1
+    for i in range(len(targets)):
+        near = targets[i] >= 0 and abs(targets[i] - hardness) <= 1 + _TOLERANCE * targets[i]
+        if near and (best < 0 or abs(targets[i] - hardness) < abs(targets[best] - hardness)):
+            best = i
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _hunt(
+    state: np.ndarray, targets: np.ndarray, split: int, puzzles: np.ndarray, solutions: np.ndarray, walks: int
+) -> None:
+    """Writes a puzzle of the split for each target, and its solution, in whatever order they are met.
+
+    A Metropolis walk begins at a random puzzle; to one that is less hard it goes with the probability (new
+    hardness / old hardness) ** 4. It ends when it has yielded enough, or is above all targets left, or finds
+    nothing for long.
+    """
+    stack = new_stack(3, 3)
+    many = np.zeros((_SOLUTIONS, 81), np.uint8)
+    two = many[:2]
+    puzzle, grid = np.zeros(81, np.uint8), np.zeros(81, np.uint8)
+    base, trial, form = np.zeros(81, np.uint8), np.zeros(81, np.uint8), np.zeros(81, np.uint8)
+    images = np.zeros((0, 0), np.uint8)
+    order = np.arange(81)
+    choices = np.zeros(729, np.int64)
+    left = len(targets)
+    met = _PER_WALK
+    vain = steps = 0
+    hardness = 0.0
+    while left:
+        ceiling = targets.max() * (1 + _TOLERANCE) + 1
+        if met == _PER_WALK or vain >= _PATIENCE or hardness > ceiling:
+            _scattered(state, stack, order, grid, puzzle, two)
+            hardness = _hardness(stack, puzzle, form, two)
+            if walks == 0:
+                return
+            walks -= 1
+            met = vain = 0
+            steps = _APART
+        base[:] = puzzle
+        num, searches = _replacements(state, stack, base, many, choices)
+        vain += searches
+        for choice in choices[: min(num, _TRIALS)]:
+            trial[:] = base
+            trial[choice // 9] = choice % 9 + 1
+            # Square roots are exact to the last bit on every machine, as powers need not be.
+            floor = (hardness + 1) * np.sqrt(np.sqrt((1 + below(state, 1 << 20)) / (1 << 20))) - 1
+            if _guesses(stack, trial, two) < _PROMISING * floor:
+                continue
+            minimize(state, stack, 3, 3, order, trial, two[:1])
+            if not 0.8 * floor <= _guesses(stack, trial, two) <= 1.2 * ceiling:
+                continue
+            new = _hardness(stack, trial, form, two)
+            if not floor <= new <= ceiling:
+                continue
+            puzzle[:] = trial
+            grid[:] = two[0]
+            if new > hardness:
+                vain = 0
+            hardness = new
+            steps += 1
+            break
+        i = _nearest(targets, hardness) if steps >= _APART else -1
+        if i >= 0:
+            _canonical_into(puzzle, grid, images, 9, form)
+            if split < 0 or _is_test(form) == (split == 1):
+                puzzles[i] = puzzle
+                solutions[i] = grid
+                targets[i] = -1.0
+                left -= 1
+                met += 1
+                steps = vain = 0
+
+
+@njit(cache=True, nogil=True)
+def _hunt_pool(seed: int, pool: int, targets: np.ndarray, split: int, walks: int) -> tuple[np.ndarray, np.ndarray]:
+    state = np.zeros(1, np.uint64)
+    # Another sequence for each split: puzzles of one walk resemble each other.
+    seed_stream(state, seed, 3 * pool + 1 + split)
+    puzzles = np.zeros((len(targets), 81), np.uint8)
+    solutions = np.zeros((len(targets), 81), np.uint8)
+    _hunt(state, targets, split, puzzles, solutions, walks)
+    return puzzles, solutions
+
+
+def generate_pool(num: int, seed: int, split: str | None, pool: int, walks: int = 1 << 62) -> Puzzles:
+    """Pool number `pool` of `num` puzzles; the others are as for `generate_extreme`.
+
+    Args:
+        num: how many puzzles.
+        seed: which sequence.
+        split: "train", "test" or None.
+        pool: the number of the pool in the sequence.
+        walks: stop after so many walks, and leave the puzzles that they did not meet all blank (for tests).
+    """
+    number = np.arange(num) + pool * POOL
+    # The golden ratio spreads any stretch of numbers evenly, so that few puzzles are distributed as well as
+    # many.
+    place = (np.random.default_rng([seed, 0]).random() + number * 0.6180339887498949) % 1.0
+    puzzles = generate((3, 3), num, seed, split, pool * POOL)
+    hard = place >= EASY_SHARE
+    quantile = (place[hard] - EASY_SHARE) / (1 - EASY_SHARE)
+    targets = np.interp(quantile, np.linspace(0, 1, len(_QUANTILES)), _QUANTILES)
+    puzzles.puzzle[hard], puzzles.solution[hard] = _hunt_pool(seed, pool, targets, SPLIT_CODES[split], walks)
+    return puzzles
+
+
+def generate_extreme(num: int, seed: int, split: str | None = None) -> Puzzles:
+    """Minimal 9x9 puzzles as hard as the benchmark's, about two a second, uint8 arrays of shape (num, 81).
+
+    Args:
+        num: how many puzzles.
+        seed: which sequence; the result is a function of the arguments alone.
+        split: only puzzles of that split ("train" or "test"); None for all.
+    """
+    pools = [generate_pool(min(POOL, num - begin), seed, split, begin // POOL) for begin in range(0, num, POOL)]
+    return Puzzles(*(np.concatenate(part) for part in zip(*pools, strict=True)))

@@ -1,0 +1,258 @@
+"""What follows from the givens of a Sudoku without guessing: boards as bit masks, and their propagation.
+
+A board of `size` digits is an array of bit masks, `masks[d, r]`: in which columns of row `r` digit `d` may
+still stand (bit `c` for column `c`). One more line, `masks[size]`, marks the cells that are settled, and another is
+for the notes of a search. So whole rows, bands and stacks are looked at with a few bit operations.
+
+A band is a row of boxes, a stack a column of boxes; `height` and `width` are the rows and columns of a box.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numba import njit
+
+# ---- arrangements -----------------------------------------------------------------------------------
+
+# In a band a digit stands once in every row and once in every box, so its places are a permutation of the
+# boxes; likewise in a stack. Sets of places are bit masks, as `places_of` makes them. First index: 0
+# for two boxes in a band or stack, 1 for three.
+
+ARRANGEMENTS = np.zeros((2, 6), np.int64)
+"""The permutations themselves, 0 where there are fewer."""
+
+_POSSIBLE = np.zeros((2, 512), np.int64)
+"""For a set of places: the places that some arrangement within it uses."""
+
+_FORCED = np.full((2, 512), 511, np.int64)
+"""For a set of places: the places that every arrangement within it uses."""
+
+_COUNT = np.zeros((2, 512), np.int64)
+"""For a set of places: how many arrangements lie within it."""
+
+_BOXES_HIT = np.zeros((2, 512), np.int64)
+"""For a set of columns: the boxes, of two or of three columns (first index 0 or 1), that they lie in."""
+
+for _kind, _width in enumerate((2, 3)):
+    for _box in range(3):
+        _hit = [_mask for _mask in range(512) if _mask >> _box * _width & (1 << _width) - 1]
+        _BOXES_HIT[_kind, _hit] |= 1 << _box
+
+for _kind, _boxes in enumerate((2, 3)):
+    for _i, _order in enumerate(itertools.permutations(range(_boxes))):
+        _mask = sum(1 << (_row * _boxes + _box) for _row, _box in enumerate(_order))
+        ARRANGEMENTS[_kind, _i] = _mask
+        _within = [_places for _places in range(1 << _boxes * _boxes) if not _mask & ~_places]
+        _POSSIBLE[_kind, _within] |= _mask
+        _FORCED[_kind, _within] &= _mask
+        _COUNT[_kind, _within] += 1
+
+
+# ---- propagation ------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def place(masks: np.ndarray, height: int, width: int, digit: int, row: int, bit: int) -> bool:
+    """Settles `digit` in one cell and removes it from its peers; False where it could not stand there."""
+    size = height * width
+    if not masks[digit, row] & bit:
+        return False
+    box = (1 << width) - 1
+    while not box & bit:
+        box <<= width
+    for i in range(size):
+        masks[i, row] &= ~bit
+        masks[digit, i] &= ~bit
+    top = row - row % height
+    for i in range(top, top + height):
+        masks[digit, i] &= ~box
+    masks[digit, row] = bit
+    masks[size, row] |= bit
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _settle_singles(masks: np.ndarray, height: int, width: int) -> int:
+    """Settles cells with one candidate and digits with one cell in a row.
+
+    What has one cell in a column or box is found too: `_reduce_places` leaves it alone in its row.
+
+    Returns:
+        1 where something changed, 0 where not, -1 for a contradiction.
+    """
+    size = height * width
+    full = (1 << size) - 1
+    changed = 0
+    for row in range(size):
+        if masks[size, row] == full:
+            continue
+        once = twice = 0
+        for digit in range(size):
+            mask = masks[digit, row]
+            if not mask:
+                return -1
+            twice |= once & mask
+            once |= mask
+        if once != full:
+            return -1
+        single = once & ~twice & ~masks[size, row]
+        for digit in range(size):
+            mask = masks[digit, row]
+            found = mask & single
+            if not mask & (mask - 1):
+                found |= mask & ~masks[size, row]
+            if found:
+                if found & (found - 1):
+                    return -1
+                place(masks, height, width, digit, row, found)
+                changed = 1
+    return changed
+
+
+@njit(cache=True, nogil=True)
+def places_of(masks: np.ndarray, height: int, width: int, digit: int, line: int) -> int:
+    """Where `digit` may stand in a band or stack, as a set of places.
+
+    Lines 0 to width - 1 are the bands, bit (row * height + box); the others are the stacks, bit
+    (box * width + column), rows, columns and boxes counted within the band or stack.
+    """
+    places = 0
+    if line < width:
+        for i in range(height):
+            places |= _BOXES_HIT[width - 2, masks[digit, line * height + i]] << (i * height)
+    else:
+        left = (line - width) * width
+        for i in range(width):
+            columns = 0
+            for row in range(i * height, (i + 1) * height):
+                columns |= masks[digit, row]
+            places |= (columns >> left & (1 << width) - 1) << (i * width)
+    return places
+
+
+@njit(cache=True, nogil=True)
+def keep(masks: np.ndarray, height: int, width: int, digit: int, line: int, places: int) -> None:
+    """Removes `digit` from what is not among the `places` of a band or stack; `line` as in `places_of`."""
+    if line < width:
+        for i in range(height):
+            box = (1 << width) - 1
+            for j in range(height):
+                if not places >> (i * height + j) & 1:
+                    masks[digit, line * height + i] &= ~box
+                box <<= width
+    else:
+        left = (line - width) * width
+        for i in range(width):
+            removed = (~(places >> (i * width)) & (1 << width) - 1) << left
+            for row in range(i * height, (i + 1) * height):
+                masks[digit, row] &= ~removed
+
+
+@njit(cache=True, nogil=True)
+def _reduce_places(masks: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+    """Removes what no arrangement of a digit in a band or stack uses, and finds what is best guessed.
+
+    A place, where a box and a line meet, has as many cells as digits: when so many digits must stand there,
+    the others cannot, and when only so many can, they must.
+
+    Returns:
+        The change as `_settle_singles`; then the digit with the fewest arrangements in the band or stack
+        nearest to being settled, the line of that as in `places_of`, and the number of arrangements, 0 where
+        all is settled.
+    """
+    size = height * width
+    changed = 0
+    least = size * 64
+    guess_digit = guess_line = guess_count = 0
+    for line in range(width + height):
+        boxes, cells = (height, width) if line < width else (width, height)
+        # Bit masks of the places that at least one, two, three, four digits can take; that so many must take.
+        can1 = can2 = can3 = can4 = 0
+        must1 = must2 = must3 = must4 = 0
+        total = best = 0
+        fewest = 64
+        for digit in range(size):
+            places = places_of(masks, height, width, digit, line)
+            can = _POSSIBLE[boxes - 2, places]
+            if can != places:
+                if not can:
+                    return -1, 0, 0, 0
+                keep(masks, height, width, digit, line, can)
+                changed = 1
+            must = _FORCED[boxes - 2, can]
+            can4 |= can3 & can
+            can3 |= can2 & can
+            can2 |= can1 & can
+            can1 |= can
+            must4 |= must3 & must
+            must3 |= must2 & must
+            must2 |= must1 & must
+            must1 |= must
+            count = _COUNT[boxes - 2, can]
+            total += count
+            if 1 < count < fewest:
+                fewest, best = count, digit
+        if size < total < least:
+            least, guess_digit, guess_line, guess_count = total, best, line, fewest
+        if cells == 2:
+            can4, can3, must4, must3 = can3, can2, must3, must2
+        if must4:
+            return -1, 0, 0, 0
+        closed = must3 & can4
+        taken = can3 & ~can4 & ~must3
+        if closed | taken:
+            changed = 1
+            for digit in range(size):
+                places = places_of(masks, height, width, digit, line)
+                kept = places & ~(closed & ~_FORCED[boxes - 2, places])
+                for i in range(boxes * boxes):
+                    if (kept & taken) >> i & 1:
+                        row = ((1 << boxes) - 1) << (i - i % boxes)
+                        kept &= ~row | 1 << i
+                keep(masks, height, width, digit, line, kept)
+    return changed, guess_digit, guess_line, guess_count
+
+
+@njit(cache=True, nogil=True)
+def propagate(masks: np.ndarray, height: int, width: int) -> tuple[bool, int, int, int]:
+    """Draws all consequences of `masks`, in place.
+
+    Returns:
+        False for a contradiction, and what is best guessed then: a digit, a line and the number of
+        arrangements, as in `_reduce_places`.
+    """
+    while True:
+        change = _settle_singles(masks, height, width)
+        digit = line = count = 0
+        if change == 0:
+            change, digit, line, count = _reduce_places(masks, height, width)
+        if change <= 0:
+            return change == 0, digit, line, count
+
+
+# ---- in and out -------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def start(masks: np.ndarray, height: int, width: int, puzzle: np.ndarray) -> bool:
+    """Sets `masks`, shape (size + 1, size), to the givens of `puzzle`; False where two of them collide."""
+    size = height * width
+    masks[:size] = (1 << size) - 1
+    masks[size:] = 0
+    for i in range(size * size):
+        if puzzle[i] and not place(masks, height, width, puzzle[i] - 1, i // size, 1 << (i % size)):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def read(masks: np.ndarray, height: int, width: int, board: np.ndarray) -> None:
+    """Writes the digits of a settled board into `board`, shape (L,)."""
+    size = height * width
+    for row in range(size):
+        for digit in range(size):
+            for column in range(size):
+                if masks[digit, row] >> column & 1:
+                    board[row * size + column] = digit + 1

@@ -1,0 +1,109 @@
+"""The puzzles that ship with the package: how they are read, and how each file is made again bit for bit."""
+
+from __future__ import annotations
+
+import io
+import os
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from hrm_gym.envs.sudoku.extreme import generate_extreme
+from hrm_gym.envs.sudoku.generator import generate
+from hrm_gym.envs.sudoku.solver import rate
+from hrm_gym.envs.task import SPLITS, Puzzles
+from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.files import replacing
+
+BOXES = {"4x4": (2, 2), "6x6": (2, 3), "9x9": (3, 3), "extreme": (3, 3)}
+"""Rows and columns of a box, by the name of the set."""
+
+COUNTS = {
+    "4x4": {"train": 20_000, "test": 1_000},
+    "6x6": {"train": 20_000, "test": 2_000},
+    "9x9": {"train": 20_000, "test": 2_000},
+    "extreme": {"train": 1_000, "test": 10_000},
+}
+"""How many puzzles each set has."""
+
+SEEDS = {"4x4": 0, "6x6": 0, "9x9": 0, "extreme": 1}
+"""Of each set; made with one seed, the two of 9x9 boards would share their random minimal puzzles."""
+
+
+def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
+    """The first `num` puzzles of a shipped split (default: all), generated anew.
+
+    The extreme ones take about half a second each, and the first are those of the whole only where `num` is
+    that of the whole; all others come at thousands a second.
+    """
+    if name not in COUNTS:
+        raise unknown("set of puzzles", name, COUNTS)
+    if num is None:
+        num = COUNTS[name][split]
+    if name == "extreme":
+        return generate_extreme(num, SEEDS[name], split)
+    return _distinct(name, num, split)
+
+
+def _distinct(name: str, num: int, split: str) -> Puzzles:
+    """The first `num` different puzzles of a sequence: on small boards the same ones come again."""
+    drawn = num
+    while True:
+        puzzles = generate(BOXES[name], drawn, SEEDS[name], split)
+        _, first = np.unique(puzzles.puzzle, axis=0, return_index=True)
+        if len(first) >= num:
+            keep = np.sort(first)[:num]
+            return Puzzles(puzzles.puzzle[keep], puzzles.solution[keep])
+        drawn *= 2
+
+
+def pack(name: str, puzzles: Puzzles) -> dict[str, np.ndarray]:
+    """The arrays of one split as they are stored: solutions, which cells are given (8 a byte), ratings."""
+    return {
+        "solution": puzzles.solution,
+        "given": np.packbits(puzzles.puzzle > 0, axis=1),
+        "rating": rate(puzzles.puzzle, BOXES[name]).astype(np.uint16),
+    }
+
+
+def shipped(name: str) -> dict[str, np.ndarray]:
+    """All arrays of the shipped file `name` ("4x4", "6x6", "9x9" or "extreme"), generated anew."""
+    return {
+        f"{split}_{key}": array for split in SPLITS for key, array in pack(name, generate_split(name, split)).items()
+    }
+
+
+def write_shipped(name: str, path: str | os.PathLike[str]) -> None:
+    """Generates the shipped set `name` and writes it to `path`: the same bytes wherever zlib is the same.
+
+    Raises:
+        HrmGymError: for an unknown name, or where the file cannot be written.
+    """
+    save(shipped(name), path)
+
+
+def save(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> None:
+    """Writes the arrays as a compressed `.npz`, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def load(name: str, split: str) -> tuple[Puzzles, np.ndarray]:
+    """A shipped split: its puzzles, uint8 arrays of shape (N, L), and their ratings, uint16 of shape (N,).
+
+    Raises:
+        HrmGymError: for an unknown split, or where the file is missing.
+    """
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    path = resources.files("hrm_gym.envs.sudoku").joinpath("data", f"{name}.npz")
+    if not path.is_file():
+        raise HrmGymError(f"the shipped puzzles {path} are missing: install the package again, or make them anew")
+    with path.open("rb") as file:
+        arrays = np.load(file)
+        solution = arrays[f"{split}_solution"]
+        given = np.unpackbits(arrays[f"{split}_given"], axis=1, count=solution.shape[1])
+        return Puzzles(solution * given, solution), arrays[f"{split}_rating"]

@@ -1,0 +1,294 @@
+"""Sudoku: solver, symmetries, generator, the shipped puzzles, and, where there are any, real ones."""
+
+import csv
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hrm_gym.envs.sudoku import shipped, solver, symmetry
+from hrm_gym.envs.sudoku.extreme import generate_pool
+from hrm_gym.envs.sudoku.generator import generate
+from hrm_gym.envs.sudoku.task import BOXES, SudokuTask
+from hrm_gym.envs.task import Puzzles
+from hrm_gym.errors import HrmGymError
+
+SIZES = sorted(BOXES)
+SEEDS = st.integers(0, 2**32)
+PUZZLES_DIR = os.environ.get("PUZZLES_DIR")
+EXTREME = Path(shipped.__file__).parent / "data" / "extreme.npz"
+NAMES = ["4x4", "6x6", "9x9", "extreme"]
+
+needs_puzzles = pytest.mark.skipif(not PUZZLES_DIR, reason="PUZZLES_DIR names no folder of real puzzles")
+
+
+def name_param(name):
+    missing = name == "extreme" and not EXTREME.exists()
+    return pytest.param(name, marks=pytest.mark.skipif(missing, reason="data/extreme.npz is not there"))
+
+
+def random_images(boards, boxes, seed):
+    uniforms = np.random.default_rng(seed).random((len(boards[0]), symmetry.num_uniforms(boxes)))
+    return symmetry.random_image(tuple(boards), uniforms, boxes)
+
+
+# ---- solver and generator ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+@settings(max_examples=10, deadline=None)
+@given(seed=SEEDS)
+def test_generated_puzzles_are_unique_and_minimal(size, seed):
+    boxes = BOXES[size]
+    puzzles = generate(boxes, 3, seed)
+    assert (solver.count_solutions(puzzles.puzzle, boxes) == 1).all()
+    for puzzle, solution in zip(*puzzles, strict=True):
+        assert (solver.solve(puzzle, boxes) == solution).all()
+        cells = np.flatnonzero(puzzle)
+        without = np.repeat(puzzle[None], len(cells), axis=0)
+        without[np.arange(len(cells)), cells] = 0
+        assert (solver.count_solutions(without, boxes) == 2).all()
+
+
+def test_a_sequence_can_be_made_in_parts():
+    whole = generate((2, 3), 10, 7, "test")
+    part = generate((2, 3), 4, 7, "test", first=5)
+    assert all((a[5:9] == b).all() for a, b in zip(whole, part, strict=True))
+    assert not (generate((2, 3), 10, 8, "test").puzzle == whole.puzzle).all()
+
+
+def test_solutions_are_counted_completely():
+    empty = np.zeros((1, 16), np.uint8)
+    assert solver.count_solutions(empty, (2, 2), limit=1000) == [288]  # all grids of 4x4
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_guesses_do_not_hide_contradictions(size):
+    task = SudokuTask(size)
+    puzzle, solution = (array[0] for array in task.sample(1, np.random.default_rng(0)))
+    cell = int(np.flatnonzero(puzzle == 0)[0])
+    for digit in range(1, size + 1):
+        changed = puzzle.copy()
+        changed[cell] = digit
+        assert solver.count_solutions(changed[None], task.boxes)[0] == (digit == solution[cell])
+
+
+# ---- symmetry ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+@settings(max_examples=10, deadline=None)
+@given(seed=SEEDS)
+def test_the_solution_of_an_image_is_the_image_of_the_solution(size, seed):
+    boxes = BOXES[size]
+    puzzles = generate(boxes, 3, seed % 1000)
+    images = random_images(puzzles, boxes, seed)
+    for puzzle, solution in zip(*images, strict=True):
+        assert (solver.solve(puzzle, boxes) == solution).all()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_numpy_and_torch_give_the_same_images(size):
+    boxes = BOXES[size]
+    puzzles = generate(boxes, 20, 0)
+    uniforms = np.random.default_rng(1).random((20, symmetry.num_uniforms(boxes)))
+    images = symmetry.random_image(tuple(puzzles), uniforms, boxes)
+    tensors = symmetry.random_image(
+        tuple(torch.from_numpy(a).long() for a in puzzles), torch.from_numpy(uniforms), boxes
+    )
+    for image, tensor, board in zip(images, tensors, puzzles, strict=True):
+        assert (tensor.numpy() == image).all()
+        assert image.dtype == board.dtype and tensor.dtype == torch.int64
+
+
+@pytest.mark.parametrize("size", [6, 9])
+@settings(max_examples=10, deadline=None)
+@given(seed=SEEDS)
+def test_the_canonical_form_is_that_of_all_images(size, seed):
+    boxes = BOXES[size]
+    puzzles = generate(boxes, 5, seed % 1000)
+    images = random_images(puzzles, boxes, seed)
+    forms = symmetry.canonical_forms(*puzzles, boxes)
+    assert (symmetry.canonical_forms(*images, boxes) == forms).all()
+    assert (symmetry.is_test(*images, boxes) == symmetry.is_test(*puzzles, boxes)).all()
+    if size == 9:  # a form is a grid of its own orbit, so forms of different orbits differ
+        assert (symmetry.canonical_forms(puzzles.puzzle, forms, boxes) == forms).all()
+        assert (SudokuTask(9).violations(forms, forms) == 0).all()
+
+
+def test_the_canonical_grid_has_the_least_first_band():
+    grid = generate((3, 3), 1, 3).solution
+    form = symmetry.canonical_forms(grid, grid, (3, 3))[0]
+    (images,) = random_images((np.repeat(grid, 20_000, axis=0),), (3, 3), 0)
+    # Relabelling the first row to 1..9 makes the most of each geometric image.
+    label = np.zeros((len(images), 10), np.uint8)
+    np.put_along_axis(label, images[:, :9].astype(int), np.arange(1, 10, dtype=np.uint8)[None], 1)
+    relabelled = np.take_along_axis(label, images.astype(int), 1)
+    assert form[:9].tolist() == list(range(1, 10))
+    assert form[:27].tobytes() <= min(row[:27].tobytes() for row in relabelled)
+
+
+def test_small_canonical_forms_separate_orbits():
+    # All 288 grids of 4x4 fall into two orbits, of 96 and 192.
+    stack, found = solver.new_stack(2, 2), np.zeros((288, 16), np.uint8)
+    solver.start(stack[0], 2, 2, np.zeros(16, np.uint8))
+    assert solver.search(stack, 2, 2, found)[0] == 288
+    images, form = symmetry.geometric_images((2, 2)), np.zeros(16, np.uint8)
+    counts: dict[bytes, int] = {}
+    for grid in found:
+        symmetry._least_image(grid, images, 4, form)
+        counts[form.tobytes()] = counts.get(form.tobytes(), 0) + 1
+    assert len(images) == 128 and len(symmetry.geometric_images((2, 3))) == 3456
+    assert sorted(counts.values()) == [96, 192]
+
+
+# ---- the task ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_violations_are_zero_exactly_for_solutions(size):
+    task, rng = SudokuTask(size), np.random.default_rng(0)
+    puzzles = task.sample(50, rng)
+    puzzle, answer = puzzles.puzzle.astype(np.int64), puzzles.solution.astype(np.int64)
+    assert (task.violations(puzzle, answer) == 0).all()
+    wrong = answer.copy()
+    cells = rng.integers(0, task.num_cells, 50)
+    wrong[np.arange(50), cells] = (wrong[np.arange(50), cells] + rng.integers(1, size + 1, 50)) % (size + 1)
+    assert (task.violations(puzzle, wrong) > 0).all()
+    assert (task.violations(puzzle, puzzle) > 0).all()
+    assert (task.violations(np.roll(puzzle, 1, axis=0), answer) > 0).any()  # valid grids of other puzzles
+    tensors = task.violations(torch.from_numpy(puzzle), torch.from_numpy(wrong))
+    assert (tensors.numpy() == task.violations(puzzle, wrong)).all()
+
+
+def test_violations_count_what_is_missing():
+    task = SudokuTask(4)
+    blank = np.zeros((1, 16), np.int64)
+    assert task.violations(blank, blank) == [48]
+    assert task.violations(blank, blank + 1) == [36]
+    assert task.violations(blank + 2, blank + 1) == [36 + 16]
+
+
+def test_a_task_is_its_arguments():
+    assert SudokuTask(9) == SudokuTask() != SudokuTask(9, extreme=True)
+    assert hash(SudokuTask(6)) == hash(SudokuTask(6))
+    assert SudokuTask(4).num_uniforms == 0  # an image of a training puzzle may be a test puzzle
+    for size in SIZES:
+        task = SudokuTask(size)
+        puzzle = task.dataset("test").puzzle[0]
+        text = task.format(puzzle)
+        assert (task.parse(text.replace(".", "0")) == puzzle).all()
+
+
+@pytest.mark.parametrize(
+    ("puzzle", "words"),
+    [
+        ("11..............", ["digit 1", "row 1", "column 1", "column 2"]),
+        ("1...1...........", ["digit 1", "column 1", "row 2"]),
+        ("1....1..........", ["digit 1", "box 1"]),
+        ("123............4", ["no solution"]),
+        ("1...............", ["several solutions"]),
+        ("12", ["2 characters", "16"]),
+        ("x...............", ["'x'", "row 1, column 1"]),
+    ],
+)
+def test_bad_puzzles_are_refused_in_one_line(puzzle, words):
+    task = SudokuTask(4)
+    with pytest.raises(HrmGymError) as error:
+        task.check(task.parse(puzzle))
+    message = str(error.value)
+    assert "\n" not in message and all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("kwargs", [{"size": 5}, {"size": 4, "extreme": True}])
+def test_boards_that_do_not_exist_are_refused(kwargs):
+    with pytest.raises(HrmGymError):
+        SudokuTask(**kwargs)
+
+
+# ---- the shipped puzzles -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name_param(name) for name in NAMES])
+def test_shipped_splits_share_nothing_up_to_symmetry(name):
+    boxes, forms = shipped.BOXES[name], {}
+    for split, count in shipped.COUNTS[name].items():
+        puzzles, _ = shipped.load(name, split)
+        assert len(puzzles.puzzle) == count == len(np.unique(puzzles.puzzle, axis=0))
+        assert (symmetry.is_test(*puzzles, boxes) == (split == "test")).all()
+        forms[split] = {form.tobytes() for form in symmetry.canonical_forms(*puzzles, boxes)}
+    assert not forms["train"] & forms["test"]
+
+
+@pytest.mark.parametrize("name", [name_param(name) for name in NAMES])
+def test_shipped_puzzles_have_their_solution_and_rating(name):
+    puzzles, rating = shipped.load(name, "test")
+    puzzle, solution = (array[:1000] for array in puzzles)
+    solutions, counts = solver._search_all(puzzle, *shipped.BOXES[name], 2)
+    assert (counts[:, 0] == 1).all() and (solutions == solution).all()
+    assert (solver.rate(puzzle, shipped.BOXES[name]) == rating[:1000]).all()
+
+
+def test_the_smallest_shipped_file_is_made_again_byte_for_byte(tmp_path):
+    shipped.write_shipped("4x4", tmp_path / "4x4.npz")
+    assert (tmp_path / "4x4.npz").read_bytes() == (EXTREME.parent / "4x4.npz").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["6x6", "9x9"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_first_shipped_puzzles_are_made_again(name, split):
+    again, stored = shipped.generate_split(name, split, 200), shipped.load(name, split)[0]
+    assert all((a == b[:200]).all() for a, b in zip(again, stored, strict=True))
+
+
+@pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
+def test_the_first_walk_of_the_extreme_puzzles_is_made_again():
+    stored = shipped.load("extreme", "train")[0]
+    again = generate_pool(len(stored.puzzle), shipped.SEEDS["extreme"], "train", 0, walks=1)
+    made = again.puzzle.any(1)
+    assert made.mean() > 0.25  # the random ones and those that the walk met
+    assert all((a[made] == b[made]).all() for a, b in zip(again, stored, strict=True))
+
+
+def test_a_set_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(HrmGymError, match="did you mean"):
+        shipped.write_shipped("9x8", tmp_path / "x.npz")
+    with pytest.raises(HrmGymError, match="cannot write"):
+        shipped.save({}, tmp_path)  # a folder
+
+
+# ---- real puzzles ------------------------------------------------------------------------------------
+
+
+def real(name, limit=None):
+    path = Path(PUZZLES_DIR) / name
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as file:
+        rows = list(csv.DictReader(file))[:limit]
+    task = SudokuTask()
+    boards = (np.stack([task.parse(row[key]) for row in rows]) for key in ("question", "answer"))
+    return Puzzles(*boards), np.array([int(row["rating"]) for row in rows])
+
+
+@needs_puzzles
+@pytest.mark.parametrize("name", ["sudoku-extreme-real-rows.csv", "sudoku-forum-hardest.csv.gz"])
+def test_real_puzzles_are_solved(name):
+    puzzles, _ = real(name, 500)
+    solutions, counts = solver._search_all(puzzles.puzzle, 3, 3, 2)
+    assert (counts[:, 0] == 1).all() and (solutions == puzzles.solution).all()
+
+
+def statistics(rating):
+    return np.array([rating.mean(), *np.percentile(rating, [25, 50, 75, 90])])
+
+
+@needs_puzzles
+@pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
+def test_extreme_puzzles_are_as_hard_as_the_benchmark():
+    wanted = statistics(solver.rate(real("sudoku-extreme-matched.csv.gz")[0].puzzle, (3, 3)))
+    got = statistics(shipped.load("extreme", "test")[1])
+    assert (np.abs(got / wanted - 1) <= 0.15).all(), (got, wanted)
