@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # 4x4 Sudokus on a processor: a minute.
     "tiny": {"hidden_size": 64, "lr": 2e-3, "max_minutes": 1.0, "eval_minutes": 0.2},
     # 6x6 Sudokus on a processor: minutes.
-    "small": {"hidden_size": 128, "lr": 1e-3, "max_minutes": 3.0, "eval_minutes": 0.5},
+    "small": {"hidden_size": 128, "lr": 1e-3, "gamma": 0.9, "max_minutes": 5.0, "eval_minutes": 1.0},
     # 9x9 Sudokus on a processor: an hour shows it learning.
     "medium": {
         "hidden_size": 192,
