@@ -62,6 +62,17 @@ def test_a_sequence_can_be_made_in_parts():
     assert not (generate((2, 3), 10, 8, "test").puzzle == whole.puzzle).all()
 
 
+@pytest.mark.parametrize("boxes", [(2, 2), (2, 3), (3, 3)])
+def test_boards_with_few_givens_or_none_fit_into_the_search(boxes):
+    size = boxes[0] * boxes[1]
+    rng = np.random.default_rng(0)
+    boards = np.zeros((300, size * size), np.uint8)
+    for row, givens in zip(boards, np.arange(300) % 12, strict=True):
+        row[rng.integers(size * size, size=givens)] = rng.integers(1, size + 1, size=givens)
+    found = solver.count_solutions(boards, boxes, limit=50)
+    assert (found <= 50).all() and (found[::12] == 50).all()  # every twelfth board is empty
+
+
 def test_solutions_are_counted_completely():
     empty = np.zeros((1, 16), np.uint8)
     assert solver.count_solutions(empty, (2, 2), limit=1000) == [288]  # all grids of 4x4

@@ -20,7 +20,9 @@ from hrm_gym.errors import HrmGymError
 def new_stack(height: int, width: int) -> np.ndarray:
     """Room for one `search`: a board of masks for every level that it can reach."""
     size = height * width
-    return np.zeros((size * size + 1, size + 2, size), np.int32)
+    # A guess settles one digit in one band or stack and leaves at most five alternatives waiting below it.
+    levels = 5 * size * (height + width) + 1
+    return np.zeros((levels, size + 2, size), np.int32)
 
 
 @njit(cache=True, nogil=True)
