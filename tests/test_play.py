@@ -253,7 +253,7 @@ def test_own_puzzle(capsys):
         ({"speed": float("nan")}, "--speed nan"),
         ({"seed": -1}, "--seed -1"),
         ({"env": "Sudoku5x5-v0"}, "Sudoku4x4-v0"),
-        ({"env": None, "checkpoint": "runs/mine"}, "--env"),
+        ({"env": None, "checkpoint": "runs/mine"}, "no checkpoint at runs/mine"),
         ({"record": Path("out.avi")}, ".gif or .mp4"),
         ({"record": Path("no/such/folder/out.gif")}, "No such file or directory"),
     ],
