@@ -41,7 +41,7 @@ _QUANTILES = np.array(
 ).ravel()
 """Hardness of the others at every 20th of them, measured; cut at 72, as harder ones take too long."""
 
-POOL = 2500
+POOL = 1000
 """How many puzzles are looked for together: the more, the less time goes into meeting the last targets."""
 
 _PER_WALK = 32
@@ -182,7 +182,7 @@ def _hunt(
     """Writes a puzzle of the split for each target, and its solution, in whatever order they are met.
 
     A Metropolis walk begins at a random puzzle; to one that is less hard it goes with the probability (new
-    hardness / old hardness) ** 4. It ends when it has yielded enough, or is above all targets left, or finds
+    hardness / old hardness) ** 16. It ends when it has yielded enough, or is above all targets left, or finds
     nothing for long.
     """
     stack = new_stack(3, 3)
@@ -214,7 +214,7 @@ def _hunt(
             trial[:] = base
             trial[choice // 9] = choice % 9 + 1
             # Square roots are exact to the last bit on every machine, as powers need not be.
-            floor = (hardness + 1) * np.sqrt(np.sqrt((1 + below(state, 1 << 20)) / (1 << 20))) - 1
+            floor = (hardness + 1) * np.sqrt(np.sqrt(np.sqrt(np.sqrt((1 + below(state, 1 << 20)) / (1 << 20))))) - 1
             if _guesses(stack, trial, two) < _PROMISING * floor:
                 continue
             minimize(state, stack, 3, 3, order, trial, two[:1])

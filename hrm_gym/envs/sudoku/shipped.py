@@ -23,7 +23,7 @@ COUNTS = {
     "4x4": {"train": 20_000, "test": 1_000},
     "6x6": {"train": 20_000, "test": 2_000},
     "9x9": {"train": 20_000, "test": 2_000},
-    "extreme": {"train": 1_000, "test": 10_000},
+    "extreme": {"train": 1_000, "test": 1_000},
 }
 """How many puzzles each set has."""
 
