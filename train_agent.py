@@ -1,6 +1,6 @@
 """Train an agent that thinks until it is done.
 
-    python train_agent.py                                          Sudoku6x6-v0 on any machine: three minutes
+    python train_agent.py                                          Sudoku6x6-v0 on any machine: five minutes
     python train_agent.py --env Sudoku4x4-v0                       one minute
     python train_agent.py --env SudokuExtreme-v0                   the preset for your device
     python train_agent.py --env SudokuExtreme-v0 --preset paper --device cuda      HRM, 27 M parameters

@@ -253,6 +253,14 @@ def _hunt_pool(seed: int, pool: int, targets: np.ndarray, split: int, walks: int
     return puzzles, solutions
 
 
+def places(first: int, num: int, seed: int) -> np.ndarray:
+    """Where in the distribution each puzzle of a stretch of numbers stands, (num,) in [0, 1); easy ones first.
+
+    The golden ratio spreads any stretch evenly, so that few puzzles are distributed as well as many.
+    """
+    return (np.random.default_rng([seed, 0]).random() + (first + np.arange(num)) * 0.6180339887498949) % 1.0
+
+
 def generate_pool(num: int, seed: int, split: str | None, pool: int, walks: int = 1 << 62) -> Puzzles:
     """Pool number `pool` of `num` puzzles; the others are as for `generate_extreme`.
 
@@ -263,10 +271,7 @@ def generate_pool(num: int, seed: int, split: str | None, pool: int, walks: int 
         pool: the number of the pool in the sequence.
         walks: stop after so many walks, and leave the puzzles that they did not meet all blank (for tests).
     """
-    number = np.arange(num) + pool * POOL
-    # The golden ratio spreads any stretch of numbers evenly, so that few puzzles are distributed as well as
-    # many.
-    place = (np.random.default_rng([seed, 0]).random() + number * 0.6180339887498949) % 1.0
+    place = places(pool * POOL, num, seed)
     puzzles = generate((3, 3), num, seed, split, pool * POOL)
     hard = place >= EASY_SHARE
     quantile = (place[hard] - EASY_SHARE) / (1 - EASY_SHARE)
