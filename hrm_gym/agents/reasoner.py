@@ -73,6 +73,11 @@ class Reasoner(nn.Module, abc.ABC):
         self.register_buffer("h_init", truncated_normal_(torch.empty(size), 1.0))
         self.register_buffer("l_init", truncated_normal_(torch.empty(size), 1.0))
 
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(p.numel() for p in self.parameters())
+
     def module(self, num_layers: int) -> Module:
         """A recurrent module of this model's width."""
         return Module(self.config, num_layers, self.config.prefix_tokens + self.num_cells)

@@ -69,8 +69,8 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
 
     with _Stop() as stop, Progress(run_dir, trainer.task, f"{config.env} {config.agent}") as show:
         show.say(
-            f"[bold]{config.env}[/]: {config.agent} ({trainer.num_parameters:,} parameters, preset {config.preset}) "
-            f"on {config.device}, {trainer.num_training_puzzles:,} training puzzles, {run_dir}"
+            f"[bold]{config.env}[/]: {config.agent} ({trainer.agent.num_parameters:,} parameters, "
+            f"preset {config.preset}) on {config.device}, {trainer.num_training_puzzles:,} training puzzles, {run_dir}"
         )
         began = time.monotonic() - trainer.seconds
         reported = evaluated = stored = trainer.seconds
@@ -138,7 +138,7 @@ def _finish(trainer: Trainer, show: Progress, run_dir: Path, test: Puzzles) -> d
         "steps": trainer.step,
         "seconds": round(trainer.seconds, 1),
         "device": config.device,
-        "num_parameters": trainer.num_parameters,
+        "num_parameters": trainer.agent.num_parameters,
         "num_training_puzzles": trainer.num_training_puzzles,
         "curve": trainer.curve,
         **{name: getattr(config, name) for name in ("env", "agent", "preset", "seed", "max_segments")},

@@ -24,7 +24,7 @@ from hrm_gym.agents.checkpoint import Checkpoint
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.evaluator import Evaluation, evaluate
 from hrm_gym.agents.halting import learned, minimum_segments
-from hrm_gym.agents.learner import continue_target, is_right, segment_losses
+from hrm_gym.agents.learner import continue_target, segment_losses
 from hrm_gym.agents.optimizers import learning_rate, make_average, make_optimizer
 from hrm_gym.agents.reasoner import Carry, Reasoner
 from hrm_gym.agents.registry import build_reasoner
@@ -37,7 +37,7 @@ class Trainer:
     """A run: everything that changes while it learns, and how one step changes it.
 
     Args:
-        config: complete (see `registry.resolve`), with a device that exists.
+        config: complete (see `registry.defaults`), with a device that exists.
         saved: a checkpoint to go on from.
     """
 
@@ -104,8 +104,7 @@ class Trainer:
 
         with torch.no_grad():
             answer = out.logits.argmax(-1)
-            right = is_right(out, self.solution)
-            cells = (answer == self.solution).float().mean()
+            same = answer == self.solution
             minimum = minimum_segments(c, c.num_envs, self.generator, self.device)
             halt = learned(out, c.halting) & (segment >= minimum)
             action = torch.cat((answer, halt.long().unsqueeze(1)), dim=1)  # (B, L + 1)
@@ -117,18 +116,13 @@ class Trainer:
             "answer_loss": losses.answer.detach() / c.num_envs,
             "halt_loss": losses.halt.detach() / c.num_envs,
             "continue_loss": losses.keep_on.detach() / c.num_envs,
-            "exact_accuracy": right.float().mean(),
-            "cell_accuracy": cells,
+            "exact_accuracy": same.all(-1).float().mean(),
+            "cell_accuracy": same.float().mean(),
             "q_says_right": out.q_halt.detach().sigmoid().mean(),
             "q_continue": out.q_continue.detach().sigmoid().mean(),
             "learning_rate": torch.tensor(rate),
             "ended": torch.where(done, segment, 0),
         }
-
-    @property
-    def num_parameters(self) -> int:
-        """Trainable numbers."""
-        return sum(p.numel() for p in self.agent.parameters())
 
     @property
     def num_training_puzzles(self) -> int:

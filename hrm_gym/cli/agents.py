@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hrm_gym.agents import checkpoint as checkpoints
 from hrm_gym.agents.registry import AGENTS, PRESETS, build_reasoner, defaults
+from hrm_gym.envs.registration import make_task
 
 # The board on which a preset's size is counted: the one that `auto` chooses it for.
 BOARDS = {"tiny": "Sudoku4x4-v0", "small": "Sudoku6x6-v0"}
@@ -32,12 +33,10 @@ def run(argv: Sequence[str]) -> int:
         sizes.add_column(name)
     for preset in PRESETS:
         env = BOARDS.get(preset, "SudokuExtreme-v0")
-        counts = []
-        for agent in AGENTS:
-            config = defaults(env, agent, preset, "cpu")
-            board = int(env[6]) if env[6].isdigit() else 9
-            model = build_reasoner(config, board + 1, board * board)
-            counts.append(f"{sum(p.numel() for p in model.parameters()):,}")
+        task = make_task(env)
+        configs = (defaults(env, agent, preset, "cpu") for agent in AGENTS)
+        models = (build_reasoner(config, task.num_tokens, task.num_cells) for config in configs)
+        counts = [f"{model.num_parameters:,}" for model in models]
         c = defaults(env, "hrm", preset, "cpu")
         cycles = f"{c.h_cycles} x {c.l_cycles}"
         sizes.add_row(preset, env, *counts, str(c.hidden_size), cycles, c.mixer, c.gradient)
@@ -47,8 +46,7 @@ def run(argv: Sequence[str]) -> int:
         shipped.add_column(name)
     for path in sorted(Path(str(resources.files("hrm_gym.agents") / "pretrained")).glob("*.safetensors")):
         saved = checkpoints.load(path)
-        trainable = {n for n, _ in checkpoints.restore_agent(saved, path).named_parameters()}
-        count = sum(t.numel() for n, t in saved.part("ema").items() if n in trainable)
+        count = checkpoints.restore_agent(saved, path).num_parameters
         minutes = f"{saved.counters['seconds'] / 60:.1f}"
         exact = f"{100 * saved.counters['exact_accuracy']:.1f} % of {saved.counters['num_puzzles']:,}"
         steps = f"{saved.counters['step']:,}"

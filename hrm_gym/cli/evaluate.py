@@ -72,7 +72,7 @@ def run(argv: Sequence[str]) -> int:
         "env": args.env,
         "puzzles": args.puzzles or "test split",
         "agent": agent.config.agent,
-        "num_parameters": sum(p.numel() for p in agent.parameters()),
+        "num_parameters": agent.num_parameters,
         "max_segments": args.max_segments,
         "halting": args.halting,
         "rollouts": args.rollouts,

@@ -46,7 +46,8 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
         num = COUNTS[name][split]
     if name == "extreme":
         puzzles = generate_extreme(EXTREME_DRAWN[split], SEEDS[name], split)
-        return Puzzles(*(array[_distinct_extreme(puzzles)[:num]] for array in puzzles))
+        kept = _distinct_extreme(puzzles)[:num]
+        return Puzzles(*(array[kept] for array in puzzles))
     return _distinct(name, num, split)
 
 
