@@ -12,7 +12,6 @@ import pytest
 
 from hrm_gym.envs.datasets import load_puzzles, write_csv
 from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
 TASK = make_task("Sudoku4x4-v0")
@@ -21,7 +20,7 @@ REAL = Path(os.environ.get("PUZZLES_DIR", "nowhere"))
 
 @pytest.fixture(scope="module")
 def puzzles():
-    return Puzzles(*(a[:7] for a in TASK.dataset("test")))
+    return TASK.dataset("test").map(lambda a: a[:7])
 
 
 def same(a, b):
@@ -152,7 +151,7 @@ def test_environments_use_a_file_of_puzzles(puzzles, tmp_path):
 def test_real_puzzles_are_read_and_solved_as_their_authors_did():
     task = make_task("SudokuExtreme-v0")
     puzzles = load_puzzles(REAL / "sudoku-extreme-real-rows.csv", task)
-    for puzzle, solution in zip(*puzzles, strict=True):
+    for puzzle, solution in zip(puzzles.puzzle, puzzles.solution, strict=True):
         assert np.array_equal(task.solve(puzzle), solution)
     matched = load_puzzles(REAL / "sudoku-extreme-matched.csv.gz", task)
     with gzip.open(REAL / "sudoku-extreme-matched.csv.gz", "rt") as file:

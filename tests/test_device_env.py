@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import hrm_gym
 from hrm_gym.envs.rules import ACTION_TYPES, OBS_TYPES, Rules
-from hrm_gym.envs.task import Puzzles
 
 SAME_STEP, DISABLED = AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
 every_mode = pytest.mark.parametrize("mode", tuple(AutoresetMode), ids=lambda mode: mode.value)
@@ -97,7 +96,7 @@ def test_a_step_on_a_device_reads_nothing_back(env_id, obs_type, mode):
 
     envs._uniforms = Meta()
     envs._data, envs._state = (
-        Puzzles(*map(Meta().put, envs._data)),
+        envs._data.map(Meta().put),
         type(envs._state)(*map(Meta().put, envs._state)),
     )
     envs._all, envs._over, envs.device = Meta().put(envs._all), Meta().put(envs._over), Meta.device
@@ -142,7 +141,7 @@ def test_rules_agree_between_numpy_and_torch(data, num):
     edits = np.array(data.draw(st.lists(st.integers(0, 80), min_size=num, max_size=num)))
     results = []
     for put in (np.asarray, torch.as_tensor):
-        state = rules.start(Puzzles(*map(put, rules.data)), put(uniforms))
+        state = rules.start(rules.data.map(put), put(uniforms))
         state, halt = rules.act(state, rules.check(put(edits), num))
         grade = rules.grade(state)
         results.append((*state, halt, *grade, *rules.outcome(state, halt, grade), rules.action_masks(state)))

@@ -124,7 +124,7 @@ def test_optimizers_decay_weights_without_gradient_signal(name):
 @pytest.mark.parametrize("mixer", ["attention", "tokens"])
 def test_one_segment_gives_shapes_a_detached_carry_and_gradients_everywhere(agent, mixer):
     positions = "rope" if mixer == "attention" else "none"
-    model = build_reasoner(dataclasses.replace(SMALL, agent=agent, mixer=mixer, positions=positions), 5, 16)
+    model = build_reasoner(dataclasses.replace(SMALL, agent=agent, mixer=mixer, positions=positions), 5, (4, 4))
     obs = {"puzzle": torch.randint(0, 5, (3, 16))}
     carry, out = model(model.initial_carry(3), obs)
     assert out.logits.shape == (3, 16, 5) and out.q_halt.shape == out.q_continue.shape == (3,)
@@ -138,7 +138,7 @@ def test_one_segment_gives_shapes_a_detached_carry_and_gradients_everywhere(agen
 
 
 def test_reset_touches_only_the_marked_slots():
-    model = build_reasoner(SMALL, 5, 16)
+    model = build_reasoner(SMALL, 5, (4, 4))
     carry, _ = model(model.initial_carry(2), {"puzzle": torch.ones(2, 16, dtype=torch.long)})
     after = model.reset(carry, torch.tensor([True, False]))
     fresh = model.initial_carry(1)
@@ -149,14 +149,14 @@ def test_reset_touches_only_the_marked_slots():
 def test_the_paper_preset_has_27_million_parameters():
     config = defaults("SudokuExtreme-v0", "hrm", "paper", "cpu")
     # 11 symbols as in the reference, which counts 27,275,266; its padding symbol is all that ours lacks
-    model = build_reasoner(config, 11, 81)
+    model = build_reasoner(config, 11, (9, 9))
     assert sum(p.numel() for p in model.parameters()) == 27_275_266
 
 
 def test_one_step_gradient_differs_from_the_last_cycle_but_the_answer_does_not():
     torch.manual_seed(0)
-    one = build_reasoner(SMALL, 5, 16)
-    whole = build_reasoner(dataclasses.replace(SMALL, gradient="last_cycle"), 5, 16)
+    one = build_reasoner(SMALL, 5, (4, 4))
+    whole = build_reasoner(dataclasses.replace(SMALL, gradient="last_cycle"), 5, (4, 4))
     whole.load_state_dict(one.state_dict())
     obs = {"puzzle": torch.randint(0, 5, (2, 16))}
     outs = [model(model.initial_carry(2), obs)[1] for model in (one, whole)]
@@ -175,7 +175,7 @@ def test_one_step_gradient_differs_from_the_last_cycle_but_the_answer_does_not()
 def thinker():
     """An untrained agent that halts at different segments on different puzzles."""
     torch.manual_seed(3)
-    agent = build_reasoner(dataclasses.replace(SMALL, agent="trm", halting="halt_only"), 5, 16).eval()
+    agent = build_reasoner(dataclasses.replace(SMALL, agent="trm", halting="halt_only"), 5, (4, 4)).eval()
     agent.q_head.weight.data.normal_(std=3.0)
     agent.q_head.bias.data.zero_()
     return agent
@@ -183,7 +183,7 @@ def thinker():
 
 def test_refilled_slots_give_what_each_puzzle_gives_alone(thinker):
     task = make_task("Sudoku4x4-v0")
-    puzzles = Puzzles(*(a[:40] for a in task.dataset("test")))
+    puzzles = task.dataset("test").map(lambda a: a[:40])
     result = evaluate(thinker, task, puzzles, halting="learned", batch_size=7, max_segments=6)
     assert len(set(result.segments.tolist())) > 1  # the test means nothing if all halt alike
     for i in range(40):
@@ -197,7 +197,7 @@ def test_refilled_slots_give_what_each_puzzle_gives_alone(thinker):
 
 def test_fixed_halting_uses_all_segments_and_counts_right_answers_by_segment(thinker):
     task = make_task("Sudoku4x4-v0")
-    puzzles = Puzzles(*(a[:10] for a in task.dataset("test")))
+    puzzles = task.dataset("test").map(lambda a: a[:10])
     tokens = torch.from_numpy(puzzles.puzzle.astype(np.int64))
     *_, last = think(thinker, tokens, 3)
     # Two puzzles whose "solution" is what this agent will say.
@@ -211,7 +211,7 @@ def test_fixed_halting_uses_all_segments_and_counts_right_answers_by_segment(thi
 
 def test_rollouts_choose_by_the_value_of_halting_alone(thinker):
     task = make_task("Sudoku4x4-v0")
-    puzzles = Puzzles(*(a[:6] for a in task.dataset("test")))
+    puzzles = task.dataset("test").map(lambda a: a[:6])
     one = evaluate(thinker, task, puzzles, max_segments=2)
     many = evaluate(thinker, task, puzzles, max_segments=2, rollouts=4, noise=1.0)
     again = evaluate(thinker, task, puzzles, max_segments=2, rollouts=4, noise=1.0)
@@ -241,7 +241,7 @@ def test_every_preset_builds_every_agent():
             config = defaults("Sudoku4x4-v0", agent, preset, "cpu")
             assert (config.preset, config.agent) == (preset, agent)
             with torch.device("meta"):
-                build_reasoner(config, 10, 81)
+                build_reasoner(config, 10, (9, 9))
 
 
 def test_auto_chooses_by_board():

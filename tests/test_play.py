@@ -23,8 +23,8 @@ TASK = make_task(ENV)
 def thinker(segments, right=True):
     """An agent that gets one more cell right each segment and halts after so many of them."""
 
-    def think(puzzle, max_segments):
-        solution = TASK.solve(puzzle).astype(np.int64)
+    def think(case, max_segments):
+        puzzle, solution = case.puzzle, TASK.solve(case.puzzle).astype(np.int64)
         for segment in range(1, max_segments + 1):
             last = segment == segments
             answer = np.where(np.arange(len(puzzle)) < segment, solution, np.maximum(puzzle, 1))
@@ -281,8 +281,8 @@ def test_no_display_is_one_line(monkeypatch):
 
 
 def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):
-    def think(puzzle, max_segments):
-        yield from thinker(99)(puzzle, 2)
+    def think(case, max_segments):
+        yield from thinker(99)(case, 2)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "_load", lambda *_: think)

@@ -20,7 +20,8 @@ from torch import Tensor
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.reasoner import Reasoner
 from hrm_gym.agents.registry import build_reasoner, choose_dtype
-from hrm_gym.envs.registration import make_task
+from hrm_gym.envs.registration import make_task, task_arguments
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import replacing
 
@@ -34,7 +35,8 @@ class Checkpoint:
 
     config: Config
     num_tokens: int
-    num_cells: int
+    shape: tuple[int, int]
+    """Rows and columns of the board."""
     counters: dict[str, Any]
     """Plain numbers: steps, seconds, and the optimizer's own counters."""
     tensors: dict[str, Tensor]
@@ -56,7 +58,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
         "num_tokens": str(checkpoint.num_tokens),
-        "num_cells": str(checkpoint.num_cells),
+        "shape": json.dumps(checkpoint.shape),
         "counters": json.dumps(checkpoint.counters),
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
@@ -86,7 +88,7 @@ def load(path: Path) -> Checkpoint:
         return Checkpoint(
             config=Config.from_dict(json.loads(header["config"])),
             num_tokens=int(header["num_tokens"]),
-            num_cells=int(header["num_cells"]),
+            shape=tuple(json.loads(header["shape"])),
             counters=json.loads(header["counters"]),
             tensors=tensors,
         )
@@ -113,6 +115,28 @@ def pretrained_path(env_id: str) -> Path:
     return path
 
 
+def load_task(env_id: str, checkpoint: str | Path) -> Task:
+    """The puzzle family of an environment, as the agent of a checkpoint was trained on it.
+
+    An agent that learned embeddings of puzzles knows those of its training set by their numbers, so the family
+    is built with the data set and the arguments of the run.
+
+    Raises:
+        HrmGymError: on a missing or foreign file, or where that data set is not what it was.
+    """
+    path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
+    saved = load(path)
+    if saved.config.env != env_id:
+        return make_task(env_id)
+    task = make_task(env_id, saved.config.dataset or None, **task_arguments(saved.config.task_args))
+    if tuple(saved.counters.get("identities", ())) != tuple(task.identities):
+        raise HrmGymError(
+            f"{path} was trained on other puzzles than {saved.config.dataset or env_id} holds now: "
+            "put back the files that it was trained on"
+        )
+    return task
+
+
 def load_agent(env_id: str, checkpoint: str | Path = "pretrained", device: str = "cpu") -> Reasoner:
     """The agent of a checkpoint with its averaged weights, ready to think about an environment's puzzles.
 
@@ -127,10 +151,11 @@ def load_agent(env_id: str, checkpoint: str | Path = "pretrained", device: str =
     task = make_task(env_id)
     path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
     saved = load(path)
-    if (saved.num_cells, saved.num_tokens) != (task.num_cells, task.num_tokens):
+    if (saved.shape, saved.num_tokens) != (task.shape, task.num_tokens):
+        theirs, ours = (f"{'x'.join(map(str, a.shape))}, {a.num_tokens} symbols" for a in (saved, task))
         raise HrmGymError(
-            f"{path} was trained on {saved.config.env} ({saved.num_cells} cells, {saved.num_tokens} symbols); "
-            f"{env_id} has {task.num_cells} cells and {task.num_tokens} symbols: give a checkpoint trained on it"
+            f"{path} was trained on {saved.config.env} (boards of {theirs}), and {env_id} has boards of {ours}: "
+            "give a checkpoint trained on it"
         )
     if choose_dtype(device) == "float32":  # the network was trained elsewhere: bfloat16 would crawl here
         saved = dataclasses.replace(saved, config=dataclasses.replace(saved.config, dtype="float32"))
@@ -143,7 +168,7 @@ def restore_agent(saved: Checkpoint, path: Path) -> Reasoner:
     Raises:
         HrmGymError: where the weights are not those of the architecture that the header names.
     """
-    agent = build_reasoner(saved.config, saved.num_tokens, saved.num_cells)
+    agent = build_reasoner(saved.config, saved.num_tokens, saved.shape)
     weights = {name: t.float() for name, t in saved.part("ema").items()}
     try:
         agent.load_state_dict(weights)
@@ -167,7 +192,7 @@ def export(run_dir: Path, target: Path) -> None:
     except (OSError, json.JSONDecodeError):
         raise HrmGymError(f"{run_dir} has no result.json: go on with it by --resume {run_dir} first") from None
     scores = ("exact_accuracy", "num_puzzles", "learned_halting", "device")
-    counters = {"step": saved.counters["step"], "seconds": saved.counters["seconds"]}
+    counters = {name: saved.counters[name] for name in ("step", "seconds", "identities")}
     counters |= {name: result[name] for name in scores}
     config = dataclasses.replace(saved.config, run_dir="", init_from="", dataset="")
     tensors = {name: t.bfloat16() for name, t in saved.tensors.items() if name.startswith("ema/")}

@@ -42,6 +42,8 @@ class Config:
     """Train on the first N puzzles only (the paper: 1000); 0: all of the split."""
     dataset: str = ""
     """Train on the puzzles of this file or folder instead of the ones that ship with the environment."""
+    task_args: str = ""
+    """Arguments of the puzzle family as `name=value`, with commas between them: `augmentations=30,num_tasks=10`."""
 
     # ---- the network
     hidden_size: int = 128
@@ -60,14 +62,16 @@ class Config:
     """Steps of H a segment."""
     l_cycles: int = 2
     """Steps of L for each step of H."""
-    mixer: Literal["attention", "tokens"] = "tokens"
-    """How positions exchange information: self-attention, or an MLP over the position axis."""
-    positions: Literal["rope", "learned", "none"] = "none"
-    """Position encoding; token mixing needs none, since it tells positions apart by itself."""
+    mixer: Literal["attention", "tokens", "convolution"] = "tokens"
+    """How positions exchange information: self-attention, an MLP over the position axis, or with their neighbours
+    by a gated 3x3 convolution."""
+    positions: Literal["rope", "rope2d", "learned", "none"] = "none"
+    """Position encoding: rotary in the order of the cells or over rows and columns, learned, or none (token mixing
+    and convolution tell positions apart by themselves)."""
     prefix_tokens: int = 1
     """Positions before the board that hold the puzzle embedding and from which the Q values are read."""
     num_puzzles: int = 0
-    """Rows of the puzzle embedding; 0: no puzzle embedding."""
+    """Rows of the puzzle embedding; set by the family where its puzzles are given by examples (ARC)."""
     gradient: Literal["one_step", "last_cycle"] = "one_step"
     """What HRM differentiates: the last call of each module (the paper), or the whole last cycle of H."""
 
@@ -99,6 +103,10 @@ class Config:
     """Learning rate at the end of the budget, as a share of `lr`."""
     weight_decay: float = 1.0
     """Decoupled weight decay."""
+    puzzle_lr: float = 1e-2
+    """Learning rate of the puzzle embedding, where there is one (sign gradient descent)."""
+    puzzle_weight_decay: float = 0.1
+    """Weight decay of the puzzle embedding."""
     beta2: float = 0.95
     """Decay of the second moment (the first one's is 0.9)."""
     ema: float = 0.999
@@ -136,8 +144,12 @@ class Config:
         for name in ("target_accuracy", "exploration", "decay_from", "lr_end", "ema", "gamma"):
             if not 0 <= getattr(self, name) <= 1:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it is a share between 0 and 1")
-        if self.mixer == "attention" and self.hidden_size % (2 * self.num_heads):
-            raise HrmGymError(f"hidden_size {self.hidden_size} does not split into {self.num_heads} heads of even size")
+        multiple = 4 if self.positions == "rope2d" else 2
+        if self.mixer == "attention" and self.hidden_size % (multiple * self.num_heads):
+            raise HrmGymError(
+                f"hidden_size {self.hidden_size} does not split into {self.num_heads} heads whose size is a multiple "
+                f"of {multiple}: with positions {self.positions!r} give a multiple of {multiple * self.num_heads}"
+            )
         if self.num_puzzles and not self.prefix_tokens:
             raise HrmGymError("a puzzle embedding needs prefix_tokens of at least 1")
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from hrm_gym.agents.halting import learned
+from hrm_gym.agents.inference import observation
 from hrm_gym.agents.reasoner import Carry, Reasoner
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
@@ -92,7 +93,8 @@ def evaluate(
     began = time.perf_counter()
     device = agent.h_init.device
     generator = torch.Generator(device).manual_seed(seed)
-    puzzle, solution = (torch.as_tensor(np.ascontiguousarray(a), device=device).long() for a in puzzles)
+    boards = puzzles.map(lambda array: torch.as_tensor(np.ascontiguousarray(array), device=device).long())
+    puzzle, solution, identity = boards
     total = num * rollouts  # job j is rollout j % rollouts of puzzle j // rollouts
 
     answers = torch.zeros((total, task.num_cells), dtype=torch.long, device=device)
@@ -114,7 +116,7 @@ def evaluate(
     segment = torch.zeros_like(jobs)
     while len(jobs):
         index = jobs // rollouts
-        carry, out = agent(carry, {"puzzle": puzzle[index]})
+        carry, out = agent(carry, observation(puzzle[index], None if identity is None else identity[index]))
         segment = segment + 1
         answer = out.logits.argmax(-1)
         right = (answer == solution[index]).all(-1)

@@ -18,8 +18,8 @@ from hrm_gym.agents.reasoner import Reasoner
 class HRM(Reasoner):
     """Two recurrent modules with weights of their own (section "Hierarchical Reasoning Model")."""
 
-    def __init__(self, config: Config, num_tokens: int, num_cells: int):
-        super().__init__(config, num_tokens, num_cells)
+    def __init__(self, config: Config, num_tokens: int, shape: tuple[int, int]):
+        super().__init__(config, num_tokens, shape)
         self.h_net = self.module(config.h_layers)
         self.l_net = self.module(config.l_layers)
 

@@ -28,12 +28,18 @@ class Thought(NamedTuple):
     """Whether the learned policy would halt now, bool (n,)."""
 
 
-def think(agent: Reasoner, puzzles: Tensor, max_segments: int) -> Iterator[Thought]:
-    """Think about puzzles, int64 (n, L); every `next` is one more segment."""
+def observation(puzzle: Tensor, identity: Tensor | None) -> dict[str, Tensor]:
+    """What an agent sees: puzzles, int64 (n, L), and identities, int64 (n,), where the family has such."""
+    return {"puzzle": puzzle} if identity is None else {"puzzle": puzzle, "puzzle_id": identity}
+
+
+def think(agent: Reasoner, puzzles: Tensor, max_segments: int, identities: Tensor | None = None) -> Iterator[Thought]:
+    """Think about puzzles, int64 (n, L), of identities, int64 (n,); every `next` is one more segment."""
+    obs = observation(puzzles, identities)
     carry = agent.initial_carry(len(puzzles))
     for _ in range(max_segments):
         with torch.inference_mode():
-            carry, out = agent(carry, {"puzzle": puzzles})
+            carry, out = agent(carry, obs)
             confidence, answer = probabilities(out.logits, agent.config.loss).max(-1)
             halt = learned(out, agent.config.halting)
         yield Thought(answer, confidence, out.q_halt, out.q_continue, halt)

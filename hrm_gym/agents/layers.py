@@ -80,16 +80,50 @@ class TokenMixing(SwiGLU):
         return torch.bmm(down.expand(batch, -1, -1), hidden)
 
 
+class GatedConvolution(nn.Module):
+    """A 3x3 convolution of each feature over the board, gated: for puzzles whose rules are local, such as mazes.
+
+    out(silu(gate(x)) * mixed(value(x))). The positions before the board get the mean over the board, and the
+    board gets theirs, so that the Q values are read from what all cells hold and a puzzle embedding reaches them.
+    """
+
+    def __init__(self, size: int, shape: tuple[int, int], prefix: int):
+        super().__init__()
+        self.shape, self.prefix = shape, prefix
+        self.gate_value = Linear(size, 2 * size)
+        self.kernel = nn.Parameter(truncated_normal_(torch.empty(size, 1, 3, 3), 1 / 3))  # nine terms a sum
+        self.out = Linear(size, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, S, D) -> (B, S, D)."""
+        gate, value = self.gate_value(x).chunk(2, dim=-1)
+        before, board = value[:, : self.prefix], value[:, self.prefix :]
+        mixed = board.unflatten(1, self.shape).permute(0, 3, 1, 2)  # (B, D, rows, columns), channels last in memory
+        mixed = F.conv2d(mixed, self.kernel.to(x.dtype), padding=1, groups=mixed.shape[1])
+        mixed = mixed.permute(0, 2, 3, 1).flatten(1, 2)  # (B, L, D)
+        if self.prefix:
+            mixed = torch.cat((before + board.mean(1, keepdim=True), mixed + before.mean(1, keepdim=True)), dim=1)
+        return self.out(F.silu(gate) * mixed)
+
+
 class Rotary(nn.Module):
-    """Rotary position embedding (RoPE, arXiv 2104.09864) for heads of `head_size` features."""
+    """Rotary position embedding (RoPE, arXiv 2104.09864) for heads of `head_size` features.
+
+    Args:
+        places: the coordinates of each position, (S, axes). With two axes, half of a head's frequencies turn by
+            the row and half by the column.
+        head_size: features of a head, a multiple of twice the number of axes.
+        theta: the slowest turn.
+    """
 
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, num_positions: int, head_size: int, theta: float = 10_000.0):
+    def __init__(self, places: Tensor, head_size: int, theta: float = 10_000.0):
         super().__init__()
-        frequencies = theta ** -(torch.arange(0, head_size, 2, dtype=torch.float32) / head_size)
-        angles = torch.outer(torch.arange(num_positions, dtype=torch.float32), frequencies)  # (S, head/2)
+        width = head_size // places.shape[1]  # features an axis
+        frequencies = theta ** -(torch.arange(0, width, 2, dtype=torch.float32) / width)
+        angles = torch.cat([torch.outer(axis.float(), frequencies) for axis in places.T], dim=-1)  # (S, head/2)
         angles = torch.cat((angles, angles), dim=-1)  # (S, head)
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
@@ -125,14 +159,17 @@ class Block(nn.Module):
     """One layer: mix the positions, then transform each of them; normalise after each sum (post-norm).
 
     `mixer="attention"` mixes by what stands at the positions, `"tokens"` by a SwiGLU over the position axis
-    itself: a fixed board needs no content-based routing, and small ones are learned far faster this way.
+    itself: a fixed board needs no content-based routing, and small ones are learned far faster this way;
+    `"convolution"` mixes neighbours.
     """
 
-    def __init__(self, config: Config, num_positions: int):
+    def __init__(self, config: Config, shape: tuple[int, int]):
         super().__init__()
         c, size = config, config.hidden_size
+        positions = c.prefix_tokens + shape[0] * shape[1]
         self.attention = Attention(size, c.num_heads) if c.mixer == "attention" else None
-        self.token_mixing = TokenMixing(num_positions, c.expansion, c.mlp_multiple) if c.mixer == "tokens" else None
+        self.token_mixing = TokenMixing(positions, c.expansion, c.mlp_multiple) if c.mixer == "tokens" else None
+        self.convolution = GatedConvolution(size, shape, c.prefix_tokens) if c.mixer == "convolution" else None
         self.mlp = SwiGLU(size, c.expansion, c.mlp_multiple)
 
     def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:
@@ -141,15 +178,17 @@ class Block(nn.Module):
             x = rms_norm(x + self.token_mixing(x), dim=1)  # the norm runs over the positions, as in TRM
         elif self.attention is not None:
             x = rms_norm(x + self.attention(x, rotary))
+        elif self.convolution is not None:
+            x = rms_norm(x + self.convolution(x))
         return rms_norm(x + self.mlp(x))
 
 
 class Module(nn.Module):
     """A recurrent module: a stack of blocks that reads its state plus whatever is injected into it."""
 
-    def __init__(self, config: Config, num_layers: int, num_positions: int):
+    def __init__(self, config: Config, num_layers: int, shape: tuple[int, int]):
         super().__init__()
-        self.layers = nn.ModuleList(Block(config, num_positions) for _ in range(num_layers))
+        self.layers = nn.ModuleList(Block(config, shape) for _ in range(num_layers))
 
     def forward(self, state: Tensor, injected: Tensor, rotary: Rotary | None) -> Tensor:
         """The next state, (B, S, D), from the state and the injected input, both (B, S, D)."""

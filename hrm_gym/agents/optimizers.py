@@ -1,6 +1,9 @@
-"""Optimizer, learning-rate schedule and weight averaging of a run: kept implementations, set up by `Config`."""
+"""Optimizers, learning-rate schedule and weight averaging of a run: kept implementations, set up by `Config`."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +16,44 @@ Weights = tuple[Tensor, ...] | list[Tensor]
 
 
 def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
-    """The update rule for all parameters of `model`, with decoupled weight decay."""
+    """The update rule for all parameters of `model` but the puzzle embedding, with decoupled weight decay."""
     betas = (0.9, config.beta2)
+    parameters = [p for name, p in model.named_parameters() if not name.startswith("embed_puzzle")]
     if config.optimizer == "adam_atan2":
         from adam_atan2_pytorch.foreach import AdamAtan2
 
-        return AdamAtan2(model.parameters(), lr=config.lr, betas=betas, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(
-        model.parameters(), lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True
-    )
+        return AdamAtan2(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
+
+
+class SignSGD(Optimizer):
+    """Sign gradient descent for embeddings with sparse gradients: only the rows that a batch touched change.
+
+    row <- row * (1 - lr * weight_decay) - lr * sign(gradient), with the gradient summed over the batch, as HRM
+    (arXiv 2506.21734, reference implementation) trains its puzzle embedding. There is no state.
+
+    Args:
+        parameters: of `nn.Embedding(..., sparse=True)`.
+        lr: learning rate.
+        weight_decay: decoupled.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float):
+        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Change the rows of the last batch."""
+        for group in self.param_groups:
+            for table in group["params"]:
+                if table.grad is None:
+                    continue
+                # Not coalesced, since the host would have to wait for the number of different rows; instead
+                # every example of a puzzle writes the same new row.
+                rows, gradient = table.grad._indices()[0], table.grad._values()  # (B,), (B, D)
+                summed = (rows[:, None] == rows).to(gradient) @ gradient
+                decayed = table[rows] * (1 - group["lr"] * group["weight_decay"])
+                table.index_copy_(0, rows, decayed - group["lr"] * summed.sign())
 
 
 def learning_rate(config: Config, step: int, progress: float) -> float:

@@ -125,11 +125,12 @@ class Progress:
 
     def boards(self, step: int, agent: Reasoner, puzzles: Puzzles) -> None:
         """One held-out board while it is thought about, as TensorBoard images."""
-        puzzle, solution = (np.asarray(board[0]).astype(np.int64) for board in puzzles)
-        device = agent.h_init.device
+        first = puzzles.map(lambda array: np.asarray(array[:1]).astype(np.int64))
+        puzzle, solution = first.puzzle[0], first.solution[0]
+        boards = first.map(lambda array: torch.from_numpy(array).to(agent.h_init.device))
         previous = puzzle
         most = SHOWN_SEGMENTS[-1]
-        for i, thought in enumerate(think(agent, torch.from_numpy(puzzle[None]).to(device), most), start=1):
+        for i, thought in enumerate(think(agent, boards.puzzle, most, boards.identity), start=1):
             answer = thought.answer[0].cpu().numpy()
             if i in SHOWN_SEGMENTS:
                 frame = Frame(
@@ -138,6 +139,7 @@ class Progress:
                     segment=i,
                     max_segments=most,
                     solution=solution,
+                    identity=None if first.identity is None else int(first.identity[0]),
                     previous=previous,
                     confidence=thought.confidence[0].cpu().numpy(),
                     q_halt=float(thought.q_halt[0]),

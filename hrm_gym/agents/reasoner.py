@@ -40,30 +40,32 @@ class Reasoner(nn.Module, abc.ABC):
     Args:
         config: sizes, cycles and options (`Config`).
         num_tokens: V, the size of the vocabulary.
-        num_cells: L, the number of cells of the board.
+        shape: rows and columns of the board, L cells together.
     """
 
     h_init: Tensor
     l_init: Tensor
 
-    def __init__(self, config: Config, num_tokens: int, num_cells: int):
+    def __init__(self, config: Config, num_tokens: int, shape: tuple[int, int]):
         super().__init__()
         size = config.hidden_size
         self.config = config
         self.num_tokens = num_tokens
-        self.num_cells = num_cells
+        self.shape = shape
+        self.num_cells = shape[0] * shape[1]
         self.dtype = DTYPES[config.dtype]
-        positions = config.prefix_tokens + num_cells
+        positions = config.prefix_tokens + self.num_cells
         self.embed_tokens = nn.Embedding(num_tokens, size)
         truncated_normal_(self.embed_tokens.weight.data, size**-0.5)
         self.embed_positions = nn.Embedding(positions, size) if config.positions == "learned" else None
         if self.embed_positions is not None:
             truncated_normal_(self.embed_positions.weight.data, size**-0.5)
         # One row a puzzle identity (ARC tasks), zero at first, spread over the prefix positions.
-        self.embed_puzzle = nn.Embedding(config.num_puzzles, size) if config.num_puzzles else None
+        # Its gradient is sparse: a batch touches few of what may be a million rows.
+        self.embed_puzzle = nn.Embedding(config.num_puzzles, size, sparse=True) if config.num_puzzles else None
         if self.embed_puzzle is not None:
             nn.init.zeros_(self.embed_puzzle.weight)
-        self.rotary = Rotary(positions, size // config.num_heads) if config.positions == "rope" else None
+        self.rotary = _rotary(config, shape)
         self.lm_head = Linear(size, num_tokens)
         # Both Q values start near zero probability, so that learning begins with long episodes.
         self.q_head = nn.Linear(size, 2)
@@ -80,7 +82,7 @@ class Reasoner(nn.Module, abc.ABC):
 
     def module(self, num_layers: int) -> Module:
         """A recurrent module of this model's width."""
-        return Module(self.config, num_layers, self.config.prefix_tokens + self.num_cells)
+        return Module(self.config, num_layers, self.shape)
 
     @abc.abstractmethod
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,3 +144,17 @@ class Reasoner(nn.Module, abc.ABC):
         logits = self.lm_head(z_h)[:, self.config.prefix_tokens :]
         q = self.q_head(z_h[:, 0].float())
         return Carry(z_h.detach(), z_l.detach()), Output(logits, q[:, 0], q[:, 1])
+
+
+def _rotary(config: Config, shape: tuple[int, int]) -> Rotary | None:
+    """The rotary embedding over the positions in order, or over rows and columns, where one is asked for."""
+    prefix, (rows, columns) = config.prefix_tokens, shape
+    if config.positions == "rope":
+        places = torch.arange(prefix + rows * columns)[:, None]
+    elif config.positions == "rope2d":
+        # The positions before the board stand on a diagonal of their own, off its upper left corner.
+        board = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+        places = torch.cat((torch.arange(-prefix, 0)[:, None].expand(prefix, 2), board))
+    else:
+        return None
+    return Rotary(places, config.hidden_size // config.num_heads)

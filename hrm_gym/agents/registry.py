@@ -21,11 +21,11 @@ from hrm_gym.errors import HrmGymError, unknown
 AGENTS: dict[str, type[Reasoner]] = {"hrm": HRM, "trm": TRM}
 
 
-def build_reasoner(config: Config, num_tokens: int, num_cells: int) -> Reasoner:
-    """The untrained model that `config` describes, for boards of `num_cells` cells and `num_tokens` symbols."""
+def build_reasoner(config: Config, num_tokens: int, shape: tuple[int, int]) -> Reasoner:
+    """The untrained model that `config` describes, for boards of that `shape` with `num_tokens` symbols."""
     if config.agent not in AGENTS:
         raise unknown("agent", config.agent, AGENTS)
-    return AGENTS[config.agent](config, num_tokens, num_cells)
+    return AGENTS[config.agent](config, num_tokens, shape)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -61,10 +61,11 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
     """
     trainer = Trainer(config, saved)
     path = run_dir / checkpoints.FILE_NAME
+    config = trainer.config
     with replacing(run_dir / "config.json") as temporary:
         temporary.write_text(config.to_json() + "\n")
     test = trainer.task.dataset("test")
-    held_out = Puzzles(*(a[: config.eval_puzzles] for a in test))
+    held_out = test.map(lambda array: array[: config.eval_puzzles])
     figures: list[dict[str, Tensor]] = []
 
     with _Stop() as stop, Progress(run_dir, trainer.task, f"{config.env} {config.agent}") as show:
@@ -126,7 +127,7 @@ def _report(trainer: Trainer, show: Progress, figures: list[dict[str, Tensor]], 
 def _finish(trainer: Trainer, show: Progress, run_dir: Path, test: Puzzles) -> dict[str, Any]:
     """The final evaluation and `result.json`."""
     config = trainer.config
-    puzzles = Puzzles(*(a[: config.test_puzzles] for a in test))
+    puzzles = test.map(lambda array: array[: config.test_puzzles])
     fixed, adaptive = trainer.evaluate(puzzles, "fixed"), trainer.evaluate(puzzles, "learned")
     result = {
         "exact_accuracy": fixed.summary()["exact_accuracy"],

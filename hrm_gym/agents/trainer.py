@@ -11,6 +11,7 @@ while there is budget:
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ from hrm_gym.agents.config import Config
 from hrm_gym.agents.evaluator import Evaluation, evaluate
 from hrm_gym.agents.halting import learned, minimum_segments
 from hrm_gym.agents.learner import continue_target, segment_losses
-from hrm_gym.agents.optimizers import learning_rate, make_average, make_optimizer
+from hrm_gym.agents.optimizers import SignSGD, learning_rate, make_average, make_optimizer
 from hrm_gym.agents.reasoner import Carry, Reasoner
 from hrm_gym.agents.registry import build_reasoner
-from hrm_gym.envs.registration import make_task
+from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
@@ -43,9 +44,12 @@ class Trainer:
 
     def __init__(self, config: Config, saved: Checkpoint | None = None):
         torch.manual_seed(config.seed)
+        arguments = task_arguments(config.task_args)
+        self.task = make_task(config.env, config.dataset or None, **arguments)
+        if self.task.num_identities:
+            config = dataclasses.replace(config, num_puzzles=self.task.num_identities)
         self.config = config
         self.device = torch.device(config.device)
-        self.task = make_task(config.env)
         self.envs: Any = gym.make_vec(
             f"hrm_gym:{config.env}" if ":" not in config.env else config.env,
             num_envs=config.num_envs,
@@ -54,14 +58,20 @@ class Trainer:
             max_segments=config.max_segments,
             num_examples=config.num_examples or None,
             dataset=config.dataset or None,
+            **arguments,
         )
-        self.agent: Reasoner = build_reasoner(config, self.task.num_tokens, self.task.num_cells)
+        self.agent: Reasoner = build_reasoner(config, self.task.num_tokens, self.task.shape)
         if config.init_from:
-            self.agent.load_state_dict(_starting_weights(config, self.task.num_tokens, self.task.num_cells))
+            self.agent.load_state_dict(_starting_weights(config, self.task.num_tokens, self.task.shape))
         self.agent.to(self.device)
         self.model = torch.compile(self.agent, dynamic=False) if config.compile else self.agent
         self.average = make_average(config, self.agent)
+        # Rows of the puzzle embedding are touched too seldom to be averaged: both models share them.
+        self.average.module.embed_puzzle = self.agent.embed_puzzle
         self.optimizer = make_optimizer(config, self.agent)
+        table = self.agent.embed_puzzle
+        tables = [] if table is None else [table.weight]
+        self.embedding_optimizer = SignSGD(tables, config.puzzle_lr, config.puzzle_weight_decay) if tables else None
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.step = 0
         self.seconds = 0.0
@@ -96,9 +106,12 @@ class Trainer:
                 _, following = self.model(carry, self.obs)
                 target = continue_target(following, segment >= c.max_segments, c.gamma)
         losses = segment_losses(out, self.solution, target, c.loss)
-        self.optimizer.zero_grad()
+        self.agent.zero_grad()
         (losses.total(c.halt_weight) / c.num_envs).backward()
         self.optimizer.step()
+        if self.embedding_optimizer is not None:
+            self.embedding_optimizer.param_groups[0]["lr"] = c.puzzle_lr * rate / c.lr
+            self.embedding_optimizer.step()
         self.average.update_parameters(self.agent)
         self.step += 1
 
@@ -144,7 +157,9 @@ class Trainer:
     def snapshot(self) -> Checkpoint:
         """All of the run's state."""
         tensors = {f"model/{name}": t for name, t in self.agent.state_dict().items()}
-        tensors |= {f"ema/{name}": t for name, t in self.average.module.state_dict().items()}
+        average = self.average.module.state_dict()
+        # The file holds each tensor on its own, and both models share the puzzle embedding.
+        tensors |= {f"ema/{name}": t.clone() if name.startswith("embed_puzzle") else t for name, t in average.items()}
         numbers: dict[str, dict[str, float]] = {}
         for index, state in self.optimizer.state_dict()["state"].items():
             for name, value in state.items():
@@ -161,8 +176,9 @@ class Trainer:
             "averaged": int(self.average.n_averaged),
             "optimizer": numbers,
             "curve": self.curve,
+            "identities": self.task.identities,
         }
-        return Checkpoint(self.config, self.task.num_tokens, self.task.num_cells, counters, tensors)
+        return Checkpoint(self.config, self.task.num_tokens, self.task.shape, counters, tensors)
 
     def _restore(self, saved: Checkpoint) -> None:
         self.agent.load_state_dict(saved.part("model"))
@@ -185,15 +201,15 @@ class Trainer:
         self.curve = saved.counters["curve"]
 
 
-def _starting_weights(config: Config, num_tokens: int, num_cells: int) -> dict[str, Tensor]:
+def _starting_weights(config: Config, num_tokens: int, shape: tuple[int, int]) -> dict[str, Tensor]:
     path = Path(config.init_from)
     saved = checkpoints.load(path)
-    if (saved.num_tokens, saved.num_cells) != (num_tokens, num_cells):
+    if (saved.num_tokens, saved.shape) != (num_tokens, shape):
         raise HrmGymError(
             f"{path} was trained on {saved.config.env}, whose board differs from {config.env}: "
             "--init-from needs a checkpoint of the same board"
         )
-    ours = build_reasoner(config, num_tokens, num_cells).state_dict()
+    ours = build_reasoner(config, num_tokens, shape).state_dict()
     theirs = {name: t.float() for name, t in saved.part("ema").items()}
     if {n: t.shape for n, t in ours.items()} != {n: t.shape for n, t in theirs.items()}:
         raise HrmGymError(

@@ -17,8 +17,8 @@ from hrm_gym.agents.reasoner import Reasoner
 class TRM(Reasoner):
     """One network for both states; `l_layers` blocks (`h_layers` is not used)."""
 
-    def __init__(self, config: Config, num_tokens: int, num_cells: int):
-        super().__init__(config, num_tokens, num_cells)
+    def __init__(self, config: Config, num_tokens: int, shape: tuple[int, int]):
+        super().__init__(config, num_tokens, shape)
         self.net = self.module(config.l_layers)
 
     def cycle(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,7 @@ def run(argv: Sequence[str]) -> int:
         env = BOARDS.get(preset, "SudokuExtreme-v0")
         task = make_task(env)
         configs = (defaults(env, agent, preset, "cpu") for agent in AGENTS)
-        models = (build_reasoner(config, task.num_tokens, task.num_cells) for config in configs)
+        models = (build_reasoner(config, task.num_tokens, task.shape) for config in configs)
         counts = [f"{model.num_parameters:,}" for model in models]
         c = defaults(env, "hrm", preset, "cpu")
         cycles = f"{c.h_cycles} x {c.l_cycles}"

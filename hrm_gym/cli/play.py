@@ -70,7 +70,7 @@ def play(args: PlayArgs) -> int:
     if args.seed < 0:
         raise HrmGymError(f"--seed {args.seed} is below 0: give 0 or more")
     env_id = args.env or _default_env(args.checkpoint)
-    task = make_task(env_id)
+    task = _task(env_id, args.checkpoint)
     recorder = None if args.record is None else Recorder(args.record)
     cases = _cases(task, args)
     alone = args.headless and args.episodes is None
@@ -149,8 +149,18 @@ def _random_cases(task: Task, seed: int) -> Iterator[Case]:
     rng = np.random.default_rng(seed)
     while True:
         i = int(rng.integers(len(puzzles.puzzle)))
-        puzzle, solution = (np.asarray(board[i]).astype(np.int64) for board in puzzles)
-        yield Case(f"test puzzle {i + 1}", puzzle, solution)
+        puzzle, solution = (np.asarray(board[i]).astype(np.int64) for board in puzzles[:2])
+        identity = None if puzzles.identity is None else int(puzzles.identity[i])
+        yield Case(f"test puzzle {i + 1}", puzzle, solution, identity)
+
+
+def _task(env_id: str, checkpoint: str) -> Task:
+    """The family, with the puzzles that the agent was trained on where it makes a difference."""
+    if checkpoint == "pretrained":
+        return make_task(env_id)
+    from hrm_gym.agents.checkpoint import load_task
+
+    return load_task(env_id, checkpoint)
 
 
 def _load(env_id: str, checkpoint: str, device: str) -> Think:
@@ -165,8 +175,10 @@ def _load(env_id: str, checkpoint: str, device: str) -> Think:
     # An agent that only learned when it is right has no value of continuing to show.
     has_continue = agent.config.halting == "q_learning"
 
-    def steps(puzzle: np.ndarray, max_segments: int) -> Iterator[Step]:
-        for thought in think(agent, torch.from_numpy(puzzle[None]).to(device), max_segments):
+    def steps(case: Case, max_segments: int) -> Iterator[Step]:
+        puzzle = torch.from_numpy(case.puzzle[None]).to(device)
+        identity = None if case.identity is None else torch.tensor([case.identity], device=device)
+        for thought in think(agent, puzzle, max_segments, identity):
             yield Step(
                 answer=thought.answer[0].cpu().numpy().astype(np.int64),
                 confidence=thought.confidence[0].float().cpu().numpy(),

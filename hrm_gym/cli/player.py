@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.frame import Frame
+from hrm_gym.envs.frame import Frame, is_solved
 from hrm_gym.envs.panel import probability
 from hrm_gym.envs.task import Task
 
@@ -30,11 +30,12 @@ _SLOWEST, _FASTEST = 0.25, 64.0  # segments a second
 
 
 class Case(NamedTuple):
-    """A puzzle to think about: its name, its tokens of shape (L,), and the solution's where it is known."""
+    """A puzzle to think about: its name, its tokens of shape (L,), the solution's where it is known, its identity."""
 
     name: str
     puzzle: np.ndarray
     solution: np.ndarray | None
+    identity: int | None = None
 
 
 class Step(NamedTuple):
@@ -47,8 +48,8 @@ class Step(NamedTuple):
     halt: bool
 
 
-Think = Callable[[np.ndarray, int], Iterator[Step]]
-"""Thinks about a puzzle, tokens of shape (L,), for at most so many segments; one item a segment."""
+Think = Callable[[Case, int], Iterator[Step]]
+"""Thinks about a puzzle for at most so many segments; one item a segment."""
 
 
 class Result(NamedTuple):
@@ -152,9 +153,13 @@ class Player:
             self.done = True
             return
         self._case = case
-        self._steps = self._think(case.puzzle, self._max_segments)
+        self._steps = self._think(case, self._max_segments)
         self.frame = Frame(
-            puzzle=case.puzzle, answer=case.puzzle, solution=case.solution, max_segments=self._max_segments
+            puzzle=case.puzzle,
+            answer=case.puzzle,
+            solution=case.solution,
+            identity=case.identity,
+            max_segments=self._max_segments,
         )
         self._show()
 
@@ -177,7 +182,7 @@ class Player:
         if after.accuracy is not None:
             after = dataclasses.replace(after, accuracies=(*before.accuracies, after.accuracy))
         if after.halted:
-            solved = int(self._task.violations(after.puzzle[None], after.answer[None])[0]) == 0
+            solved = is_solved(self._task, after)
             self.results.append(Result(self._case.name, solved, segment))
             self.paused = self.paused or self._stay
             # A failure is shown as one: nobody is at the keys of a recording.

@@ -59,7 +59,7 @@ def write_csv(path: str | Path, puzzles: Puzzles, task: Task, source: str = "hrm
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for puzzle, solution, rating in zip(*puzzles, task.rate(puzzles.puzzle), strict=True):
+    for puzzle, solution, rating in zip(puzzles.puzzle, puzzles.solution, task.rate(puzzles.puzzle), strict=True):
         writer.writerow([source, task.format(puzzle), task.format(solution), int(rating)])
     data = text.getvalue().encode()
     with replacing(path) as temporary:

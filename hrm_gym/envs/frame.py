@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hrm_gym.envs.task import Task
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Frame:
@@ -21,6 +23,8 @@ class Frame:
     max_segments: int = 16
     solution: np.ndarray | None = None
     """Tokens, integers of shape (L,); without it there is no accuracy and nothing to reveal."""
+    identity: int | None = None
+    """Which puzzle it is an example of, where the family has identities."""
     previous: np.ndarray | None = None
     """The answer before this segment, shape (L,): where it differs from `answer`, the cell is marked."""
     confidence: np.ndarray | None = None
@@ -45,3 +49,10 @@ class Frame:
     def accuracy(self) -> float | None:
         """Share of cells that equal the solution's, None where there is no solution."""
         return None if self.solution is None else float(np.mean(self.answer == self.solution))
+
+
+def is_solved(task: Task, frame: Frame) -> bool:
+    """Whether the answer is right: by the rules, or where they cannot tell by the solution, if it is known."""
+    if task.verifiable:
+        return int(task.violations(frame.puzzle[None], frame.answer[None])[0]) == 0
+    return frame.accuracy == 1.0

@@ -40,9 +40,10 @@ class PuzzleEnv(gym.Env[Any, Any]):
     | `puzzle` | `MultiDiscrete([V] * L)` | the tokens of the puzzle, row by row |
     | `answer` | `MultiDiscrete([V] * L)` | the last answer submitted |
     | `segment` | `Discrete(max_segments + 1)` | the number of steps taken |
+    | `puzzle_id` | `Discrete(I)` | which of I puzzles it is an example of; only where the family has such |
 
     With `obs_type="flat"`, `Box(0, 1, (2 * L * V + 1,), float32)`: the puzzle one-hot, cell by cell, then the
-    answer likewise, then `segment / max_segments`.
+    answer likewise, then `segment / max_segments`; where there is a `puzzle_id`, `puzzle_id / I` comes last.
 
     ## Starting State
     A puzzle of the split, drawn at random; for training it is shown under a random symmetry of its family.

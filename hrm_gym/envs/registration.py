@@ -29,12 +29,18 @@ ENVIRONMENT_ARGUMENTS = (
 """What every environment takes beside the arguments of its task; a task may not use these names."""
 
 _SUDOKU = "hrm_gym.envs.sudoku.task:SudokuTask"
+_MAZE = "hrm_gym.envs.maze.task:MazeTask"
+_ARC = "hrm_gym.envs.arc.task:ARCTask"
 
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "Sudoku4x4-v0": (_SUDOKU, {"size": 4}),
     "Sudoku6x6-v0": (_SUDOKU, {"size": 6}),
     "Sudoku9x9-v0": (_SUDOKU, {"size": 9}),
     "SudokuExtreme-v0": (_SUDOKU, {"size": 9, "extreme": True}),
+    "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 15}),
+    "MazeHard-v0": (_MAZE, {"size": 30, "min_path": 110}),
+    "ARC1-v0": (_ARC, {"version": 1}),
+    "ARC2-v0": (_ARC, {"version": 2}),
 }
 
 _registered: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -89,11 +95,12 @@ def task_ids() -> tuple[str, ...]:
     return tuple(_registered)
 
 
-def make_task(task: str, **kwargs: Any) -> Task:
+def make_task(task: str, dataset: str | None = None, **kwargs: Any) -> Task:
     """The task behind an id; the same object each time.
 
     Args:
         task: an id, with or without `hrm_gym/` or `hrm_gym:`, or an entry "module:Class".
+        dataset: of the environment; a family whose files say more than puzzles and solutions takes it itself.
         **kwargs: arguments of the class, over those of the id.
 
     Raises:
@@ -102,14 +109,36 @@ def make_task(task: str, **kwargs: Any) -> Task:
     env_id = re.sub(rf"^{NAMESPACE}[/:]", "", task)
     if env_id in _registered:
         entry, defaults = _registered[env_id]
-        return _build(entry, json.dumps({**defaults, **kwargs}, sort_keys=True))
-    if re.fullmatch(r"[\w.]+:\w+", task):
-        return _build(task, json.dumps(kwargs, sort_keys=True))
-    raise unknown("environment", task, task_ids())
+        kwargs = {**defaults, **kwargs}
+    elif re.fullmatch(r"[\w.]+:\w+", task):
+        entry = task
+    else:
+        raise unknown("environment", task, task_ids())
+    if dataset is not None and "dataset" in inspect.signature(_task_class(entry)).parameters:
+        kwargs["dataset"] = dataset
+    return _build(entry, json.dumps(kwargs, sort_keys=True))
+
+
+def task_arguments(text: str) -> dict[str, Any]:
+    """Arguments of a task from "name=value,name=value"; values as JSON has them, everything else is a string.
+
+    Raises:
+        HrmGymError: on a part without a name or an equals sign.
+    """
+    arguments: dict[str, Any] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = part.partition("=")
+        if not (equals and name.strip().isidentifier()):
+            raise HrmGymError(f"task argument {part!r}: write name=value, such as augmentations=30")
+        try:
+            arguments[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            arguments[name.strip()] = value.strip()
+    return arguments
 
 
 @functools.cache
-def _build(entry: str, kwargs: str) -> Task:
+def _task_class(entry: str) -> type[Task]:
     module_name, class_name = entry.split(":")
     try:
         module = importlib.import_module(module_name)
@@ -122,6 +151,12 @@ def _build(entry: str, kwargs: str) -> Task:
         raise unknown(f"task in {module_name}", class_name, [n for n in dir(module) if not n.startswith("_")])
     if not (inspect.isclass(cls) and issubclass(cls, Task)):
         raise HrmGymError(f"{entry!r} is no task: derive the class from hrm_gym.envs.task.Task")
+    return cls
+
+
+@functools.cache
+def _build(entry: str, kwargs: str) -> Task:
+    cls = _task_class(entry)
     arguments = json.loads(kwargs)
     allowed = inspect.signature(cls).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in allowed.values()):

@@ -13,7 +13,7 @@ import numpy as np
 
 from hrm_gym.envs import panel
 from hrm_gym.envs.drawing import CARD, INK, MUTED, Box, Canvas, load_pygame
-from hrm_gym.envs.frame import Frame
+from hrm_gym.envs.frame import Frame, is_solved
 from hrm_gym.envs.token_grid import TokenGrid
 from hrm_gym.errors import HrmGymError
 
@@ -68,7 +68,7 @@ class Renderer:
         x, width = _PANEL.x, _PANEL.width
         canvas.text(self._title, Box(x, 24, width, 26), 34, INK)
         canvas.text(frame.message, Box(x, 52, width, 18), 20, MUTED)
-        panel.state(canvas, Box(x, 78, width, 40), frame, solved=violations == 0)
+        panel.state(canvas, Box(x, 78, width, 40), frame, solved=is_solved(self._task, frame))
         panel.segments(canvas, Box(x, 130, width, 42), frame)
         panel.q_values(canvas, Box(x, 184, width, 50), frame)
         panel.numbers(canvas, Box(x, 246, width, 58), frame, violations)

@@ -23,12 +23,13 @@ OBS_TYPES = ("dict", "flat")
 
 
 class State(NamedTuple):
-    """Where each of N slots stands: three boards of shape (N, L) and a counter of shape (N,), all int64."""
+    """Where each of N slots stands: three boards of shape (N, L) and two numbers of shape (N,), all int64."""
 
     puzzle: Array
     solution: Array
     answer: Array
     segment: Array
+    identity: Array
 
 
 class Grade(NamedTuple):
@@ -51,7 +52,7 @@ class Rules:
         max_segments: steps after which an episode is truncated; None is 16 for boards and 2 * L for edits.
         segment_cost: what every step costs.
         augment: show puzzles under a random symmetry; None does so for training. Test puzzles never are.
-        dataset: path of a file of puzzles to use instead of those of the task.
+        dataset: path of a file of puzzles to use instead of those of the task (see `Task.load`).
         **task_kwargs: arguments of the task.
 
     Raises:
@@ -94,7 +95,7 @@ class Rules:
             dataset=dataset,
             **task_kwargs,
         )
-        self.task: Task = make_task(task, **task_kwargs)
+        self.task: Task = make_task(task, dataset, **task_kwargs)
         self.action_type = action_type
         self.obs_type = obs_type
         default = 16 if action_type == "board" else 2 * self.task.num_cells
@@ -104,7 +105,7 @@ class Rules:
         self.segment_cost = float(segment_cost)
         self.augment = split == "train" if augment is None else augment
         self.num_uniforms = 1 + (self.task.num_uniforms if self.augment else 0)
-        self.data = _puzzles(self.task, split, dataset, num_examples)
+        self.data = _puzzles(self.task, split, dataset, num_examples, self.augment)
         self._tokens = np.arange(self.task.num_tokens)
         self._cells = np.arange(self.task.num_cells)
         self._offsets = np.arange(2 * self.task.num_cells) * self.task.num_tokens
@@ -129,13 +130,20 @@ class Rules:
         """What a single environment shows."""
         cells, tokens = self.task.num_cells, self.task.num_tokens
         if self.obs_type == "flat":
-            return spaces.Box(0.0, 1.0, (2 * cells * tokens + 1,), np.float32)
+            return spaces.Box(0.0, 1.0, (self._flat_size,), np.float32)
         board = [tokens] * cells
-        return spaces.Dict(
-            puzzle=spaces.MultiDiscrete(board),
-            answer=spaces.MultiDiscrete(board),
-            segment=spaces.Discrete(self.max_segments + 1),
-        )
+        parts: dict[str, Space] = {
+            "puzzle": spaces.MultiDiscrete(board),
+            "answer": spaces.MultiDiscrete(board),
+            "segment": spaces.Discrete(self.max_segments + 1),
+        }
+        if self.task.num_identities:
+            parts["puzzle_id"] = spaces.Discrete(self.task.num_identities)
+        return spaces.Dict(parts)
+
+    @property
+    def _flat_size(self) -> int:
+        return 2 * self.task.num_cells * self.task.num_tokens + 1 + (self.task.num_identities > 0)
 
     # ---- the beginning of an episode -------------------------------------------------------------
 
@@ -150,10 +158,10 @@ class Rules:
         index = as_int64(uniforms[:, 0] * num)
         # In single precision a number just below 1 can round up to `num`.
         index = index - as_int64(index == num)
-        puzzles = Puzzles(data.puzzle[index], data.solution[index])
+        puzzles = data.map(lambda array: array[index])
         if self.augment:
             puzzles = self.task.augment(puzzles, uniforms[:, 1:])
-        return _first(as_int64(puzzles.puzzle), as_int64(puzzles.solution))
+        return _first(puzzles)
 
     def chosen(self, options: dict[str, Any], num: int) -> State | None:
         """The `num` episodes that the options of `reset` ask for, in NumPy; None where they ask for none.
@@ -169,17 +177,17 @@ class Rules:
             raise HrmGymError("reset got both 'puzzle' and 'index': give one of them")
         if "puzzle" in options:
             puzzle = self._tokens_of(options["puzzle"])
-            boards = (np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle)))
+            chosen = Puzzles(*(np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle))))
         elif "index" in options:
             index, size = np.asarray(options["index"]), len(self.data.puzzle)
             if index.dtype.kind not in "iu" or index.shape not in ((), (num,)):
                 raise HrmGymError(f"option 'index' is {options['index']!r}: give an integer, or one per slot")
             if index.min() < 0 or index.max() >= size:
                 raise HrmGymError(f"option 'index' is {options['index']!r}: this split has puzzles 0 to {size - 1}")
-            boards = (board[np.broadcast_to(index, (num,))] for board in self.data)
+            chosen = self.data.map(lambda array: array[np.broadcast_to(index, (num,))])
         else:
             return None
-        return _first(*(as_int64(board) for board in boards))
+        return _first(chosen)
 
     def _tokens_of(self, puzzle: str | np.ndarray) -> np.ndarray:
         if isinstance(puzzle, str):
@@ -252,16 +260,24 @@ class Rules:
     # ---- what is shown ---------------------------------------------------------------------------
 
     def observe(self, state: State) -> Any:
-        """Observations of N slots: a dict of int64 arrays, or float32 of shape (N, 2 * L * V + 1)."""
+        """Observations of N slots: a dict of int64 arrays, or float32 of shape (N, 2 * L * V + 1).
+
+        Where the family has identities, the dict has `puzzle_id` too, and the vector one number more.
+        """
         if self.obs_type == "dict":
-            return {name: copy(getattr(state, name)) for name in ("puzzle", "answer", "segment")}
+            parts = {name: copy(getattr(state, name)) for name in ("puzzle", "answer", "segment")}
+            if self.task.num_identities:
+                parts["puzzle_id"] = copy(state.identity)
+            return parts
         # Written into zeros: several times as fast as comparing every cell with every token.
         boards = concatenate([state.puzzle, state.answer])
-        num, width = boards.shape[0], 2 * self.task.num_cells * self.task.num_tokens + 1
+        num, width = boards.shape[0], self._flat_size
         flat = zeros((num, width), boards)
         ones = boards + like(self._offsets, boards) + like(np.arange(num)[:, None] * width, boards)
         flat.reshape(-1)[ones] = 1.0
-        flat[:, -1] = state.segment / self.max_segments
+        flat[:, 2 * self.task.num_cells * self.task.num_tokens] = state.segment / self.max_segments
+        if self.task.num_identities:
+            flat[:, -1] = state.identity / self.task.num_identities
         return flat
 
     def info(self, state: State, grade: Grade) -> dict[str, Array]:
@@ -280,7 +296,7 @@ class Rules:
         (and for boards continuing) always makes sense.
         """
         tokens = like(self._tokens, state.puzzle)
-        cells = (state.puzzle == self.task.blank)[:, :, None] & (tokens >= 0)
+        cells = (~self.task.is_given(state.puzzle))[:, :, None] & (tokens >= 0)
         if self.action_type == "board":
             cells = cells | (state.puzzle[:, :, None] == tokens)
         cells = cells.reshape(state.puzzle.shape[0], -1)
@@ -288,21 +304,19 @@ class Rules:
         return concatenate([cells, always, always] if self.action_type == "board" else [cells, always])
 
 
-def _first(puzzle: Array, solution: Array) -> State:
+def _first(puzzles: Puzzles) -> State:
     """The state before the first segment: the puzzle itself stands as the answer."""
-    return State(puzzle, solution, copy(puzzle), puzzle[:, 0] * 0)
+    puzzle, solution = as_int64(puzzles.puzzle), as_int64(puzzles.solution)
+    zero = puzzle[:, 0] * 0
+    identity = zero if puzzles.identity is None else as_int64(puzzles.identity)
+    return State(puzzle, solution, copy(puzzle), zero, identity)
 
 
 @functools.lru_cache(maxsize=16)
-def _puzzles(task: Task, split: str, dataset: str | None, num_examples: int | None) -> Puzzles:
-    if dataset is None:
-        data = task.dataset(split)
-    else:
-        from hrm_gym.envs.datasets import load_puzzles
-
-        data = load_puzzles(dataset, task)
-    if split == "test" or num_examples is None:
-        return data
-    if not 1 <= num_examples <= len(data.puzzle):
-        raise HrmGymError(f"num_examples={num_examples}: give 1 to {len(data.puzzle)}, or None for all")
-    return Puzzles(data.puzzle[:num_examples], data.solution[:num_examples])
+def _puzzles(task: Task, split: str, dataset: str | None, num_examples: int | None, images: bool) -> Puzzles:
+    data = task.dataset(split) if dataset is None else task.load(dataset, split)
+    if split == "train" and num_examples is not None:
+        if not 1 <= num_examples <= len(data.puzzle):
+            raise HrmGymError(f"num_examples={num_examples}: give 1 to {len(data.puzzle)}, or None for all")
+        data = data.map(lambda array: array[:num_examples])
+    return task.images(data) if images else data

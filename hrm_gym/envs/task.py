@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -24,6 +25,12 @@ class Puzzles(NamedTuple):
 
     puzzle: Array
     solution: Array
+    identity: Array | None = None
+    """Which puzzle it is an example of, integers of shape (N,), where the family has identities."""
+
+    def map(self, function: Callable[[Array], Array]) -> Puzzles:
+        """The same operation on each array: `puzzles.map(lambda array: array[:10])`."""
+        return Puzzles(*(None if array is None else function(array) for array in self))
 
 
 class Task(abc.ABC):
@@ -39,7 +46,18 @@ class Task(abc.ABC):
     """The token of a cell that the puzzle leaves open; every other cell of a puzzle is a given."""
 
     num_uniforms: int = 0
-    """How many uniform numbers in [0, 1) one random symmetry consumes (0: the family has none)."""
+    """How many uniform numbers in [0, 1) one random symmetry consumes (0: `augment` does nothing)."""
+
+    verifiable: ClassVar[bool] = True
+    """Whether an answer without violations is a right one; where it is not, only the solution tells."""
+
+    identities: tuple[str, ...] = ()
+    """Names of puzzles that are given by examples and not by their board, such as ARC's: an agent learns an
+    embedding of each."""
+
+    num_variants: int = 1
+    """In how many forms each of them appears; identity number i is form `i % num_variants` of
+    `identities[i // num_variants]`, and the first form is the puzzle as it is."""
 
     @property
     def num_cells(self) -> int:
@@ -50,6 +68,11 @@ class Task(abc.ABC):
     def num_tokens(self) -> int:
         """V, the size of the vocabulary."""
         return len(self.symbols)
+
+    @property
+    def num_identities(self) -> int:
+        """How many identities there are, forms included; 0 for families whose boards say everything."""
+        return len(self.identities) * self.num_variants
 
     # ---- what a family must give -----------------------------------------------------------------
 
@@ -71,6 +94,28 @@ class Task(abc.ABC):
     def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
         """A random symmetry of each puzzle; `uniforms`, shape (N, num_uniforms), says which. Default: none."""
         return puzzles
+
+    def images(self, puzzles: Puzzles) -> Puzzles:
+        """All symmetric images of NumPy puzzles, K * N of them, for a family that has few symmetries.
+
+        Training draws from these. It suits families whose solutions must be found again for each image;
+        `augment` suits those whose symmetries are too many to list. Default: the puzzles alone.
+        """
+        return puzzles
+
+    def is_given(self, puzzle: Array) -> Array:
+        """Which cells an answer must repeat, bool of the shape of `puzzle`. Default: those that are not blank."""
+        return puzzle != self.blank
+
+    def load(self, source: str, split: str) -> Puzzles:
+        """The puzzles of a file or folder, to be used instead of those of `dataset(split)`.
+
+        Raises:
+            HrmGymError: naming the file, and the place in it, where one is missing or malformed.
+        """
+        from hrm_gym.envs.datasets import load_puzzles
+
+        return load_puzzles(source, self)
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """The solution, shape (L,), of one puzzle, shape (L,).
@@ -148,4 +193,4 @@ def _sampled(task: Task, split: str) -> Puzzles:
     held_out = {row.tobytes() for row in test.puzzle}
     train = task.sample(10_000, np.random.default_rng([0, 0]))
     keep = np.array([row.tobytes() not in held_out for row in train.puzzle])
-    return Puzzles(train.puzzle[keep], train.solution[keep])
+    return train.map(lambda array: array[keep])

@@ -10,7 +10,7 @@ from gymnasium.vector.utils import batch_space
 
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
 from hrm_gym.envs.rules import Grade, Rules, State
-from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.envs.task import Task
 from hrm_gym.envs.uniforms import NumpyUniforms, Seed, TorchUniforms
 from hrm_gym.envs.viewing import View
 from hrm_gym.errors import HrmGymError, unknown
@@ -32,8 +32,8 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
     out of range are errors; tensors are clamped into it.
 
     ## Observation Space
-    That of `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L) and `segment` (N,), all int64; or
-    float32 of shape (N, 2 * L * V + 1).
+    That of `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L), `segment` (N,) and, where the family
+    has identities, `puzzle_id` (N,), all int64; or float32 of shape (N, 2 * L * V + 1), or one number more.
 
     ## Starting State
     `reset(seed=s)` seeds slot i with s + i and `reset(seed=[...])` every slot with its own; on a device one
@@ -112,7 +112,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         self._view = View(self.rules, render_mode, self.metadata)
         self._uniforms: Any = NumpyUniforms(num_envs) if device is None else TorchUniforms(num_envs, device)
         self.device = self._uniforms.device
-        self._data = Puzzles(*map(self._uniforms.put, self.rules.data))
+        self._data = self.rules.data.map(self._uniforms.put)
         self._state: State | None = None
         self._previous: Array | None = None
         self._all = self._uniforms.put(np.ones(num_envs, bool))
@@ -211,8 +211,8 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         """All that is needed to go on bit for bit: boards, finished slots, random numbers.
 
         Returns:
-            "puzzle", "solution", "answer" (N, L), "segment" and "over" (N,): arrays, or tensors on the
-            device. "random": with a device a tensor of bytes, else a dictionary of numbers and strings a
+            "puzzle", "solution", "answer" (N, L), "segment", "identity" and "over" (N,): arrays, or tensors on
+            the device. "random": with a device a tensor of bytes, else a dictionary of numbers and strings a
             slot.
         """
         state = self._started()
@@ -272,8 +272,8 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
     def _replace(self, mask: Array, fresh: State) -> None:
         """Put the slots of `mask` of `fresh`, which has all N, in the place of the present ones."""
         if self._state is not None:
-            masks = (mask[:, None], mask[:, None], mask[:, None], mask)
-            fresh = State(*map(where, masks, fresh, self._state))
+            pairs = zip(fresh, self._state, strict=True)
+            fresh = State(*(where(mask[:, None] if a.ndim == 2 else mask, a, b) for a, b in pairs))
         self._state = fresh
 
     def _infos(self, state: State, grade: Grade, mask: Array) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class View:
             uint8 of shape (H, W, 3) for "rgb_array", text for "ansi", None for "human", which shows it.
         """
         puzzle, solution, answer = (_numpy(board[slot]) for board in state[:3])
+        identity = int(state.identity[slot]) if self._rules.task.num_identities else None
         segment = int(state.segment[slot])
         if self._mode == "ansi":
             violations = int(self._rules.task.violations(puzzle[None], answer[None])[0])
@@ -63,6 +64,7 @@ class View:
             segment=segment,
             max_segments=self._rules.max_segments,
             solution=solution,
+            identity=identity,
             previous=None if previous is None or segment == 0 else _numpy(previous[slot]),
         )
         if self._mode == "rgb_array":
@@ -94,7 +96,7 @@ def board_text(task: Task, puzzle: np.ndarray, answer: np.ndarray) -> str:
     rows, columns = task.shape
     high, wide = task.boxes or task.shape
     rule = "+" + ("-" * 3 * wide + "+") * (columns // wide)
-    marks = np.where(answer == puzzle, " ", np.where(puzzle == task.blank, "?", "!"))
+    marks = np.where(answer == puzzle, " ", np.where(task.is_given(puzzle), "!", "?"))
     cells = np.array([f" {task.symbols[token]}{mark}" for token, mark in zip(answer, marks, strict=True)])
     lines = []
     for row, line in enumerate(cells.reshape(rows, columns)):

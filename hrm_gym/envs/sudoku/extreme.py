@@ -47,7 +47,7 @@ POOL = 1000
 _PER_WALK = 32
 """How many puzzles one walk may yield."""
 
-_APART = 12
+_APART = 4
 """How many replacements lie at least between two of them."""
 
 _TOLERANCE = 0.1
@@ -59,7 +59,7 @@ _SOLUTIONS = 64
 _TRIALS = 30
 """How many replacements of one given are tried."""
 
-_PATIENCE = 600
+_PATIENCE = 1500
 """After how many searches that brought nothing harder and met no target a new walk begins."""
 
 _PROMISING = 0.5
@@ -176,13 +176,25 @@ def _nearest(targets: np.ndarray, hardness: float) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _is_new(grid: np.ndarray, solutions: np.ndarray) -> bool:
+    """Whether none of the solutions is `grid`: a walk comes back to the hardest puzzles that it has met."""
+    for solution in solutions:
+        cell = 0
+        while cell < 81 and solution[cell] == grid[cell]:
+            cell += 1
+        if cell == 81:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def _hunt(
     state: np.ndarray, targets: np.ndarray, split: int, puzzles: np.ndarray, solutions: np.ndarray, walks: int
 ) -> None:
-    """Writes a puzzle of the split for each target, and its solution, in whatever order they are met.
+    """Writes a puzzle of the split for each target, and its solution, each another grid, in whatever order met.
 
     A Metropolis walk begins at a random puzzle; to one that is less hard it goes with the probability (new
-    hardness / old hardness) ** 16. It ends when it has yielded enough, or is above all targets left, or finds
+    hardness / old hardness) ** 8. It ends when it has yielded enough, or is above all targets left, or finds
     nothing for long.
     """
     stack = new_stack(3, 3)
@@ -214,7 +226,7 @@ def _hunt(
             trial[:] = base
             trial[choice // 9] = choice % 9 + 1
             # Square roots are exact to the last bit on every machine, as powers need not be.
-            floor = (hardness + 1) * np.sqrt(np.sqrt(np.sqrt(np.sqrt((1 + below(state, 1 << 20)) / (1 << 20))))) - 1
+            floor = (hardness + 1) * np.sqrt(np.sqrt(np.sqrt((1 + below(state, 1 << 20)) / (1 << 20)))) - 1
             if _guesses(stack, trial, two) < _PROMISING * floor:
                 continue
             minimize(state, stack, 3, 3, order, trial, two[:1])
@@ -231,7 +243,7 @@ def _hunt(
             steps += 1
             break
         i = _nearest(targets, hardness) if steps >= _APART else -1
-        if i >= 0:
+        if i >= 0 and _is_new(grid, solutions):
             _canonical_into(puzzle, grid, images, 9, form)
             if split < 0 or _is_test(form) == (split == 1):
                 puzzles[i] = puzzle
@@ -289,4 +301,4 @@ def generate_extreme(num: int, seed: int, split: str | None = None) -> Puzzles:
         split: only puzzles of that split ("train" or "test"); None for all.
     """
     pools = [generate_pool(min(POOL, num - begin), seed, split, begin // POOL) for begin in range(0, num, POOL)]
-    return Puzzles(*(np.concatenate(part) for part in zip(*pools, strict=True)))
+    return Puzzles(np.concatenate([p.puzzle for p in pools]), np.concatenate([p.solution for p in pools]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hrm_gym.envs.sudoku.extreme import EASY_SHARE, generate_extreme, places
+from hrm_gym.envs.sudoku.extreme import generate_extreme
 from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.solver import rate
 from hrm_gym.envs.task import SPLITS, Puzzles
@@ -23,12 +23,9 @@ COUNTS = {
     "4x4": {"train": 20_000, "test": 1_000},
     "6x6": {"train": 20_000, "test": 2_000},
     "9x9": {"train": 20_000, "test": 2_000},
-    "extreme": {"train": 689, "test": 703},
+    "extreme": {"train": 1_000, "test": 10_000},
 }
 """How many puzzles each set has."""
-
-EXTREME_DRAWN = {"train": 1_000, "test": 1_000}
-"""How many extreme puzzles are drawn for a split; a walk may come back to one, and repeats are left out."""
 
 SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1}
 """Of each set; made with one seed, the two of 9x9 boards would share their random minimal puzzles."""
@@ -45,9 +42,7 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
     if num is None:
         num = COUNTS[name][split]
     if name == "extreme":
-        puzzles = generate_extreme(EXTREME_DRAWN[split], SEEDS[name], split)
-        kept = _distinct_extreme(puzzles)[:num]
-        return Puzzles(*(array[kept] for array in puzzles))
+        return generate_extreme(num, SEEDS[name], split)
     return _distinct(name, num, split)
 
 
@@ -56,23 +51,11 @@ def _distinct(name: str, num: int, split: str) -> Puzzles:
     drawn = num
     while True:
         puzzles = generate(BOXES[name], drawn, SEEDS[name], split)
-        first = _firsts(puzzles)
+        first = np.sort(np.unique(puzzles.puzzle, axis=0, return_index=True)[1])
         if len(first) >= num:
-            return Puzzles(*(array[first[:num]] for array in puzzles))
+            kept = first[:num]
+            return Puzzles(puzzles.puzzle[kept], puzzles.solution[kept])
         drawn *= 2
-
-
-def _distinct_extreme(puzzles: Puzzles) -> np.ndarray:
-    """Which of the extreme puzzles drawn are kept: no repeats, and as large a share of easy ones as before."""
-    first = _firsts(puzzles)
-    hunted = places(0, len(puzzles.puzzle), SEEDS["extreme"])[first] >= EASY_SHARE
-    easy = round(np.count_nonzero(hunted) * EASY_SHARE / (1 - EASY_SHARE))
-    return np.sort(np.concatenate([first[hunted], first[~hunted][:easy]]))
-
-
-def _firsts(puzzles: Puzzles) -> np.ndarray:
-    """Where each puzzle stands for the first time, in order."""
-    return np.sort(np.unique(puzzles.puzzle, axis=0, return_index=True)[1])
 
 
 def pack(name: str, puzzles: Puzzles) -> dict[str, np.ndarray]:

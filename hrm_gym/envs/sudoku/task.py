@@ -80,7 +80,7 @@ class SudokuTask(Task):
         """As `Task.augment`: the whole symmetry group of 6x6 and 9x9, nothing for 4x4."""
         if self.num_uniforms == 0:
             return puzzles
-        return Puzzles(*symmetry.random_image(tuple(puzzles), uniforms, self.boxes))
+        return Puzzles(*symmetry.random_image(puzzles[:2], uniforms, self.boxes))
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """As `Task.solve`."""
