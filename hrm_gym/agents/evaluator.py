@@ -31,6 +31,8 @@ class Evaluation:
     """Whether they equal the given solutions, bool (N,)."""
     valid: np.ndarray
     """Whether they satisfy the rules, bool (N,)."""
+    q_halt: np.ndarray
+    """Values of halting on the final answers, logits, float32 (N,)."""
     segments: np.ndarray
     """Segments thought, int64 (N,): of all rollouts together."""
     right_after: np.ndarray
@@ -148,12 +150,13 @@ def evaluate(
             states = [torch.cat(pair) for pair in zip(states, added, strict=True)]
         carry = Carry(*states)
 
-    best = q_halt.view(num, rollouts).argmax(1)
+    highest, best = q_halt.view(num, rollouts).max(1)
     chosen = answers.view(num, rollouts, -1)[torch.arange(num, device=device), best]
     return Evaluation(
         answers=chosen.cpu().numpy(),
         right=(chosen == solution).all(-1).cpu().numpy(),
         valid=(task.violations(puzzle, chosen) == 0).cpu().numpy(),
+        q_halt=highest.cpu().numpy(),
         segments=segments.view(num, rollouts).sum(1).cpu().numpy(),
         right_after=(right_after / total).cpu().numpy(),
         cell_accuracy=float((chosen == solution).float().mean()),

@@ -16,6 +16,7 @@ from hrm_gym.agents.hrm import HRM
 from hrm_gym.agents.reasoner import Reasoner
 from hrm_gym.agents.trm import TRM
 from hrm_gym.envs.registration import make_task
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
 
 AGENTS: dict[str, type[Reasoner]] = {"hrm": HRM, "trm": TRM}
@@ -42,6 +43,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_minutes": 60.0,
         "eval_minutes": 5.0,
     },
+    # Boards whose rules join neighbours, such as mazes, on a processor.
+    "local": {
+        "hidden_size": 64,
+        "mixer": "convolution",
+        "l_cycles": 3,
+        "gradient": "last_cycle",
+        "lr": 1e-3,
+        "max_minutes": 10.0,
+        "eval_minutes": 1.0,
+    },
     # The paper's model and settings (27 M parameters) for one GPU.
     "paper": {
         "hidden_size": 512,
@@ -67,17 +78,19 @@ AGENT_FIELDS: dict[str, dict[str, Any]] = {
     "hrm": {},
     "trm": {"halting": "halt_only", "gradient": "last_cycle"},
 }
-# What `--agent auto` stands for: HRM, except where a processor has to learn 9x9 boards.
-PREFERRED_AGENT = {"medium": "trm"}
+# What `--agent auto` stands for: HRM, except where a processor has to learn larger boards.
+PREFERRED_AGENT = {"medium": "trm", "local": "trm"}
 
 
-def choose_preset(num_cells: int, device: str) -> str:
-    """The preset that `auto` stands for, by the size of the board and the device."""
-    if num_cells <= 16:
+def choose_preset(task: Task, device: str) -> str:
+    """The preset that `auto` stands for, by the board and the device."""
+    if task.num_cells <= 16:
         return "tiny"
-    if num_cells <= 36:
+    if task.num_cells <= 36:
         return "small"
-    return "paper" if device.startswith("cuda") else "medium"
+    if device.startswith("cuda"):
+        return "paper"
+    return "local" if task.local else "medium"
 
 
 def defaults(env: str, agent: str, preset: str, device: str) -> Config:
@@ -88,7 +101,7 @@ def defaults(env: str, agent: str, preset: str, device: str) -> Config:
     """
     device = choose_device(device)
     if preset == "auto":
-        preset = choose_preset(make_task(env).num_cells, device)
+        preset = choose_preset(make_task(env), device)
     if preset not in PRESETS:
         raise unknown("preset", preset, [*PRESETS, "auto"])
     if agent == "auto":

@@ -67,11 +67,11 @@ class Trainer:
         self.model = torch.compile(self.agent, dynamic=False) if config.compile else self.agent
         self.average = make_average(config, self.agent)
         # Rows of the puzzle embedding are touched too seldom to be averaged: both models share them.
-        self.average.module.embed_puzzle = self.agent.embed_puzzle
+        self.averaged_agent().embed_puzzle = self.agent.embed_puzzle
         self.optimizer = make_optimizer(config, self.agent)
-        table = self.agent.embed_puzzle
-        tables = [] if table is None else [table.weight]
-        self.embedding_optimizer = SignSGD(tables, config.puzzle_lr, config.puzzle_weight_decay) if tables else None
+        self.embedding_optimizer: SignSGD | None = None
+        if (table := self.agent.embed_puzzle) is not None:
+            self.embedding_optimizer = SignSGD([table.weight], config.puzzle_lr, config.puzzle_weight_decay)
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.step = 0
         self.seconds = 0.0

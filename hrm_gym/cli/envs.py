@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hrm_gym.envs.registration import make_task, task_ids
+from hrm_gym.envs.task import SPLITS
+from hrm_gym.errors import HrmGymError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +25,16 @@ def run(argv: Sequence[str]) -> int:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("id", "board", "symbols", "training puzzles", "test puzzles"):
         table.add_column(name, justify="right" if "puzzles" in name else "left")
+    missing: dict[str, str] = {}
     for env_id in task_ids():
         task = make_task(env_id)
-        counts = [f"{len(task.dataset(split).puzzle):,}" for split in ("train", "test")]
+        try:
+            counts = [f"{len(task.dataset(split).puzzle):,}" for split in SPLITS]
+        except HrmGymError as error:  # a family whose puzzles come with another package
+            counts, missing[env_id] = ["-", "-"], str(error)
         table.add_row(env_id, "x".join(map(str, task.shape)), task.symbols, *counts)
     Console().print(table)
+    for env_id, reason in missing.items():
+        print(f"\n{env_id}: {reason}")
     print('\nmake one: gymnasium.make("hrm_gym:ID"), many: gymnasium.make_vec("hrm_gym:ID", num_envs=N)')
     return 0

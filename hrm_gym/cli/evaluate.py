@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import tyro
 
 from hrm_gym.agents import load_agent
+from hrm_gym.agents.checkpoint import load_task
 from hrm_gym.agents.evaluator import evaluate
 from hrm_gym.agents.registry import choose_device
-from hrm_gym.envs.datasets import load_puzzles
-from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import Puzzles
+from hrm_gym.agents.voting import evaluate_by_votes
 from hrm_gym.errors import HrmGymError
+from hrm_gym.files import replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +28,16 @@ class Arguments:
     checkpoint: str = "pretrained"
     """`pretrained` for the shipped agent, a run's folder, or a file."""
     puzzles: str = ""
-    """A CSV file, a text file with a puzzle a line, or a dataset folder; empty: the test split."""
+    """A CSV file, a text file with a puzzle a line, a dataset folder, or what files the family has (ARC: JSON);
+    empty: the test split."""
     max_segments: int = 16
     """Segments after which an answer is taken in any case."""
     halting: Literal["learned", "fixed"] = "learned"
     """Whether the agent decides when to stop, or always uses all segments."""
+    votes: int = 0
+    """Forms of each puzzle that vote on its answer, where a family has such (ARC); 0: all of them."""
+    submission: str = ""
+    """Write the winning answers to this JSON file, in the form of the family's competition (ARC Prize)."""
     rollouts: int = 1
     """Attempts a puzzle; the one with the highest value of halting is graded (no solution is looked at)."""
     noise: float = 1.0
@@ -53,21 +59,23 @@ def run(argv: Sequence[str]) -> int:
     args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym evaluate")
     if args.limit < 0:
         raise HrmGymError(f"--limit {args.limit}: give a number of puzzles, or 0 for all")
-    task = make_task(args.env)
+    if args.submission and not Path(args.submission).absolute().parent.is_dir():  # told before the work, not after it
+        raise HrmGymError(f"cannot write {args.submission}: there is no such folder; make it first")
+    task = load_task(args.env, args.checkpoint)
     agent = load_agent(args.env, args.checkpoint, choose_device(args.device))
-    puzzles = load_puzzles(args.puzzles, task) if args.puzzles else task.dataset("test")
-    puzzles = Puzzles(*(a[: args.limit or None] for a in (puzzles.puzzle, puzzles.solution)))
-    result = evaluate(
-        agent,
-        task,
-        puzzles,
-        max_segments=args.max_segments,
-        halting=args.halting,
-        rollouts=args.rollouts,
-        noise=args.noise,
-        batch_size=args.batch_size,
-        seed=args.seed,
-    )
+    puzzles = task.load(args.puzzles, "test") if args.puzzles else task.dataset("test")
+    puzzles = puzzles.map(lambda array: array[: args.limit or None])
+    names = ("max_segments", "halting", "rollouts", "noise", "batch_size", "seed")
+    options = {name: getattr(args, name) for name in names}
+    scores: dict[str, Any] = {}
+    if task.num_variants > 1 or args.votes or args.submission:
+        result, standing = evaluate_by_votes(agent, task, puzzles, forms=args.votes, **options)
+        scores = {**standing.scores, "votes": args.votes or task.num_variants}
+        if args.submission:
+            with replacing(Path(args.submission)) as temporary:
+                temporary.write_text(json.dumps(standing.submission))
+    else:
+        result = evaluate(agent, task, puzzles, **options)
     conditions = {
         "env": args.env,
         "puzzles": args.puzzles or "test split",
@@ -78,7 +86,7 @@ def run(argv: Sequence[str]) -> int:
         "rollouts": args.rollouts,
         "device": str(agent.h_init.device),
     }
-    figures = {**result.summary(), **conditions}
+    figures = {**result.summary(), **scores, **conditions}
     if args.json:
         print(json.dumps(figures))
     else:

@@ -78,13 +78,13 @@ def q_values(canvas: Canvas, box: Box, frame: Frame) -> None:
         canvas.text(percent, Box(row.right - 50, row.y, 50, row.height), 20, ink, "right")
 
 
-def numbers(canvas: Canvas, box: Box, frame: Frame, violations: int) -> None:
-    """Three cards: right cells, broken rules, mean confidence."""
+def numbers(canvas: Canvas, box: Box, frame: Frame, violations: int, violation_name: str) -> None:
+    """Three cards: right cells, violations under the family's name for them, mean confidence."""
     started = frame.segment > 0
     confidence = None if frame.confidence is None else float(np.mean(frame.confidence))
     cards = {
         "right cells": _percent(frame.accuracy if started else None),
-        "broken rules": str(violations) if started else "–",
+        violation_name: str(violations) if started else "–",
         "confidence": _percent(confidence),
     }
     width = (box.width - 16) / 3

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import re
+from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -28,6 +29,8 @@ ENVIRONMENT_ARGUMENTS = (
 )
 """What every environment takes beside the arguments of its task; a task may not use these names."""
 
+_ID = r"[A-Za-z][\w.]*-v\d+"
+
 _SUDOKU = "hrm_gym.envs.sudoku.task:SudokuTask"
 _MAZE = "hrm_gym.envs.maze.task:MazeTask"
 _ARC = "hrm_gym.envs.arc.task:ARCTask"
@@ -37,7 +40,7 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "Sudoku6x6-v0": (_SUDOKU, {"size": 6}),
     "Sudoku9x9-v0": (_SUDOKU, {"size": 9}),
     "SudokuExtreme-v0": (_SUDOKU, {"size": 9, "extreme": True}),
-    "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 15}),
+    "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 20}),
     "MazeHard-v0": (_MAZE, {"size": 30, "min_path": 110}),
     "ARC1-v0": (_ARC, {"version": 1}),
     "ARC2-v0": (_ARC, {"version": 2}),
@@ -65,7 +68,7 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
         HrmGymError: on a malformed id or entry, arguments that JSON does not have or that environments use
             themselves, or an id that already means something else. The same registration twice is fine.
     """
-    if not re.fullmatch(r"[A-Za-z][\w.]*-v\d+", env_id):
+    if not re.fullmatch(_ID, env_id):
         raise HrmGymError(f"malformed id {env_id!r}: write Name-vNUMBER, such as 'LightsOut5x5-v0'")
     if not (isinstance(entry, str) and re.fullmatch(r"[\w.]+:\w+", entry)):
         raise HrmGymError(f"malformed entry {entry!r}: write 'module:Class', such as 'my_module:LightsOut'")
@@ -99,7 +102,8 @@ def make_task(task: str, dataset: str | None = None, **kwargs: Any) -> Task:
     """The task behind an id; the same object each time.
 
     Args:
-        task: an id, with or without `hrm_gym/` or `hrm_gym:`, or an entry "module:Class".
+        task: an id, with or without `hrm_gym/` or `hrm_gym:`; "module:ID", where importing the module registers
+            the id; or an entry "module:Class".
         dataset: of the environment; a family whose files say more than puzzles and solutions takes it itself.
         **kwargs: arguments of the class, over those of the id.
 
@@ -107,6 +111,9 @@ def make_task(task: str, dataset: str | None = None, **kwargs: Any) -> Task:
         HrmGymError: on an unknown id, module, class or argument.
     """
     env_id = re.sub(rf"^{NAMESPACE}[/:]", "", task)
+    if named := re.fullmatch(rf"([\w.]+):({_ID})", env_id):
+        _import(named[1], task)
+        env_id = named[2]
     if env_id in _registered:
         entry, defaults = _registered[env_id]
         kwargs = {**defaults, **kwargs}
@@ -140,18 +147,22 @@ def task_arguments(text: str) -> dict[str, Any]:
 @functools.cache
 def _task_class(entry: str) -> type[Task]:
     module_name, class_name = entry.split(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise  # The family's module is there and misses a package of its own: say which.
-        raise HrmGymError(f"no module {module_name!r} for the task {entry!r}: put its folder on PYTHONPATH") from error
+    module = _import(module_name, entry)
     cls = getattr(module, class_name, None)
     if cls is None:
         raise unknown(f"task in {module_name}", class_name, [n for n in dir(module) if not n.startswith("_")])
     if not (inspect.isclass(cls) and issubclass(cls, Task)):
         raise HrmGymError(f"{entry!r} is no task: derive the class from hrm_gym.envs.task.Task")
     return cls
+
+
+def _import(name: str, task: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise  # The family's module is there and misses a package of its own: say which.
+        raise HrmGymError(f"no module {name!r} for the task {task!r}: put its folder on PYTHONPATH") from error
 
 
 @functools.cache

@@ -71,7 +71,7 @@ class Renderer:
         panel.state(canvas, Box(x, 78, width, 40), frame, solved=is_solved(self._task, frame))
         panel.segments(canvas, Box(x, 130, width, 42), frame)
         panel.q_values(canvas, Box(x, 184, width, 50), frame)
-        panel.numbers(canvas, Box(x, 246, width, 58), frame, violations)
+        panel.numbers(canvas, Box(x, 246, width, 58), frame, violations, self._task.violation_name)
         panel.curves(canvas, Box(x, 316, width, 116), frame)
         self._view.key(canvas, Box(x, 446, width, 96))
         panel.hints(canvas, Box(x, 572, width, 44), self._keys)

