@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
@@ -14,3 +17,17 @@ hrm_gym.register_task("Latin3x3-v0", "latin_task:Latin", givens=4)
 def impatient_windows(monkeypatch):
     """Windows that do not wait between frames."""
     monkeypatch.setitem(PuzzleEnv.metadata, "render_fps", 1000)
+
+
+@pytest.fixture
+def without_display():
+    """Runs Python code in a process that has no display; gives what it printed."""
+
+    def run(code):
+        hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+        env = {name: value for name, value in os.environ.items() if name not in hidden}
+        root = Path(__file__).parents[1]
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True).stdout
+
+    return run

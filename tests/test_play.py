@@ -1,8 +1,5 @@
 """Watching: every key, the run of puzzles, the command with and without a screen; the agent is made up."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -265,19 +262,15 @@ def test_bad_input_is_one_line(arguments, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
-def test_no_display_is_one_line(monkeypatch):
+def test_no_display_is_one_line(without_display):
     code = (
         "from tests.test_play import *\n"
         "command._load = lambda *_: thinker(3)\n"
         "try:\n    play(PlayArgs(env=ENV))\n"
         "except HrmGymError as error:\n    print(error)"
     )
-    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-    env = {name: value for name, value in os.environ.items() if name not in hidden}
-    root = Path(__file__).parents[1]
-    command_line = [sys.executable, "-c", code]
-    done = subprocess.run(command_line, cwd=root, env=env, capture_output=True, text=True, check=True)
-    assert "--headless --record out.gif" in done.stdout and done.stdout.count("\n") == 1
+    out = without_display(code)
+    assert "--headless --record out.gif" in out and out.count("\n") == 1
 
 
 def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):

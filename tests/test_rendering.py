@@ -4,9 +4,6 @@ import dataclasses
 import os
 import pickle
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -273,18 +270,14 @@ def test_window_closes_twice(window):
     assert window.events() == []
 
 
-def test_without_a_display_one_line_says_what_to_do():
+def test_without_a_display_one_line_says_what_to_do(without_display):
     code = (
         "from tests.test_rendering import *\n"
         "try:\n    Window(Renderer(BOARDS['4x4']))\n"
         "except HrmGymError as error:\n    print(error)"
     )
-    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-    env = {name: value for name, value in os.environ.items() if name not in hidden}
-    root = Path(__file__).parents[1]
-    command_line = [sys.executable, "-c", code]
-    done = subprocess.run(command_line, cwd=root, env=env, capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"no display available \(.*\): .*--headless --record out.gif\n", done.stdout)
+    out = without_display(code)
+    assert re.fullmatch(r"no display available \(.*\): .*--headless --record out.gif\n", out)
 
 
 # ---- recordings ------------------------------------------------------------------------------------------

@@ -11,9 +11,8 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from hrm_gym.envs.datasets import load_puzzles
 from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import Task
+from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
 
@@ -40,11 +39,20 @@ def run(argv: Sequence[str]) -> int:
     args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym solve")
     if args.max_segments < 1:
         raise HrmGymError(f"--max-segments {args.max_segments}: give at least 1")
-    task = make_task(args.env)
-    puzzles, many = _read(args.puzzle, task)
-    for puzzle in puzzles:
-        task.check(puzzle)
-    answers = np.stack([task.solve(p) for p in puzzles]) if args.exact else _think(puzzles, task, args)
+    if args.exact:
+        task = make_task(args.env)
+    else:
+        from hrm_gym.agents.checkpoint import load_task
+
+        task = load_task(args.env, args.checkpoint)
+    given, many = _read(args.puzzle, task)
+    puzzles = np.asarray(given.puzzle)
+    if args.exact:
+        answers = np.stack([task.solve(puzzle) for puzzle in puzzles])  # refuses what `check` would
+    else:
+        for puzzle in puzzles:
+            task.check(puzzle)
+        answers = _think(given, task, args)
     valid = task.violations(puzzles.astype(np.int64), answers.astype(np.int64)) == 0
     columns = task.shape[1]
     for answer in answers:
@@ -59,10 +67,10 @@ def run(argv: Sequence[str]) -> int:
     return 0 if valid.all() else 1
 
 
-def _read(source: str, task: Task) -> tuple[np.ndarray, bool]:
-    """The puzzles, (N, L), and whether they came as a list."""
+def _read(source: str, task: Task) -> tuple[Puzzles, bool]:
+    """The puzzles, whose solutions nobody looks at, and whether they came as a list."""
     if source == "-":
-        return task.parse(sys.stdin.read())[None], False
+        return _one(sys.stdin.read(), task), False
     # A puzzle can be longer than a path may be.
     path = Path(source)
     try:
@@ -72,30 +80,44 @@ def _read(source: str, task: Task) -> tuple[np.ndarray, bool]:
     if not is_file:
         if any(c in source for c in "/\\") or path.suffix in (".csv", ".gz", ".txt", ".npy"):
             raise HrmGymError(f"no file at {source}: give a file of puzzles, or a puzzle of {task.num_cells} cells")
-        return task.parse(source)[None], False
+        return _one(source, task), False
     if path.is_file() and path.suffix not in (".gz", ".csv"):
         text = path.read_text(errors="replace")
-        if len("".join(text.split())) == task.num_cells:  # one puzzle, perhaps row by row
-            return task.parse(text)[None], False
-    return np.asarray(load_puzzles(source, task).puzzle), True
+        # One puzzle, perhaps row by row, in which spaces may mean something.
+        if task.num_cells in (len("".join(text.split())), len("".join(text.splitlines()))):
+            return _one(text, task), False
+    return task.load(source, "test"), True
 
 
-def _think(puzzles: np.ndarray, task: Task, args: Arguments) -> np.ndarray:
-    """The first answer of the network that satisfies the rules, else its last one: (N, L)."""
+def _one(text: str, task: Task) -> Puzzles:
+    puzzle = task.parse(text)[None]
+    return Puzzles(puzzle, puzzle)
+
+
+def _think(given: Puzzles, task: Task, args: Arguments) -> np.ndarray:
+    """The first answer of the network that satisfies the rules, else its last one: (N, L).
+
+    Where the rules cannot tell, it is the answer on which the network halts.
+    """
     import torch
 
     from hrm_gym.agents import load_agent, think
     from hrm_gym.agents.registry import choose_device
 
     agent = load_agent(args.env, args.checkpoint, choose_device(args.device))
-    answers = np.zeros(puzzles.shape, dtype=np.int64)
-    for start in range(0, len(puzzles), 256):
-        chunk = puzzles[start : start + 256].astype(np.int64)
+    given = given.map(lambda array: np.asarray(array).astype(np.int64))
+    answers = np.zeros(given.puzzle.shape, dtype=np.int64)
+    for start in range(0, len(answers), 256):
+        chunk = given.map(lambda array, start=start: array[start : start + 256])  # type: ignore[misc]
+        boards = chunk.map(lambda array: torch.from_numpy(array).to(agent.h_init.device))
         part = answers[start : start + 256]
-        todo = np.ones(len(chunk), dtype=bool)
-        for thought in think(agent, torch.from_numpy(chunk).to(agent.h_init.device), args.max_segments):
+        todo = np.ones(len(part), dtype=bool)
+        for thought in think(agent, boards.puzzle, args.max_segments, boards.identity):
             part[todo] = thought.answer.cpu().numpy()[todo]
-            todo &= task.violations(chunk, part) > 0
+            if task.verifiable:
+                todo &= task.violations(chunk.puzzle, part) > 0
+            else:
+                todo &= ~thought.halt.cpu().numpy()
             if not todo.any():
                 break
     return answers
