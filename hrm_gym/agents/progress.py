@@ -114,10 +114,13 @@ class Progress:
         after = " / ".join(
             f"{100 * result.right_after[s - 1]:.0f}" for s in SHOWN_SEGMENTS if s <= len(result.right_after)
         )
+        # Of several right answers the label is one: where a family has such, both grades are told.
+        several = bool((result.valid & ~result.right).any())
+        valid = f", {100 * result.valid.mean():5.1f} % valid" if several else ""
         says = self._training.get("q_says_right", 0.0)
         self.say(
             f"[dim]{clock(seconds):>7}[/]  step {step:>6,}  {name}: [bold]{100 * result.right.mean():5.1f} %[/] "
-            f"exact, {100 * result.cell_accuracy:5.1f} % cells  [dim]after 1/2/4/8/16 segments {after} %  "
+            f"exact{valid}, {100 * result.cell_accuracy:5.1f} % cells  [dim]after 1/2/4/8/16 segments {after} %  "
             f"loss {self._training.get('answer_loss', 0):.3f}  Q says {100 * says:.0f} %, "
             f"is {100 * self._training.get('exact_accuracy', 0):.0f} %  "
             f"{self._training.get('segments_per_second', 0):,.0f} segments/s[/]"

@@ -89,9 +89,9 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
                 show.boards(trainer.step, trainer.averaged_agent(), held_out)
                 trainer.seconds = time.monotonic() - began
                 evaluated = reported = trainer.seconds
-                exact = float(scores.right.mean())
-                trainer.curve.append({"step": trainer.step, "seconds": trainer.seconds, "exact_accuracy": exact})
-                reached = 0 < config.target_accuracy <= exact
+                grades = {name: scores.summary()[name] for name in ("exact_accuracy", "valid_accuracy")}
+                trainer.curve.append({"step": trainer.step, "seconds": trainer.seconds, **grades})
+                reached = 0 < config.target_accuracy <= grades["exact_accuracy"]
             if trainer.seconds - stored >= 60 * config.save_minutes:
                 checkpoints.save(path, trainer.snapshot())
                 stored = trainer.seconds
@@ -131,6 +131,7 @@ def _finish(trainer: Trainer, show: Progress, run_dir: Path, test: Puzzles) -> d
     fixed, adaptive = trainer.evaluate(puzzles, "fixed"), trainer.evaluate(puzzles, "learned")
     result = {
         "exact_accuracy": fixed.summary()["exact_accuracy"],
+        "valid_accuracy": fixed.summary()["valid_accuracy"],
         "cell_accuracy": fixed.cell_accuracy,
         "mean_segments": fixed.summary()["mean_segments"],
         "accuracy_after_segments": [round(float(x), 4) for x in fixed.right_after],

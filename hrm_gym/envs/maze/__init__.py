@@ -1,0 +1,1 @@
+"""Mazes: the task, its generator, its solver, its symmetries and its view."""

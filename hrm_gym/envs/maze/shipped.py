@@ -1,0 +1,81 @@
+"""The mazes that ship with the package: how they are read, and how each file is made again bit for bit."""
+
+from __future__ import annotations
+
+import io
+import os
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from hrm_gym.envs.maze import solver
+from hrm_gym.envs.maze.generator import generate
+from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL
+from hrm_gym.envs.task import SPLITS, Puzzles
+from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.files import replacing
+
+SIZES = {"small": 10, "hard": 30}
+"""Rows and columns of the mazes, by the name of the set."""
+
+MIN_PATHS = {"small": 20, "hard": 110}
+"""Cells that the shortest paths have at least, start and goal among them: more than a board without walls has."""
+
+COUNTS = {"small": {"train": 20_000, "test": 1_000}, "hard": {"train": 1_000, "test": 1_000}}
+"""How many mazes each set has."""
+
+SEED = 0
+
+
+def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
+    """The first `num` mazes of a shipped split (default: all), generated anew."""
+    if name not in COUNTS:
+        raise unknown("set of mazes", name, COUNTS)
+    return generate(SIZES[name], MIN_PATHS[name], COUNTS[name][split] if num is None else num, SEED, split)
+
+
+def pack(puzzles: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays as they are stored: the walls, 8 a byte, and the cells of start and goal, shape (N, 2)."""
+    ends = [np.argmax(puzzles == token, axis=1) for token in (START, GOAL)]
+    return {"walls": np.packbits(puzzles == WALL, axis=1), "ends": np.stack(ends, axis=1).astype(np.uint16)}
+
+
+def unpack(walls: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
+    """The puzzles, uint8 of shape (N, L), from the arrays that `pack` made of them."""
+    free = 1 - np.unpackbits(walls, axis=1, count=size * size)
+    puzzles = np.where(free, FREE, WALL).astype(np.uint8)
+    np.put_along_axis(puzzles, ends.astype(np.int64), np.array([[START, GOAL]], np.uint8), axis=1)
+    return puzzles
+
+
+def write_shipped(name: str, path: str | os.PathLike[str]) -> None:
+    """Generates the shipped set `name` and writes it to `path`: the same bytes wherever zlib is the same.
+
+    Raises:
+        HrmGymError: for an unknown name, or where the file cannot be written.
+    """
+    arrays = {
+        f"{split}_{key}": array for split in SPLITS for key, array in pack(generate_split(name, split).puzzle).items()
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def load(name: str, split: str) -> Puzzles:
+    """A shipped split, uint8 arrays of shape (N, L); the solutions are found anew.
+
+    Raises:
+        HrmGymError: for an unknown split, or where the file is missing.
+    """
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    path = resources.files("hrm_gym.envs.maze").joinpath("data", f"{name}.npz")
+    if not path.is_file():
+        raise HrmGymError(f"the shipped mazes {path} are missing: install the package again, or make them anew")
+    with path.open("rb") as file:
+        arrays = np.load(file)
+        puzzles = unpack(arrays[f"{split}_walls"], arrays[f"{split}_ends"], SIZES[name])
+    return Puzzles(puzzles, solver.solve(puzzles, SIZES[name]))

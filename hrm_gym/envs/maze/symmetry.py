@@ -1,0 +1,66 @@
+"""The eight symmetries of the square: images of mazes, canonical forms and the split made of them.
+
+Whether a maze is for training or for testing is a fixed function of its canonical form, the same for all its
+images. So the two splits share nothing up to symmetry, however many mazes are ever generated.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numba import njit
+
+TEST_ONE_IN = 10
+"""One in so many canonical forms is for testing."""
+
+
+@functools.cache
+def images(size: int) -> np.ndarray:
+    """The symmetries as an array (8, L): cell `i` of image `g` comes from cell `[g, i]`; the first moves none."""
+    cells = np.arange(size * size).reshape(size, size)
+    turned = [np.rot90(board, turns) for board in (cells, cells.T) for turns in range(4)]
+    return np.stack([board.reshape(-1) for board in turned])
+
+
+@njit(cache=True, nogil=True)
+def least_image(puzzle: np.ndarray, images: np.ndarray, best: np.ndarray) -> None:
+    """Writes the lexicographically least image of `puzzle`, shape (L,), into `best`."""
+    best[:] = puzzle
+    for image in images[1:]:
+        less = False
+        for i, source in enumerate(image):
+            token = puzzle[source]
+            if not less and token > best[i]:
+                break
+            less = less or token < best[i]
+            if less:
+                best[i] = token
+
+
+@njit(cache=True, nogil=True)
+def form_is_test(form: np.ndarray) -> bool:
+    """Whether a canonical form belongs to the test split, by its FNV-1a hash, folded."""
+    code = np.uint64(0xCBF29CE484222325)
+    for token in form:
+        code = (code ^ np.uint64(token)) * np.uint64(0x100000001B3)
+    code ^= code >> np.uint64(32)
+    return code % np.uint64(TEST_ONE_IN) == np.uint64(0)
+
+
+@njit(cache=True, nogil=True)
+def _all_forms(puzzles: np.ndarray, images: np.ndarray) -> np.ndarray:
+    forms = np.empty_like(puzzles)
+    for i in range(len(puzzles)):
+        least_image(puzzles[i], images, forms[i])
+    return forms
+
+
+def canonical_forms(puzzles: np.ndarray, size: int) -> np.ndarray:
+    """The least image of each puzzle, shape (N, L), uint8 of that shape; it decides the split."""
+    return _all_forms(np.ascontiguousarray(puzzles, np.uint8), images(size))
+
+
+def is_test(puzzles: np.ndarray, size: int) -> np.ndarray:
+    """Whether each puzzle, shape (N, L), belongs to the test split, bool of shape (N,)."""
+    return np.array([form_is_test(form) for form in canonical_forms(puzzles, size)], dtype=bool)

@@ -1,0 +1,158 @@
+"""Mazes as a puzzle family: find a shortest path from the start to the goal."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from hrm_gym.envs.arrays import Array
+from hrm_gym.envs.maze import generator, shipped, solver, symmetry
+from hrm_gym.envs.maze.view import MazeView
+from hrm_gym.envs.task import SPLITS, Puzzles, Task
+from hrm_gym.errors import HrmGymError, unknown
+
+
+class MazeTask(Task):
+    """Mark the cells of a shortest path from S to G, up, down, left and right; everything else stays.
+
+    Tokens: 0 is a wall, 1 a free cell, 2 the start, 3 the goal, 4 a cell of the path between them. Where there
+    are several shortest paths, the solution is the one that the Maze-Hard benchmark would give; `violations`
+    is 0 for all of them.
+
+    Args:
+        size: rows and columns of the board.
+        min_path: cells that the shortest path of a generated maze has at least, S and G among them. Mazes of
+            others may have shorter ones.
+
+    Raises:
+        HrmGymError: for a size out of range, or a path that is too long for it.
+    """
+
+    symbols = "# SGo"
+    blank = solver.FREE
+    local = True
+    view = MazeView
+
+    def __init__(self, size: int = 30, min_path: int = 110) -> None:
+        generator.check_size(size, min_path)
+        self.size = size
+        self.min_path = min_path
+        self.shape = (size, size)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MazeTask) and (self.size, self.min_path) == (other.size, other.min_path)
+
+    def __hash__(self) -> int:
+        return hash((MazeTask, self.size, self.min_path))
+
+    def __repr__(self) -> str:
+        return f"MazeTask(size={self.size}, min_path={self.min_path})"
+
+    def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
+        """As `Task.sample`: mazes from both splits, distributed as `generator` says."""
+        return generator.generate(self.size, self.min_path, num, int(rng.integers(2**60)))
+
+    def violations(self, puzzle: Array, answer: Array) -> Array:
+        """How far each answer is from a shortest path, int64 of shape (N,); 0 exactly where it is one.
+
+        The sum of three counts:
+
+        - cells that are altered in any other way than from free to path;
+        - broken links: a cell of the path has two neighbours on it, S and G have one each (S and G count as
+          neighbours); every neighbour too few or too many is one;
+        - by how many cells the path is longer or shorter than the shortest one.
+
+        With the second at 0 the marked cells are a path from S to G and perhaps closed rings beside it; the
+        path alone is no shorter than the shortest one, so with the third at 0 it is that, and there is no ring.
+        """
+        return solver.violations(puzzle, answer, self.shape)
+
+    def images(self, puzzles: Puzzles) -> Puzzles:
+        """As `Task.images`: the eight turned and mirrored images of each maze, with their own solutions."""
+        sources = symmetry.images(self.size)
+        images = np.concatenate([puzzles.puzzle[:, source] for source in sources])
+        identity = None if puzzles.identity is None else np.tile(puzzles.identity, len(sources))
+        return Puzzles(images, solver.solve(images, self.size).astype(puzzles.solution.dtype), identity)
+
+    def solve(self, puzzle: np.ndarray) -> np.ndarray:
+        """As `Task.solve`; of several shortest paths, the one by the benchmark's rule (see `solver.solve`)."""
+        return solver.solve_one(puzzle, self.size)
+
+    def check(self, puzzle: np.ndarray) -> None:
+        """Refuses a maze, shape (L,), without exactly one S and one G and a way between them.
+
+        Raises:
+            HrmGymError: saying what is missing, or what stands twice and where.
+        """
+        solver.solve_one(puzzle, self.size)
+
+    def rate(self, puzzle: np.ndarray) -> np.ndarray:
+        """Cells of a shortest path of each puzzle, shape (N, L), S and G among them; int64 of shape (N,)."""
+        return solver.path_cells(puzzle, self.size)
+
+    def dataset(self, split: str) -> Puzzles:
+        """As `Task.dataset`: the mazes that ship with the package, or, for other sizes, 10,000 and 1,000 made anew."""
+        return _dataset(self, split)
+
+    def write_shipped(self, path: Path) -> None:
+        """As `Task.write_shipped`; `MazeHard-v0` takes a few minutes."""
+        if self.name is None:
+            super().write_shipped(path)
+        else:
+            shipped.write_shipped(self.name, path)
+
+    @property
+    def name(self) -> str | None:
+        """The name of the shipped set, small or hard; None where none ships."""
+        for name, size in shipped.SIZES.items():
+            if (self.size, self.min_path) == (size, shipped.MIN_PATHS[name]):
+                return name
+        return None
+
+    def parse(self, text: str) -> np.ndarray:
+        """Tokens, uint8 of shape (L,), of a maze or a solved one; here spaces count, for they are free cells.
+
+        Args:
+            text: L characters on one line, or a line a row; a free cell is ' ' or '.'.
+
+        Raises:
+            HrmGymError: with the offending character or length, or where S or G is missing or stands twice.
+        """
+        lines = text.strip("\r\n").splitlines() or [""]
+        if len(lines) == 1:
+            if len(lines[0]) != self.num_cells:
+                raise HrmGymError(
+                    f"the maze has {len(lines[0])} characters; a {self.size}x{self.size} board needs "
+                    f"{self.num_cells}, row by row, spaces counting as free cells"
+                )
+        elif len(lines) != self.size:
+            raise HrmGymError(f"the maze has {len(lines)} rows; a {self.size}x{self.size} board needs {self.size}")
+        else:
+            for i, line in enumerate(lines, start=1):
+                if len(line) != self.size:
+                    raise HrmGymError(
+                        f"row {i} of the maze has {len(line)} characters where {self.size} are needed: "
+                        "write '.' for free cells if an editor takes spaces away"
+                    )
+        cells = "".join(lines).replace(".", " ")
+        for i, character in enumerate(cells):
+            if character not in self.symbols:
+                row, column = divmod(i, self.size)
+                raise HrmGymError(
+                    f"foreign character {character!r} at row {row + 1}, column {column + 1}: allowed are "
+                    "'#' (wall), ' ' or '.' (free), 'S', 'G' and 'o' (path)"
+                )
+        tokens = np.array([self.symbols.index(character) for character in cells], dtype=np.uint8)
+        solver.check_ends(tokens, self.size)
+        return tokens
+
+
+@functools.lru_cache(maxsize=8)
+def _dataset(task: MazeTask, split: str) -> Puzzles:
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    if task.name is not None:
+        return shipped.load(task.name, split)
+    return generator.generate(task.size, task.min_path, {"train": 10_000, "test": 1_000}[split], 0, split)
