@@ -7,10 +7,11 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 import pytest
 
-import hrm_gym
+import hrm_gym as package
+from hrm_gym.cli import main
 from hrm_gym.envs.puzzle_env import PuzzleEnv
 
-hrm_gym.register_task("Latin3x3-v0", "latin_task:Latin", givens=4)
+package.register_task("Latin3x3-v0", "latin_task:Latin", givens=4)
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +32,19 @@ def without_display():
         return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True).stdout
 
     return run
+
+
+@pytest.fixture
+def hrm_gym(capsys):
+    """Call a command; gives its exit status, output and errors."""
+
+    def call(*arguments):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # tyro's way of refusing an option
+            code = stop.code
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call

@@ -11,27 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hrm_gym.cli import COMMANDS, main
+from hrm_gym.cli import COMMANDS
 from hrm_gym.envs.registration import make_task, task_ids
 
 ROOT = Path(__file__).parent.parent
 HARD = "5...27..9..41......1..5.3...92.6.8...5......66..7..29.8...7...2.......8...9..36.."
-
-
-@pytest.fixture
-def hrm_gym(capsys):
-    """Call a command; gives its exit status, output and errors."""
-
-    def call(*arguments):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # tyro's way of refusing an option
-            code = stop.code
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return call
 
 
 def board(text):

@@ -122,19 +122,9 @@ def load_task(env_id: str, checkpoint: str | Path) -> Task:
     is built with the data set and the arguments of the run.
 
     Raises:
-        HrmGymError: on a missing or foreign file, or where that data set is not what it was.
+        HrmGymError: as `load_agent`.
     """
-    path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
-    saved = load(path)
-    if saved.config.env != env_id:
-        return make_task(env_id)
-    task = make_task(env_id, saved.config.dataset or None, **task_arguments(saved.config.task_args))
-    if tuple(saved.counters.get("identities", ())) != tuple(task.identities):
-        raise HrmGymError(
-            f"{path} was trained on other puzzles than {saved.config.dataset or env_id} holds now: "
-            "put back the files that it was trained on"
-        )
-    return task
+    return _open(env_id, checkpoint)[2]
 
 
 def load_agent(env_id: str, checkpoint: str | Path = "pretrained", device: str = "cpu") -> Reasoner:
@@ -146,20 +136,35 @@ def load_agent(env_id: str, checkpoint: str | Path = "pretrained", device: str =
         device: where the agent is to live.
 
     Raises:
-        HrmGymError: on a missing or foreign file, or an agent for another board.
+        HrmGymError: on a missing or foreign file, an agent for another board, or one that knows its puzzles by
+            numbers where the data set is not what it was.
     """
-    task = make_task(env_id)
-    path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
-    saved = load(path)
-    if (saved.shape, saved.num_tokens) != (task.shape, task.num_tokens):
-        theirs, ours = (f"{'x'.join(map(str, a.shape))}, {a.num_tokens} symbols" for a in (saved, task))
-        raise HrmGymError(
-            f"{path} was trained on {saved.config.env} (boards of {theirs}), and {env_id} has boards of {ours}: "
-            "give a checkpoint trained on it"
-        )
+    path, saved, _ = _open(env_id, checkpoint)
     if choose_dtype(device) == "float32":  # the network was trained elsewhere: bfloat16 would crawl here
         saved = dataclasses.replace(saved, config=dataclasses.replace(saved.config, dtype="float32"))
     return restore_agent(saved, path).to(device).eval()
+
+
+def _open(env_id: str, checkpoint: str | Path) -> tuple[Path, Checkpoint, Task]:
+    path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
+    saved = load(path)
+    config = saved.config
+    own = config.env == env_id
+    task = make_task(env_id, config.dataset or None, **task_arguments(config.task_args)) if own else make_task(env_id)
+    if (saved.shape, saved.num_tokens) != (task.shape, task.num_tokens):
+        theirs, ours = (f"{'x'.join(map(str, a.shape))}, {a.num_tokens} symbols" for a in (saved, task))
+        raise HrmGymError(
+            f"{path} was trained on {config.env} (boards of {theirs}), and {env_id} has boards of {ours}: "
+            "give a checkpoint trained on it"
+        )
+    if own and tuple(saved.counters["identities"]) != tuple(task.identities):
+        raise HrmGymError(
+            f"{path} was trained on other puzzles than {config.dataset or env_id} holds now: "
+            "put back the files that it was trained on"
+        )
+    if not own and saved.counters["identities"]:
+        raise HrmGymError(f"{path} knows the puzzles of {config.env} only: evaluate it with --env {config.env}")
+    return path, saved, task
 
 
 def restore_agent(saved: Checkpoint, path: Path) -> Reasoner:

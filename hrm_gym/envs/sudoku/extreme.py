@@ -15,15 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.sudoku.generator import (
-    SPLIT_CODES,
-    below,
-    generate,
-    minimize,
-    random_grid,
-    seed_stream,
-    shuffle,
-)
+from hrm_gym.envs.streams import below, seed_stream, shuffle
+from hrm_gym.envs.sudoku.generator import SPLIT_CODES, generate, minimize, random_grid
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test

@@ -1,8 +1,7 @@
 """Random Sudokus with exactly one solution and no given too many.
 
 Puzzle number `i` of a seed is a function of the seed and `i` alone, so any part of a sequence can be made
-again without the rest. The random numbers are SplitMix64 (Steele, Lea and Flood, 2014), a counter and a
-mixing function.
+again without the rest.
 """
 
 from __future__ import annotations
@@ -10,45 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from hrm_gym.envs.streams import below, seed_stream, shuffle
 from hrm_gym.envs.sudoku.propagation import place, propagate, read, start
 from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test, images_for_split
 from hrm_gym.envs.task import Puzzles
-
-# ---- random numbers ---------------------------------------------------------------------------------
-
-
-@njit(cache=True, nogil=True)
-def _mix(state: np.ndarray) -> np.uint64:
-    """The next 64 random bits."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@njit(cache=True, nogil=True)
-def below(state: np.ndarray, bound: int) -> int:
-    """A random integer from 0 to bound - 1, for bounds so small that the modulo's bias does not matter."""
-    return np.int64((_mix(state) >> np.uint64(32)) % np.uint64(bound))  # type: ignore[return-value]
-
-
-@njit(cache=True, nogil=True)
-def shuffle(state: np.ndarray, array: np.ndarray) -> None:
-    """Permutes `array` in place."""
-    for i in range(len(array) - 1, 0, -1):
-        j = below(state, i + 1)
-        array[i], array[j] = array[j], array[i]
-
-
-@njit(cache=True, nogil=True)
-def seed_stream(state: np.ndarray, seed: int, number: int) -> None:
-    """Sets `state` to the beginning of the random numbers of puzzle `number`."""
-    state[0] = np.uint64(seed)
-    state[0] = _mix(state) + np.uint64(number)
-    state[0] = _mix(state)
-
 
 # ---- one puzzle -------------------------------------------------------------------------------------
 

@@ -1,0 +1,42 @@
+"""Random numbers for compiled generators: SplitMix64 (Steele, Lea and Flood, 2014), a counter and a mixing function.
+
+A stream is one 64-bit number in an array of shape (1,), begun for the puzzle that it is to make: so puzzle `number`
+of a seed is the same whatever was made before it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def _mix(state: np.ndarray) -> np.uint64:
+    """The next 64 random bits."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def below(state: np.ndarray, bound: int) -> int:
+    """A random integer from 0 to bound - 1, for bounds so small that the modulo's bias does not matter."""
+    return np.int64((_mix(state) >> np.uint64(32)) % np.uint64(bound))  # type: ignore[return-value]
+
+
+@njit(cache=True, nogil=True)
+def shuffle(state: np.ndarray, array: np.ndarray) -> None:
+    """Permutes `array` in place."""
+    for i in range(len(array) - 1, 0, -1):
+        j = below(state, i + 1)
+        array[i], array[j] = array[j], array[i]
+
+
+@njit(cache=True, nogil=True)
+def seed_stream(state: np.ndarray, seed: int, number: int) -> None:
+    """Sets `state` to the beginning of the random numbers of puzzle `number`."""
+    state[0] = np.uint64(seed)
+    state[0] = _mix(state) + np.uint64(number)
+    state[0] = _mix(state)
