@@ -1,20 +1,23 @@
 """Watching: every key, the run of puzzles, the command with and without a screen; the agent is made up."""
 
+import dataclasses
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from hrm_gym.agents import checkpoint as checkpoints
 from hrm_gym.cli import play as command
 from hrm_gym.cli.play import PlayArgs, play
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step
-from hrm_gym.envs.registration import make_task, task_ids
+from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.rendering import HEIGHT, WIDTH
 from hrm_gym.errors import HrmGymError
 
 ENV = "Sudoku4x4-v0"
 TASK = make_task(ENV)
+EASY_TO_HARD = ("Sudoku4x4-v0", "Sudoku6x6-v0", "Sudoku9x9-v0")
 
 
 def thinker(segments, right=True):
@@ -284,12 +287,16 @@ def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):
     assert len(iio.imread(path)) == 3
 
 
-def test_the_default_is_the_hardest_shipped(tmp_path, monkeypatch):
+def test_the_default_is_the_hardest_whose_agent_solves_most(tmp_path, monkeypatch):
+    easy, middle, hard = (checkpoints.load(checkpoints.pretrained_path(env_id)) for env_id in EASY_TO_HARD)
+    weak = dataclasses.replace(hard, counters={**hard.counters, "exact_accuracy": 0.4})
     shipped = tmp_path / "pretrained"
     shipped.mkdir()
     monkeypatch.setattr(command.resources, "files", lambda package: tmp_path)
     with pytest.raises(HrmGymError, match="no agent is shipped"):
         command._default_env("pretrained")
-    for env_id in task_ids()[:2]:
-        (shipped / f"{env_id}.safetensors").touch()
-    assert command._default_env("pretrained") == task_ids()[1]
+    for env_id, saved in zip(EASY_TO_HARD, (easy, middle, weak), strict=True):
+        checkpoints.save(shipped / f"{env_id}.safetensors", saved)
+    assert command._default_env("pretrained") == EASY_TO_HARD[1]
+    checkpoints.save(shipped / f"{EASY_TO_HARD[2]}.safetensors", hard)
+    assert command._default_env("pretrained") == EASY_TO_HARD[2]

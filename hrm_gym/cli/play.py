@@ -191,16 +191,17 @@ def _load(env_id: str, checkpoint: str, device: str) -> Think:
 
 
 def _default_env(checkpoint: str) -> str:
-    """The one that the checkpoint was trained on, or the hardest one with a shipped agent.
+    """The one that the checkpoint was trained on, or the hardest one whose shipped agent solves most puzzles.
 
     Ids are registered from easy to hard.
     """
-    if checkpoint != "pretrained":
-        from hrm_gym.agents import checkpoint as checkpoints
+    from hrm_gym.agents import checkpoint as checkpoints
 
+    if checkpoint != "pretrained":
         return checkpoints.load(Path(checkpoint)).config.env
-    shipped = [entry.name for entry in (resources.files("hrm_gym.agents") / "pretrained").iterdir()]
+    folder = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
     for env_id in reversed(task_ids()):
-        if any(name.startswith(env_id) for name in shipped):
+        path = folder / f"{env_id}.safetensors"
+        if path.is_file() and checkpoints.load(path).counters["exact_accuracy"] > 0.5:
             return env_id
     raise HrmGymError("no agent is shipped: train one with train_agent.py, then give --env and --checkpoint")
