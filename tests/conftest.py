@@ -12,6 +12,7 @@ from hrm_gym.cli import main
 from hrm_gym.envs.puzzle_env import PuzzleEnv
 
 package.register_task("Latin3x3-v0", "latin_task:Latin", givens=4)
+package.make_task("examples.own_puzzle:Futoshiki4x4-v0")  # the example goes through all that the families go through
 
 
 @pytest.fixture(autouse=True)

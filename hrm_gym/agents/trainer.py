@@ -139,8 +139,8 @@ class Trainer:
 
     @property
     def num_training_puzzles(self) -> int:
-        """Puzzles that the environments draw from."""
-        return len(self.envs.unwrapped.rules.data.puzzle)
+        """Puzzles that the environments draw from, not counting symmetric images."""
+        return self.envs.unwrapped.rules.num_puzzles
 
     def evaluate(self, puzzles: Puzzles, halting: str = "fixed") -> Evaluation:
         """The averaged weights on held-out puzzles."""

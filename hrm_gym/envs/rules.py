@@ -105,7 +105,10 @@ class Rules:
         self.segment_cost = float(segment_cost)
         self.augment = split == "train" if augment is None else augment
         self.num_uniforms = 1 + (self.task.num_uniforms if self.augment else 0)
-        self.data = _puzzles(self.task, split, dataset, num_examples, self.augment)
+        source = (self.task, split, dataset, num_examples)
+        self.num_puzzles = len(_puzzles(*source).puzzle)
+        self.data = _images(*source) if self.augment else _puzzles(*source)
+        """What episodes are drawn from: the puzzles, and for training their images after them (`Task.images`)."""
         self._tokens = np.arange(self.task.num_tokens)
         self._cells = np.arange(self.task.num_cells)
         self._offsets = np.arange(2 * self.task.num_cells) * self.task.num_tokens
@@ -179,7 +182,7 @@ class Rules:
             puzzle = self._tokens_of(options["puzzle"])
             chosen = Puzzles(*(np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle))))
         elif "index" in options:
-            index, size = np.asarray(options["index"]), len(self.data.puzzle)
+            index, size = np.asarray(options["index"]), self.num_puzzles
             if index.dtype.kind not in "iu" or index.shape not in ((), (num,)):
                 raise HrmGymError(f"option 'index' is {options['index']!r}: give an integer, or one per slot")
             if index.min() < 0 or index.max() >= size:
@@ -313,10 +316,15 @@ def _first(puzzles: Puzzles) -> State:
 
 
 @functools.lru_cache(maxsize=16)
-def _puzzles(task: Task, split: str, dataset: str | None, num_examples: int | None, images: bool) -> Puzzles:
+def _puzzles(task: Task, split: str, dataset: str | None, num_examples: int | None) -> Puzzles:
     data = task.dataset(split) if dataset is None else task.load(dataset, split)
     if split == "train" and num_examples is not None:
         if not 1 <= num_examples <= len(data.puzzle):
             raise HrmGymError(f"num_examples={num_examples}: give 1 to {len(data.puzzle)}, or None for all")
         data = data.map(lambda array: array[:num_examples])
-    return task.images(data) if images else data
+    return data
+
+
+@functools.lru_cache(maxsize=16)
+def _images(task: Task, *source: Any) -> Puzzles:
+    return task.images(_puzzles(task, *source))

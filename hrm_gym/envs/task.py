@@ -126,7 +126,7 @@ class Task(abc.ABC):
         return puzzles
 
     def images(self, puzzles: Puzzles) -> Puzzles:
-        """All symmetric images of NumPy puzzles, K * N of them, for a family that has few symmetries.
+        """All symmetric images of NumPy puzzles, for a family that has few symmetries: (K * N, L), the puzzles first.
 
         Training draws from these. It suits families whose solutions must be found again for each image;
         `augment` suits those whose symmetries are too many to list. Default: the puzzles alone.
