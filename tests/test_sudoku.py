@@ -34,7 +34,7 @@ def name_param(name):
 
 def random_images(boards, boxes, seed):
     uniforms = np.random.default_rng(seed).random((len(boards[0]), symmetry.num_uniforms(boxes)))
-    return symmetry.random_image(tuple(boards), uniforms, boxes)
+    return symmetry.random_image(tuple(boards[:2]), uniforms, boxes)
 
 
 # ---- solver and generator ----------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_generated_puzzles_are_unique_and_minimal(size, seed):
 def test_a_sequence_can_be_made_in_parts():
     whole = generate((2, 3), 10, 7, "test")
     part = generate((2, 3), 4, 7, "test", first=5)
-    assert all((a[5:9] == b).all() for a, b in zip(whole, part, strict=True))
+    assert all((a[5:9] == b).all() for a, b in zip(whole[:2], part[:2], strict=True))
     assert not (generate((2, 3), 10, 8, "test").puzzle == whole.puzzle).all()
 
 
@@ -81,7 +81,7 @@ def test_solutions_are_counted_completely():
 @pytest.mark.parametrize("size", SIZES)
 def test_guesses_do_not_hide_contradictions(size):
     task = SudokuTask(size)
-    puzzle, solution = (array[0] for array in task.sample(1, np.random.default_rng(0)))
+    puzzle, solution = (array[0] for array in task.sample(1, np.random.default_rng(0))[:2])
     cell = int(np.flatnonzero(puzzle == 0)[0])
     for digit in range(1, size + 1):
         changed = puzzle.copy()
@@ -108,11 +108,11 @@ def test_numpy_and_torch_give_the_same_images(size):
     boxes = BOXES[size]
     puzzles = generate(boxes, 20, 0)
     uniforms = np.random.default_rng(1).random((20, symmetry.num_uniforms(boxes)))
-    images = symmetry.random_image(tuple(puzzles), uniforms, boxes)
+    images = symmetry.random_image(puzzles[:2], uniforms, boxes)
     tensors = symmetry.random_image(
         tuple(torch.from_numpy(a).long() for a in puzzles[:2]), torch.from_numpy(uniforms), boxes
     )
-    for image, tensor, board in zip(images, tensors, puzzles, strict=True):
+    for image, tensor, board in zip(images, tensors, puzzles[:2], strict=True):
         assert (tensor.numpy() == image).all()
         assert image.dtype == board.dtype and tensor.dtype == torch.int64
 
@@ -254,7 +254,7 @@ def test_the_smallest_shipped_file_is_made_again_byte_for_byte(tmp_path):
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_the_first_shipped_puzzles_are_made_again(name, split):
     again, stored = shipped.generate_split(name, split, 200), shipped.load(name, split)[0]
-    assert all((a == b[:200]).all() for a, b in zip(again, stored, strict=True))
+    assert all((a == b[:200]).all() for a, b in zip(again[:2], stored[:2], strict=True))
 
 
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")

@@ -103,7 +103,7 @@ class SudokuTask(Task):
         return _shipped(self.name, split)
 
     def write_shipped(self, path: Path) -> None:
-        """As `Task.write_shipped`; `SudokuExtreme-v0` takes a quarter of an hour."""
+        """As `Task.write_shipped`; `SudokuExtreme-v0` takes an hour and a half."""
         shipped.write_shipped(self.name, path)
 
     @property
