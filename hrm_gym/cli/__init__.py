@@ -14,6 +14,7 @@ COMMANDS = {
     "play": "watch an agent think, in a window, in a recording or as text",
     "evaluate": "grade an agent on held-out puzzles or on a file of them",
     "solve": "solve a puzzle, or a file of puzzles",
+    "halting": "compare rules for when to stop thinking, learned ones among them",
     "generate": "write new puzzles to a file",
     "envs": "list the environments",
     "agents": "list the architectures, presets and shipped agents",

@@ -35,12 +35,13 @@ _SUDOKU = "hrm_gym.envs.sudoku.task:SudokuTask"
 _MAZE = "hrm_gym.envs.maze.task:MazeTask"
 _ARC = "hrm_gym.envs.arc.task:ARCTask"
 
+# From easy to hard.
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "Sudoku4x4-v0": (_SUDOKU, {"size": 4}),
     "Sudoku6x6-v0": (_SUDOKU, {"size": 6}),
+    "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 20}),
     "Sudoku9x9-v0": (_SUDOKU, {"size": 9}),
     "SudokuExtreme-v0": (_SUDOKU, {"size": 9, "extreme": True}),
-    "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 20}),
     "MazeHard-v0": (_MAZE, {"size": 30, "min_path": 110}),
     "ARC1-v0": (_ARC, {"version": 1}),
     "ARC2-v0": (_ARC, {"version": 2}),
@@ -57,6 +58,8 @@ def register_envs() -> None:
 
 def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
     """Make environments of a puzzle family, named `env_id` and `hrm_gym/env_id`.
+
+    Its halting environment comes with it, named as `halting_id` says.
 
     Args:
         env_id: the name, such as "LightsOut5x5-v0".
@@ -91,6 +94,17 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
             vector_entry_point="hrm_gym.envs.vector_env:PuzzleVectorEnv",
             kwargs={"task": entry, **kwargs},
         )
+        gym.register(
+            id=halting_id(name),
+            entry_point="hrm_gym.agents.halting_env:make_halting_env",
+            vector_entry_point="hrm_gym.agents.halting_env:make_halting_vec",
+            kwargs={"env_id": env_id},
+        )
+
+
+def halting_id(env_id: str) -> str:
+    """The id of the halting environment of a puzzle: "Sudoku4x4-v0" has "Sudoku4x4-Halt-v0"."""
+    return re.sub(r"-(v\d+)$", r"-Halt-\1", env_id)
 
 
 def task_ids() -> tuple[str, ...]:
