@@ -48,7 +48,7 @@ BOARDS = {
 
 def frame_of(task, segment=3, seed=0, **changes):
     rng = np.random.default_rng(seed)
-    puzzle, solution = (board[0].astype(np.int64) for board in task.sample(1, rng))
+    puzzle, solution = (board[0].astype(np.int64) for board in task.sample(1, rng)[:2])
     answer = np.where((puzzle > 0) | (rng.random(puzzle.shape) < 0.7), 1, rng.integers(0, task.num_tokens))
     settings = {
         "puzzle": puzzle,

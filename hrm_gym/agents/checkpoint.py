@@ -146,11 +146,13 @@ def load_agent(env_id: str, checkpoint: str | Path = "pretrained", device: str =
 
 
 def _open(env_id: str, checkpoint: str | Path) -> tuple[Path, Checkpoint, Task]:
+    task = make_task(env_id)  # first, so that a misspelt id is what is told
     path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
     saved = load(path)
     config = saved.config
     own = config.env == env_id
-    task = make_task(env_id, config.dataset or None, **task_arguments(config.task_args)) if own else make_task(env_id)
+    if own:
+        task = make_task(env_id, config.dataset or None, **task_arguments(config.task_args))
     if (saved.shape, saved.num_tokens) != (task.shape, task.num_tokens):
         theirs, ours = (f"{'x'.join(map(str, a.shape))}, {a.num_tokens} symbols" for a in (saved, task))
         raise HrmGymError(
