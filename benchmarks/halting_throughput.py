@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 import hrm_gym
-from hrm_gym.agents import evaluate, load_agent
-from hrm_gym.agents.checkpoint import load_task
+from hrm_gym.agents import evaluate
+from hrm_gym.agents.checkpoint import load_both
 
 
 def processor() -> str:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 
-    agent, task = load_agent(args.env, args.checkpoint, args.device), load_task(args.env, args.checkpoint)
+    agent, task = load_both(args.env, args.checkpoint, args.device)
     with torch.no_grad():  # learned halting compares the two values, so a margin is a shift of one of them
         agent.q_head.bias[0] -= args.margin
     puzzles = task.dataset("test").map(lambda array: array[: args.limit])

@@ -17,6 +17,7 @@ from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.task import BOXES, SudokuTask
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
+from hrm_gym.files import save_arrays
 
 SIZES = sorted(BOXES)
 SEEDS = st.integers(0, 2**32)
@@ -271,7 +272,7 @@ def test_a_set_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(HrmGymError, match="did you mean"):
         shipped.write_shipped("9x8", tmp_path / "x.npz")
     with pytest.raises(HrmGymError, match="cannot write"):
-        shipped.save({}, tmp_path)  # a folder
+        save_arrays({}, tmp_path)  # a folder
 
 
 # ---- real puzzles ------------------------------------------------------------------------------------

@@ -139,10 +139,19 @@ def load_agent(env_id: str, checkpoint: str | Path = "pretrained", device: str =
         HrmGymError: on a missing or foreign file, an agent for another board, or one that knows its puzzles by
             numbers where the data set is not what it was.
     """
-    path, saved, _ = _open(env_id, checkpoint)
+    return load_both(env_id, checkpoint, device)[0]
+
+
+def load_both(env_id: str, checkpoint: str | Path = "pretrained", device: str = "cpu") -> tuple[Reasoner, Task]:
+    """What `load_agent` and `load_task` give, reading the file once.
+
+    Raises:
+        HrmGymError: as `load_agent`.
+    """
+    path, saved, task = _open(env_id, checkpoint)
     if choose_dtype(device) == "float32":  # the network was trained elsewhere: bfloat16 would crawl here
         saved = dataclasses.replace(saved, config=dataclasses.replace(saved.config, dtype="float32"))
-    return restore_agent(saved, path).to(device).eval()
+    return restore_agent(saved, path).to(device).eval(), task
 
 
 def _open(env_id: str, checkpoint: str | Path) -> tuple[Path, Checkpoint, Task]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.checkpoint import FILE_NAME, load_agent, load_task, pretrained_path
+from hrm_gym.agents.checkpoint import FILE_NAME, load_both, pretrained_path
 from hrm_gym.agents.inference import observation
 from hrm_gym.agents.learner import probabilities
 from hrm_gym.agents.reasoner import Carry, Output, Reasoner
@@ -224,7 +224,7 @@ def _thinker(
         num = num_examples or NUM_RECORDED
         episodes = _recorded(env_id, agent, written, split, num, max_segments, pooled_states, device)
         return RecordedThinker(episodes, num_slots), {"max_segments": max_segments, **rules}
-    model, task = load_agent(env_id, agent, device), load_task(env_id, agent)
+    model, task = load_both(env_id, agent, device)
     puzzles = first_puzzles(task, split, num_examples or 0)
     return LiveThinker(model, task, puzzles, num_slots, pooled_states), {"max_segments": max_segments, **rules}
 
@@ -240,7 +240,7 @@ def _recorded(
     pooled_states: bool,
     device: str,
 ) -> Episodes:
-    model, task = load_agent(env_id, agent, device), load_task(env_id, agent)
+    model, task = load_both(env_id, agent, device)
     return record(model, task, first_puzzles(task, split, num_examples), max_segments, pooled_states=pooled_states)
 
 

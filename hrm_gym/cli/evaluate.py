@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 import tyro
 
-from hrm_gym.agents import load_agent
-from hrm_gym.agents.checkpoint import load_task
+from hrm_gym.agents.checkpoint import load_both
 from hrm_gym.agents.evaluator import evaluate
 from hrm_gym.agents.registry import choose_device
 from hrm_gym.agents.voting import evaluate_by_votes
@@ -61,8 +60,7 @@ def run(argv: Sequence[str]) -> int:
         raise HrmGymError(f"--limit {args.limit}: give a number of puzzles, or 0 for all")
     if args.submission and not Path(args.submission).absolute().parent.is_dir():  # told before the work, not after it
         raise HrmGymError(f"cannot write {args.submission}: there is no such folder; make it first")
-    task = load_task(args.env, args.checkpoint)
-    agent = load_agent(args.env, args.checkpoint, choose_device(args.device))
+    agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
     puzzles = task.load(args.puzzles, "test") if args.puzzles else task.dataset("test")
     puzzles = puzzles.map(lambda array: array[: args.limit or None])
     names = ("max_segments", "halting", "rollouts", "noise", "batch_size", "seed")

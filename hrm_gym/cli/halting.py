@@ -10,8 +10,7 @@ from pathlib import Path
 import tyro
 
 import hrm_gym
-from hrm_gym.agents import load_agent
-from hrm_gym.agents.checkpoint import load_task
+from hrm_gym.agents.checkpoint import load_both
 from hrm_gym.agents.halting_env import first_puzzles, record
 from hrm_gym.agents.halting_study import Row, check_costs, plot, require_matplotlib, study, table
 from hrm_gym.agents.registry import choose_device
@@ -58,8 +57,7 @@ def run(argv: Sequence[str]) -> int:
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise HrmGymError(f"--out {out} is a file: give a folder")
-    agent = load_agent(args.env, args.checkpoint, choose_device(args.device))
-    task = load_task(args.env, args.checkpoint)
+    agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
     train, test = (
         record(agent, task, first_puzzles(task, split, num), args.max_segments, args.batch_size)
         for split, num in (("train", args.train_puzzles), ("test", args.limit))

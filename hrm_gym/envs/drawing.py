@@ -214,3 +214,15 @@ class Canvas:
         if pixels not in self._fonts:
             self._fonts[pixels] = pygame.font.Font(None, pixels)
         return self._fonts[pixels]
+
+
+def confidence_key(canvas: Canvas, area: Box, name: str) -> None:
+    """Draws at the top of `area` what the colours from unsure to sure mean, 32 logical pixels high."""
+    parts = 64
+    for i in range(parts):
+        slice_ = Box(area.x + area.width * i / parts, area.y + 3, area.width / parts, 12)
+        canvas.rect(slice_, confidence_colour(i / (parts - 1)))
+    names = Box(area.x, area.y + 18, area.width, 14)
+    canvas.text("unsure", names, 17, MUTED)
+    canvas.text(name, names, 17, MUTED, "center")
+    canvas.text("sure", names, 17, MUTED, "right")

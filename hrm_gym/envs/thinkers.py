@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import replacing
+from hrm_gym.files import save_arrays
 
 FEATURES = (
     "q_halt",  # learned value of halting now: the probability that the answer is right
@@ -109,14 +109,8 @@ class Episodes:
         Raises:
             HrmGymError: where it cannot be written.
         """
-        with replacing(Path(path)) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(
-                file,
-                features=self.features,
-                right=self.right,
-                cell_accuracy=self.cell_accuracy,
-                names=np.array(self.names),
-            )
+        arrays = {"features": self.features, "right": self.right, "cell_accuracy": self.cell_accuracy}
+        save_arrays({**arrays, "names": np.array(self.names)}, path)
 
     @staticmethod
     def load(path: str | Path) -> Episodes:

@@ -16,6 +16,7 @@ from hrm_gym.envs.drawing import (
     Canvas,
     Colour,
     confidence_colour,
+    confidence_key,
     ink_on,
     mix,
 )
@@ -55,16 +56,7 @@ class TokenGrid:
     def key(self, canvas: Canvas, area: Box) -> None:
         """Draws what the marks mean."""
         half = area.width / 2
-        ramp = Box(area.x, area.y + 3, area.width, 12)
-        parts = 64
-        for i in range(parts):
-            x = ramp.x + ramp.width * i / parts
-            slice_ = Box(x, ramp.y, ramp.width / parts, ramp.height)
-            canvas.rect(slice_, confidence_colour(i / (parts - 1)))
-        names = Box(area.x, ramp.bottom + 3, area.width, 14)
-        canvas.text("unsure", names, 17, MUTED)
-        canvas.text("confidence", names, 17, MUTED, "center")
-        canvas.text("sure", names, 17, MUTED, "right")
+        confidence_key(canvas, area, "confidence")
         for i, name in enumerate(("given", "changed now", "wrong", "true token")):
             x, y = area.x + half * (i % 2), area.y + 40 + 30 * (i // 2)
             tile = Box(x, y, _SAMPLE, _SAMPLE)

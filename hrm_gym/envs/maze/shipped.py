@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from hrm_gym.envs.maze.generator import generate
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL
 from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import replacing
+from hrm_gym.files import save_arrays
 
 SIZES = {"small": 10, "hard": 30}
 """Rows and columns of the mazes, by the name of the set."""
@@ -58,10 +56,7 @@ def write_shipped(name: str, path: str | os.PathLike[str]) -> None:
     arrays = {
         f"{split}_{key}": array for split in SPLITS for key, array in pack(generate_split(name, split).puzzle).items()
     }
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    with replacing(Path(path)) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    save_arrays(arrays, path)
 
 
 def load(name: str, split: str) -> Puzzles:

@@ -20,6 +20,7 @@ from hrm_gym.envs.drawing import (
     Canvas,
     Colour,
     confidence_colour,
+    confidence_key,
     ink_on,
     mix,
 )
@@ -65,14 +66,7 @@ class MazeView:
 
     def key(self, canvas: Canvas, area: Box) -> None:
         """Draws what the marks mean."""
-        parts = 64
-        for i in range(parts):
-            slice_ = Box(area.x + area.width * i / parts, area.y + 3, area.width / parts, 12)
-            canvas.rect(slice_, confidence_colour(i / (parts - 1)))
-        names = Box(area.x, area.y + 18, area.width, 14)
-        canvas.text("unsure", names, 17, MUTED)
-        canvas.text("proposed path", names, 17, MUTED, "center")
-        canvas.text("sure", names, 17, MUTED, "right")
+        confidence_key(canvas, area, "proposed path")
         half = area.width / 2
         for i, name in enumerate(("altered given", "changed now", "wrong", "true path")):
             x, y = area.x + half * (i % 2), area.y + 40 + 30 * (i // 2)

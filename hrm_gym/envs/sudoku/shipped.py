@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.solver import rate
 from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import replacing
+from hrm_gym.files import save_arrays
 
 BOXES = {"4x4": (2, 2), "6x6": (2, 3), "9x9": (3, 3), "extreme": (3, 3)}
 """Rows and columns of a box, by the name of the set."""
@@ -80,15 +78,7 @@ def write_shipped(name: str, path: str | os.PathLike[str]) -> None:
     Raises:
         HrmGymError: for an unknown name, or where the file cannot be written.
     """
-    save(shipped(name), path)
-
-
-def save(arrays: dict[str, np.ndarray], path: str | os.PathLike[str]) -> None:
-    """Writes the arrays as a compressed `.npz`, whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    with replacing(Path(path)) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    save_arrays(shipped(name), path)
 
 
 def load(name: str, split: str) -> tuple[Puzzles, np.ndarray]:
