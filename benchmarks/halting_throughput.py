@@ -45,10 +45,8 @@ def main() -> None:
     args = parser.parse_args()
 
     agent, task = load_both(args.env, args.checkpoint, args.device)
-    with torch.no_grad():  # learned halting compares the two values, so a margin is a shift of one of them
-        agent.q_head.bias[0] -= args.margin
     puzzles = task.dataset("test").map(lambda array: array[: args.limit])
-    options = {"max_segments": args.max_segments, "batch_size": args.batch_size}
+    options = {"max_segments": args.max_segments, "batch_size": args.batch_size, "halt_margin": args.margin}
     print(f"{args.env}, {args.checkpoint}: {agent.config.agent}, {agent.num_parameters:,} parameters")
     print(f"hrm-gym {hrm_gym.__version__}, torch {torch.__version__}, {args.device}, {processor()}")
     print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.2f}")

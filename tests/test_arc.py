@@ -208,7 +208,7 @@ def test_an_answer_is_its_largest_rectangle_in_the_corner():
     assert decode(np.zeros(900, int)).shape == (0, 0) == decode(np.ones(900, int)).shape
 
 
-def test_violations_are_zero_exactly_for_one_rectangle_with_its_markers():
+def test_violations_are_the_missing_end_markers_of_the_grid_that_begins_where_the_input_does():
     task, rng = ARCTask(), np.random.default_rng(0)
     canvases = []
     for _ in range(40):
@@ -217,18 +217,21 @@ def test_violations_are_zero_exactly_for_one_rectangle_with_its_markers():
         canvases.append(encode(rng.integers(0, 10, (rows, columns)), *place).astype(np.int64))
     good = np.array(canvases)
     assert (task.violations(good, good) == 0).all()
+    # What stands beyond the markers does not count; the markers do, each of them.
+    beyond = np.where(good == 0, rng.integers(0, 12, good.shape), good)
+    assert (task.violations(good, beyond) == 0).all()
+    no_ends = np.where(good == 1, 0, good)
+    assert (task.violations(good, no_ends) == (good == 1).sum(1)).all()
+    assert (task.violations(good, no_ends * 0) == 1).all() and (task.violations(good, no_ends * 0 + 1) == 1).all()
+    # A hole cuts the grid.
     bad = good.copy()
-    cells = rng.integers(0, 900, len(bad))
-    lines = np.arange(len(bad))
-    bad[lines, cells] = np.where(good[lines, cells] >= 2, rng.integers(0, 2, len(bad)), 2 - good[lines, cells])
-    single = (good >= 2).sum(1) == 1
-    assert (task.violations(good, bad)[~single] > 0).all()
-    noise = np.concatenate([rng.integers(0, 12, (20, 900)), np.zeros((1, 900), int), np.ones((1, 900), int)])
-    assert (task.violations(noise, noise) > 0).all()
-    assert task.violations(noise, noise)[-2] == 1 and task.violations(noise, noise)[-1] == 901
-    for answers in (good, bad, noise):
-        tensor = torch.from_numpy(answers)
-        assert (task.violations(tensor, tensor).numpy() == task.violations(answers, answers)).all()
+    for canvas in bad:
+        canvas[rng.choice(np.flatnonzero(canvas >= 2))] = 0
+    assert (task.violations(good, bad) > 0).all()
+    for answers in (good, beyond, no_ends, bad, rng.integers(0, 12, good.shape)):
+        pair = torch.from_numpy(good), torch.from_numpy(answers)
+        assert (task.violations(*pair).numpy() == task.violations(good, answers)).all()
+        tensor = pair[1]
         assert not task.is_given(answers).any() and task.is_given(tensor).dtype == torch.bool
         assert task.is_given(answers).shape == answers.shape and not task.is_given(tensor).any()
 
@@ -444,6 +447,20 @@ def test_other_sources_are_matched_by_name(task, tmp_path):
         task.load(str(other), "test")
     with pytest.raises(HrmGymError, match="unknown split"):
         task.load(str(other), "valid")
+
+
+def test_an_answer_is_graded_where_the_solution_is_no_padding(task):
+    puzzles = task.dataset("train")
+    junk = np.where(puzzles.solution == 0, 7, puzzles.solution)
+    match = task.match(puzzles.solution, junk)
+    assert match.right.all() and (match.cell_accuracy == 1).all()
+    wrong = junk.copy()
+    wrong[:, 0] = 1
+    match = task.match(torch.from_numpy(puzzles.solution), torch.from_numpy(wrong))
+    assert not match.right.any()
+    assert torch.allclose(1 - match.cell_accuracy, 1 / torch.from_numpy((puzzles.solution != 0).sum(1)))
+    hidden = task.match(puzzles.solution * 0, junk)
+    assert not hidden.right.any() and not hidden.cell_accuracy.any()  # what is not known is not right
 
 
 def test_demonstrations_are_those_of_the_form(task):

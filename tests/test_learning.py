@@ -1,7 +1,6 @@
 """The parts of learning, each against what it says of itself."""
 
 import dataclasses
-import math
 
 import numpy as np
 import pytest
@@ -9,11 +8,13 @@ import torch
 
 from hrm_gym.agents import build_reasoner, evaluate, think
 from hrm_gym.agents.config import Config
+from hrm_gym.agents.evaluator import SELECT
 from hrm_gym.agents.halting import learned, minimum_segments
-from hrm_gym.agents.learner import answer_loss, continue_target, segment_losses, stablemax_log_probabilities
+from hrm_gym.agents.learner import answer_loss, segment_losses, stablemax_log_probabilities
 from hrm_gym.agents.optimizers import learning_rate, make_average, make_optimizer
 from hrm_gym.agents.reasoner import Output
 from hrm_gym.agents.registry import AGENTS, PRESETS, choose_device, defaults
+from hrm_gym.agents.targets import ExtraPass
 from hrm_gym.agents.trainer import Trainer
 from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.envs.task import Puzzles
@@ -30,15 +31,6 @@ def output(q_halt, q_continue, logits=None):
 # ---- losses ----------------------------------------------------------------------------------------------
 
 
-def test_continue_target_bootstraps_from_the_better_action_and_from_halting_at_the_end():
-    following = output([2.0, 2.0, -1.0], [3.0, 3.0, -2.0])
-    target = continue_target(following, torch.tensor([False, True, False]))
-    expected = [1 / (1 + math.exp(-q)) for q in (3.0, 2.0, -1.0)]
-    assert target.tolist() == pytest.approx(expected)
-    discounted = continue_target(following, torch.tensor([False, True, False]), gamma=0.5)
-    assert discounted.tolist() == pytest.approx([q / 2 for q in expected])
-
-
 def test_stablemax_is_a_distribution_that_agrees_with_its_definition():
     logits = torch.tensor([[0.0, 2.0, -3.0]])
     s = torch.tensor([1.0, 3.0, 0.25], dtype=torch.float64)
@@ -53,13 +45,25 @@ def test_answer_loss_is_the_mean_over_cells_in_both_normalisations():
     assert (answer_loss(logits, solution, "stablemax") > 0).all()
 
 
+def test_padding_of_the_solution_is_not_learned_from():
+    logits = torch.randn(3, 6, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    solution = torch.tensor([[1, 2, 3, 4, 0, 0], [0, 1, 0, 1, 2, 2], [0, 0, 0, 0, 0, 0]])
+    for kind in ("softmax", "stablemax"):
+        loss = answer_loss(logits, solution, kind, padding=0)
+        assert torch.allclose(loss[0], answer_loss(logits[:1, :4], solution[:1, :4], kind)[0])
+        assert loss[2] == 0  # a hidden solution teaches nothing
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        assert ((gradient != 0).any(-1) == (solution != 0)).all()
+
+
 def test_halting_is_rewarded_only_where_every_cell_is_right():
     solution = torch.tensor([[1, 2, 3, 4], [1, 2, 3, 4]])
     logits = torch.nn.functional.one_hot(solution, 5).float()
     logits[1, 0] = torch.tensor([9.0, 0, 0, 0, 0])  # one wrong cell in the second board
     out = output([0.0, 0.0], [0.0, 0.0], logits)
     out.q_halt.requires_grad_()
-    segment_losses(out, solution, None, "softmax").halt.backward()
+    right = (logits.argmax(-1) == solution).all(-1)
+    segment_losses(out, solution, right, None, "softmax").halt.backward()
     assert out.q_halt.grad is not None
     assert out.q_halt.grad[0] < 0 < out.q_halt.grad[1]  # pushed up where right, down where not
 
@@ -132,7 +136,9 @@ def test_one_segment_gives_shapes_a_detached_carry_and_gradients_everywhere(agen
     assert not carry.z_h.requires_grad and not carry.z_l.requires_grad
     assert torch.sigmoid(out.q_halt).max() < 0.01  # begins by thinking long
     _, out = model(carry, obs)
-    loss = segment_losses(out, torch.ones(3, 16, dtype=torch.long), torch.full((3,), 0.5), "stablemax")
+    solution, right = torch.ones(3, 16, dtype=torch.long), torch.zeros(3, dtype=torch.bool)
+    keep_on = ExtraPass(SMALL, torch.device("cpu"), model).loss(carry, obs, out, torch.ones(3))
+    loss = segment_losses(out, solution, right, keep_on, "stablemax")
     loss.total(0.5).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
@@ -221,11 +227,38 @@ def test_rollouts_choose_by_the_value_of_halting_alone(thinker):
     assert np.array_equal(evaluate(thinker, task, shuffled, max_segments=2, rollouts=4).answers, many.answers)
 
 
+def test_rollouts_are_selected_without_the_solutions(thinker):
+    task = make_task("Sudoku4x4-v0")
+    puzzles = task.dataset("test").map(lambda a: a[:20])
+    options = {"max_segments": 2, "rollouts": 4, "noise": 1.0}
+    chosen = {select: evaluate(thinker, task, puzzles, select=select, **options) for select in SELECT}
+    broken = {select: task.violations(puzzles.puzzle, result.answers) for select, result in chosen.items()}
+    assert (broken["rules"] <= broken["q_halt"]).all() and broken["rules"].sum() < broken["residual"].sum()
+    assert (chosen["q_halt"].q_halt >= chosen["residual"].q_halt).all()
+    assert (chosen["residual"].residual <= chosen["q_halt"].residual).all()
+    assert not np.array_equal(chosen["residual"].answers, chosen["q_halt"].answers)
+    for select, result in chosen.items():
+        shuffled = Puzzles(puzzles.puzzle, puzzles.solution[::-1])
+        again = evaluate(thinker, task, shuffled, select=select, **options)
+        assert np.array_equal(again.answers, result.answers)
+
+
+def test_a_margin_makes_the_agent_halt_later(thinker):
+    task = make_task("Sudoku4x4-v0")
+    puzzles = task.dataset("test").map(lambda a: a[:40])
+    eager, careful = (
+        evaluate(thinker, task, puzzles, halting="learned", halt_margin=margin).segments for margin in (0.0, 2.0)
+    )
+    assert (careful >= eager).all() and careful.mean() > eager.mean()
+
+
 def test_evaluation_refuses_what_makes_no_sense(thinker):
     task = make_task("Sudoku4x4-v0")
     puzzles = task.dataset("test")
     with pytest.raises(HrmGymError, match="did you mean 'learned'"):
         evaluate(thinker, task, puzzles, halting="lerned")
+    with pytest.raises(HrmGymError, match="did you mean 'rules'"):
+        evaluate(thinker, task, puzzles, select="rulez")
     with pytest.raises(HrmGymError, match="rollouts is 0"):
         evaluate(thinker, task, puzzles, rollouts=0)
     with pytest.raises(HrmGymError, match="no puzzles"):

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from hrm_gym.agents.config import Config
-from hrm_gym.agents.learner import continue_target, segment_losses
+from hrm_gym.agents.learner import segment_losses
 from hrm_gym.agents.registry import build_reasoner
+from hrm_gym.agents.targets import ExtraPass, bellman
 
 TOLERANCE = 1e-3
 FOLDERS = [Path(__file__).parent / "data"] + [Path(f) for f in [os.environ.get("PARITY_DIR", "")] if f]
@@ -97,13 +98,16 @@ def test_parity(path: Path) -> None:
         at = f"step{step}"
         model.zero_grad()
         carry, out = model(carry, obs)
-        target = None
+        keep_on = None
         if kind == "hrm":
-            last = torch.full((batch,), step + 1 >= reference["halt_max_steps"])
+            segment = torch.full((batch,), step + 1)
             with torch.no_grad():
-                target = continue_target(model(carry, obs)[1], last)
-            compare(f"{at}/target_q_continue", target)
-        losses = segment_losses(out, solution, target, "stablemax")
+                _, following = model(carry, obs)
+            last = segment >= reference["halt_max_steps"]
+            compare(f"{at}/target_q_continue", bellman(following.q_halt, following.q_continue, last))
+            keep_on = ExtraPass(config, torch.device("cpu"), model).loss(carry, obs, out, segment)
+        right = (out.logits.argmax(-1) == solution).all(-1)
+        losses = segment_losses(out, solution, right, keep_on, "stablemax")
         total = losses.total(config.halt_weight)
         total.backward()
         compare(f"{at}/logits", out.logits)

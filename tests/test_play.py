@@ -11,6 +11,7 @@ from hrm_gym.agents import checkpoint as checkpoints
 from hrm_gym.cli import play as command
 from hrm_gym.cli.play import PlayArgs, play
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step
+from hrm_gym.envs.frame import accuracy
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.rendering import HEIGHT, WIDTH
 from hrm_gym.errors import HrmGymError
@@ -82,7 +83,7 @@ def test_a_frame_holds_what_the_agent_said(player):
     second = player.frame
     assert np.array_equal(second.previous, first.answer)
     assert len(second.accuracies) == len(second.halts) == 2
-    assert second.accuracies[-1] == second.accuracy
+    assert second.accuracies[-1] == accuracy(TASK, second)
     assert second.confidence.shape == (16,) and not second.reveal
 
 
@@ -107,7 +108,7 @@ def test_no_solution_no_accuracy():
     player = Player(TASK, iter([Case(case.name, case.puzzle, None)]), thinker(2))
     player.advance()
     player.advance()
-    assert player.frame.accuracy is None and player.frame.accuracies == ()
+    assert accuracy(TASK, player.frame) is None and player.frame.accuracies == ()
     assert player.results[0].solved
 
 

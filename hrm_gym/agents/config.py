@@ -85,8 +85,15 @@ class Config:
     halting: Literal["q_learning", "halt_only"] = "q_learning"
     """`q_learning`: values of halt and continue with a bootstrapped target (HRM); `halt_only`: a classifier
     of correctness (TRM), which saves the second forward pass."""
+    halt_target: Literal["extra_pass", "next_segment", "monte_carlo"] = "extra_pass"
+    """Where the value of continuing learns from: one more forward pass (HRM), the segment that the slot thinks next,
+    or the return of the whole episode. The last two save the forward pass and train the head alone."""
+    target_network: bool = False
+    """Whether that forward pass is one of the averaged weights."""
     gamma: float = 1.0
     """Discount of a segment in the target of continuing; below 1 the agent halts on what it has solved."""
+    segment_cost: float = 0.0
+    """Cost of a segment in the target of continuing; the reward of a right answer is 1."""
     halt_weight: float = 0.5
     """Weight of the halting losses beside the cross-entropy."""
     exploration: float = 0.1
@@ -141,9 +148,18 @@ class Config:
             raise HrmGymError(f"max_segments is {self.max_segments}: thinking needs at least 2")
         if self.lr <= 0:
             raise HrmGymError(f"lr is {self.lr}: it must be positive")
-        for name in ("target_accuracy", "exploration", "decay_from", "lr_end", "ema", "gamma"):
+        for name in ("target_accuracy", "exploration", "decay_from", "lr_end", "ema", "gamma", "segment_cost"):
             if not 0 <= getattr(self, name) <= 1:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it is a share between 0 and 1")
+        if self.halting == "halt_only" and (self.halt_target != "extra_pass" or self.target_network):
+            raise HrmGymError(
+                "halting is 'halt_only', which learns no value of continuing: give --halting q_learning, or leave out "
+                "halt_target and target_network"
+            )
+        if self.target_network and self.halt_target != "extra_pass":
+            raise HrmGymError(
+                f"target_network needs halt_target 'extra_pass': {self.halt_target!r} has no forward pass"
+            )
         multiple = 4 if self.positions == "rope2d" else 2
         if self.mixer == "attention" and self.hidden_size % (multiple * self.num_heads):
             raise HrmGymError(

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from hrm_gym.agents.halting import learned
-from hrm_gym.agents.inference import observation
+from hrm_gym.agents.inference import moved, observation
 from hrm_gym.agents.reasoner import Carry, Reasoner
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 
 HALTING = ("learned", "fixed")
+SELECT = ("q_halt", "residual", "rules")
 
 
 @dataclasses.dataclass
@@ -28,11 +29,13 @@ class Evaluation:
     answers: np.ndarray
     """Final answers, int64 (N, L)."""
     right: np.ndarray
-    """Whether they equal the given solutions, bool (N,)."""
+    """Whether they equal the given solutions (see `Task.match`), bool (N,)."""
     valid: np.ndarray
     """Whether they satisfy the rules, bool (N,)."""
     q_halt: np.ndarray
     """Values of halting on the final answers, logits, float32 (N,)."""
+    residual: np.ndarray
+    """How far the slow state still moved in the last segment, in [0, 1], float32 (N,)."""
     segments: np.ndarray
     """Segments thought, int64 (N,): of all rollouts together."""
     right_after: np.ndarray
@@ -62,8 +65,10 @@ def evaluate(
     *,
     max_segments: int = 16,
     halting: str = "fixed",
+    halt_margin: float = 0.0,
     rollouts: int = 1,
     noise: float = 1.0,
+    select: str = "q_halt",
     batch_size: int = 256,
     seed: int = 0,
 ) -> Evaluation:
@@ -75,9 +80,13 @@ def evaluate(
         puzzles: N puzzles and solutions.
         max_segments: segments after which an answer is taken in any case.
         halting: "fixed" (all segments) or "learned" (the agent's own decision).
-        rollouts: K attempts a puzzle, of which the one with the highest value of halting is taken; nothing
-            looks at the solutions. All but the first begin from initial states with noise.
+        halt_margin: by how many logits the value of halting must lead for the agent to halt.
+        rollouts: K attempts a puzzle, of which one is taken without a look at the solutions. All but the first
+            begin from initial states with noise.
         noise: standard deviation of that noise.
+        select: the attempt that is taken: the one with the highest value of halting ("q_halt"), the one whose slow
+            state moved least in its last segment ("residual"), or the one that breaks fewest rules of the puzzle,
+            which a Sudoku can be checked by without its solution ("rules"). Report the last one apart.
         batch_size: slots.
         seed: of the noise.
 
@@ -86,6 +95,10 @@ def evaluate(
     """
     if halting not in HALTING:
         raise unknown("halting", halting, HALTING)
+    if select not in SELECT:
+        raise unknown("select", select, SELECT)
+    if select == "rules" and not task.verifiable:
+        raise HrmGymError("select='rules': the rules of this family do not tell right answers; give q_halt or residual")
     for name, value in (("max_segments", max_segments), ("rollouts", rollouts), ("batch_size", batch_size)):
         if value < 1:
             raise HrmGymError(f"{name} is {value}: give at least 1")
@@ -101,6 +114,7 @@ def evaluate(
 
     answers = torch.zeros((total, task.num_cells), dtype=torch.long, device=device)
     q_halt = torch.zeros(total, device=device)
+    residual = torch.zeros(total, device=device)
     segments = torch.zeros(total, dtype=torch.long, device=device)
     right_after = torch.zeros(max_segments, device=device)
 
@@ -118,13 +132,14 @@ def evaluate(
     segment = torch.zeros_like(jobs)
     while len(jobs):
         index = jobs // rollouts
+        before = carry
         carry, out = agent(carry, observation(puzzle[index], None if identity is None else identity[index]))
         segment = segment + 1
         answer = out.logits.argmax(-1)
-        right = (answer == solution[index]).all(-1)
+        right = task.match(solution[index], answer).right
         done = segment >= max_segments
         if halting == "learned":
-            done = done | learned(out, agent.config.halting)
+            done = done | learned(out, agent.config.halting, halt_margin)
         # A halted puzzle counts with its last answer in all the segments that it was spared.
         counted = right & ~done
         right_after.index_add_(0, segment - 1, counted.float())
@@ -138,6 +153,7 @@ def evaluate(
         )
         if not len(finished):
             continue
+        residual[finished] = moved(before.z_h[done], carry.z_h[done])
         # Finished slots take the jobs that wait; where none are left, the batch shrinks.
         new = torch.arange(waiting, min(waiting + len(finished), total), device=device)
         waiting += len(new)
@@ -150,15 +166,23 @@ def evaluate(
             states = [torch.cat(pair) for pair in zip(states, added, strict=True)]
         carry = Carry(*states)
 
-    highest, best = q_halt.view(num, rollouts).max(1)
-    chosen = answers.view(num, rollouts, -1)[torch.arange(num, device=device), best]
+    score = q_halt
+    if select == "residual":
+        score = -residual
+    elif select == "rules":  # of equals, the one with the highest value
+        broken = task.violations(puzzle.repeat_interleave(rollouts, 0), answers)
+        score = q_halt.sigmoid() - broken
+    best = torch.arange(num, device=device) * rollouts + score.view(num, rollouts).argmax(1)
+    chosen = answers[best]
+    match = task.match(solution, chosen)
     return Evaluation(
         answers=chosen.cpu().numpy(),
-        right=(chosen == solution).all(-1).cpu().numpy(),
+        right=match.right.cpu().numpy(),
         valid=(task.violations(puzzle, chosen) == 0).cpu().numpy(),
-        q_halt=highest.cpu().numpy(),
+        q_halt=q_halt[best].cpu().numpy(),
+        residual=residual[best].cpu().numpy(),
         segments=segments.view(num, rollouts).sum(1).cpu().numpy(),
         right_after=(right_after / total).cpu().numpy(),
-        cell_accuracy=float((chosen == solution).float().mean()),
+        cell_accuracy=float(match.cell_accuracy.mean()),
         seconds=time.perf_counter() - began,
     )

@@ -9,14 +9,14 @@ from hrm_gym.agents.config import Config
 from hrm_gym.agents.reasoner import Output
 
 
-def learned(output: Output, kind: str) -> Tensor:
-    """The greedy policy, (B,) bool: halt where its value is the greater one.
+def learned(output: Output, kind: str, margin: float = 0.0) -> Tensor:
+    """The greedy policy, (B,) bool: halt where its value is the greater one by more than `margin`, in logits.
 
     With `kind="halt_only"` the value of halting is the probability of being right, and 1/2 decides.
     """
     if kind == "halt_only":
-        return output.q_halt > 0
-    return output.q_halt > output.q_continue
+        return output.q_halt > margin
+    return output.q_halt > output.q_continue + margin
 
 
 def minimum_segments(config: Config, num: int, generator: torch.Generator, device: torch.device) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.checkpoint import FILE_NAME, load_both, pretrained_path
-from hrm_gym.agents.inference import observation
+from hrm_gym.agents.inference import moved, observation
 from hrm_gym.agents.learner import probabilities
 from hrm_gym.agents.reasoner import Carry, Output, Reasoner
 from hrm_gym.envs.halting_env import HaltingEnv
@@ -54,17 +54,11 @@ def segment_features(
         confidence.min(-1).values,
         entropy,
         (answer != previous).float().mean(-1),
-        _moved(before.z_h, after.z_h),
-        _moved(before.z_l, after.z_l),
+        moved(before.z_h, after.z_h),
+        moved(before.z_l, after.z_l),
         task.violations(puzzle, answer) / task.num_cells,
     )
     return torch.stack([column.float() for column in columns], dim=-1).clamp(0.0, 1.0)
-
-
-def _moved(before: Tensor, after: Tensor) -> Tensor:
-    """|after - before| / (|after| + |before|), which is in [0, 1]: (n, P + L, D) -> (n,)."""
-    a, b = before.float().flatten(1), after.float().flatten(1)
-    return (b - a).norm(dim=1) / (a.norm(dim=1) + b.norm(dim=1)).clamp_min(1e-12)
 
 
 class LiveThinker:
@@ -124,8 +118,8 @@ class LiveThinker:
         self._answer[where] = answer
         for state, new in zip(self._carry, after, strict=True):
             state[where] = new
-        right = (answer == solution).sum(-1).cpu().numpy()
-        return Segment(features.cpu().numpy(), right == self._task.num_cells, right / self._task.num_cells)
+        match = self._task.match(solution, answer)
+        return Segment(features.cpu().numpy(), match.right.cpu().numpy(), match.cell_accuracy.cpu().numpy())
 
     def _put(self, array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, device=self._device).long()

@@ -33,6 +33,12 @@ def observation(puzzle: Tensor, identity: Tensor | None) -> dict[str, Tensor]:
     return {"puzzle": puzzle} if identity is None else {"puzzle": puzzle, "puzzle_id": identity}
 
 
+def moved(before: Tensor, after: Tensor) -> Tensor:
+    """How far a state moved, |after - before| / (|after| + |before|), which is in [0, 1]: (n, P + L, D) -> (n,)."""
+    a, b = before.float().flatten(1), after.float().flatten(1)
+    return (b - a).norm(dim=1) / (a.norm(dim=1) + b.norm(dim=1)).clamp_min(1e-12)
+
+
 def think(agent: Reasoner, puzzles: Tensor, max_segments: int, identities: Tensor | None = None) -> Iterator[Thought]:
     """Think about puzzles, int64 (n, L), of identities, int64 (n,); every `next` is one more segment."""
     obs = observation(puzzles, identities)

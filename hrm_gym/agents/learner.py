@@ -1,16 +1,13 @@
 """What is learned in a segment: deep supervision of the answer, and Q-learning of halting.
 
 A segment is one step of the Markov decision process whose state is (carry, puzzle), whose actions are halt and
-continue, and whose only reward, 1 for an exactly right answer, is paid on halting:
+continue, and whose reward, 1 for an exactly right answer, is paid on halting. The answer is learned by
+cross-entropy, the value of halting as a classifier of right answers, the value of continuing as `targets` says
+(HRM, arXiv 2506.21734, section "Adaptive computational time").
 
-    Q(halt)     -> 1 if the answer is right else 0
-    Q(continue) -> gamma * max(Q'(halt), Q'(continue)) of the next segment, gamma * Q'(halt) after the last one
-
-where Q' comes from one more forward pass of the same network without gradient: no replay buffer and no target
-network (HRM, arXiv 2506.21734, section "Adaptive computational time").
-
-The paper has gamma = 1. Then going on is never worse than halting, and whether a solved puzzle is halted on is
-left to the noise of the estimates. Any gamma below 1 breaks the tie: a right answer is worth more now.
+The paper has gamma = 1 and no cost. Then going on is never worse than halting, and whether a solved puzzle is
+halted on is left to the noise of the estimates. A gamma below 1 or a cost breaks the tie: a right answer is worth
+more now.
 """
 
 from __future__ import annotations
@@ -54,44 +51,40 @@ def probabilities(logits: Tensor, kind: str) -> Tensor:
     return logits.float().softmax(-1)
 
 
-def answer_loss(logits: Tensor, solution: Tensor, kind: str) -> Tensor:
-    """Cross-entropy of each board, mean over its cells: logits (B, L, V), solution (B, L) -> (B,)."""
+def answer_loss(logits: Tensor, solution: Tensor, kind: str, padding: int | None = None) -> Tensor:
+    """Cross-entropy of each board, mean over its cells: logits (B, L, V), solution (B, L) -> (B,).
+
+    Cells whose solution is `padding` do not count (see `Task.padding`).
+    """
     if kind == "stablemax":
         log_p = stablemax_log_probabilities(logits)
-        return -log_p.gather(-1, solution.unsqueeze(-1)).squeeze(-1).mean(-1)
-    return F.cross_entropy(logits.float().transpose(1, 2), solution, reduction="none").mean(-1)
+        losses = -log_p.gather(-1, solution.unsqueeze(-1)).squeeze(-1)
+    else:
+        losses = F.cross_entropy(logits.float().transpose(1, 2), solution, reduction="none")
+    if padding is None:
+        return losses.mean(-1)
+    counts = solution != padding
+    return (losses * counts).sum(-1) / counts.sum(-1).clamp_min(1)
 
 
-def is_right(output: Output, solution: Tensor) -> Tensor:
-    """Whether the most probable symbol is right in every cell, (B,) bool."""
-    return (output.logits.argmax(-1) == solution).all(-1)
-
-
-def continue_target(following: Output, last: Tensor, gamma: float = 1.0) -> Tensor:
-    """The bootstrapped value of continuing, (B,) in [0, 1].
-
-    Args:
-        following: the output of the segment after this one, without gradient.
-        last: whether *this* segment is the last one allowed, (B,) bool; then only halting counts, as in the
-            reference.
-        gamma: the discount of a segment.
-    """
-    best = torch.maximum(following.q_halt, following.q_continue)
-    return gamma * torch.sigmoid(torch.where(last, following.q_halt, best))
-
-
-def segment_losses(output: Output, solution: Tensor, target: Tensor | None, loss: str) -> Losses:
+def segment_losses(
+    output: Output,
+    solution: Tensor,
+    right: Tensor,
+    keep_on: Tensor | None,
+    loss: str,
+    padding: int | None = None,
+) -> Losses:
     """The losses of one segment.
 
     Args:
         output: of the segment, with gradient.
         solution: the right tokens, int64 (B, L).
-        target: `continue_target`, or None to learn the value of halting only.
+        right: whether the output's most probable tokens are the solution, (B,) bool.
+        keep_on: that of the value of continuing, see `targets`; None to learn the value of halting only.
         loss: "stablemax" or "softmax".
+        padding: see `answer_loss`.
     """
-    right = is_right(output, solution)
     halt = F.binary_cross_entropy_with_logits(output.q_halt, right.to(output.q_halt), reduction="sum")
-    keep_on = torch.zeros((), device=solution.device)
-    if target is not None:
-        keep_on = F.binary_cross_entropy_with_logits(output.q_continue, target, reduction="sum")
-    return Losses(answer_loss(output.logits, solution, loss).sum(), halt, keep_on)
+    keep_on = torch.zeros_like(halt) if keep_on is None else keep_on
+    return Losses(answer_loss(output.logits, solution, loss, padding).sum(), halt, keep_on)

@@ -25,10 +25,11 @@ from hrm_gym.agents.checkpoint import Checkpoint
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.evaluator import Evaluation, evaluate
 from hrm_gym.agents.halting import learned, minimum_segments
-from hrm_gym.agents.learner import continue_target, segment_losses
+from hrm_gym.agents.learner import segment_losses
 from hrm_gym.agents.optimizers import SignSGD, learning_rate, make_average, make_optimizer
 from hrm_gym.agents.reasoner import Carry, Reasoner
 from hrm_gym.agents.registry import build_reasoner
+from hrm_gym.agents.targets import make_target
 from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
@@ -72,6 +73,7 @@ class Trainer:
         self.embedding_optimizer: SignSGD | None = None
         if (table := self.agent.embed_puzzle) is not None:
             self.embedding_optimizer = SignSGD([table.weight], config.puzzle_lr, config.puzzle_weight_decay)
+        self.target = make_target(config, self.agent.q_head, self.model, self.averaged_agent())
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.step = 0
         self.seconds = 0.0
@@ -100,12 +102,10 @@ class Trainer:
 
         carry, out = self.model(self.carry, self.obs)
         segment = self.obs["segment"] + 1
-        target = None
-        if c.halting == "q_learning":
-            with torch.no_grad():
-                _, following = self.model(carry, self.obs)
-                target = continue_target(following, segment >= c.max_segments, c.gamma)
-        losses = segment_losses(out, self.solution, target, c.loss)
+        keep_on = None if self.target is None else self.target.loss(carry, self.obs, out, segment)
+        answer = out.logits.argmax(-1)
+        match = self.task.match(self.solution, answer)
+        losses = segment_losses(out, self.solution, match.right, keep_on, c.loss, self.task.padding)
         self.agent.zero_grad()
         (losses.total(c.halt_weight) / c.num_envs).backward()
         self.optimizer.step()
@@ -116,21 +116,21 @@ class Trainer:
         self.step += 1
 
         with torch.no_grad():
-            answer = out.logits.argmax(-1)
-            same = answer == self.solution
             minimum = minimum_segments(c, c.num_envs, self.generator, self.device)
             halt = learned(out, c.halting) & (segment >= minimum)
             action = torch.cat((answer, halt.long().unsqueeze(1)), dim=1)  # (B, L + 1)
             self.obs, _, terminated, truncated, info = self.envs.step(action)
             self.solution = info["solution"]
             done = terminated | truncated
+            if self.target is not None:
+                self.target.moved_on(carry, segment, match.right, done)
             self.carry = self.agent.reset(carry, done)
         return {
             "answer_loss": losses.answer.detach() / c.num_envs,
             "halt_loss": losses.halt.detach() / c.num_envs,
             "continue_loss": losses.keep_on.detach() / c.num_envs,
-            "exact_accuracy": same.all(-1).float().mean(),
-            "cell_accuracy": same.float().mean(),
+            "exact_accuracy": match.right.float().mean(),
+            "cell_accuracy": match.cell_accuracy.mean(),
             "q_says_right": out.q_halt.detach().sigmoid().mean(),
             "q_continue": out.q_continue.detach().sigmoid().mean(),
             "learning_rate": torch.tensor(rate),
@@ -169,6 +169,8 @@ class Trainer:
                     numbers.setdefault(str(index), {})[name] = value
         tensors |= {"carry/z_h": self.carry.z_h, "carry/z_l": self.carry.z_l}
         tensors |= {f"envs/{name}": t for name, t in self.envs.unwrapped.state_dict().items()}
+        if self.target is not None:
+            tensors |= {f"target/{name}": t for name, t in self.target.state_dict().items()}
         tensors |= {"random/torch": torch.get_rng_state(), "random/exploration": self.generator.get_state()}
         counters = {
             "step": self.step,
@@ -195,6 +197,8 @@ class Trainer:
         self.carry = Carry(*(saved.part("carry")[name].to(self.device) for name in ("z_h", "z_l")))
         self.obs, info = self.envs.unwrapped.load_state_dict(saved.part("envs"))
         self.solution = info["solution"]
+        if self.target is not None:
+            self.target.load_state_dict(saved.part("target"))
         torch.set_rng_state(saved.tensors["random/torch"])
         self.generator.set_state(saved.tensors["random/exploration"])
         self.step, self.seconds = saved.counters["step"], saved.counters["seconds"]

@@ -43,14 +43,16 @@ def evaluate_by_votes(
     thought = evaluate(agent, task, task.variants(puzzles.map(lambda array: array[example]), number), **options)
     ballots = Ballots(example, number, thought.answers, thought.q_halt)
     standing = task.standing(puzzles, ballots)
-    answers, solution = standing.answers, np.asarray(puzzles.solution)
+    answers = standing.answers
+    match = task.match(puzzles.solution, answers)
     result = dataclasses.replace(
         thought,
         answers=answers,
-        right=(answers == solution).all(-1),
+        right=match.right,
         valid=np.asarray(task.violations(puzzles.puzzle, answers)) == 0,
         q_halt=thought.q_halt.reshape(num, forms).max(1),
+        residual=thought.residual.reshape(num, forms).mean(1),
         segments=thought.segments.reshape(num, forms).sum(1),
-        cell_accuracy=float((answers == solution).mean()),
+        cell_accuracy=float(match.cell_accuracy.mean()),
     )
     return result, standing

@@ -33,12 +33,17 @@ class Arguments:
     """Segments after which an answer is taken in any case."""
     halting: Literal["learned", "fixed"] = "learned"
     """Whether the agent decides when to stop, or always uses all segments."""
+    halt_margin: float = 0.0
+    """By how many logits the value of halting must lead for the agent to halt."""
     votes: int = 0
     """Forms of each puzzle that vote on its answer, where a family has such (ARC); 0: all of them."""
     submission: str = ""
     """Write the winning answers to this JSON file, in the form of the family's competition (ARC Prize)."""
     rollouts: int = 1
-    """Attempts a puzzle; the one with the highest value of halting is graded (no solution is looked at)."""
+    """Attempts a puzzle, of which one is graded (no solution is looked at)."""
+    select: Literal["q_halt", "residual", "rules"] = "q_halt"
+    """The attempt that is graded: the one with the highest value of halting, the one whose state came to rest most,
+    or the one that breaks fewest rules of the puzzle."""
     noise: float = 1.0
     """Standard deviation of the noise on the initial states of all attempts but the first."""
     limit: int = 0
@@ -63,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
     agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
     puzzles = task.load(args.puzzles, "test") if args.puzzles else task.dataset("test")
     puzzles = puzzles.map(lambda array: array[: args.limit or None])
-    names = ("max_segments", "halting", "rollouts", "noise", "batch_size", "seed")
+    names = ("max_segments", "halting", "halt_margin", "rollouts", "noise", "select", "batch_size", "seed")
     options = {name: getattr(args, name) for name in names}
     scores: dict[str, Any] = {}
     if task.num_variants > 1 or args.votes or args.submission:
@@ -81,7 +86,9 @@ def run(argv: Sequence[str]) -> int:
         "num_parameters": agent.num_parameters,
         "max_segments": args.max_segments,
         "halting": args.halting,
+        "halt_margin": args.halt_margin,
         "rollouts": args.rollouts,
+        "select": args.select,
         "device": str(agent.h_init.device),
     }
     figures = {**result.summary(), **scores, **conditions}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.frame import Frame, is_solved
+from hrm_gym.envs.frame import Frame, accuracy, is_solved
 from hrm_gym.envs.panel import probability
 from hrm_gym.envs.task import Task
 
@@ -179,8 +179,8 @@ class Player:
             halted=step.halt or segment >= self._max_segments,
             halts=(*before.halts, probability(step.q_halt)),
         )
-        if after.accuracy is not None:
-            after = dataclasses.replace(after, accuracies=(*before.accuracies, after.accuracy))
+        if (share := accuracy(self._task, after)) is not None:
+            after = dataclasses.replace(after, accuracies=(*before.accuracies, share))
         if after.halted:
             solved = is_solved(self._task, after)
             self.results.append(Result(self._case.name, solved, segment))

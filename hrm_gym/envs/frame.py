@@ -45,14 +45,16 @@ class Frame:
     overlay: Sequence[tuple[str, str]] = ()
     """Pairs of a key and what it does, shown over the board."""
 
-    @property
-    def accuracy(self) -> float | None:
-        """Share of cells that equal the solution's, None where there is no solution."""
-        return None if self.solution is None else float(np.mean(self.answer == self.solution))
+
+def accuracy(task: Task, frame: Frame) -> float | None:
+    """Share of cells that equal the solution's (see `Task.match`), None where there is no solution."""
+    if frame.solution is None:
+        return None
+    return float(task.match(frame.solution[None], frame.answer[None]).cell_accuracy[0])
 
 
 def is_solved(task: Task, frame: Frame) -> bool:
     """Whether the answer is right: by the rules, or where they cannot tell by the solution, if it is known."""
     if task.verifiable:
         return int(task.violations(frame.puzzle[None], frame.answer[None])[0]) == 0
-    return frame.accuracy == 1.0
+    return frame.solution is not None and bool(task.match(frame.solution[None], frame.answer[None]).right[0])

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hrm_gym.envs.drawing import AMBER, BLUE, CARD, INK, MUTED, OPEN, PAGE, RULE, Box, Canvas, Colour, mix
+from hrm_gym.envs.frame import Frame, accuracy
 
 if TYPE_CHECKING:
-    from hrm_gym.envs.frame import Frame
+    from hrm_gym.envs.task import Task
 
 _MOST_PIPS = 32  # more segments than that are drawn as one bar
 
@@ -78,13 +79,14 @@ def q_values(canvas: Canvas, box: Box, frame: Frame) -> None:
         canvas.text(percent, Box(row.right - 50, row.y, 50, row.height), 20, ink, "right")
 
 
-def numbers(canvas: Canvas, box: Box, frame: Frame, violations: int, violation_name: str) -> None:
+def numbers(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
     """Three cards: right cells, violations under the family's name for them, mean confidence."""
+    violations = int(task.violations(frame.puzzle[None], frame.answer[None])[0])
     started = frame.segment > 0
     confidence = None if frame.confidence is None else float(np.mean(frame.confidence))
     cards = {
-        "right cells": _percent(frame.accuracy if started else None),
-        violation_name: str(violations) if started else "–",
+        "right cells": _percent(accuracy(task, frame) if started else None),
+        task.violation_name: str(violations) if started else "–",
         "confidence": _percent(confidence),
     }
     width = (box.width - 16) / 3

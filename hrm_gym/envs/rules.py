@@ -245,12 +245,8 @@ class Rules:
 
     def grade(self, state: State) -> Grade:
         """What the current answers are worth."""
-        right = (state.answer == state.solution).sum(-1)
-        return Grade(
-            correct=right == self.task.num_cells,
-            cell_accuracy=right / self.task.num_cells,
-            violations=as_int64(self.task.violations(state.puzzle, state.answer)),
-        )
+        match = self.task.match(state.solution, state.answer)
+        return Grade(*match, violations=as_int64(self.task.violations(state.puzzle, state.answer)))
 
     def outcome(self, state: State, halt: Array, grade: Grade) -> tuple[Array, Array, Array]:
         """Reward, terminated and truncated, each of shape (N,)."""

@@ -33,6 +33,15 @@ class Puzzles(NamedTuple):
         return Puzzles(*(None if array is None else function(array) for array in self))
 
 
+class Match(NamedTuple):
+    """How N answers compare with their solutions."""
+
+    right: Array
+    """Whether each equals its solution wherever that counts, bool (N,); never where nothing counts."""
+    cell_accuracy: Array
+    """Share of the cells that count in which they are equal, in [0, 1], (N,)."""
+
+
 class Ballots(NamedTuple):
     """M answers to N puzzles that were shown in several forms, in any order and number."""
 
@@ -68,6 +77,10 @@ class Task(abc.ABC):
 
     blank: ClassVar[int] = 0
     """The token of a cell that the puzzle leaves open; every other cell of a puzzle is a given."""
+
+    padding: ClassVar[int | None] = None
+    """The token of cells of a solution that lie outside the answer: whatever is answered there is neither learned
+    from nor graded. None: every cell counts."""
 
     num_uniforms: int = 0
     """How many uniform numbers in [0, 1) one random symmetry consumes (0: `augment` does nothing)."""
@@ -118,6 +131,18 @@ class Task(abc.ABC):
             puzzle: tokens, integers of shape (N, L).
             answer: tokens, integers of shape (N, L).
         """
+
+    # ---- what follows from it --------------------------------------------------------------------
+
+    def match(self, solution: Array, answer: Array) -> Match:
+        """Grade answers by their solutions, both tokens of shape (N, L)."""
+        same = solution == answer
+        if self.padding is None:
+            count = same.sum(-1)
+            return Match(count == self.num_cells, count / self.num_cells)
+        counts = solution != self.padding
+        num, count = counts.sum(-1), (same & counts).sum(-1)
+        return Match((count == num) & (num > 0), count / (num + (num == 0)))
 
     # ---- what a family may give ------------------------------------------------------------------
 

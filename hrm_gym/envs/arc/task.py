@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hrm_gym.envs.arc import files, symmetry, voting
-from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, SIDE, encode
+from hrm_gym.envs.arc.canvas import END, PADDING, SIDE, encode, extent, origin
 from hrm_gym.envs.arc.view import ARCView
-from hrm_gym.envs.arrays import Array, as_int64, like, where
+from hrm_gym.envs.arrays import Array, as_int64, like
 from hrm_gym.envs.task import SPLITS, Ballots, Puzzles, Standing, Task
 from hrm_gym.errors import HrmGymError, unknown
 
@@ -27,7 +27,8 @@ class ARCTask(Task):
     learns an embedding from the demonstrations: those of all tasks are trained on, and of the training tasks
     the test pairs too, but never a test output of an evaluation task (HRM, arXiv 2506.21734, section 3.1).
 
-    Tokens: 0 is padding, 1 the end marker, 2 to 11 the ten colours; see `canvas`.
+    Tokens: 0 is padding, 1 the end marker, 2 to 11 the ten colours; see `canvas`. Padding of a solution does not
+    count: an answer is right when its grid and the end markers are.
 
     Args:
         version: of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
@@ -41,10 +42,11 @@ class ARCTask(Task):
 
     shape = (SIDE, SIDE)
     symbols = ".|0123456789"
+    padding = PADDING
     num_uniforms = 3
     local = True
     verifiable = False
-    violation_name = "stray cells"
+    violation_name = "missing ends"
     view = ARCView
 
     def __init__(
@@ -190,19 +192,20 @@ class ARCTask(Task):
         return puzzle != puzzle
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
-        """How far each answer is from being a grid, int64 of shape (N,).
+        """How many end markers each answer lacks beside and below its grid, int64 of shape (N,).
 
-        It counts the cells of another kind (padding, end marker, colour) than on a canvas that holds one
-        rectangle of colours, just large enough for all of the answer's, wherever it stands; an answer without
-        colours has one more. So 0 means that it is a well-formed grid, not that it is the right one.
+        The grid begins where the input does (see `canvas.extent`); an answer without one has one violation. So 0
+        means that the answer says where it ends, not that it is the right one.
         """
-        kind = as_int64(answer > 0) + as_int64(answer >= FIRST_COLOUR)
-        coloured = (kind == 2).reshape(-1, SIDE, SIDE)
-        (in_rows, end_row), (in_columns, end_column) = _extent(coloured.sum(2)), _extent(coloured.sum(1))
-        inside = in_rows[:, :, None] & in_columns[:, None, :]
-        ends = (end_row[:, :, None] & in_columns[:, None, :]) | (in_rows[:, :, None] & end_column[:, None, :])
-        wanted = (2 * inside + END * ends).reshape(-1, self.num_cells)
-        return (kind != wanted).sum(-1) + ((kind == 2).sum(-1) == 0)
+        top, left = origin(puzzle)
+        rows, columns = extent(answer, top, left)
+        below, beside = (like(_LINES, answer) == end[:, None] for end in (top + rows, left + columns))
+        in_rows, in_columns = (
+            (like(_LINES, answer) >= start[:, None]) & (like(_LINES, answer) < (start + length)[:, None])
+            for start, length in ((top, rows), (left, columns))
+        )
+        ends = (below[:, :, None] & in_columns[:, None, :]) | (in_rows[:, :, None] & beside[:, None, :])
+        return (ends.reshape(-1, self.num_cells) & (answer != END)).sum(-1) + as_int64(rows == 0)
 
     # ---- forms -----------------------------------------------------------------------------------
 
@@ -237,15 +240,6 @@ class ARCTask(Task):
         if identity is not None:
             identity = identity // self.num_variants * self.num_variants + number
         return Puzzles(puzzle, solution, identity)
-
-
-def _extent(count: Array) -> tuple[Array, Array]:
-    """From the coloured cells of each line, (N, 30): between the first and the last line with one; next to it."""
-    before, total = count.cumsum(-1), count.sum(-1)[:, None]
-    started, over = before > 0, before - count == total
-    lines = like(_LINES, count)
-    end = where(total > 0, (~over).sum(-1)[:, None], total - 1)
-    return started & ~over, lines == end
 
 
 class _Row(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, SIDE, decode
+from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, SIDE, decode, origin
 from hrm_gym.envs.drawing import CARD, INK, MUTED, OPEN, RULE, WRONG, Box, Canvas, Colour, ink_on, mix
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ _WINDOWS = (5, 10, 15, 20, 25, SIDE)  # so many rows and columns of the answer's
 class ARCView:
     """Draws the cells of a frame in the benchmark's colours, with their digits where these can be read.
 
-    Cells of the answer that are no colour are pale: padding plain, end markers with a dot. A triangle marks what
-    this segment changed; where the solution is revealed, a cross marks what it contradicts.
+    Cells of the answer that are no colour are pale: padding plain, end markers with a dot; what stands outside
+    its grid does not count and is drawn small. A triangle marks what this segment changed; where the solution is
+    revealed, a cross marks what it contradicts.
     """
 
     def __init__(self, task: ARCTask) -> None:
@@ -56,12 +57,13 @@ class ARCView:
 
         half = (answer - 12) / 2
         boxes = Box(left, area.y, half, small + _TITLE), Box(left + half + 12, area.y, half, small + _TITLE)
-        _titled(canvas, boxes[0], "test input", _grid_of(frame.puzzle))
+        corner = _corner(frame.puzzle)
+        _titled(canvas, boxes[0], "test input", decode(frame.puzzle, *corner))
         true = _revealed(frame)
-        _titled(canvas, boxes[1], "true output", None if true is None else _grid_of(true))
+        _titled(canvas, boxes[1], "true output", None if true is None else decode(true, *corner))
         whole = int(self._task.violations(frame.puzzle[None], frame.answer[None])[0]) == 0
         title = Box(left, area.bottom - answer - _TITLE, answer, _TITLE)
-        _name(canvas, title, "answer", _size(_grid_of(frame.answer)) if whole else "no whole grid")
+        _name(canvas, title, "answer", _size(decode(frame.answer, *corner)) if whole else "no whole grid")
         self._answer(canvas, Box(left, area.bottom - answer, answer, answer), frame)
 
     def key(self, canvas: Canvas, area: Box) -> None:
@@ -111,14 +113,20 @@ class ARCView:
         answer = _board(frame.answer)
         changed = np.zeros_like(answer, bool) if frame.previous is None else answer != _board(frame.previous)
         true = _revealed(frame)
-        wrong = np.zeros_like(answer, bool) if true is None else answer != _board(true)
+        wrong = np.zeros_like(answer, bool) if true is None else (answer != _board(true)) & (_board(true) != PADDING)
+        top, left = _corner(frame.puzzle)
+        rows, columns = decode(frame.answer, top, left).shape
         canvas.rect(area, RULE)
         for row in range(shown):
             for column in range(shown):
                 tile = Box(area.x + side * column, area.y + side * row, side, side).inset(0.5)
                 token = int(answer[row, column])
+                inside = top <= row <= top + rows and left <= column <= left + columns  # with its end markers
+                if not inside and not wrong[row, column]:
+                    canvas.rect(tile, OPEN)
+                    tile = tile.inset(side * 0.36)
                 _cell(canvas, tile, token)
-                if changed[row, column]:
+                if changed[row, column] and inside:
                     _fold(canvas, tile, _ground(token))
                 if wrong[row, column]:
                     _cross(canvas, tile, _ground(token))
@@ -204,13 +212,10 @@ def _revealed(frame: Frame) -> np.ndarray | None:
     return frame.solution if frame.reveal and frame.solution is not None and np.any(frame.solution) else None
 
 
-def _grid_of(tokens: np.ndarray) -> np.ndarray:
-    """The grid of a canvas, shape (900,), wherever it was moved; see `canvas.decode`."""
-    coloured = _board(tokens) >= FIRST_COLOUR
-    row, column = (int(np.argmax(coloured.any(axis))) for axis in (1, 0))
-    moved = np.zeros((SIDE, SIDE), np.int64)
-    moved[: SIDE - row, : SIDE - column] = _board(tokens)[row:, column:]
-    return decode(moved)
+def _corner(puzzle: np.ndarray) -> tuple[int, int]:
+    """Row and column in which the grids on the canvases of an example begin."""
+    row, column = origin(np.asarray(puzzle)[None])
+    return int(row[0]), int(column[0])
 
 
 def _board(tokens: np.ndarray) -> np.ndarray:
