@@ -341,7 +341,7 @@ def test_a_task_is_its_arguments():
     assert ARCTask() == ARCTask(1) != ARCTask(2) and hash(ARCTask(2)) == hash(ARCTask(2))
     assert ARCTask(augmentations=3) != ARCTask() != ARCTask(num_tasks=3)
     far = ARCTask(dataset="nowhere")  # nothing is read before it is needed
-    assert repr(far) == "ARCTask(version=1, dataset='nowhere', augmentations=100, num_tasks=0)"
+    assert repr(far) == "ARCTask(version=1, dataset='nowhere', augmentations=100, num_tasks=0, side=30)"
     assert eval(repr(far)) == far == pickle.loads(pickle.dumps(far)) != ARCTask()
     assert far.num_variants == 101 and far.num_tokens == 12 and far.num_cells == 900 and not far.verifiable
     with pytest.raises(HrmGymError, match="nowhere"):
@@ -461,6 +461,27 @@ def test_an_answer_is_graded_where_the_solution_is_no_padding(task):
     assert torch.allclose(1 - match.cell_accuracy, 1 / torch.from_numpy((puzzles.solution != 0).sum(1)))
     hidden = task.match(puzzles.solution * 0, junk)
     assert not hidden.right.any() and not hidden.cell_accuracy.any()  # what is not known is not right
+
+
+def test_a_smaller_canvas_holds_the_tasks_that_fit(folder):
+    task = ARCTask(dataset=str(folder), augmentations=7, side=6)
+    assert task.shape == (6, 6) and task.num_cells == 36 and task != ARCTask(dataset=str(folder), augmentations=7)
+    assert task.identities == ("a", "b", "c")  # a test of "d" has an output of nine columns
+    train = task.dataset("train")
+    fitting = {"c": EVALUATION["c"]}
+    assert grids_of(train, task) == listed(TRAINING, "train", "test") + listed(fitting, "train")
+    assert grids_of(task.dataset("test"), task) == listed(fitting, "test")
+    assert grids_of(task.load(str(folder / "evaluation.json"), "test"), task) == listed(fitting, "test")
+    for puzzles in (task.sample(60, np.random.default_rng(0)), task.variants(train, 3)):
+        assert puzzles.puzzle.shape[1] == 36 and (task.violations(puzzles.puzzle, puzzles.solution) == 0).all()
+    index = np.arange(len(train.puzzle))
+    still = task.variants(train, 3)
+    assert all(np.array_equal(symmetry.undo(decode(still.solution[i]), 3), decode(train.solution[i])) for i in index)
+    with pytest.raises(HrmGymError, match="no pairs to train on that fit into 1x1 cells"):
+        ARCTask(dataset=str(folder), side=1).dataset("train")
+    for side in (0, 31, 9.0):
+        with pytest.raises(HrmGymError, match=f"side={side}"):
+            ARCTask(side=side)
 
 
 def test_demonstrations_are_those_of_the_form(task):

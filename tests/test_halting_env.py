@@ -1,6 +1,7 @@
 """When to stop thinking: the halting environment, its policies, and the command that compares them."""
 
 import dataclasses
+import inspect
 import json
 import pickle
 import sys
@@ -16,12 +17,16 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from test_arc import EVALUATION, write
 
 import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.agents import evaluate, load_agent, policies
+from hrm_gym.agents.checkpoint import FILE_NAME, save
 from hrm_gym.agents.halting_env import LiveThinker, first_puzzles, make_halting_env, record
 from hrm_gym.agents.halting_study import study, wilson
+from hrm_gym.agents.registry import defaults
+from hrm_gym.agents.trainer import Trainer
 from hrm_gym.cli import main
 from hrm_gym.envs.halting_env import HaltingEnv
 from hrm_gym.envs.halting_rules import REWARDS
@@ -86,15 +91,22 @@ def test_every_puzzle_has_a_halting_environment():
     assert gym.make(f"hrm_gym:{HALT}", **FEW).reset(seed=0)[1]["segment"] == 1
 
 
-def test_an_untrained_agent_of_any_family_will_do(tmp_path):
+@pytest.mark.parametrize("env_id", hrm_gym.task_ids())
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "live"])
+def test_the_checkers_with_an_untrained_agent_of_every_family(env_id, recorded, tmp_path):
     """Where no agent is shipped, a checkpoint is handed in."""
-    run = tmp_path / "run"
-    shape = ["--hidden-size", 16, "--num-heads", 2, "--h-cycles", 1, "--l-cycles", 1, "--num-envs", 4]
-    told = ["train", "--env", "Latin3x3-v0", "--device", "cpu", "--max-steps", 1, "--run-dir", run, *shape]
-    assert main([str(word) for word in told]) == 0
-    env = gym.make("Latin3x3-Halt-v0", agent=str(run), **FEW, disable_env_checker=True).unwrapped
-    check_env(env)
-    sb3_check_env(env)
+    dataset = ""
+    if "augmentations" in inspect.signature(type(hrm_gym.make_task(env_id))).parameters:  # ARC reads its tasks
+        dataset = str(write(tmp_path / "tasks.json", EVALUATION))
+    config = defaults(env_id, "auto", "local", "cpu")
+    config = dataclasses.replace(config, dataset=dataset, hidden_size=16, h_cycles=1, num_envs=2, max_segments=3)
+    save(tmp_path / FILE_NAME, Trainer(config).snapshot())
+    few = {"num_examples": 5, "split": "test", "max_segments": 3}
+    halting = gym.make(halting_id(env_id), agent=str(tmp_path), recorded=recorded, **few, disable_env_checker=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(halting.unwrapped)
+        sb3_check_env(halting.unwrapped)
 
 
 # ---- one set of rules, alone and in batches -------------------------------------------------------

@@ -26,9 +26,11 @@ class Arguments:
     """Environment id."""
     checkpoint: str = "pretrained"
     """`pretrained` for the shipped agent, a run's folder, or a file."""
+    split: Literal["test", "train"] = "test"
+    """The held-out puzzles, or those that can be trained on (ARC: the demonstrations)."""
     puzzles: str = ""
     """A CSV file, a text file with a puzzle a line, a dataset folder, or what files the family has (ARC: JSON);
-    empty: the test split."""
+    empty: all of the split."""
     max_segments: int = 16
     """Segments after which an answer is taken in any case."""
     halting: Literal["learned", "fixed"] = "learned"
@@ -66,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
     if args.submission and not Path(args.submission).absolute().parent.is_dir():  # told before the work, not after it
         raise HrmGymError(f"cannot write {args.submission}: there is no such folder; make it first")
     agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
-    puzzles = task.load(args.puzzles, "test") if args.puzzles else task.dataset("test")
+    puzzles = task.load(args.puzzles, args.split) if args.puzzles else task.dataset(args.split)
     puzzles = puzzles.map(lambda array: array[: args.limit or None])
     names = ("max_segments", "halting", "halt_margin", "rollouts", "noise", "select", "batch_size", "seed")
     options = {name: getattr(args, name) for name in names}
@@ -81,7 +83,7 @@ def run(argv: Sequence[str]) -> int:
         result = evaluate(agent, task, puzzles, **options)
     conditions = {
         "env": args.env,
-        "puzzles": args.puzzles or "test split",
+        "puzzles": args.puzzles or f"{args.split} split",
         "agent": agent.config.agent,
         "num_parameters": agent.num_parameters,
         "max_segments": args.max_segments,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, SIDE
+from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, side_of
 from hrm_gym.envs.arrays import Array, as_int64, like, where
 
 NUM_FORMS = 8 * math.factorial(9)
@@ -86,7 +86,7 @@ def images(
     """Pairs of canvases, each in its form and at its place.
 
     Args:
-        puzzle: canvases of shape (N, 900), their grids in the upper left corner.
+        puzzle: canvases of shape (N, L), their grids in the upper left corner.
         solution: likewise.
         number: of the form, int64 of shape (N,), each below `count`.
         count: how many forms there are to choose from.
@@ -100,19 +100,20 @@ def images(
     moves = like(forms.moves, puzzle)[number]
     fixed = np.tile([PADDING, END], (count, 1))
     tokens = like(np.concatenate([fixed, forms.colours + FIRST_COLOUR], 1), puzzle)[number]
-    sizes = [_turned(_size(canvas), moves) for canvas in (puzzle, solution)]
+    side = side_of(puzzle)
+    sizes = [_turned(_size(canvas, side), moves) for canvas in (puzzle, solution)]
     top = left = number * 0
     if shift is not None:
-        top, left = (_place(shift[:, i], _larger(sizes[0][i], sizes[1][i])) for i in range(2))
+        top, left = (_place(shift[:, i], side - _larger(sizes[0][i], sizes[1][i])) for i in range(2))
     return (
-        _image(puzzle, sizes[0], moves, tokens, top, left),
-        _image(solution, sizes[1], moves, tokens, top, left),
+        _image(puzzle, side, sizes[0], moves, tokens, top, left),
+        _image(solution, side, sizes[1], moves, tokens, top, left),
     )
 
 
-def _size(canvas: Array) -> tuple[Array, Array]:
+def _size(canvas: Array, side: int) -> tuple[Array, Array]:
     """Rows and columns of the grids, each of shape (N,); 0 where a canvas is empty."""
-    coloured = canvas.reshape(-1, SIDE, SIDE) >= FIRST_COLOUR
+    coloured = canvas.reshape(-1, side, side) >= FIRST_COLOUR
     return (coloured.sum(2) > 0).sum(-1), (coloured.sum(1) > 0).sum(-1)
 
 
@@ -126,34 +127,36 @@ def _larger(a: Array, b: Array) -> Array:
     return where(a > b, a, b)
 
 
-def _place(uniform: Array, length: Array) -> Array:
-    room = SIDE - length
+def _place(uniform: Array, room: Array) -> Array:
     place = as_int64(uniform * (room + 1))
     # In single precision a number just below 1 can round up.
     return where(place > room, room, place)
 
 
-def _image(canvas: Array, size: tuple[Array, Array], moves: Array, tokens: Array, top: Array, left: Array) -> Array:
-    rows, in_rows = _lines(size[0], top, moves[:, 1], canvas)
-    columns, in_columns = _lines(size[1], left, moves[:, 2], canvas)
+def _image(
+    canvas: Array, side: int, size: tuple[Array, Array], moves: Array, tokens: Array, top: Array, left: Array
+) -> Array:
+    line = like(np.arange(side), canvas)
+    rows, in_rows = _lines(line, size[0], top, moves[:, 1])
+    columns, in_columns = _lines(line, size[1], left, moves[:, 2])
     # Where each cell of the image comes from; cells outside the grid are written over.
     turned = moves[:, :1]
-    source = (rows * (SIDE - (SIDE - 1) * turned))[:, :, None] + (columns * (1 + (SIDE - 1) * turned))[:, None, :]
-    colours = _gather(tokens, as_int64(_gather(canvas, source.reshape(-1, SIDE * SIDE))))
-    kinds = (in_rows[:, :, None] * in_columns[:, None, :]).reshape(-1, SIDE * SIDE)
+    source = (rows * (side - (side - 1) * turned))[:, :, None] + (columns * (1 + (side - 1) * turned))[:, None, :]
+    colours = _gather(tokens, as_int64(_gather(canvas, source.reshape(-1, side * side))))
+    kinds = (in_rows[:, :, None] * in_columns[:, None, :]).reshape(-1, side * side)
     image = colours * (kinds == 1) + END * (kinds == 2)
     return image.astype(canvas.dtype) if isinstance(canvas, np.ndarray) else image.to(canvas.dtype)
 
 
-def _lines(length: Array, start: Array, flipped: Array, canvas: Array) -> tuple[Array, Array]:
-    """For each line of the image the grid's line that it shows, 0 if none; and 1 inside, 2 right after, else 0.
+def _lines(line: Array, length: Array, start: Array, flipped: Array) -> tuple[Array, Array]:
+    """For each `line` of the image the grid's line that it shows, 0 if none; and 1 inside, 2 right after, else 0.
 
     So the product of a row's and a column's number is 1 inside the grid and 2 where the end markers stand.
     """
-    line, length = like(np.arange(SIDE), canvas) - start[:, None], length[:, None]
-    inside = (line >= 0) & (line < length)
-    line = where(flipped[:, None] == 1, length - 1 - line, line)
-    return line * inside, inside + 2 * (start[:, None] + length == like(np.arange(SIDE), canvas))
+    start, length = start[:, None], length[:, None]
+    inside = (line >= start) & (line < start + length)
+    shown = where(flipped[:, None] == 1, length - 1 - line + start, line - start)
+    return shown * inside, inside + 2 * (line == start + length)
 
 
 def _gather(array: Array, index: Array) -> Array:

@@ -17,8 +17,6 @@ from hrm_gym.errors import HrmGymError, unknown
 
 MOST_AUGMENTATIONS = 100_000
 
-_LINES = np.arange(SIDE)
-
 
 class ARCTask(Task):
     """Fill the canvas with the output that belongs to the input, by the rule that the demonstrations show.
@@ -35,12 +33,13 @@ class ARCTask(Task):
         dataset: folder or file of tasks to use instead; see `files.read`.
         augmentations: in how many more forms each task appears; see `symmetry`.
         num_tasks: keep only the first so many training tasks and evaluation tasks, by name; 0 keeps all.
+        side: rows and columns of the canvas; tasks with larger grids are left out. A smaller one than the
+            benchmark's 30 is learned on a processor in minutes.
 
     Raises:
         HrmGymError: for a number out of range. Files are read, and refused, only when something is asked of them.
     """
 
-    shape = (SIDE, SIDE)
     symbols = ".|0123456789"
     padding = PADDING
     num_uniforms = 3
@@ -50,7 +49,12 @@ class ARCTask(Task):
     view = ARCView
 
     def __init__(
-        self, version: int = 1, dataset: str | None = None, augmentations: int = 100, num_tasks: int = 0
+        self,
+        version: int = 1,
+        dataset: str | None = None,
+        augmentations: int = 100,
+        num_tasks: int = 0,
+        side: int = SIDE,
     ) -> None:
         if version not in files.RELEASES:
             raise HrmGymError(f"no version {version!r} of ARC: choose one of {', '.join(map(str, files.RELEASES))}")
@@ -58,14 +62,18 @@ class ARCTask(Task):
             if not isinstance(value, int) or value < 0 or (most is not None and value > most):
                 allowed = "0 (all) or more" if most is None else f"0 to {most}"
                 raise HrmGymError(f"{name}={value!r}: give an integer, {allowed}")
+        if not isinstance(side, int) or not 1 <= side <= SIDE:
+            raise HrmGymError(f"side={side!r}: give an integer, 1 to {SIDE}")
         self.version = version
         self.source = None if dataset is None else str(dataset)
         self.augmentations = augmentations
         self.num_tasks = num_tasks
+        self.side = side
+        self.shape = (side, side)
         self.num_variants = 1 + augmentations
 
-    def _arguments(self) -> tuple[int, str | None, int, int]:
-        return self.version, self.source, self.augmentations, self.num_tasks
+    def _arguments(self) -> tuple[int, str | None, int, int, int]:
+        return self.version, self.source, self.augmentations, self.num_tasks, self.side
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ARCTask) and self._arguments() == other._arguments()
@@ -74,15 +82,15 @@ class ARCTask(Task):
         return hash((ARCTask, *self._arguments()))
 
     def __repr__(self) -> str:
-        version, source, augmentations, num_tasks = self._arguments()
-        return f"ARCTask({version=}, dataset={source!r}, {augmentations=}, {num_tasks=})"
+        version, source, augmentations, num_tasks, side = self._arguments()
+        return f"ARCTask({version=}, dataset={source!r}, {augmentations=}, {num_tasks=}, {side=})"
 
     # ---- tasks -----------------------------------------------------------------------------------
 
     @property
     def collection(self) -> files.Collection:
         """All tasks, read when they are first asked for."""
-        return _collection(self.version, self.source, self.num_tasks)
+        return _collection(self.version, self.source, self.num_tasks, self.side)
 
     @property
     def identities(self) -> tuple[str, ...]:  # type: ignore[override]  # read-only: the files say it
@@ -133,7 +141,7 @@ class ARCTask(Task):
     # ---- examples --------------------------------------------------------------------------------
 
     def dataset(self, split: str) -> Puzzles:
-        """As `Task.dataset`, in form 0: canvases, uint8 of shape (N, 900), and identities, int64 of shape (N,).
+        """As `Task.dataset`, in form 0: canvases, uint8 of shape (N, L), and identities, int64 of shape (N,).
 
         "train" holds the demonstrations of all tasks and the test pairs of the training tasks, "test" the test
         pairs of the evaluation tasks. A pair that is tested is left out of training wherever else it stands:
@@ -154,7 +162,7 @@ class ARCTask(Task):
         _check_split(split)
         if source == self.source:
             return self.dataset(split)
-        collection = files.read(source, self.version)
+        collection = _fitting(files.read(source, self.version), self.side)
         known = set(self.identities)
         names = collection.evaluation if split == "test" else [name for part in collection for name in part]
         foreign = [name for name in names if name not in known]
@@ -169,10 +177,11 @@ class ARCTask(Task):
 
     def _examples(self, collection: files.Collection, split: str, source: str | None) -> Puzzles:
         number = {name: i * self.num_variants for i, name in enumerate(self.identities)}
-        rows = list(_tests(collection) if split == "test" else _training(collection))
+        rows = list(_tests(collection, self.side) if split == "test" else _training(collection, self.side))
         if not rows:
             part = "evaluation tasks" if split == "test" else "pairs to train on"
-            raise HrmGymError(f"no {part} in {source}: give another dataset")
+            fitting = f" that fit into {self.side}x{self.side} cells" if self.side < SIDE else ""
+            raise HrmGymError(f"no {part}{fitting} in {source}: give another dataset")
         return Puzzles(
             np.stack([row.puzzle for row in rows]),
             np.stack([row.solution for row in rows]),
@@ -199,9 +208,10 @@ class ARCTask(Task):
         """
         top, left = origin(puzzle)
         rows, columns = extent(answer, top, left)
-        below, beside = (like(_LINES, answer) == end[:, None] for end in (top + rows, left + columns))
+        line = like(np.arange(self.side), answer)
+        below, beside = (line == end[:, None] for end in (top + rows, left + columns))
         in_rows, in_columns = (
-            (like(_LINES, answer) >= start[:, None]) & (like(_LINES, answer) < (start + length)[:, None])
+            (line >= start[:, None]) & (line < (start + length)[:, None])
             for start, length in ((top, rows), (left, columns))
         )
         ends = (below[:, :, None] & in_columns[:, None, :]) | (in_rows[:, :, None] & beside[:, None, :])
@@ -248,24 +258,23 @@ class _Row(NamedTuple):
     solution: np.ndarray
 
 
-def _rows(name: str, pairs: Iterable[files.Pair]) -> Iterator[_Row]:
+def _rows(name: str, pairs: Iterable[files.Pair], side: int) -> Iterator[_Row]:
     for pair in pairs:
-        yield _Row(
-            name, encode(pair.input), np.zeros(SIDE**2, np.uint8) if pair.output is None else encode(pair.output)
-        )
+        puzzle = encode(pair.input, side=side)
+        yield _Row(name, puzzle, puzzle * 0 if pair.output is None else encode(pair.output, side=side))
 
 
-def _tests(collection: files.Collection) -> Iterator[_Row]:
+def _tests(collection: files.Collection, side: int) -> Iterator[_Row]:
     for name, task in collection.evaluation.items():
-        yield from _rows(name, task.tests)
+        yield from _rows(name, task.tests, side)
 
 
-def _training(collection: files.Collection) -> Iterator[_Row]:
-    tested = {(row.puzzle.tobytes(), row.solution.tobytes()) for row in _tests(collection)}
+def _training(collection: files.Collection, side: int) -> Iterator[_Row]:
+    tested = {(row.puzzle.tobytes(), row.solution.tobytes()) for row in _tests(collection, side)}
     for part in collection:
         for name, task in part.items():
             known = [pair for pair in task.tests if pair.output is not None] if part is collection.training else []
-            for row in _rows(name, (*task.demonstrations, *known)):
+            for row in _rows(name, (*task.demonstrations, *known), side):
                 if (row.puzzle.tobytes(), row.solution.tobytes()) not in tested:
                     yield row
 
@@ -279,9 +288,19 @@ def _check_split(split: str) -> None:
         raise unknown("split", split, SPLITS)
 
 
+def _fitting(collection: files.Collection, side: int) -> files.Collection:
+    """The tasks all of whose grids fit onto a canvas of that side."""
+
+    def fits(task: files.Examples) -> bool:
+        pairs = (*task.demonstrations, *task.tests)
+        return all(max(grid.shape) <= side for pair in pairs for grid in pair if grid is not None)
+
+    return files.Collection(*({name: task for name, task in part.items() if fits(task)} for part in collection))
+
+
 @functools.lru_cache(maxsize=8)
-def _collection(version: int, source: str | None, num_tasks: int) -> files.Collection:
-    collection = files.read(source, version)
+def _collection(version: int, source: str | None, num_tasks: int, side: int) -> files.Collection:
+    collection = _fitting(files.read(source, version), side)
     return files.Collection(*(dict(list(part.items())[: num_tasks or None]) for part in collection))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, SIDE, decode, origin
+from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, decode, origin, side_of
 from hrm_gym.envs.drawing import CARD, INK, MUTED, OPEN, RULE, WRONG, Box, Canvas, Colour, ink_on, mix
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _TITLE = 18  # height of a line over a grid, logical pixels
 _LARGEST = 26  # side of a cell, logical pixels
 _LINED = 3.5  # side of a cell from which lines between cells are drawn
 _READABLE = 12  # side of a cell from which its digit can be read
-_WINDOWS = (5, 10, 15, 20, 25, SIDE)  # so many rows and columns of the answer's canvas are shown
+_WINDOWS = (5, 10, 15, 20, 25)  # so many rows and columns of the answer's canvas are shown, or all of them
 
 
 class ARCView:
@@ -108,7 +108,8 @@ class ARCView:
     def _answer(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         boards = [_board(tokens) for tokens in (frame.answer, frame.puzzle, frame.solution) if tokens is not None]
         lines = np.flatnonzero(sum(board.any(axis) for board in boards for axis in (0, 1)))
-        shown = next(size for size in _WINDOWS if size > min(lines.max(initial=0), SIDE - 1))
+        most = len(boards[0])
+        shown = next((size for size in _WINDOWS if lines.max(initial=0) < size < most), most)
         side = area.width / shown
         answer = _board(frame.answer)
         changed = np.zeros_like(answer, bool) if frame.previous is None else answer != _board(frame.previous)
@@ -219,7 +220,7 @@ def _corner(puzzle: np.ndarray) -> tuple[int, int]:
 
 
 def _board(tokens: np.ndarray) -> np.ndarray:
-    return np.asarray(tokens).reshape(SIDE, SIDE)
+    return np.asarray(tokens).reshape(side_of(np.asarray(tokens)), -1)
 
 
 def _grid(canvas: Canvas, left: float, top: float, side: float, grid: np.ndarray) -> None:

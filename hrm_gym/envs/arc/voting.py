@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.envs.arc import symmetry
-from hrm_gym.envs.arc.canvas import decode, encode
+from hrm_gym.envs.arc.canvas import decode, encode, side_of
 from hrm_gym.envs.task import Ballots, Standing
 
 ATTEMPTS = 2
@@ -26,7 +26,7 @@ def standing(names: Sequence[str], solution: np.ndarray, ballots: Ballots, ks: S
 
     Args:
         names: of the task of each test input, N of them; the inputs of one task in their order.
-        solution: canvases of shape (N, 900) in form 0, empty ones for hidden tests.
+        solution: canvases of shape (N, L) in form 0, empty ones for hidden tests.
         ballots: the answers, canvases with their grids in the upper left corner.
         ks: the numbers of attempts to score.
 
@@ -49,7 +49,7 @@ def standing(names: Sequence[str], solution: np.ndarray, ballots: Ballots, ks: S
         for i in known:
             solved[names[i]].append(pass_at(ranked[i], solutions[i], k))
         scores[f"pass@{k}"] = float(np.mean([np.mean(of_task) for of_task in solved.values()]))
-    best = [encode(grids[0]) if grids else np.zeros_like(solution[0]) for grids in ranked]
+    best = [encode(grids[0], side=side_of(solution)) if grids else np.zeros_like(solution[0]) for grids in ranked]
     return Standing(np.stack(best), scores, submission(names, ranked))
 
 
