@@ -101,7 +101,7 @@ def test_the_checkers_with_an_untrained_agent_of_every_family(env_id, recorded, 
     config = defaults(env_id, "auto", "local", "cpu")
     config = dataclasses.replace(config, dataset=dataset, hidden_size=16, h_cycles=1, num_envs=2, max_segments=3)
     save(tmp_path / FILE_NAME, Trainer(config).snapshot())
-    few = {"num_examples": 5, "split": "test", "max_segments": 3}
+    few = {"num_examples": 3, "split": "test", "max_segments": 3}
     halting = gym.make(halting_id(env_id), agent=str(tmp_path), recorded=recorded, **few, disable_env_checker=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -337,6 +337,8 @@ def test_learners_find_the_moment(algorithm):
         (lambda: gym.make(HALT, reward="regret", recorded=False), "recorded=True"),
         (lambda: gym.make(HALT, max_segments=0), "at least 1"),
         (lambda: gym.make(HALT, num_examples=0), "at least 1"),
+        (lambda: gym.make(HALT, num_examples=10**6), "puzzles"),
+        (lambda: gym.make(HALT, num_examples=10**6, recorded=False), "puzzles"),
         (lambda: gym.make(HALT, split="tset"), "did you mean 'test'"),
         (lambda: gym.make(HALT, segment_costs=1), "did you mean 'segment_cost'"),
         (lambda: gym.make("ARC1-Halt-v0"), "no agent is shipped for ARC1-v0"),

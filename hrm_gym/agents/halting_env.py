@@ -215,11 +215,10 @@ def _thinker(
         # All environments of a process over one agent share one recording, until its file changes.
         file = path / FILE_NAME if path.is_dir() else path
         written = file.stat().st_mtime_ns if file.is_file() else 0
-        num = num_examples or NUM_RECORDED
-        episodes = _recorded(env_id, agent, written, split, num, max_segments, pooled_states, device)
+        episodes = _recorded(env_id, agent, written, split, num_examples, max_segments, pooled_states, device)
         return RecordedThinker(episodes, num_slots), {"max_segments": max_segments, **rules}
     model, task = load_both(env_id, agent, device)
-    puzzles = first_puzzles(task, split, num_examples or 0)
+    puzzles = _chosen(task, split, num_examples)
     return LiveThinker(model, task, puzzles, num_slots, pooled_states), {"max_segments": max_segments, **rules}
 
 
@@ -229,13 +228,21 @@ def _recorded(
     agent: str,
     written: int,
     split: str,
-    num_examples: int,
+    num_examples: int | None,
     max_segments: int,
     pooled_states: bool,
     device: str,
 ) -> Episodes:
     model, task = load_both(env_id, agent, device)
-    return record(model, task, first_puzzles(task, split, num_examples), max_segments, pooled_states=pooled_states)
+    puzzles = first_puzzles(task, split, NUM_RECORDED) if num_examples is None else _chosen(task, split, num_examples)
+    return record(model, task, puzzles, max_segments, pooled_states=pooled_states)
+
+
+def _chosen(task: Task, split: str, num: int | None) -> Puzzles:
+    puzzles = first_puzzles(task, split, num or 0)
+    if num is not None and num > len(puzzles.puzzle):
+        raise HrmGymError(f"num_examples={num}: the {split} split has {len(puzzles.puzzle)} puzzles")
+    return puzzles
 
 
 def first_puzzles(task: Task, split: str, num: int) -> Puzzles:

@@ -49,6 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mixer": "convolution",
         "l_cycles": 3,
         "gradient": "last_cycle",
+        "max_segments": 8,  # solved in three; twice as fast to 80 % as with 16
         "lr": 1e-3,
         "max_minutes": 10.0,
         "eval_minutes": 1.0,
