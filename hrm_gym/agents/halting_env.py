@@ -118,8 +118,8 @@ class LiveThinker:
         self._answer[where] = answer
         for state, new in zip(self._carry, after, strict=True):
             state[where] = new
-        match = self._task.match(solution, answer)
-        return Segment(features.cpu().numpy(), match.right.cpu().numpy(), match.cell_accuracy.cpu().numpy())
+        match = self._task.match(solution.cpu().numpy(), answer.cpu().numpy())
+        return Segment(features.cpu().numpy(), match.right, match.cell_accuracy)
 
     def _put(self, array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, device=self._device).long()
