@@ -270,6 +270,9 @@ def test_features_are_what_they_are_called(agent, puzzles):
     assert np.allclose(episodes.right.mean(0), right)
     by_itself = evaluate(agent, task, puzzles, max_segments=4, halting="learned")
     assert (policies.learned(episodes) == by_itself.segments).all()
+    for margin in (-1.0, 0.0, 1.5):
+        led = evaluate(agent, task, puzzles, max_segments=4, halting="learned", halt_margin=margin)
+        assert (policies.threshold(episodes, "margin", margin) == led.segments).all()
     carry = agent.initial_carry(len(puzzles.puzzle))
     with torch.inference_mode():
         after, out = agent(carry, {"puzzle": torch.as_tensor(puzzles.puzzle).long()})
@@ -304,6 +307,9 @@ def test_stopping_rules_by_hand():
     assert policies.threshold(episodes, "q_halt", 0.15).tolist() == [3, 1]
     assert policies.threshold(episodes, "q_halt", 9.0).tolist() == [3, 3]
     assert policies.threshold(episodes, "q_halt", 0.05, below=True).tolist() == [1, 3]
+    always, *_, never = policies.levels(episodes, "q_halt")
+    assert policies.threshold(episodes, "q_halt", always).tolist() == [1, 1]
+    assert policies.threshold(episodes, "q_halt", never).tolist() == [3, 3]
     assert policies.oracle(episodes).tolist() == [2, 1], "where none is right, no time is spent"
     assert policies.value(episodes, np.array([2, 3]), cost=0.1) == pytest.approx(0.5 - 0.1 * 1.5)
     assert policies.best_fixed(episodes, 0.1) == 2

@@ -18,11 +18,12 @@ from hrm_gym.envs.thinkers import Episodes
 from hrm_gym.errors import HrmGymError
 
 THRESHOLDS = (
+    ("q_halt > q_continue + margin", "margin", False),
     ("threshold on q_halt", "q_halt", False),
     ("threshold on confidence", "confidence_mean", False),
     ("threshold on residual", "moved_h", True),
 )
-"""Name, feature, and whether to halt below the level."""
+"""Name, signal (see `policies.signal`), and whether to halt below the level."""
 
 
 @dataclasses.dataclass(frozen=True)

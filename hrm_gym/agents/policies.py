@@ -50,12 +50,21 @@ def learned(episodes: Episodes) -> np.ndarray:
 
 
 def threshold(episodes: Episodes, name: str, level: float, below: bool = False) -> np.ndarray:
-    """Halt once the feature `name` is above `level`; with `below`, below it.
+    """Halt once the signal `name` is above `level`; with `below`, below it.
 
-    Such are the value of halting ("q_halt"), certainty ("confidence_mean"), and, below, the residual ("moved_h").
+    Such are the value of halting ("q_halt"), certainty ("confidence_mean"), below the level the residual
+    ("moved_h"), and "margin": the agent's own policy with a level other than 0 (`evaluate` has it as halt_margin).
     """
-    column = episodes.column(name)
+    column = signal(episodes, name)
     return first(column < level if below else column > level)
+
+
+def signal(episodes: Episodes, name: str) -> np.ndarray:
+    """A feature, or "margin": by how many logits the value of halting leads, (N, T)."""
+    if name != "margin":
+        return episodes.column(name)
+    halt, go_on = (episodes.column(q).astype(np.float64).clip(1e-9, 1 - 1e-7) for q in ("q_halt", "q_continue"))
+    return np.log(halt / (1 - halt)) - np.log(go_on / (1 - go_on))
 
 
 def random(episodes: Episodes, seed: int = 0) -> np.ndarray:
@@ -86,8 +95,8 @@ def value(episodes: Episodes, stops: np.ndarray, cost: float) -> float:
 
 def levels(episodes: Episodes, name: str, num: int = 64) -> np.ndarray:
     """Levels between which a threshold on a feature makes a difference, from "always at once" to "never"."""
-    inside = np.quantile(episodes.column(name), np.linspace(0, 1, num))
-    return np.unique(np.concatenate(([-1.0], inside, [2.0])))
+    inside = np.quantile(signal(episodes, name), np.linspace(0, 1, num))
+    return np.unique(np.concatenate((inside[:1] - 1, inside, inside[-1:] + 1)))
 
 
 def best_level(episodes: Episodes, name: str, cost: float, below: bool = False) -> float:
