@@ -88,7 +88,8 @@ def gather(tensor: Tensor) -> Tensor:
         return tensor
     whole = tensor.new_empty(size() * len(tensor), *tensor.shape[1:])
     # As bytes, since not every backend knows every type.
-    dist.all_gather_into_tensor(whole.view(torch.uint8), tensor.detach().contiguous().view(torch.uint8))
+    parts = list(whole.view(torch.uint8).chunk(size()))
+    dist.all_gather(parts, tensor.detach().contiguous().view(torch.uint8))
     return whole
 
 

@@ -185,7 +185,7 @@ class Trainer:
         counters = {
             "step": self.step,
             "seconds": self.seconds,
-            "averaged": int(self.average.n_averaged),
+            "averaged": self.average.n_averaged,
             "optimizer": numbers,
             "curve": self.curve,
             "identities": self.task.identities,
@@ -195,7 +195,7 @@ class Trainer:
     def _restore(self, saved: Checkpoint) -> None:
         self.agent.load_state_dict(saved.part("model"))
         self.average.module.load_state_dict(saved.part("ema"))
-        self.average.n_averaged.fill_(saved.counters["averaged"])
+        self.average.n_averaged = saved.counters["averaged"]
         state: dict[int, dict[str, Any]] = defaultdict(dict)
         for key, value in saved.part("optimizer").items():
             index, name = key.split("/")
