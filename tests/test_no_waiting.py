@@ -94,6 +94,13 @@ def test_a_training_step_reads_nothing_back(name, tmp_path):
             trainer.train_segment()
 
 
+def test_training_does_not_count_violations():
+    # On a GPU a maze's are thousands of operators a step.
+    envs = Trainer(MAZE).envs
+    *_, infos = envs.step(torch.as_tensor(envs.action_space.sample()))
+    assert {"is_success", "cell_accuracy", "solution"} < infos.keys() and "violations" not in infos
+
+
 @pytest.mark.parametrize(
     "read",
     [torch.any, torch.nonzero, lambda x: x[x > 0], torch.Tensor.tolist, torch.Tensor.item, torch.unique, float],

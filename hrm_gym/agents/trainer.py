@@ -62,6 +62,8 @@ class Trainer:
             max_segments=config.max_segments,
             num_examples=config.num_examples or None,
             dataset=config.dataset or None,
+            # Nothing is learned from them, and in a 30x30 maze they take four times as many operators as the network.
+            count_violations=False,
             **arguments,
         )
         self.agent: Reasoner = build_reasoner(config, self.task.num_tokens, self.task.shape)
