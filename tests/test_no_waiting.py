@@ -1,4 +1,4 @@
-"""On a GPU a training step is only queued: nothing in it may make the host wait for a value."""
+"""On a GPU a training step is only queued: nothing in it may make the host wait for a value, or send it one."""
 
 import dataclasses
 
@@ -7,6 +7,7 @@ import torch
 from test_arc import EVALUATION, TRAINING, write
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.trainer import Trainer
@@ -52,11 +53,21 @@ class NoReading(TorchDispatchMode):
 
 
 class NoMethods(TorchFunctionMode):
-    """Refuses methods that take numbers out of tensors, and `torch.tensor`-like uploads of new ones."""
+    """Refuses methods that take numbers out of tensors."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         assert getattr(func, "__name__", "") not in METHODS, f"{func} makes the host wait"
         return func(*args, **(kwargs or {}))
+
+
+class NoMixing(TorchDispatchMode):
+    """Refuses operators between devices: such a copy waits for the device, whichever way it goes."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        devices = {x.device for x in tree_leaves((args, kwargs, result)) if isinstance(x, torch.Tensor)}
+        assert len(devices) < 2, f"{func} joins {devices}"
+        return result
 
 
 TINY = Config(
@@ -75,23 +86,37 @@ CASES = {
 }
 
 
-def as_on_a_gpu(trainer):
-    """The CPU's environments draw for finished slots alone; a GPU's do not know which they are."""
-    trainer.envs.unwrapped._uniforms.on_host = False
+@pytest.fixture(params=CASES)
+def config(request, tmp_path):
+    if request.param != "arc":
+        return CASES[request.param]
+    write(tmp_path / "training.json", TRAINING)
+    write(tmp_path / "evaluation.json", EVALUATION)
+    return dataclasses.replace(ARC, dataset=str(tmp_path))
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_training_step_reads_nothing_back(name, tmp_path):
-    config = CASES[name]
-    if name == "arc":
-        write(tmp_path / "training.json", TRAINING)
-        write(tmp_path / "evaluation.json", EVALUATION)
-        config = dataclasses.replace(config, dataset=str(tmp_path))
+def test_a_training_step_reads_nothing_back(config):
     trainer = Trainer(config)
-    as_on_a_gpu(trainer)
+    # The CPU's environments draw for finished slots alone; a GPU's do not know which they are.
+    trainer.envs.unwrapped._uniforms.on_host = False
     with NoReading(), NoMethods():
         for _ in range(4):  # longer than an episode
             trainer.train_segment()
+
+
+def test_a_training_step_sends_nothing(config, monkeypatch):
+    """Torch's "meta" device stands for the GPU: all but the fused AdamW and random generators can live there."""
+
+    class OnHost(torch.Generator):
+        def __new__(cls, device=None):
+            return super().__new__(cls)
+
+    monkeypatch.setattr(torch, "Generator", OnHost)
+    trainer = Trainer(dataclasses.replace(config, device="meta", optimizer="adam_atan2"))
+    trainer.train_segment()  # constant tables are sent once
+    with NoReading(), NoMethods(), NoMixing():
+        figures = trainer.train_segment()
+    assert trainer.carry.z_h.is_meta and figures["answer_loss"].is_meta
 
 
 def test_training_does_not_count_violations():

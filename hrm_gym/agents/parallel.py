@@ -9,7 +9,8 @@ exchanges
     the gradients    summed; the rows of a puzzle embedding are gathered, for its update wants the sign of their sum
     a few numbers    between the hosts: the clock of rank 0, which the learning rate follows, and whether to stop
 
-All functions do nothing in a run of one process.
+All functions do nothing in a run of one process. A signal to `torchrun` reaches all processes, which save and leave;
+after 30 seconds it ends them, so that a long evaluation may cost what was learned since the last checkpoint.
 """
 
 from __future__ import annotations
