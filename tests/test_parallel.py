@@ -38,19 +38,20 @@ def cases(folder):
     return {name: dataclasses.replace(c, dataset=str(folder) if name == "arc" else "") for name, c in CASES.items()}
 
 
-def learn(config, path, steps, saved=None):
-    """Some steps, and a checkpoint that also holds what all slots were shown."""
+def learn(config, name, saved=None):
+    """Leaves checkpoints `name-4` and `name-8`, which also hold what all slots were shown."""
     trainer = Trainer(config, saved)
     if saved is None:  # of random values some halt early, so that slots get new puzzles at different times
         torch.nn.init.normal_(trainer.agent.q_head.weight)
     seen = []
-    for _ in range(steps):
+    while trainer.step < STEPS:
         seen.append(parallel.gather(torch.cat((trainer.obs["puzzle"], trainer.obs["segment"][:, None]), 1)))
         trainer.train_segment()
-    snapshot = trainer.snapshot()
-    snapshot.tensors["seen"] = torch.stack(seen)
-    if parallel.leads():
-        checkpoints.save(path, snapshot)
+        if trainer.step in (HALF, STEPS):
+            snapshot = trainer.snapshot()
+            snapshot.tensors["seen"] = torch.stack(seen)
+            if parallel.leads():
+                checkpoints.save(Path(f"{name}-{trainer.step}"), snapshot)
 
 
 def stop(config, run_dir, rank):
@@ -82,10 +83,8 @@ def process(rank, port, folder):
     with pytest.raises(HrmGymError, match="num_envs is 13, which 2 processes cannot share"):
         Trainer(dataclasses.replace(SUDOKU, num_envs=13))
     for name, config in cases(folder).items():
-        learn(config, folder / f"{name}-two", STEPS)
-        saved = checkpoints.load(folder / f"{name}-one-half")
-        learn(config, folder / f"{name}-one-then-two", STEPS - HALF, saved)
-        learn(config, folder / f"{name}-two-half", HALF)
+        learn(config, folder / f"{name}-two")
+        learn(config, folder / f"{name}-one-then-two", checkpoints.load(folder / f"{name}-one-{HALF}"))
     stop(SUDOKU, folder / "stopped", rank)
     parallel.leave()
 
@@ -97,14 +96,13 @@ def folder(tmp_path_factory):
     write(folder / "training.json", TRAINING)
     write(folder / "evaluation.json", EVALUATION)
     for name, config in cases(folder).items():
-        learn(config, folder / f"{name}-one", STEPS)
-        learn(config, folder / f"{name}-one-half", HALF)
+        learn(config, folder / f"{name}-one")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torch.multiprocessing.spawn(process, (port, folder), nprocs=2)
     for name, config in cases(folder).items():
-        learn(config, folder / f"{name}-two-then-one", STEPS - HALF, checkpoints.load(folder / f"{name}-two-half"))
+        learn(config, folder / f"{name}-two-then-one", checkpoints.load(folder / f"{name}-two-{HALF}"))
     return folder
 
 
@@ -122,7 +120,7 @@ def agree(ours, theirs):
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_learn_what_one_learns(folder, name):
-    one, two = (checkpoints.load(folder / f"{name}-{number}") for number in ("one", "two"))
+    one, two = (checkpoints.load(folder / f"{name}-{number}-{STEPS}") for number in ("one", "two"))
     segments = one.tensors["seen"][..., -1]
     assert segments.unique(dim=1).shape[1] > 1, "the slots should not all be in the same segment"
     agree(two.tensors, one.tensors)
@@ -132,7 +130,7 @@ def test_two_processes_learn_what_one_learns(folder, name):
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("way", ["one-then-two", "two-then-one"])
 def test_a_run_is_resumed_by_another_number_of_processes(folder, name, way):
-    whole, resumed = (checkpoints.load(folder / f"{name}-{kind}").tensors for kind in ("one", way))
+    whole, resumed = (checkpoints.load(folder / f"{name}-{kind}-{STEPS}").tensors for kind in ("one", way))
     whole["seen"] = whole["seen"][HALF:]
     agree(resumed, whole)
 
