@@ -77,7 +77,7 @@ class Config:
 
     # ---- learning
     num_envs: int = 64
-    """Puzzles thought about at once, the batch size of every step."""
+    """Puzzles thought about at once, the batch size of every step; the processes of `torchrun` share them."""
     max_segments: int = 16
     """Segments after which an episode is cut off."""
     loss: Literal["stablemax", "softmax"] = "stablemax"

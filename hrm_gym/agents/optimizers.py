@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from hrm_gym.agents.config import Config
-
-Weights = tuple[Tensor, ...] | list[Tensor]
 
 
 def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
@@ -71,15 +69,33 @@ def learning_rate(config: Config, step: int, progress: float) -> float:
     return config.lr * warm * (config.lr_end + (1 - config.lr_end) * left)
 
 
-def make_average(config: Config, model: nn.Module) -> AveragedModel:
-    """An exponential moving average of the weights whose memory grows with the steps up to `config.ema`.
+class Average:
+    """An exponential moving average of the weights whose memory grows with the steps up to `decay`.
 
-    A constant decay would keep the random initial weights alive for thousands of steps.
+    A constant decay would keep the random initial weights alive for thousands of steps. The updates are counted by
+    the host: `torch.optim.swa_utils.AveragedModel` asks the device for their number, and waits for it, at each.
+
+    Args:
+        decay: of a step, at last.
+        model: gives the first weights. Buffers never change, and are copied only now.
     """
 
-    @torch.no_grad()
-    def update(averages: Weights, current: Weights, num_averaged: Tensor | int) -> None:
-        count = float(num_averaged)
-        torch._foreach_lerp_(averages, current, 1 - min(config.ema, (1 + count) / (10 + count)))
+    def __init__(self, decay: float, model: nn.Module) -> None:
+        self.module = copy.deepcopy(model)
+        self.n_averaged = 0
+        self._decay = decay
 
-    return AveragedModel(model, multi_avg_fn=update)
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """One more step of `model`; the first one counts alone."""
+        count = self.n_averaged
+        decay = min(self._decay, (1 + count) / (10 + count)) if count else 0.0
+        pairs = zip(self.module.parameters(), model.parameters(), strict=True)
+        averages, current = zip(*((a, b) for a, b in pairs if a is not b), strict=True)
+        torch._foreach_lerp_(averages, current, 1 - decay)
+        self.n_averaged += 1
+
+
+def make_average(config: Config, model: nn.Module) -> Average:
+    """The average that a run evaluates and ships."""
+    return Average(config.ema, model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import signal
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents import checkpoint as checkpoints
+from hrm_gym.agents import parallel
 from hrm_gym.agents.checkpoint import Checkpoint
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.progress import Progress
@@ -54,7 +56,8 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
         saved: the checkpoint to resume from.
 
     Returns:
-        What `result.json` holds; None where a signal ended the run, which is then ready to be resumed.
+        What `result.json` holds; None where a signal ended the run, which is then ready to be resumed, and in
+        the processes of a distributed run that do not lead it.
 
     Raises:
         HrmGymError: where something cannot be written or read; the last checkpoint stays whole.
@@ -62,45 +65,60 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
     trainer = Trainer(config, saved)
     path = run_dir / checkpoints.FILE_NAME
     config = trainer.config
-    with replacing(run_dir / "config.json") as temporary:
-        temporary.write_text(config.to_json() + "\n")
     test = trainer.task.dataset("test")
     held_out = test.map(lambda array: array[: config.eval_puzzles])
     figures: list[dict[str, Tensor]] = []
+    show: Progress | None = None
+    if parallel.leads():
+        with replacing(run_dir / "config.json") as temporary:
+            temporary.write_text(config.to_json() + "\n")
+        show = Progress(run_dir, trainer.task, f"{config.env} {config.agent}")
 
-    with _Stop() as stop, Progress(run_dir, trainer.task, f"{config.env} {config.agent}") as show:
-        show.say(
-            f"[bold]{config.env}[/]: {config.agent} ({trainer.agent.num_parameters:,} parameters, "
-            f"preset {config.preset}) on {config.device}, {trainer.num_training_puzzles:,} training puzzles, {run_dir}"
-        )
+    with _Stop() as stop, show or contextlib.nullcontext():
+        if show:
+            show.say(
+                f"[bold]{config.env}[/]: {config.agent} ({trainer.agent.num_parameters:,} parameters, preset "
+                f"{config.preset}) on {config.device}, {trainer.num_training_puzzles:,} training puzzles, {run_dir}"
+            )
         began = time.monotonic() - trainer.seconds
         reported = evaluated = stored = trainer.seconds
-        reached = False
-        while not stop.asked and not reached and trainer.progress() < 1.0:
-            figures.append(trainer.train_segment())
+        asked = reached = False
+        while not asked and not reached and trainer.progress() < 1.0:
+            now = trainer.train_segment()
             trainer.seconds = time.monotonic() - began
-            due = _is_due(trainer, evaluated)
-            if due or trainer.seconds - reported >= REPORT_SECONDS:
-                _report(trainer, show, figures, trainer.seconds - reported)
-                reported, figures = trainer.seconds, []
-            if due:
-                scores = trainer.evaluate(held_out)
-                show.evaluation(trainer.step, trainer.seconds, scores)
-                show.boards(trainer.step, trainer.averaged_agent(), held_out)
-                trainer.seconds = time.monotonic() - began
-                evaluated = reported = trainer.seconds
-                grades = {name: scores.summary()[name] for name in ("exact_accuracy", "valid_accuracy")}
-                trainer.curve.append({"step": trainer.step, "seconds": trainer.seconds, **grades})
-                reached = 0 < config.target_accuracy <= grades["exact_accuracy"]
+            if show:
+                figures.append(now)
+                due = _is_due(trainer, evaluated)
+                if due or trainer.seconds - reported >= REPORT_SECONDS:
+                    _report(trainer, show, figures, trainer.seconds - reported)
+                    reported, figures = trainer.seconds, []
+                if due:
+                    scores = trainer.evaluate(held_out)
+                    show.evaluation(trainer.step, trainer.seconds, scores)
+                    show.boards(trainer.step, trainer.averaged_agent(), held_out)
+                    trainer.seconds = time.monotonic() - began
+                    evaluated = reported = trainer.seconds
+                    grades = {name: scores.summary()[name] for name in ("exact_accuracy", "valid_accuracy")}
+                    trainer.curve.append({"step": trainer.step, "seconds": trainer.seconds, **grades})
+                    reached = 0 < config.target_accuracy <= grades["exact_accuracy"]
+            trainer.seconds, (asked, reached) = parallel.agree(trainer.seconds, stop.asked, reached)
             if trainer.seconds - stored >= 60 * config.save_minutes:
-                checkpoints.save(path, trainer.snapshot())
+                _save(trainer, path)
                 stored = trainer.seconds
-        checkpoints.save(path, trainer.snapshot())
-        if stop.asked:
+        _save(trainer, path)
+        if not show:
+            return None
+        if asked:
             show.say(f"stopped at step {trainer.step:,}; go on with: python train_agent.py --resume {run_dir}")
             return None
 
         return _finish(trainer, show, run_dir, test)
+
+
+def _save(trainer: Trainer, path: Path) -> None:
+    snapshot = trainer.snapshot()  # gathered from all processes
+    if parallel.leads():
+        checkpoints.save(path, snapshot)
 
 
 def _is_due(trainer: Trainer, evaluated: float) -> bool:
@@ -140,6 +158,7 @@ def _finish(trainer: Trainer, show: Progress, run_dir: Path, test: Puzzles) -> d
         "steps": trainer.step,
         "seconds": round(trainer.seconds, 1),
         "device": config.device,
+        "processes": parallel.size(),
         "num_parameters": trainer.agent.num_parameters,
         "num_training_puzzles": trainer.num_training_puzzles,
         "curve": trainer.curve,

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents import checkpoint as checkpoints
+from hrm_gym.agents import parallel
 from hrm_gym.agents.checkpoint import Checkpoint
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.evaluator import Evaluation, evaluate
@@ -51,6 +52,8 @@ class Trainer:
             config = dataclasses.replace(config, num_puzzles=self.task.num_identities)
         self.config = config
         self.device = torch.device(config.device)
+        self.own = parallel.own(config.num_envs)
+        num_own = self.own.stop - self.own.start
         self.envs: Any = gym.make_vec(
             f"hrm_gym:{config.env}" if ":" not in config.env else config.env,
             num_envs=config.num_envs,
@@ -59,6 +62,8 @@ class Trainer:
             max_segments=config.max_segments,
             num_examples=config.num_examples or None,
             dataset=config.dataset or None,
+            # Nothing is learned from them, and in a 30x30 maze they take four times as many operators as the network.
+            count_violations=False,
             **arguments,
         )
         self.agent: Reasoner = build_reasoner(config, self.task.num_tokens, self.task.shape)
@@ -73,14 +78,14 @@ class Trainer:
         self.embedding_optimizer: SignSGD | None = None
         if (table := self.agent.embed_puzzle) is not None:
             self.embedding_optimizer = SignSGD([table.weight], config.puzzle_lr, config.puzzle_weight_decay)
-        self.target = make_target(config, self.agent.q_head, self.model, self.averaged_agent())
+        mine = dataclasses.replace(config, num_envs=num_own)
+        self.target = make_target(mine, self.agent.q_head, self.model, self.averaged_agent())
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.step = 0
         self.seconds = 0.0
         self.curve: list[dict[str, float]] = []
-        self.obs, info = self.envs.reset(seed=config.seed)
-        self.solution: Tensor = info["solution"]
-        self.carry: Carry = self.agent.initial_carry(config.num_envs)
+        self._show(*self.envs.reset(seed=config.seed))
+        self.carry: Carry = self.agent.initial_carry(num_own)
         if saved is not None:
             self._restore(saved)
 
@@ -108,6 +113,7 @@ class Trainer:
         losses = segment_losses(out, self.solution, match.right, keep_on, c.loss, self.task.padding)
         self.agent.zero_grad()
         (losses.total(c.halt_weight) / c.num_envs).backward()
+        parallel.sum_gradients(self.agent)
         self.optimizer.step()
         if self.embedding_optimizer is not None:
             self.embedding_optimizer.param_groups[0]["lr"] = c.puzzle_lr * rate / c.lr
@@ -116,19 +122,20 @@ class Trainer:
         self.step += 1
 
         with torch.no_grad():
-            minimum = minimum_segments(c, c.num_envs, self.generator, self.device)
+            minimum = minimum_segments(c, c.num_envs, self.generator, self.device)[self.own]
             halt = learned(out, c.halting) & (segment >= minimum)
             action = torch.cat((answer, halt.long().unsqueeze(1)), dim=1)  # (B, L + 1)
-            self.obs, _, terminated, truncated, info = self.envs.step(action)
-            self.solution = info["solution"]
-            done = terminated | truncated
+            obs, _, terminated, truncated, info = self.envs.step(parallel.gather(action))
+            self._show(obs, info)
+            done = (terminated | truncated)[self.own]
             if self.target is not None:
                 self.target.moved_on(carry, segment, match.right, done)
             self.carry = self.agent.reset(carry, done)
+        num = len(answer)  # of several processes each tells about its own slots
         return {
-            "answer_loss": losses.answer.detach() / c.num_envs,
-            "halt_loss": losses.halt.detach() / c.num_envs,
-            "continue_loss": losses.keep_on.detach() / c.num_envs,
+            "answer_loss": losses.answer.detach() / num,
+            "halt_loss": losses.halt.detach() / num,
+            "continue_loss": losses.keep_on.detach() / num,
             "exact_accuracy": match.right.float().mean(),
             "cell_accuracy": match.cell_accuracy.mean(),
             "q_says_right": out.q_halt.detach().sigmoid().mean(),
@@ -136,6 +143,11 @@ class Trainer:
             "learning_rate": torch.tensor(rate),
             "ended": torch.where(done, segment, 0),
         }
+
+    def _show(self, obs: dict[str, Tensor], info: dict[str, Tensor]) -> None:
+        """What this process sees of the environments of all slots: its own."""
+        self.obs = {name: array[self.own] for name, array in obs.items()}
+        self.solution = info["solution"][self.own]
 
     @property
     def num_training_puzzles(self) -> int:
@@ -155,7 +167,7 @@ class Trainer:
     # ---- saving ----------------------------------------------------------------------------------
 
     def snapshot(self) -> Checkpoint:
-        """All of the run's state."""
+        """All of the run's state, that of all processes together: each of them must call this."""
         tensors = {f"model/{name}": t for name, t in self.agent.state_dict().items()}
         average = self.average.module.state_dict()
         # The file holds each tensor on its own, and both models share the puzzle embedding.
@@ -167,15 +179,15 @@ class Trainer:
                     tensors[f"optimizer/{index}/{name}"] = value
                 else:
                     numbers.setdefault(str(index), {})[name] = value
-        tensors |= {"carry/z_h": self.carry.z_h, "carry/z_l": self.carry.z_l}
+        tensors |= {f"carry/{name}": parallel.gather(z) for name, z in self.carry._asdict().items()}
         tensors |= {f"envs/{name}": t for name, t in self.envs.unwrapped.state_dict().items()}
         if self.target is not None:
-            tensors |= {f"target/{name}": t for name, t in self.target.state_dict().items()}
+            tensors |= {f"target/{name}": parallel.gather(t) for name, t in self.target.state_dict().items()}
         tensors |= {"random/torch": torch.get_rng_state(), "random/exploration": self.generator.get_state()}
         counters = {
             "step": self.step,
             "seconds": self.seconds,
-            "averaged": int(self.average.n_averaged),
+            "averaged": self.average.n_averaged,
             "optimizer": numbers,
             "curve": self.curve,
             "identities": self.task.identities,
@@ -185,7 +197,7 @@ class Trainer:
     def _restore(self, saved: Checkpoint) -> None:
         self.agent.load_state_dict(saved.part("model"))
         self.average.module.load_state_dict(saved.part("ema"))
-        self.average.n_averaged.fill_(saved.counters["averaged"])
+        self.average.n_averaged = saved.counters["averaged"]
         state: dict[int, dict[str, Any]] = defaultdict(dict)
         for key, value in saved.part("optimizer").items():
             index, name = key.split("/")
@@ -194,11 +206,10 @@ class Trainer:
             state[int(index)].update(numbers)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": dict(state), "param_groups": groups})
-        self.carry = Carry(*(saved.part("carry")[name].to(self.device) for name in ("z_h", "z_l")))
-        self.obs, info = self.envs.unwrapped.load_state_dict(saved.part("envs"))
-        self.solution = info["solution"]
+        self.carry = Carry(*(saved.part("carry")[name][self.own].to(self.device) for name in ("z_h", "z_l")))
+        self._show(*self.envs.unwrapped.load_state_dict(saved.part("envs")))
         if self.target is not None:
-            self.target.load_state_dict(saved.part("target"))
+            self.target.load_state_dict({name: t[self.own] for name, t in saved.part("target").items()})
         torch.set_rng_state(saved.tensors["random/torch"])
         self.generator.set_state(saved.tensors["random/exploration"])
         self.step, self.seconds = saved.counters["step"], saved.counters["seconds"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import tyro
 
 from hrm_gym.agents import checkpoint as checkpoints
+from hrm_gym.agents import parallel
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.registry import choose_device, defaults, free_run_dir
 from hrm_gym.agents.run import train
@@ -49,10 +50,11 @@ def run(argv: Sequence[str]) -> int:
     )
     # tyro gives "auto" back where the user wrote it; the resolved names are what the run is.
     named = defaults(chosen.env, chosen.agent, chosen.preset, chosen.device)
-    config = dataclasses.replace(config, agent=named.agent, preset=named.preset, device=named.device)
-    run_dir = free_run_dir(config)
-    config = dataclasses.replace(config, run_dir=str(run_dir))
+    config = dataclasses.replace(config, agent=named.agent, preset=named.preset)
+    run_dir = free_run_dir(config) if parallel.leads() else Path(config.run_dir)  # the others write nothing
+    config = dataclasses.replace(config, run_dir=str(run_dir), device=parallel.join(named.device))
     train(config, run_dir)
+    parallel.leave()
     return 0
 
 
@@ -71,7 +73,8 @@ def _resume(run_dir: Path, argv: Sequence[str]) -> int:
                 f"only change {', '.join(sorted(CHANGEABLE))}; to begin anew from its weights use "
                 f"--init-from {run_dir}"
             )
-    device = choose_device(config.device)
+    device = parallel.join(choose_device(config.device))
     config = dataclasses.replace(config, resume="", device=device, run_dir=str(run_dir))
     train(config, run_dir, saved)
+    parallel.leave()
     return 0

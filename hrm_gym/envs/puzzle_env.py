@@ -80,6 +80,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
     | `max_segments` | `None` | `None`: 16 for boards, 2 * L for edits, which write a cell each |
     | `segment_cost` | `0.0` | what every step costs |
     | `augment` | `None` | random symmetries; `None`: in training. Test puzzles never change |
+    | `count_violations` | `True` | whether to tell `violations`; on a GPU those of large mazes take their time |
     | `dataset` | `None` | the path of a file of puzzles instead of the shipped ones |
     | `render_mode` | `None` | `"human"`, `"rgb_array"` or `"ansi"` |
 

@@ -38,6 +38,7 @@ class Grade(NamedTuple):
     correct: Array
     cell_accuracy: Array
     violations: Array
+    """None where nobody wants to know."""
 
 
 class Rules:
@@ -52,6 +53,7 @@ class Rules:
         max_segments: steps after which an episode is truncated; None is 16 for boards and 2 * L for edits.
         segment_cost: what every step costs.
         augment: show puzzles under a random symmetry; None does so for training. Test puzzles never are.
+        count_violations: tell in the information how many rules an answer breaks.
         dataset: path of a file of puzzles to use instead of those of the task (see `Task.load`).
         **task_kwargs: arguments of the task.
 
@@ -70,6 +72,7 @@ class Rules:
         max_segments: int | None = None,
         segment_cost: float = 0.0,
         augment: bool | None = None,
+        count_violations: bool = True,
         dataset: str | None = None,
         **task_kwargs: Any,
     ) -> None:
@@ -92,6 +95,7 @@ class Rules:
             max_segments=max_segments,
             segment_cost=segment_cost,
             augment=augment,
+            count_violations=count_violations,
             dataset=dataset,
             **task_kwargs,
         )
@@ -104,6 +108,7 @@ class Rules:
             raise HrmGymError(f"max_segments={max_segments}: give at least 1, or None for {default}")
         self.segment_cost = float(segment_cost)
         self.augment = split == "train" if augment is None else augment
+        self.count_violations = count_violations
         self.num_uniforms = 1 + (self.task.num_uniforms if self.augment else 0)
         source = (self.task, split, dataset, num_examples)
         self.num_puzzles = len(_puzzles(*source).puzzle)
@@ -246,6 +251,8 @@ class Rules:
     def grade(self, state: State) -> Grade:
         """What the current answers are worth."""
         match = self.task.match(state.solution, state.answer)
+        if not self.count_violations:
+            return Grade(*match, violations=None)
         return Grade(*match, violations=as_int64(self.task.violations(state.puzzle, state.answer)))
 
     def outcome(self, state: State, halt: Array, grade: Grade) -> tuple[Array, Array, Array]:
@@ -281,12 +288,9 @@ class Rules:
 
     def info(self, state: State, grade: Grade) -> dict[str, Array]:
         """What learners and evaluators want beside the observation, an array a name."""
-        return {
-            "is_success": grade.correct,
-            "cell_accuracy": grade.cell_accuracy,
-            "violations": grade.violations,
-            "solution": copy(state.solution),
-        }
+        counted = {"violations": grade.violations} if self.count_violations else {}
+        told = {"is_success": grade.correct, "cell_accuracy": grade.cell_accuracy, **counted}
+        return {**told, "solution": copy(state.solution)}
 
     def action_masks(self, state: State) -> Array:
         """Which entries of an action make sense, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits.

@@ -1,0 +1,123 @@
+"""Data-parallel training: the processes that `torchrun` starts learn together what one process would learn alone.
+
+Rank r thinks in the slots r * n to (r + 1) * n of the run's batch. The environments of *all* slots are stepped by
+every process: that is table look-ups beside a network's work, and it keeps puzzles and random numbers the same
+everywhere, so that nothing depends on the number of processes but the order in which gradients are added. A step
+exchanges
+
+    the actions      gathered, so that the environments of all slots can be stepped
+    the gradients    summed; the rows of a puzzle embedding are gathered, for its update wants the sign of their sum
+    a few numbers    between the hosts: the clock of rank 0, which the learning rate follows, and whether to stop
+
+All functions do nothing in a run of one process. A signal to `torchrun` reaches all processes, which save and leave;
+after 30 seconds it ends them, so that a long evaluation may cost what was learned since the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from hrm_gym.errors import HrmGymError
+
+# While rank 0 evaluates, the others wait for it. A process that dies is noticed by torchrun, which ends them all.
+PATIENCE = datetime.timedelta(days=1)
+
+
+def join(device: str) -> str:
+    """Meet the other processes of the run, as the environment variables of `torchrun` say.
+
+    Args:
+        device: a torch device, which must exist.
+
+    Returns:
+        The device of this process: `device`, or of several GPUs the one with its number on this machine.
+
+    Raises:
+        HrmGymError: where there are more processes than GPUs.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return device
+    backend = "gloo"
+    if torch.device(device).type == "cuda":
+        local, found = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= found:
+            raise HrmGymError(f"process {local} of this machine has no GPU: give --nproc-per-node {found} to torchrun")
+        device, backend = f"cuda:{local}", "cpu:gloo,cuda:nccl"
+        torch.cuda.set_device(device)
+    dist.init_process_group(backend, timeout=PATIENCE)
+    return device
+
+
+def leave() -> None:
+    """Part from the other processes, once all are done."""
+    if dist.is_initialized():
+        agree(0.0)
+        dist.destroy_process_group()
+
+
+def leads() -> bool:
+    """Whether this is rank 0, which alone evaluates, shows and writes; known before `join`."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def size() -> int:
+    """Processes of the run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def own(num: int) -> slice:
+    """The slots of this process among all `num`.
+
+    Raises:
+        HrmGymError: where the processes cannot share them evenly.
+    """
+    each, left = divmod(num, size())
+    if left:
+        raise HrmGymError(f"num_envs is {num}, which {size()} processes cannot share evenly: give a multiple")
+    first = each * dist.get_rank() if dist.is_initialized() else 0
+    return slice(first, first + each)
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """The slots of all processes, (B, ...), from those of this one, (B / size, ...), without gradient."""
+    if size() == 1:
+        return tensor
+    whole = tensor.new_empty(size() * len(tensor), *tensor.shape[1:])
+    # As bytes, since not every backend knows every type.
+    parts = list(whole.view(torch.uint8).chunk(size()))
+    dist.all_gather(parts, tensor.detach().contiguous().view(torch.uint8))
+    return whole
+
+
+def sum_gradients(model: nn.Module) -> None:
+    """Give every parameter the sum of its gradients in all processes."""
+    if size() == 1:
+        return
+    dense = []
+    for parameter in model.parameters():
+        if (gradient := parameter.grad) is None:
+            continue
+        if gradient.is_sparse:
+            rows, values = gather(gradient._indices()[0]), gather(gradient._values())
+            parameter.grad = torch.sparse_coo_tensor(rows[None], values, gradient.shape, check_invariants=False)
+        else:
+            dense.append(gradient)
+    summed = torch.cat([gradient.flatten() for gradient in dense])  # one message instead of dozens
+    dist.all_reduce(summed)
+    parts = summed.split([gradient.numel() for gradient in dense])
+    torch._foreach_copy_(dense, [part.view_as(gradient) for part, gradient in zip(parts, dense, strict=True)])
+
+
+def agree(seconds: float, *flags: bool) -> tuple[float, list[bool]]:
+    """The clock of rank 0, and which flags are raised in any process; hosts wait for each other, devices do not."""
+    if size() == 1:
+        return seconds, list(flags)
+    told = torch.tensor([seconds if leads() else 0.0, *flags], dtype=torch.float64)
+    dist.all_reduce(told)
+    clock, *raised = told.tolist()
+    return clock, [count > 0 for count in raised]
