@@ -80,7 +80,7 @@ class Trainer:
         self.curve: list[dict[str, float]] = []
         self.obs, info = self.envs.reset(seed=config.seed)
         self.solution: Tensor = info["solution"]
-        self.carry: Carry = self.agent.initial_carry(config.num_envs)
+        self.carry: Carry = self.agent.initial_carry(config.num_envs, config.initial_noise, self.generator)
         if saved is not None:
             self._restore(saved)
 
@@ -98,14 +98,14 @@ class Trainer:
         c = self.config
         rate = learning_rate(c, self.step, self.progress())
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("lr_scale", 1.0)
 
         carry, out = self.model(self.carry, self.obs)
         segment = self.obs["segment"] + 1
         keep_on = None if self.target is None else self.target.loss(carry, self.obs, out, segment)
         answer = out.logits.argmax(-1)
         match = self.task.match(self.solution, answer)
-        losses = segment_losses(out, self.solution, match.right, keep_on, c.loss, self.task.padding)
+        losses = segment_losses(out, self.solution, match.right, keep_on, c.loss, self.task.padding, c.label_smoothing)
         self.agent.zero_grad()
         (losses.total(c.halt_weight) / c.num_envs).backward()
         self.optimizer.step()
@@ -124,7 +124,7 @@ class Trainer:
             done = terminated | truncated
             if self.target is not None:
                 self.target.moved_on(carry, segment, match.right, done)
-            self.carry = self.agent.reset(carry, done)
+            self.carry = self.agent.reset(carry, done, c.initial_noise, self.generator)
         return {
             "answer_loss": losses.answer.detach() / c.num_envs,
             "halt_loss": losses.halt.detach() / c.num_envs,
