@@ -46,8 +46,8 @@ class MuonAdamW(Optimizer):
     """
 
     def __init__(self, config: Config, model: nn.Module):
-        of_blocks = {p for module in model.modules() if isinstance(module, Block) for p in module.parameters()}
-        matrices = [p for p in dense_parameters(model) if p in of_blocks and p.ndim == 2]
+        blocks = [module for module in model.modules() if isinstance(module, Block)]
+        matrices = [p for block in blocks for p in block.parameters() if p.ndim == 2]
         taken = set(matrices)
         others = [p for p in dense_parameters(model) if p not in taken]
         scale, decay = config.muon_lr / config.lr, config.weight_decay
