@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hrm_gym.errors import HrmGymError, unknown
 
@@ -17,7 +17,8 @@ class Config:
     env: str = "Sudoku6x6-v0"
     """The puzzles: an environment id (`hrm-gym envs` lists them)."""
     agent: str = "auto"
-    """The architecture: `hrm`, `trm` (`hrm-gym agents` lists them), or what suits the preset."""
+    """The architecture: `hrm`, `trm`, the baseline `direct` that answers in one pass (`hrm-gym agents` lists them),
+    or what suits the preset."""
     preset: str = "auto"
     """A named set of sizes and settings; `auto` chooses by environment, agent and device."""
     seed: int = 0
@@ -55,7 +56,7 @@ class Config:
     mlp_multiple: int = 32
     """The inner width is rounded up to a multiple of this (the reference: 256)."""
     h_layers: int = 2
-    """Blocks in the slow module H."""
+    """Blocks in the slow module H. `direct` stacks these and those of L."""
     l_layers: int = 2
     """Blocks in the fast module L, or in the single network of TRM."""
     h_cycles: int = 2
@@ -70,6 +71,8 @@ class Config:
     and convolution tell positions apart by themselves)."""
     prefix_tokens: int = 1
     """Positions before the board that hold the puzzle embedding and from which the Q values are read."""
+    normed_swiglu: bool = False
+    """Whether a SwiGLU normalises its inner activation, sigmoid(gate) * RMSNorm(gate * up) (made for `muon`)."""
     num_puzzles: int = 0
     """Rows of the puzzle embedding; set by the family where its puzzles are given by examples (ARC)."""
     gradient: Literal["one_step", "last_cycle"] = "one_step"
@@ -82,6 +85,10 @@ class Config:
     """Segments after which an episode is cut off."""
     loss: Literal["stablemax", "softmax"] = "stablemax"
     """The normalisation inside the cross-entropy."""
+    label_smoothing: float = 0.0
+    """Share of the answer's label that is spread evenly over all symbols, in [0, 1)."""
+    initial_noise: float = 0.0
+    """Standard deviation of normal noise on the initial states in training; 0: none."""
     halting: Literal["q_learning", "halt_only"] = "q_learning"
     """`q_learning`: values of halt and continue with a bootstrapped target (HRM); `halt_only`: a classifier
     of correctness (TRM), which saves the second forward pass."""
@@ -98,8 +105,9 @@ class Config:
     """Weight of the halting losses beside the cross-entropy."""
     exploration: float = 0.1
     """Probability, a slot and segment, of demanding a random minimum number of segments."""
-    optimizer: Literal["adamw", "adam_atan2"] = "adamw"
-    """The update rule (the reference uses Adam-atan2)."""
+    optimizer: Literal["adamw", "adam_atan2", "muon"] = "adamw"
+    """The update rule (the reference uses Adam-atan2); `muon` is for the matrices of the blocks, with AdamW for
+    all else."""
     lr: float = 1e-3
     """Learning rate after the warm-up."""
     warmup_steps: int = 100
@@ -110,6 +118,10 @@ class Config:
     """Learning rate at the end of the budget, as a share of `lr`."""
     weight_decay: float = 1.0
     """Decoupled weight decay."""
+    muon_lr: float = 2e-2
+    """Learning rate of the matrices under `muon`, after the warm-up; it follows the schedule of `lr`."""
+    muon_momentum: float = 0.95
+    """Decay of Muon's average of the gradients."""
     puzzle_lr: float = 1e-2
     """Learning rate of the puzzle embedding, where there is one (sign gradient descent)."""
     puzzle_weight_decay: float = 0.1
@@ -138,19 +150,27 @@ class Config:
     """Minutes between checkpoints."""
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(Config).items():
+            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
+                raise unknown(name, getattr(self, name), get_args(kind))
         for name in ("hidden_size", "num_heads", "l_layers", "h_layers", "h_cycles", "l_cycles", "num_envs"):
             if getattr(self, name) < 1:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("max_minutes", "max_steps", "num_examples", "weight_decay", "num_puzzles"):
+        for name in ("max_minutes", "max_steps", "num_examples", "weight_decay", "num_puzzles", "initial_noise"):
             if getattr(self, name) < 0:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it must not be negative")
-        if self.max_segments < 2:
-            raise HrmGymError(f"max_segments is {self.max_segments}: thinking needs at least 2")
-        if self.lr <= 0:
-            raise HrmGymError(f"lr is {self.lr}: it must be positive")
+        least = 1 if self.agent == "direct" else 2
+        if self.max_segments < least:
+            raise HrmGymError(f"max_segments is {self.max_segments}: thinking needs at least {least}")
+        for name in ("lr", "muon_lr"):
+            if getattr(self, name) <= 0:
+                raise HrmGymError(f"{name} is {getattr(self, name)}: it must be positive")
         for name in ("target_accuracy", "exploration", "decay_from", "lr_end", "ema", "gamma", "segment_cost"):
             if not 0 <= getattr(self, name) <= 1:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it is a share between 0 and 1")
+        for name in ("label_smoothing", "muon_momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise HrmGymError(f"{name} is {getattr(self, name)}: it must be at least 0 and below 1")
         if self.halting == "halt_only" and (self.halt_target != "extra_pass" or self.target_network):
             raise HrmGymError(
                 "halting is 'halt_only', which learns no value of continuing: give --halting q_learning, or leave out "

@@ -23,8 +23,9 @@ def minimum_segments(config: Config, num: int, generator: torch.Generator, devic
     """Exploration: segments that must have been thought before halting counts, (num,) int64.
 
     With probability `exploration` uniform in {2, ..., max_segments}, else 0; drawn anew at each segment, as in
-    the reference.
+    the reference. Where there is but one segment, it is 1.
     """
     explore = torch.rand(num, generator=generator, device=device) < config.exploration
-    minimum = torch.randint(2, config.max_segments + 1, (num,), generator=generator, device=device)
+    least = min(2, config.max_segments)
+    minimum = torch.randint(least, config.max_segments + 1, (num,), generator=generator, device=device)
     return torch.where(explore, minimum, 0)

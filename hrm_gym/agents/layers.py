@@ -51,10 +51,19 @@ class Linear(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """down(silu(gate(x)) * up(x)) over the last axis, with gate and up in one matrix."""
+    """down(silu(gate(x)) * up(x)) over the last axis, with gate and up in one matrix.
 
-    def __init__(self, size: int, expansion: float, multiple: int):
+    Args:
+        size: features in and out.
+        expansion: see `swiglu_width`.
+        multiple: see `swiglu_width`.
+        normed: down(sigmoid(gate) * rms_norm(gate * up)) instead, whose input keeps its size however large the
+            weights grow, as they do under Muon (the recipe of "Speed is Confidence", arXiv 2601.19085).
+    """
+
+    def __init__(self, size: int, expansion: float, multiple: int, normed: bool = False):
         super().__init__()
+        self.normed = normed
         width = swiglu_width(size, expansion, multiple)
         self.gate_up = Linear(size, 2 * width)
         self.down = Linear(width, size)
@@ -63,7 +72,11 @@ class SwiGLU(nn.Module):
         """(..., size) -> (..., size)."""
         # The weight is halved rather than the product: its gradient is the small one to put together again.
         gate, up = self.gate_up.weight.to(x.dtype).chunk(2)
-        return self.down(F.silu(F.linear(x, gate)) * F.linear(x, up))
+        return self.down(self.inner(F.linear(x, gate), F.linear(x, up), dim=-1))
+
+    def inner(self, gate: Tensor, up: Tensor, dim: int) -> Tensor:
+        """The gated activation, of the shape of `gate` and `up`, whose features lie along `dim`."""
+        return torch.sigmoid(gate) * rms_norm(gate * up, dim) if self.normed else F.silu(gate) * up
 
 
 class TokenMixing(SwiGLU):
@@ -76,8 +89,8 @@ class TokenMixing(SwiGLU):
         batch = x.shape[0]
         gate, up = self.gate_up.weight.to(x.dtype).chunk(2)  # (width, S) each
         down = self.down.weight.to(x.dtype)  # (S, width)
-        hidden = F.silu(torch.bmm(gate.expand(batch, -1, -1), x)) * torch.bmm(up.expand(batch, -1, -1), x)
-        return torch.bmm(down.expand(batch, -1, -1), hidden)
+        hidden = torch.bmm(gate.expand(batch, -1, -1), x), torch.bmm(up.expand(batch, -1, -1), x)
+        return torch.bmm(down.expand(batch, -1, -1), self.inner(*hidden, dim=1))
 
 
 class GatedConvolution(nn.Module):
@@ -168,9 +181,10 @@ class Block(nn.Module):
         c, size = config, config.hidden_size
         positions = c.prefix_tokens + shape[0] * shape[1]
         self.attention = Attention(size, c.num_heads) if c.mixer == "attention" else None
-        self.token_mixing = TokenMixing(positions, c.expansion, c.mlp_multiple) if c.mixer == "tokens" else None
+        swiglu = c.expansion, c.mlp_multiple, c.normed_swiglu
+        self.token_mixing = TokenMixing(positions, *swiglu) if c.mixer == "tokens" else None
         self.convolution = GatedConvolution(size, shape, c.prefix_tokens) if c.mixer == "convolution" else None
-        self.mlp = SwiGLU(size, c.expansion, c.mlp_multiple)
+        self.mlp = SwiGLU(size, *swiglu)
 
     def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:
         """(B, S, D) -> (B, S, D)."""

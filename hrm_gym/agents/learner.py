@@ -51,16 +51,22 @@ def probabilities(logits: Tensor, kind: str) -> Tensor:
     return logits.float().softmax(-1)
 
 
-def answer_loss(logits: Tensor, solution: Tensor, kind: str, padding: int | None = None) -> Tensor:
+def answer_loss(
+    logits: Tensor, solution: Tensor, kind: str, padding: int | None = None, smoothing: float = 0.0
+) -> Tensor:
     """Cross-entropy of each board, mean over its cells: logits (B, L, V), solution (B, L) -> (B,).
 
-    Cells whose solution is `padding` do not count (see `Task.padding`).
+    Cells whose solution is `padding` do not count (see `Task.padding`). The label is the solution with weight
+    1 - `smoothing`, and each of the V symbols with `smoothing` / V (label smoothing, arXiv 1512.00567).
     """
     if kind == "stablemax":
         log_p = stablemax_log_probabilities(logits)
         losses = -log_p.gather(-1, solution.unsqueeze(-1)).squeeze(-1)
+        if smoothing:
+            losses = (1 - smoothing) * losses - smoothing * log_p.mean(-1)
     else:
-        losses = F.cross_entropy(logits.float().transpose(1, 2), solution, reduction="none")
+        by_symbol = logits.float().transpose(1, 2)
+        losses = F.cross_entropy(by_symbol, solution, reduction="none", label_smoothing=smoothing)
     if padding is None:
         return losses.mean(-1)
     counts = solution != padding
@@ -74,6 +80,7 @@ def segment_losses(
     keep_on: Tensor | None,
     loss: str,
     padding: int | None = None,
+    smoothing: float = 0.0,
 ) -> Losses:
     """The losses of one segment.
 
@@ -84,7 +91,8 @@ def segment_losses(
         keep_on: that of the value of continuing, see `targets`; None to learn the value of halting only.
         loss: "stablemax" or "softmax".
         padding: see `answer_loss`.
+        smoothing: see `answer_loss`.
     """
     halt = F.binary_cross_entropy_with_logits(output.q_halt, right.to(output.q_halt), reduction="sum")
     keep_on = torch.zeros_like(halt) if keep_on is None else keep_on
-    return Losses(answer_loss(output.logits, solution, loss, padding).sum(), halt, keep_on)
+    return Losses(answer_loss(output.logits, solution, loss, padding, smoothing).sum(), halt, keep_on)

@@ -11,17 +11,58 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hrm_gym.agents.config import Config
+from hrm_gym.agents.layers import Block
+
+
+def dense_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """All parameters but the puzzle embedding, whose gradient is sparse."""
+    return [p for name, p in model.named_parameters() if not name.startswith("embed_puzzle")]
 
 
 def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
     """The update rule for all parameters of `model` but the puzzle embedding, with decoupled weight decay."""
+    if config.optimizer == "muon":
+        return MuonAdamW(config, model)
     betas = (0.9, config.beta2)
-    parameters = [p for name, p in model.named_parameters() if not name.startswith("embed_puzzle")]
+    parameters = dense_parameters(model)
     if config.optimizer == "adam_atan2":
         from adam_atan2_pytorch.foreach import AdamAtan2
 
         return AdamAtan2(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
     return torch.optim.AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
+
+
+class MuonAdamW(Optimizer):
+    """Muon for the matrices of the blocks, AdamW for embeddings, heads and what is no matrix, as one optimizer.
+
+    Muon (Jordan, 2024; `torch.optim.Muon`) steps along the nearest orthogonal matrix to the averaged gradient, so
+    that every direction of a matrix learns equally fast. It steps further than AdamW by `muon_lr` / `lr`, and its
+    weight decay is less by the same factor: all weights then decay alike, `lr * weight_decay` a step, which is how
+    the recipe of "Speed is Confidence" (arXiv 2601.19085) is set.
+
+    The group of the matrices has the key `lr_scale`: its rate relative to the schedule's.
+    """
+
+    def __init__(self, config: Config, model: nn.Module):
+        blocks = [module for module in model.modules() if isinstance(module, Block)]
+        matrices = [p for block in blocks for p in block.parameters() if p.ndim == 2]
+        taken = set(matrices)
+        others = [p for p in dense_parameters(model) if p not in taken]
+        scale, decay = config.muon_lr / config.lr, config.weight_decay
+        self.muon = torch.optim.Muon(
+            matrices, lr=config.muon_lr, momentum=config.muon_momentum, weight_decay=decay / scale
+        )
+        self.adamw = torch.optim.AdamW(others, lr=config.lr, betas=(0.9, config.beta2), weight_decay=decay, fused=True)
+        self.muon.param_groups[0]["lr_scale"] = scale
+        super().__init__([*self.muon.param_groups, *self.adamw.param_groups], {})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Both steps."""
+        # Groups and state belong to the whole, which saves and restores them; the parts borrow them.
+        for part, group in zip((self.muon, self.adamw), self.param_groups, strict=True):
+            part.param_groups, part.state = [group], self.state
+            part.step()
 
 
 class SignSGD(Optimizer):

@@ -94,11 +94,18 @@ class Progress:
             "segments": f"{t.get('episode_segments', 0):.1f}",
             "Q says / is": f"{100 * t.get('q_says_right', 0):.0f} / {100 * t.get('exact_accuracy', 0):.0f} %",
             "segments/s": f"{t.get('segments_per_second', 0):,.0f}",
+            "TFLOP/s": self._speed(),
         }
         for name in columns:
             table.add_column(name, justify="right", style="cyan", header_style="dim")
         table.add_row(*columns.values())
         return table
+
+    def _speed(self) -> str:
+        """Operations a second, and where it is known, the share of what the device can."""
+        share = self._training.get("share_of_peak")
+        part = "" if share is None else f" ({100 * share:.0f} %)"
+        return f"{self._training.get('tflops_per_second', 0):.3g}{part}"
 
     # ---- evaluation ------------------------------------------------------------------------------
 
@@ -123,7 +130,7 @@ class Progress:
             f"exact{valid}, {100 * result.cell_accuracy:5.1f} % cells  [dim]after 1/2/4/8/16 segments {after} %  "
             f"loss {self._training.get('answer_loss', 0):.3f}  Q says {100 * says:.0f} %, "
             f"is {100 * self._training.get('exact_accuracy', 0):.0f} %  "
-            f"{self._training.get('segments_per_second', 0):,.0f} segments/s[/]"
+            f"{self._training.get('segments_per_second', 0):,.0f} segments/s, {self._speed()} TFLOP/s[/]"
         )
 
     def boards(self, step: int, agent: Reasoner, puzzles: Puzzles) -> None:

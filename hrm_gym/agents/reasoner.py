@@ -105,13 +105,10 @@ class Reasoner(nn.Module, abc.ABC):
             states.append(state.contiguous())
         return Carry(*states)
 
-    def reset(self, carry: Carry, done: Tensor) -> Carry:
-        """The carry with the slots marked in `done`, (B,) bool, thinking afresh."""
-        done = done.view(-1, 1, 1)
-        return Carry(
-            torch.where(done, self.h_init.to(self.dtype), carry.z_h),
-            torch.where(done, self.l_init.to(self.dtype), carry.z_l),
-        )
+    def reset(self, carry: Carry, done: Tensor, fresh: Carry | None = None) -> Carry:
+        """The carry with the slots marked in `done`, (B,) bool, thinking afresh, from `fresh` or the initial states."""
+        fresh = self.initial_carry(len(done)) if fresh is None else fresh
+        return Carry(*(torch.where(done.view(-1, 1, 1), new, old) for new, old in zip(fresh, carry, strict=True)))
 
     # ---- one segment -----------------------------------------------------------------------------
 

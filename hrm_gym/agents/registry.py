@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from hrm_gym.agents.config import Config
+from hrm_gym.agents.direct import Direct
 from hrm_gym.agents.hrm import HRM
 from hrm_gym.agents.reasoner import Reasoner
 from hrm_gym.agents.trm import TRM
@@ -19,7 +20,7 @@ from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
 
-AGENTS: dict[str, type[Reasoner]] = {"hrm": HRM, "trm": TRM}
+AGENTS: dict[str, type[Reasoner]] = {"hrm": HRM, "trm": TRM, "direct": Direct}
 
 
 def build_reasoner(config: Config, num_tokens: int, shape: tuple[int, int]) -> Reasoner:
@@ -78,6 +79,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 AGENT_FIELDS: dict[str, dict[str, Any]] = {
     "hrm": {},
     "trm": {"halting": "halt_only", "gradient": "last_cycle"},
+    # A second segment would give the first one's answer again; the slots rather take fresh puzzles.
+    "direct": {"halting": "halt_only", "max_segments": 1},
 }
 # What `--agent auto` stands for: HRM, except where a processor has to learn larger boards.
 PREFERRED_AGENT = {"medium": "trm", "local": "trm"}

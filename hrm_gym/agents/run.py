@@ -18,6 +18,7 @@ from hrm_gym.agents import checkpoint as checkpoints
 from hrm_gym.agents import parallel
 from hrm_gym.agents.checkpoint import Checkpoint
 from hrm_gym.agents.config import Config
+from hrm_gym.agents.flops import Meter
 from hrm_gym.agents.progress import Progress
 from hrm_gym.agents.trainer import Trainer
 from hrm_gym.envs.task import Puzzles
@@ -72,13 +73,15 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
     if parallel.leads():
         with replacing(run_dir / "config.json") as temporary:
             temporary.write_text(config.to_json() + "\n")
+        meter = Meter(trainer.agent, trainer.device)
         show = Progress(run_dir, trainer.task, f"{config.env} {config.agent}")
 
     with _Stop() as stop, show or contextlib.nullcontext():
         if show:
             show.say(
                 f"[bold]{config.env}[/]: {config.agent} ({trainer.agent.num_parameters:,} parameters, preset "
-                f"{config.preset}) on {config.device}, {trainer.num_training_puzzles:,} training puzzles, {run_dir}"
+                f"{config.preset}) on {config.device}, {trainer.num_training_puzzles:,} training puzzles, "
+                f"{meter.flops / 1e9:,.1f} GFLOP a step, {run_dir}"
             )
         began = time.monotonic() - trainer.seconds
         reported = evaluated = stored = trainer.seconds
@@ -90,7 +93,7 @@ def train(config: Config, run_dir: Path, saved: Checkpoint | None = None) -> dic
                 figures.append(now)
                 due = _is_due(trainer, evaluated)
                 if due or trainer.seconds - reported >= REPORT_SECONDS:
-                    _report(trainer, show, figures, trainer.seconds - reported)
+                    _report(trainer, show, figures, trainer.seconds - reported, meter)
                     reported, figures = trainer.seconds, []
                 if due:
                     scores = trainer.evaluate(held_out)
@@ -128,7 +131,7 @@ def _is_due(trainer: Trainer, evaluated: float) -> bool:
     return trainer.seconds - evaluated >= 60 * c.eval_minutes
 
 
-def _report(trainer: Trainer, show: Progress, figures: list[dict[str, Tensor]], seconds: float) -> None:
+def _report(trainer: Trainer, show: Progress, figures: list[dict[str, Tensor]], seconds: float, meter: Meter) -> None:
     """Bring the figures of the last steps to the host, once for all of them."""
     means = {name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"}
     ended = torch.stack([f["ended"] for f in figures]).cpu().numpy()
@@ -136,6 +139,7 @@ def _report(trainer: Trainer, show: Progress, figures: list[dict[str, Tensor]], 
     if len(ended):
         means["episode_segments"] = float(np.mean(ended))
     means["segments_per_second"] = len(figures) * trainer.config.num_envs / seconds
+    means |= meter.figures(len(figures), seconds)
     used = trainer.progress()
     left = trainer.seconds / used - trainer.seconds if used else None
     show.training(trainer.step, means, trainer.seconds, left)

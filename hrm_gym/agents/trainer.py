@@ -85,7 +85,7 @@ class Trainer:
         self.seconds = 0.0
         self.curve: list[dict[str, float]] = []
         self._show(*self.envs.reset(seed=config.seed))
-        self.carry: Carry = self.agent.initial_carry(num_own)
+        self.carry: Carry = self._fresh()
         if saved is not None:
             self._restore(saved)
 
@@ -103,14 +103,14 @@ class Trainer:
         c = self.config
         rate = learning_rate(c, self.step, self.progress())
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("lr_scale", 1.0)
 
         carry, out = self.model(self.carry, self.obs)
         segment = self.obs["segment"] + 1
         keep_on = None if self.target is None else self.target.loss(carry, self.obs, out, segment)
         answer = out.logits.argmax(-1)
         match = self.task.match(self.solution, answer)
-        losses = segment_losses(out, self.solution, match.right, keep_on, c.loss, self.task.padding)
+        losses = segment_losses(out, self.solution, match.right, keep_on, c.loss, self.task.padding, c.label_smoothing)
         self.agent.zero_grad()
         (losses.total(c.halt_weight) / c.num_envs).backward()
         parallel.sum_gradients(self.agent)
@@ -130,7 +130,7 @@ class Trainer:
             done = (terminated | truncated)[self.own]
             if self.target is not None:
                 self.target.moved_on(carry, segment, match.right, done)
-            self.carry = self.agent.reset(carry, done)
+            self.carry = self.agent.reset(carry, done, self._fresh())
         num = len(answer)  # of several processes each tells about its own slots
         return {
             "answer_loss": losses.answer.detach() / num,
@@ -148,6 +148,13 @@ class Trainer:
         """What this process sees of the environments of all slots: its own."""
         self.obs = {name: array[self.own] for name, array in obs.items()}
         self.solution = info["solution"][self.own]
+
+    def _fresh(self) -> Carry:
+        """States of slots that begin; noise is drawn for all slots, the same in any number of processes."""
+        c = self.config
+        if not c.initial_noise:
+            return self.agent.initial_carry(self.own.stop - self.own.start)
+        return Carry(*(z[self.own] for z in self.agent.initial_carry(c.num_envs, c.initial_noise, self.generator)))
 
     @property
     def num_training_puzzles(self) -> int:
