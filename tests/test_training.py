@@ -1,5 +1,6 @@
 """Training as its user runs it: subprocesses, and what they leave behind."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -176,6 +177,14 @@ def test_a_run_folder_is_not_written_over(whole):
 def test_a_resumed_run_keeps_its_settings(whole):
     code, _, err = run("--resume", whole[0], "--lr", 0.5)
     assert code == 2 and "--lr 0.5 differs" in err
+
+
+def test_a_checkpoint_of_another_version_is_not_gone_on_from(whole, tmp_path):
+    saved = checkpoints.load(whole[0])
+    tensors = {name: t for name, t in saved.tensors.items() if name != "envs/identity"}
+    checkpoints.save(tmp_path / checkpoints.FILE_NAME, dataclasses.replace(saved, tensors=tensors))
+    code, _, err = run("--resume", tmp_path)
+    assert code == 2 and "another version of hrm-gym" in err and len(err.strip().splitlines()) == 1
 
 
 # ---- checkpoint files ------------------------------------------------------------------------------------

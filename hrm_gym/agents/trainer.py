@@ -42,6 +42,9 @@ class Trainer:
     Args:
         config: complete (see `registry.defaults`), with a device that exists.
         saved: a checkpoint to go on from.
+
+    Raises:
+        HrmGymError: where the checkpoint is another version's.
     """
 
     def __init__(self, config: Config, saved: Checkpoint | None = None):
@@ -87,7 +90,13 @@ class Trainer:
         self._show(*self.envs.reset(seed=config.seed))
         self.carry: Carry = self._fresh()
         if saved is not None:
-            self._restore(saved)
+            try:
+                self._restore(saved)
+            except KeyError as error:
+                raise HrmGymError(
+                    f"the checkpoint has no {error}: another version of hrm-gym wrote it; start a new run from its "
+                    "weights with --init-from"
+                ) from None
 
     # ---- one step --------------------------------------------------------------------------------
 
