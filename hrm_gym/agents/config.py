@@ -43,6 +43,8 @@ class Config:
     """Train on the first N puzzles only (the paper: 1000); 0: all of the split."""
     dataset: str = ""
     """Train on the puzzles of this file or folder instead of the ones that ship with the environment."""
+    augment: bool = True
+    """Show training puzzles under random symmetries."""
     task_args: str = ""
     """Arguments of the puzzle family as `name=value`, with commas between them: `augmentations=30,num_tasks=10`."""
 
@@ -126,6 +128,8 @@ class Config:
     """Learning rate of the puzzle embedding, where there is one (sign gradient descent)."""
     puzzle_weight_decay: float = 0.1
     """Weight decay of the puzzle embedding."""
+    clip: float = 0.0
+    """Gradients with a longer norm are shortened to it; 0: never."""
     beta2: float = 0.95
     """Decay of the second moment (the first one's is 0.9)."""
     ema: float = 0.999
@@ -156,7 +160,15 @@ class Config:
         for name in ("hidden_size", "num_heads", "l_layers", "h_layers", "h_cycles", "l_cycles", "num_envs"):
             if getattr(self, name) < 1:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("max_minutes", "max_steps", "num_examples", "weight_decay", "num_puzzles", "initial_noise"):
+        for name in (
+            "max_minutes",
+            "max_steps",
+            "num_examples",
+            "weight_decay",
+            "num_puzzles",
+            "clip",
+            "initial_noise",
+        ):
             if getattr(self, name) < 0:
                 raise HrmGymError(f"{name} is {getattr(self, name)}: it must not be negative")
         least = 1 if self.agent == "direct" else 2

@@ -65,6 +65,7 @@ class Trainer:
             max_segments=config.max_segments,
             num_examples=config.num_examples or None,
             dataset=config.dataset or None,
+            augment=config.augment,
             # Nothing is learned from them, and in a 30x30 maze they take four times as many operators as the network.
             count_violations=False,
             **arguments,
@@ -123,6 +124,9 @@ class Trainer:
         self.agent.zero_grad()
         (losses.total(c.halt_weight) / c.num_envs).backward()
         parallel.sum_gradients(self.agent)
+        if c.clip:
+            dense = (p for name, p in self.agent.named_parameters() if not name.startswith("embed_puzzle"))
+            torch.nn.utils.clip_grad_norm_(dense, c.clip)
         self.optimizer.step()
         if self.embedding_optimizer is not None:
             self.embedding_optimizer.param_groups[0]["lr"] = c.puzzle_lr * rate / c.lr
