@@ -17,6 +17,7 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from stable_baselines3.common.env_util import make_vec_env
 from test_arc import EVALUATION, write
 
 import hrm_gym
@@ -79,6 +80,11 @@ def test_the_checkers_of_gymnasium_and_stable_baselines3(kwargs):
         warnings.simplefilter("error")
         check_env(env)
         sb3_check_env(env)
+
+
+def test_the_helper_of_stable_baselines3_which_asks_for_pictures_makes_it_without():
+    envs = make_vec_env(HALT, n_envs=2, env_kwargs=FEW)
+    assert envs.reset().shape == (2, 1 + len(FEATURES))
 
 
 def test_every_puzzle_has_a_halting_environment():

@@ -155,6 +155,14 @@ def record(
 # ---- the entry points of the ids ---------------------------------------------------------------------
 
 
+class NoPictureError(HrmGymError, TypeError):
+    """A render mode where there is nothing to render.
+
+    Also a TypeError, as from an environment without that argument: `make_vec_env` of Stable-Baselines3 asks every
+    environment for pictures and, told so, makes it without.
+    """
+
+
 def make_halting_env(env_id: str, **kwargs: Any) -> HaltingEnv:
     """The halting environment of a puzzle id; `HaltingEnv` lists the arguments.
 
@@ -202,7 +210,7 @@ def _thinker(
             own = ("agent", "split", "num_examples", "max_segments", "recorded", "pooled_states", "device")
             raise unknown("argument", name, (*own, *known))
     if render_mode is not None:
-        raise HrmGymError(f"render_mode={render_mode!r}: halting has no picture; hrm-gym play shows the agent think")
+        raise NoPictureError(f"render_mode={render_mode!r}: halting has no picture; hrm-gym play shows the agent think")
     if max_episode_steps not in (None, -1):
         raise HrmGymError(f"max_episode_steps={max_episode_steps}: give max_segments instead")
     if split not in SPLITS:

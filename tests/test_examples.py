@@ -1,0 +1,63 @@
+"""The examples with other libraries: what their policies come to, and what they say where a library is missing."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NEEDED = {
+    "sb3_edit": "stable_baselines3",
+    "maskable_ppo": "sb3_contrib",
+    "sb3_halting": "stable_baselines3",
+    "cleanrl_halting": "torch",
+    "torchrl_halting": "torchrl",
+    "tianshou_halting": "tianshou",
+    "rllib_halting": "ray",
+}
+
+
+@pytest.fixture
+def example():
+    """The module of an example; skips the test where its library is not installed."""
+
+    def load(name):
+        pytest.importorskip(NEEDED[name])
+        return importlib.import_module(f"examples.{name}")
+
+    return load
+
+
+@pytest.mark.parametrize("name", ["sb3_edit", "maskable_ppo"])
+def test_a_policy_that_fills_in_cells_is_well_above_chance(example, name):
+    returns = example(name).main()
+    assert returns["trained"] > returns["random"] + 0.3
+
+
+@pytest.mark.parametrize(
+    "name", ["sb3_halting", "cleanrl_halting", "torchrl_halting", "tianshou_halting", "rllib_halting"]
+)
+def test_a_policy_that_halts_is_well_above_chance_and_above_thinking_to_the_end(example, name):
+    module = example(name)
+    outcomes = module.main(module.Args()) if name == "cleanrl_halting" else module.main()
+    trained = outcomes.keys() - {"random", "always on"}
+    assert trained
+    for learner in trained:
+        assert outcomes[learner].episode_return > outcomes["random"].episode_return + 0.4
+        assert outcomes[learner].episode_return > outcomes["always on"].episode_return + 0.1
+        assert outcomes[learner].accuracy > 0.9
+        assert outcomes[learner].segments < 6
+
+
+@pytest.mark.parametrize("name", ["maskable_ppo", "torchrl_halting", "tianshou_halting", "rllib_halting"])
+def test_a_missing_library_is_told_in_one_line(name):
+    code = (
+        f"import runpy, sys; sys.modules[{NEEDED[name]!r}] = None; "
+        f"runpy.run_module('examples.{name}', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and not done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert "this example needs" in done.stderr and "pip install" in done.stderr
