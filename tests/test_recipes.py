@@ -302,3 +302,32 @@ def test_depth_at_test_may_exceed_that_in_training():
     task = make_task("Sudoku4x4-v0")
     result = evaluate(agent, task, task.dataset("test").map(lambda a: a[:4]), max_segments=40)
     assert (result.segments == 40).all() and len(result.right_after) == 40
+
+
+# ---- the presets for a GPU -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env", "preset"), [("Sudoku4x4-v0", "gpu"), ("MazeSmall-v0", "gpu_local"), ("Sudoku4x4-v0", "paper")]
+)
+def test_the_presets_of_a_gpu_learn_at_a_small_size_on_a_processor(env, preset):
+    sizes = {"hidden_size": 32, "num_heads": 2, "h_cycles": 2, "l_cycles": 2, "num_envs": 8, "max_segments": 2}
+    budget = {"warmup_steps": 2, "lr": 1e-3, "max_steps": 1000, "compile": False}
+    config = dataclasses.replace(defaults(env, "auto", preset, "cpu"), **sizes, **budget)
+    trainer = Trainer(config)
+    losses = [float(trainer.train_segment()["answer_loss"]) for _ in range(40)]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+def test_gradients_are_clipped_to_the_norm_that_is_asked_for():
+    trainer = Trainer(small(clip=1e-3))
+    trainer.train_segment()
+    norms = torch.stack([p.grad.norm() for p in trainer.agent.parameters() if p.grad is not None])
+    assert norms.norm() == pytest.approx(1e-3, rel=0.01)
+
+
+def test_training_without_symmetries_shows_the_puzzles_as_they_are():
+    trainer = Trainer(small(env="Sudoku4x4-v0", augment=False, num_examples=5))
+    shown = {row.numpy().tobytes() for row in trainer.obs["puzzle"]}
+    known = {row.tobytes() for row in trainer.task.dataset("train").puzzle[:5].astype("int64")}
+    assert shown <= known
