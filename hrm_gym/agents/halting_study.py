@@ -200,14 +200,26 @@ def require_matplotlib() -> None:
 def plot(result: Study, title: str) -> Any:
     """Accuracy against mean segments, a matplotlib figure: thresholds as curves, the other policies as marks.
 
+    The right half shows the best three per cent of the left one, where all good policies are.
+
     Raises:
         HrmGymError: where matplotlib is missing.
     """
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    whole, best = figure.subplots(1, 2)
+    for axes in (whole, best):
+        _draw(axes, result)
+    whole.set(title=title, ylabel="share of puzzles solved exactly")
+    whole.legend(loc="lower right", fontsize=8)
+    top = max(row.accuracy for row in result.rows)
+    best.set(title="the best three per cent", ylim=(top - 0.03, top + 0.01))
+    return figure
+
+
+def _draw(axes: Any, result: Study) -> None:
     for policy, points in result.curves.items():
         axes.plot(*zip(*points, strict=True), label=policy, linewidth=1.2, marker="." if policy == "fixed" else "")
     marks = dict(zip(("q_halt > q_continue", "random", "oracle", "DQN", "PPO"), "Pv*os", strict=True))
@@ -225,7 +237,5 @@ def plot(result: Study, title: str) -> Any:
     # Nearly all that matters happens in the first few segments and the last few per cent.
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel="mean segments", ylabel="share of puzzles solved exactly", title=title)
+    axes.set(xlabel="mean segments")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
-    return figure
