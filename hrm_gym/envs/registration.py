@@ -26,6 +26,7 @@ ENVIRONMENT_ARGUMENTS = (
     "segment_cost",
     "augment",
     "dataset",
+    "count_violations",
 )
 """What every environment takes beside the arguments of its task; a task may not use these names."""
 
