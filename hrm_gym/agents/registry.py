@@ -62,6 +62,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mlp_multiple": 256,
         "h_cycles": 6,
         "l_cycles": 9,
+        "gradient": "last_cycle",
         "normed_swiglu": True,
         "num_envs": 384,
         "loss": "softmax",
@@ -90,6 +91,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mixer": "attention",
         "positions": "rope2d",
         "prefix_tokens": 16,
+        "gradient": "last_cycle",
         "normed_swiglu": True,
         "num_envs": 128,
         "augment": False,  # turned and mirrored mazes are said to hurt with rotary positions

@@ -16,7 +16,7 @@ from hrm_gym.agents.registry import AGENTS, PRESETS, build_reasoner, defaults
 from hrm_gym.envs.registration import make_task
 
 # The board on which a preset's size is counted: the one that `auto` chooses it for.
-BOARDS = {"tiny": "Sudoku4x4-v0", "small": "Sudoku6x6-v0", "local": "MazeSmall-v0"}
+BOARDS = {"tiny": "Sudoku4x4-v0", "small": "Sudoku6x6-v0", "local": "MazeSmall-v0", "gpu_local": "MazeHard-v0"}
 
 
 @dataclasses.dataclass(frozen=True)
