@@ -184,7 +184,7 @@ def test_lists_name_everything(hrm_gym):
     _, out, _ = hrm_gym("envs")
     assert all(env_id in out for env_id in task_ids())
     _, out, _ = hrm_gym("agents")
-    assert all(word in out for word in ("hrm", "trm", "paper", "27,2", "Sudoku6x6-v0"))
+    assert all(word in out for word in ("hrm", "trm", "paper", "27.27", "Sudoku6x6-v0"))
 
 
 def test_help_and_unknown_commands(hrm_gym):

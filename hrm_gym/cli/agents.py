@@ -28,18 +28,18 @@ def run(argv: Sequence[str]) -> int:
     """Print the tables."""
     tyro.cli(Arguments, args=list(argv), prog="hrm-gym agents")
     console = Console()
-    sizes = Table(title="presets (parameters on the board)", title_justify="left", box=None, pad_edge=False)
-    for name in ("preset", "board", *AGENTS, "width", "cycles", "mixer", "gradient"):
+    sizes = Table(title="presets (millions of parameters on the board)", title_justify="left", box=None, pad_edge=False)
+    for name in ("preset", "board", *AGENTS, "width", "cycles", "mixer"):
         sizes.add_column(name)
     for preset in PRESETS:
         env = BOARDS.get(preset, "SudokuExtreme-v0")
         task = make_task(env)
         configs = (defaults(env, agent, preset, "cpu") for agent in AGENTS)
         models = (build_reasoner(config, task.num_tokens, task.shape) for config in configs)
-        counts = [f"{model.num_parameters:,}" for model in models]
+        counts = [f"{model.num_parameters / 1e6:.2f}" for model in models]
         c = defaults(env, "hrm", preset, "cpu")
         cycles = f"{c.h_cycles} x {c.l_cycles}"
-        sizes.add_row(preset, env, *counts, str(c.hidden_size), cycles, c.mixer, c.gradient)
+        sizes.add_row(preset, env, *counts, str(c.hidden_size), cycles, c.mixer)
     console.print(sizes)
     shipped = Table(title="\nshipped agents", title_justify="left", box=None, pad_edge=False)
     for name in ("environment", "agent", "parameters", "training steps", "minutes", "exact"):
