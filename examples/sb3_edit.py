@@ -10,7 +10,7 @@ import tyro
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
-from examples.edit_task import ARGS, ENV, Progress, compare
+from examples.edit_task import ARGS, ENV, LEARNING, Progress, compare
 
 
 def main(steps: int = 15_000, puzzles: int = 1, seed: int = 0) -> dict[str, float]:
@@ -22,17 +22,7 @@ def main(steps: int = 15_000, puzzles: int = 1, seed: int = 0) -> dict[str, floa
         seed: of the network, the exploration and the puzzles.
     """
     env = make_vec_env(ENV, 16, seed, wrapper_class=Progress, env_kwargs={"num_examples": puzzles, **ARGS})
-    model = PPO(
-        "MlpPolicy",
-        env,
-        n_steps=16,
-        batch_size=64,
-        n_epochs=4,
-        learning_rate=lambda left: 3e-3 * left,
-        gamma=0.0,  # a right cell is paid at once: there is nothing to look ahead for
-        seed=seed,
-        device="cpu",
-    )
+    model = PPO("MlpPolicy", env, seed=seed, device="cpu", **LEARNING)
     model.learn(steps)
     return compare(lambda obs, mask: int(model.predict(obs, deterministic=True)[0]), puzzles, masked=False)
 

@@ -107,8 +107,8 @@ class Reasoner(nn.Module, abc.ABC):
 
     def reset(self, carry: Carry, done: Tensor, fresh: Carry | None = None) -> Carry:
         """The carry with the slots marked in `done`, (B,) bool, thinking afresh, from `fresh` or the initial states."""
-        fresh = self.initial_carry(len(done)) if fresh is None else fresh
-        return Carry(*(torch.where(done.view(-1, 1, 1), new, old) for new, old in zip(fresh, carry, strict=True)))
+        initial = (self.h_init.to(self.dtype), self.l_init.to(self.dtype)) if fresh is None else fresh
+        return Carry(*(torch.where(done.view(-1, 1, 1), new, old) for new, old in zip(initial, carry, strict=True)))
 
     # ---- one segment -----------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class Target(abc.ABC):
 
     def __init__(self, config: Config, device: torch.device) -> None:
         self._config, self._device = config, device
+        self._memory: dict[str, Tensor] = {}
 
     @abc.abstractmethod
     def loss(self, carry: Carry, obs: Mapping[str, Any], out: Output, segment: Tensor) -> Tensor:
@@ -75,10 +76,11 @@ class Target(abc.ABC):
 
     def state_dict(self) -> dict[str, Tensor]:
         """What is remembered, for a checkpoint."""
-        return {}
+        return self._memory
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from it."""
+        self._memory = {name: state[name].to(self._device) for name in self._memory}
 
 
 class ExtraPass(Target):
@@ -102,84 +104,74 @@ class ExtraPass(Target):
         return F.binary_cross_entropy_with_logits(out.q_continue, target, reduction="sum")
 
 
-class NextSegment(Target):
-    """Bootstrapped from the segment that follows in the slot.
+class HeadOnly(Target):
+    """Speaks of segments that have passed: what is remembered of them trains the head of the Q values.
 
     Args:
-        head: reads the Q values off the first position of z_H, (B, D) -> (B, 2).
+        head: reads the Q values off the first position of z_H, (..., D) -> (..., 2).
     """
 
     def __init__(self, config: Config, device: torch.device, head: nn.Module) -> None:
         super().__init__(config, device)
         self._head = head
-        self._features = torch.zeros(config.num_envs, config.hidden_size, device=device)
-        self._went_on = torch.zeros(config.num_envs, dtype=torch.bool, device=device)
+
+    def _errors(self, target: Tensor, counts: Tensor) -> Tensor:
+        """The error of the remembered features, summed where it counts."""
+        q_continue = self._head(self._memory["features"])[..., 1]
+        errors = F.binary_cross_entropy_with_logits(q_continue, target, reduction="none")
+        return (errors * counts).sum()
+
+
+class NextSegment(HeadOnly):
+    """Bootstrapped from the segment that follows in the slot."""
+
+    def __init__(self, config: Config, device: torch.device, head: nn.Module) -> None:
+        super().__init__(config, device, head)
+        self._memory = {
+            "features": torch.zeros(config.num_envs, config.hidden_size, device=device),
+            "went_on": torch.zeros(config.num_envs, dtype=torch.bool, device=device),
+        }
 
     def loss(self, carry: Carry, obs: Mapping[str, Any], out: Output, segment: Tensor) -> Tensor:
         """See `Target`: the error of the segment before."""
         c = self._config
         values = out.q_halt.detach(), out.q_continue.detach()
         target = bellman(*values, segment >= c.max_segments, c.gamma, c.segment_cost)
-        q_continue = self._head(self._features)[:, 1]
-        errors = F.binary_cross_entropy_with_logits(q_continue, target, reduction="none")
-        return (errors * self._went_on).sum()
+        return self._errors(target, self._memory["went_on"])
 
     def moved_on(self, carry: Carry, segment: Tensor, right: Tensor, done: Tensor) -> None:
         """See `Target`."""
-        self._features, self._went_on = carry.z_h[:, 0].float(), ~done
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """See `Target`."""
-        return {"features": self._features, "went_on": self._went_on}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """See `Target`."""
-        self._features, self._went_on = state["features"].to(self._device), state["went_on"].to(self._device)
+        self._memory = {"features": carry.z_h[:, 0].float(), "went_on": ~done}
 
 
-class MonteCarlo(Target):
-    """The return of the episode, for each of its segments but the last once it has ended.
-
-    Args:
-        head: reads the Q values off the first position of z_H, (B, D) -> (B, 2).
-    """
+class MonteCarlo(HeadOnly):
+    """The return of the episode, for each of its segments but the last once it has ended."""
 
     def __init__(self, config: Config, device: torch.device, head: nn.Module) -> None:
-        super().__init__(config, device)
-        self._head = head
+        super().__init__(config, device, head)
         shape = (config.num_envs, config.max_segments)
-        self._features = torch.zeros(*shape, config.hidden_size, device=device)
-        self._returns = torch.zeros(shape, device=device)
-        self._known = torch.zeros(shape, dtype=torch.bool, device=device)
+        self._memory = {
+            "features": torch.zeros(*shape, config.hidden_size, device=device),
+            "returns": torch.zeros(shape, device=device),
+            "known": torch.zeros(shape, dtype=torch.bool, device=device),
+        }
 
     def loss(self, carry: Carry, obs: Mapping[str, Any], out: Output, segment: Tensor) -> Tensor:
         """See `Target`: the errors of the episodes that ended with the segment before."""
-        q_continue = self._head(self._features)[..., 1]  # (B, M)
-        errors = F.binary_cross_entropy_with_logits(q_continue, self._returns, reduction="none")
-        return (errors * self._known).sum()
+        return self._errors(self._memory["returns"], self._memory["known"])
 
     def moved_on(self, carry: Carry, segment: Tensor, right: Tensor, done: Tensor) -> None:
         """See `Target`."""
         c = self._config
         slots = torch.arange(c.num_envs, device=self._device)
-        self._features = self._features.clone()  # the graph of the last loss may still hold it
-        self._features[slots, segment - 1] = carry.z_h[:, 0].float()
+        features = self._memory["features"].clone()  # the graph of the last loss may still hold it
+        features[slots, segment - 1] = carry.z_h[:, 0].float()
         # From segment s to the halting on segment T: gamma^(T - s) of the reward, and the cost of each step.
         left = segment[:, None] - torch.arange(1, c.max_segments + 1, device=self._device)  # (B, M)
         steps = left.clamp_min(0)
         paid = c.segment_cost * (steps if c.gamma == 1 else (1 - c.gamma**steps) / (1 - c.gamma))
-        self._returns = (right[:, None] * c.gamma**steps - paid).clamp_min(0.0)
-        self._known = done[:, None] & (left > 0)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """See `Target`."""
-        return {"features": self._features, "returns": self._returns, "known": self._known}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """See `Target`."""
-        self._features, self._returns, self._known = (
-            state[name].to(self._device) for name in ("features", "returns", "known")
-        )
+        returns = (right[:, None] * c.gamma**steps - paid).clamp_min(0.0)
+        self._memory = {"features": features, "returns": returns, "known": done[:, None] & (left > 0)}
 
 
 def make_target(config: Config, head: nn.Module, forward: Forward, averaged: Forward) -> Target | None:

@@ -89,7 +89,7 @@ class Trainer:
         self.seconds = 0.0
         self.curve: list[dict[str, float]] = []
         self._show(*self.envs.reset(seed=config.seed))
-        self.carry: Carry = self._fresh()
+        self.carry: Carry = self._noisy() or self.agent.initial_carry(num_own)
         if saved is not None:
             try:
                 self._restore(saved)
@@ -143,7 +143,7 @@ class Trainer:
             done = (terminated | truncated)[self.own]
             if self.target is not None:
                 self.target.moved_on(carry, segment, match.right, done)
-            self.carry = self.agent.reset(carry, done, self._fresh())
+            self.carry = self.agent.reset(carry, done, self._noisy())
         num = len(answer)  # of several processes each tells about its own slots
         return {
             "answer_loss": losses.answer.detach() / num,
@@ -162,11 +162,11 @@ class Trainer:
         self.obs = {name: array[self.own] for name, array in obs.items()}
         self.solution = info["solution"][self.own]
 
-    def _fresh(self) -> Carry:
-        """States of slots that begin; noise is drawn for all slots, the same in any number of processes."""
+    def _noisy(self) -> Carry | None:
+        """Initial states with noise where it is asked for, drawn for all slots: the same in any number of processes."""
         c = self.config
         if not c.initial_noise:
-            return self.agent.initial_carry(self.own.stop - self.own.start)
+            return None
         return Carry(*(z[self.own] for z in self.agent.initial_carry(c.num_envs, c.initial_noise, self.generator)))
 
     @property

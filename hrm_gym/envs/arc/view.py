@@ -64,7 +64,7 @@ class ARCView:
         whole = int(self._task.violations(frame.puzzle[None], frame.answer[None])[0]) == 0
         title = Box(left, area.bottom - answer - _TITLE, answer, _TITLE)
         _name(canvas, title, "answer", _size(decode(frame.answer, *corner)) if whole else "no whole grid")
-        self._answer(canvas, Box(left, area.bottom - answer, answer, answer), frame)
+        self._answer(canvas, Box(left, area.bottom - answer, answer, answer), frame, corner)
 
     def key(self, canvas: Canvas, area: Box) -> None:
         """Draws the digits of the colours and what the marks mean."""
@@ -105,7 +105,7 @@ class ARCView:
             slot = Box(area.x + width * (i % columns), area.y + height * (i // columns), width, height)
             _pair(canvas, slot.inset(_GAP / 2), pair, beside)
 
-    def _answer(self, canvas: Canvas, area: Box, frame: Frame) -> None:
+    def _answer(self, canvas: Canvas, area: Box, frame: Frame, corner: tuple[int, int]) -> None:
         boards = [_board(tokens) for tokens in (frame.answer, frame.puzzle, frame.solution) if tokens is not None]
         lines = np.flatnonzero(sum(board.any(axis) for board in boards for axis in (0, 1)))
         most = len(boards[0])
@@ -115,7 +115,7 @@ class ARCView:
         changed = np.zeros_like(answer, bool) if frame.previous is None else answer != _board(frame.previous)
         true = _revealed(frame)
         wrong = np.zeros_like(answer, bool) if true is None else (answer != _board(true)) & (_board(true) != PADDING)
-        top, left = _corner(frame.puzzle)
+        top, left = corner
         rows, columns = decode(frame.answer, top, left).shape
         canvas.rect(area, RULE)
         for row in range(shown):
