@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrm_gym.envs.sudoku import extreme, shipped, solver, symmetry
+from hrm_gym.envs.sudoku import deep, extreme, shipped, solver, symmetry
 from hrm_gym.envs.sudoku.extreme import generate_pool
 from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.task import BOXES, SudokuTask
@@ -268,6 +268,38 @@ def test_the_first_walk_of_the_extreme_puzzles_is_made_again():
     assert (again.puzzle[met] == stored.puzzle[met]).all() and (again.solution[met] == stored.solution[met]).all()
 
 
+@pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
+def test_half_of_the_searched_training_puzzles_are_deep_and_no_test_puzzle_is():
+    place = extreme.places(0, 1000, shipped.SEEDS["extreme"])
+    searched = place >= extreme.EASY_SHARE
+    train, test = (shipped.load("extreme", split)[0].puzzle[:1000] for split in ("train", "test"))
+    is_deep = deep.resistance(train) >= deep.DEEP
+    assert 0.49 <= is_deep[searched].mean() <= 0.51 and not is_deep[~searched].any()
+    assert not (deep.resistance(test) >= deep.DEEP).any()
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=SEEDS)
+def test_resistance_is_the_same_for_all_images_of_a_puzzle(seed):
+    puzzles = generate((3, 3), 5, seed)
+    assert (deep.resistance(random_images(puzzles, (3, 3), seed)[0]) == deep.resistance(puzzles.puzzle)).all()
+
+
+def test_a_deep_puzzle_is_unique_minimal_and_of_its_split():
+    state = np.array([3], np.uint64)
+    puzzles, solutions = np.zeros((2, 81), np.uint8), np.zeros((2, 81), np.uint8)
+    deep.hunt_deep(state, 0, puzzles, solutions, 1)
+    met = puzzles.any(1)
+    assert met[0] and (deep.resistance(puzzles[met]) >= deep.DEEP).all()
+    for puzzle, solution in zip(puzzles[met], solutions[met], strict=True):
+        assert (solver.solve(puzzle, (3, 3)) == solution).all()
+        assert not symmetry.is_test(puzzle[None], solution[None], (3, 3)).any()
+        cells = np.flatnonzero(puzzle)
+        without = np.repeat(puzzle[None], len(cells), axis=0)
+        without[np.arange(len(cells)), cells] = 0
+        assert (solver.count_solutions(without, (3, 3)) == 2).all()
+
+
 def test_a_set_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(HrmGymError, match="did you mean"):
         shipped.write_shipped("9x8", tmp_path / "x.npz")
@@ -293,6 +325,12 @@ def test_real_puzzles_are_solved(name):
     puzzles, _ = real(name, 500)
     solutions, counts = solver._search_all(puzzles.puzzle, 3, 3, 2)
     assert (counts[:, 0] == 1).all() and (solutions == puzzles.solution).all()
+
+
+@needs_puzzles
+def test_the_hardest_real_puzzles_are_deep_and_random_ones_are_not():
+    assert (deep.resistance(real("sudoku-forum-hardest.csv.gz", 300)[0].puzzle) >= deep.DEEP).mean() > 0.98
+    assert not (deep.resistance(real("sudoku-unbiased.csv.gz", 300)[0].puzzle) >= deep.DEEP).any()
 
 
 def statistics(rating):

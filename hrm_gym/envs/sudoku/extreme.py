@@ -8,6 +8,8 @@ takes one given away and puts another in, chosen among those that leave one solu
 Hardness is the number of guesses that it takes to find the solution *and* to exclude any other, the mean
 over the puzzle and a mirror image: finding alone is a matter of luck, and a search would collect unlucky
 puzzles, not hard ones.
+
+Guesses are not all: see `deep`. Of the puzzles for training, part of the searched ones are deep instead.
 """
 
 from __future__ import annotations
@@ -16,14 +18,23 @@ import numpy as np
 from numba import njit
 
 from hrm_gym.envs.streams import below, seed_stream, shuffle
+from hrm_gym.envs.sudoku.deep import hunt_deep
 from hrm_gym.envs.sudoku.generator import SPLIT_CODES, generate, minimize, random_grid
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test
+from hrm_gym.envs.sudoku.walks import APART, SOLUTIONS, TRIALS, is_new, replacements
 from hrm_gym.envs.task import Puzzles
 
 EASY_SHARE = 0.2686
 """The share of random minimal puzzles in the benchmark."""
+
+DEEP_SHARE = {None: 0.0, "train": 0.5, "test": 0.0}
+"""The share of deep puzzles among the searched ones, in place of those that take fewest guesses.
+
+None for testing: deep ones take a dozen guesses, so with them the ratings would no longer be those of the benchmark.
+In training a network has to meet them, or it will not learn to look further ahead.
+"""
 
 _QUANTILES = np.array(
     [
@@ -40,17 +51,8 @@ POOL = 1000
 _PER_WALK = 32
 """How many puzzles one walk may yield."""
 
-_APART = 4
-"""How many replacements lie at least between two of them."""
-
 _TOLERANCE = 0.1
 """By what share of itself a target may be missed."""
-
-_SOLUTIONS = 64
-"""How many solutions of a puzzle without one of its givens are looked at for what could replace it."""
-
-_TRIALS = 30
-"""How many replacements of one given are tried."""
 
 _PATIENCE = 1500
 """After how many searches that brought nothing harder and met no target a new walk begins."""
@@ -107,57 +109,6 @@ def _scattered(
 
 
 @njit(cache=True, nogil=True)
-def _replacements(
-    state: np.ndarray, stack: np.ndarray, puzzle: np.ndarray, many: np.ndarray, choices: np.ndarray
-) -> tuple[int, int]:
-    """Takes a random given out of `puzzle` and lists what would leave one solution in its place.
-
-    Where there are too many solutions to look at, a digit of one of them is put in as well, up to twice.
-
-    Args:
-        state: random numbers.
-        stack: room for the solver.
-        puzzle: changed in place, shape (81,).
-        many: room for the solutions to look at.
-        choices: gets the replacements as 9 * cell + digit - 1, in random order, shape (729,).
-
-    Returns:
-        How many replacements there are, and how many givens were taken out or put in without them.
-    """
-    removed = below(state, 81)
-    while not puzzle[removed]:
-        removed = below(state, 81)
-    digit = puzzle[removed]
-    puzzle[removed] = 0
-    found = changes = 0
-    while changes < 3:
-        changes += 1
-        start(stack[0], 3, 3, puzzle)
-        found = search(stack, 3, 3, many)[0]
-        if found < len(many):
-            break
-        if changes < 3:
-            cell = below(state, 81)
-            while puzzle[cell] or cell == removed:
-                cell = below(state, 81)
-            puzzle[cell] = many[below(state, found), cell]
-    if found == len(many):
-        return 0, changes
-    seen = np.zeros(729, np.int64)
-    for i in range(found):
-        for cell in range(81):
-            seen[9 * cell + many[i, cell] - 1] += 1
-    seen[9 * removed + digit - 1] = 0
-    num = 0
-    for choice in range(729):
-        if seen[choice] == 1:
-            choices[num] = choice
-            num += 1
-    shuffle(state, choices[:num])
-    return num, changes
-
-
-@njit(cache=True, nogil=True)
 def _nearest(targets: np.ndarray, hardness: float) -> int:
     """The target that a hardness meets, or -1 where none is near; those already met are negative."""
     best = -1
@@ -166,18 +117,6 @@ def _nearest(targets: np.ndarray, hardness: float) -> int:
         if near and (best < 0 or abs(targets[i] - hardness) < abs(targets[best] - hardness)):
             best = i
     return best
-
-
-@njit(cache=True, nogil=True)
-def _is_new(grid: np.ndarray, solutions: np.ndarray) -> bool:
-    """Whether none of the solutions is `grid`: a walk comes back to the hardest puzzles that it has met."""
-    for solution in solutions:
-        cell = 0
-        while cell < 81 and solution[cell] == grid[cell]:
-            cell += 1
-        if cell == 81:
-            return False
-    return True
 
 
 @njit(cache=True, nogil=True)
@@ -191,7 +130,7 @@ def _hunt(
     nothing for long.
     """
     stack = new_stack(3, 3)
-    many = np.zeros((_SOLUTIONS, 81), np.uint8)
+    many = np.zeros((SOLUTIONS, 81), np.uint8)
     two = many[:2]
     puzzle, grid = np.zeros(81, np.uint8), np.zeros(81, np.uint8)
     base, trial, form = np.zeros(81, np.uint8), np.zeros(81, np.uint8), np.zeros(81, np.uint8)
@@ -211,11 +150,11 @@ def _hunt(
                 return
             walks -= 1
             met = vain = 0
-            steps = _APART
+            steps = APART
         base[:] = puzzle
-        num, searches = _replacements(state, stack, base, many, choices)
+        num, searches = replacements(state, stack, base, many, choices)
         vain += searches
-        for choice in choices[: min(num, _TRIALS)]:
+        for choice in choices[: min(num, TRIALS)]:
             trial[:] = base
             trial[choice // 9] = choice % 9 + 1
             # Square roots are exact to the last bit on every machine, as powers need not be.
@@ -235,8 +174,8 @@ def _hunt(
             hardness = new
             steps += 1
             break
-        i = _nearest(targets, hardness) if steps >= _APART else -1
-        if i >= 0 and _is_new(grid, solutions):
+        i = _nearest(targets, hardness) if steps >= APART else -1
+        if i >= 0 and is_new(grid, solutions):
             _canonical_into(puzzle, grid, images, 9, form)
             if split < 0 or _is_test(form) == (split == 1):
                 puzzles[i] = puzzle
@@ -247,15 +186,25 @@ def _hunt(
                 steps = vain = 0
 
 
-@njit(cache=True, nogil=True)
 def _hunt_pool(seed: int, pool: int, targets: np.ndarray, split: int, walks: int) -> tuple[np.ndarray, np.ndarray]:
-    state = np.zeros(1, np.uint64)
-    # Another sequence for each split: puzzles of one walk resemble each other.
-    seed_stream(state, seed, 3 * pool + 1 + split)
-    puzzles = np.zeros((len(targets), 81), np.uint8)
-    solutions = np.zeros((len(targets), 81), np.uint8)
-    _hunt(state, targets, split, puzzles, solutions, walks)
+    """A puzzle for each target, and its solution."""
+    puzzles, solutions = np.zeros((len(targets), 81), np.uint8), np.zeros((len(targets), 81), np.uint8)
+    _hunt(_stream(seed, pool, split), targets, split, puzzles, solutions, walks)
     return puzzles, solutions
+
+
+def _hunt_deep_pool(seed: int, pool: int, num: int, split: int, walks: int) -> tuple[np.ndarray, np.ndarray]:
+    """So many deep puzzles, and their solutions."""
+    puzzles, solutions = np.zeros((num, 81), np.uint8), np.zeros((num, 81), np.uint8)
+    hunt_deep(_stream(seed, pool + (1 << 32), split), split, puzzles, solutions, walks)
+    return puzzles, solutions
+
+
+def _stream(seed: int, pool: int, split: int) -> np.ndarray:
+    """Random numbers, another sequence for each split: puzzles of one walk resemble each other."""
+    state = np.zeros(1, np.uint64)
+    seed_stream(state, seed, 3 * pool + 1 + split)
+    return state
 
 
 def places(first: int, num: int, seed: int) -> np.ndarray:
@@ -278,15 +227,20 @@ def generate_pool(num: int, seed: int, split: str | None, pool: int, walks: int 
     """
     place = places(pool * POOL, num, seed)
     puzzles = generate((3, 3), num, seed, split, pool * POOL)
-    hard = place >= EASY_SHARE
-    quantile = (place[hard] - EASY_SHARE) / (1 - EASY_SHARE)
-    targets = np.interp(quantile, np.linspace(0, 1, len(_QUANTILES)), _QUANTILES)
-    puzzles.puzzle[hard], puzzles.solution[hard] = _hunt_pool(seed, pool, targets, SPLIT_CODES[split], walks)
+    quantile = (place - EASY_SHARE) / (1 - EASY_SHARE)
+    deep = (quantile >= 0) & (quantile < DEEP_SHARE[split])
+    hard = (quantile >= 0) & ~deep
+    targets = np.interp(quantile[hard], np.linspace(0, 1, len(_QUANTILES)), _QUANTILES)
+    code = SPLIT_CODES[split]
+    puzzles.puzzle[hard], puzzles.solution[hard] = _hunt_pool(seed, pool, targets, code, walks)
+    puzzles.puzzle[deep], puzzles.solution[deep] = _hunt_deep_pool(seed, pool, int(deep.sum()), code, walks)
     return puzzles
 
 
 def generate_extreme(num: int, seed: int, split: str | None = None) -> Puzzles:
-    """Minimal 9x9 puzzles as hard as the benchmark's, about two a second, uint8 arrays of shape (num, 81).
+    """Minimal 9x9 puzzles that take as many guesses as the benchmark's, uint8 arrays of shape (num, 81).
+
+    About two a second; those for training, of which some are deep, about one in one and a half seconds.
 
     Args:
         num: how many puzzles.

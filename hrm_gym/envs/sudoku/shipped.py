@@ -32,7 +32,7 @@ SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1}
 def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
     """The first `num` puzzles of a shipped split (default: all), generated anew.
 
-    The extreme ones take about half a second each and are drawn in pools of 1,000, so the first are those of the
+    The extreme ones take half a second to three seconds each and are drawn in pools of 1,000, so the first are those of the
     whole only where `num` is a multiple of that; all others come at thousands a second.
     """
     if name not in COUNTS:
