@@ -81,7 +81,7 @@ class Player:
         cases: Iterator[Case],
         think: Think,
         *,
-        max_segments: int = 16,
+        max_segments: int = 64,
         speed: float = 2.0,
         episodes: int | None = None,
         stay: bool = False,
@@ -193,4 +193,6 @@ class Player:
     def _show(self, **changes: object) -> None:
         pace = "paused" if self.paused else f"{self.speed:g} segments/s"
         message = f"{self._case.name}  ·  {pace}"
+        if len(self.results) > 1:
+            message += f"  ·  {sum(result.solved for result in self.results)} of {len(self.results)} solved"
         self.frame = dataclasses.replace(self.frame, message=message, **changes)  # type: ignore[arg-type]

@@ -32,8 +32,8 @@ SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1}
 def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
     """The first `num` puzzles of a shipped split (default: all), generated anew.
 
-    The extreme ones take half a second to three seconds each and are drawn in pools of 1,000, so the first are those of the
-    whole only where `num` is a multiple of that; all others come at thousands a second.
+    The extreme ones take half a second to three seconds each and are drawn in pools of 1,000, so the first are those
+    of the whole only where `num` is a multiple of that; all others come at thousands a second.
     """
     if name not in COUNTS:
         raise unknown("set of puzzles", name, COUNTS)
