@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hrm_gym.agents import build_reasoner, evaluate, think
+from hrm_gym.agents.checkpoint import load_both
 from hrm_gym.agents.config import Config
 from hrm_gym.agents.evaluator import SELECT
 from hrm_gym.agents.halting import learned, minimum_segments
@@ -227,6 +228,19 @@ def test_rollouts_choose_by_the_value_of_halting_alone(thinker):
     assert np.array_equal(evaluate(thinker, task, shuffled, max_segments=2, rollouts=4).answers, many.answers)
 
 
+def test_rollouts_may_be_about_symmetric_images():
+    """The shipped agent solves more of these with eight attempts, and the answers fit the puzzles as they are."""
+    agent, task = load_both("Sudoku9x9-v0")
+    puzzles = task.dataset("test").map(lambda a: a[:24])
+    one = evaluate(agent, task, puzzles, max_segments=6)
+    many = evaluate(agent, task, puzzles, max_segments=6, rollouts=8, vary="symmetry")
+    assert many.right.sum() > one.right.sum()
+    assert np.array_equal(many.right, (many.answers == puzzles.solution).all(1))
+    shuffled = Puzzles(puzzles.puzzle, puzzles.solution[::-1])
+    again = evaluate(agent, task, shuffled, max_segments=6, rollouts=8, vary="symmetry")
+    assert np.array_equal(again.answers, many.answers)
+
+
 def test_rollouts_are_selected_without_the_solutions(thinker):
     task = make_task("Sudoku4x4-v0")
     puzzles = task.dataset("test").map(lambda a: a[:20])
@@ -259,6 +273,10 @@ def test_evaluation_refuses_what_makes_no_sense(thinker):
         evaluate(thinker, task, puzzles, halting="lerned")
     with pytest.raises(HrmGymError, match="did you mean 'rules'"):
         evaluate(thinker, task, puzzles, select="rulez")
+    with pytest.raises(HrmGymError, match="did you mean 'symmetry'"):
+        evaluate(thinker, task, puzzles, vary="symetry")
+    with pytest.raises(HrmGymError, match="no symmetries that can be undone"):
+        evaluate(thinker, task, puzzles, rollouts=2, vary="symmetry")
     with pytest.raises(HrmGymError, match="rollouts is 0"):
         evaluate(thinker, task, puzzles, rollouts=0)
     with pytest.raises(HrmGymError, match="no puzzles"):

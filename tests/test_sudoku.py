@@ -38,6 +38,18 @@ def random_images(boards, boxes, seed):
     return symmetry.random_image(tuple(boards[:2]), uniforms, boxes)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("module", ["numpy", "torch"])
+def test_images_are_undone(size, module):
+    boxes, rng = BOXES[size], np.random.default_rng(size)
+    tokens = rng.integers(0, size + 1, (20, size * size))  # blanks, too
+    uniforms = rng.random((20, symmetry.num_uniforms(boxes)))
+    if module == "torch":
+        tokens, uniforms = torch.from_numpy(tokens), torch.from_numpy(uniforms)
+    (image,) = symmetry.random_image((tokens,), uniforms, boxes)
+    assert (image != tokens).any() and (symmetry.undo_image(image, uniforms, boxes) == tokens).all()
+
+
 # ---- solver and generator ----------------------------------------------------------------------------
 
 

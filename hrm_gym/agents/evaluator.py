@@ -20,6 +20,7 @@ from hrm_gym.errors import HrmGymError, unknown
 
 HALTING = ("learned", "fixed")
 SELECT = ("q_halt", "residual", "rules")
+VARY = ("noise", "symmetry")
 
 
 @dataclasses.dataclass
@@ -67,6 +68,7 @@ def evaluate(
     halting: str = "fixed",
     halt_margin: float = 0.0,
     rollouts: int = 1,
+    vary: str = "noise",
     noise: float = 1.0,
     select: str = "q_halt",
     batch_size: int = 256,
@@ -81,14 +83,15 @@ def evaluate(
         max_segments: segments after which an answer is taken in any case.
         halting: "fixed" (all segments) or "learned" (the agent's own decision).
         halt_margin: by how many logits the value of halting must lead for the agent to halt.
-        rollouts: K attempts a puzzle, of which one is taken without a look at the solutions. All but the first
-            begin from initial states with noise.
+        rollouts: K attempts a puzzle, of which one is taken without a look at the solutions.
+        vary: how all of them but the first differ: they begin from initial states with noise ("noise"), or they are
+            about the puzzle under random symmetries of its family, and their answers are brought back ("symmetry").
         noise: standard deviation of that noise.
         select: the attempt that is taken: the one with the highest value of halting ("q_halt"), the one whose slow
             state moved least in its last segment ("residual"), or the one that breaks fewest rules of the puzzle,
             which a Sudoku can be checked by without its solution ("rules"). Report the last one apart.
         batch_size: slots.
-        seed: of the noise.
+        seed: of the noise or the symmetries.
 
     Raises:
         HrmGymError: on an empty set or arguments out of range.
@@ -97,6 +100,8 @@ def evaluate(
         raise unknown("halting", halting, HALTING)
     if select not in SELECT:
         raise unknown("select", select, SELECT)
+    if vary not in VARY:
+        raise unknown("vary", vary, VARY)
     if select == "rules" and not task.verifiable:
         raise HrmGymError("select='rules': the rules of this family do not tell right answers; give q_halt or residual")
     for name, value in (("max_segments", max_segments), ("rollouts", rollouts), ("batch_size", batch_size)):
@@ -109,8 +114,20 @@ def evaluate(
     device = agent.h_init.device
     generator = torch.Generator(device).manual_seed(seed)
     boards = puzzles.map(lambda array: torch.as_tensor(np.ascontiguousarray(array), device=device).long())
-    puzzle, solution, identity = boards
+    puzzle, solution = boards[:2]
     total = num * rollouts  # job j is rollout j % rollouts of puzzle j // rollouts
+    first = (torch.arange(total, device=device) % rollouts == 0)[:, None]
+    shown = boards.map(lambda array: array.repeat_interleave(rollouts, 0))
+    uniforms = torch.empty((total, 0), device=device)
+    if vary == "symmetry" and rollouts > 1:
+        uniforms = torch.rand((total, task.num_uniforms), generator=generator, device=device)
+        task.restore(shown.puzzle[:1], uniforms[:1])  # refuses where it cannot be done, before the work
+        images = task.augment(shown, uniforms)
+        shown = Puzzles(
+            torch.where(first, shown.puzzle, images.puzzle),
+            torch.where(first, shown.solution, images.solution),
+            shown.identity,
+        )
 
     answers = torch.zeros((total, task.num_cells), dtype=torch.long, device=device)
     q_halt = torch.zeros(total, device=device)
@@ -120,23 +137,22 @@ def evaluate(
 
     def fresh(jobs: torch.Tensor) -> Carry:
         carry = agent.initial_carry(len(jobs))
-        if rollouts == 1:
+        if rollouts == 1 or vary != "noise":
             return carry
         noisy = agent.initial_carry(len(jobs), noise, generator)
-        first = (jobs % rollouts == 0).view(-1, 1, 1)
-        return Carry(*(torch.where(first, a, b) for a, b in zip(carry, noisy, strict=True)))
+        return Carry(*(torch.where(first[jobs, :, None], a, b) for a, b in zip(carry, noisy, strict=True)))
 
     jobs = torch.arange(min(batch_size, total), device=device)
     waiting = len(jobs)  # the next job that has no slot yet
     carry = fresh(jobs)
     segment = torch.zeros_like(jobs)
     while len(jobs):
-        index = jobs // rollouts
         before = carry
-        carry, out = agent(carry, observation(puzzle[index], None if identity is None else identity[index]))
+        now = shown.map(lambda array: array[jobs])  # noqa: B023 (called at once)
+        carry, out = agent(carry, observation(now.puzzle, now.identity))
         segment = segment + 1
         answer = out.logits.argmax(-1)
-        right = task.match(solution[index], answer).right
+        right = task.match(now.solution, answer).right
         done = segment >= max_segments
         if halting == "learned":
             done = done | learned(out, agent.config.halting, halt_margin)
@@ -166,6 +182,8 @@ def evaluate(
             states = [torch.cat(pair) for pair in zip(states, added, strict=True)]
         carry = Carry(*states)
 
+    if uniforms.shape[1]:
+        answers = torch.where(first, answers, task.restore(answers, uniforms))
     score = q_halt
     if select == "residual":
         score = -residual

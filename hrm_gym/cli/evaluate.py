@@ -46,6 +46,8 @@ class Arguments:
     select: Literal["q_halt", "residual", "rules"] = "q_halt"
     """The attempt that is graded: the one with the highest value of halting, the one whose state came to rest most,
     or the one that breaks fewest rules of the puzzle."""
+    vary: Literal["noise", "symmetry"] = "noise"
+    """How all attempts but the first differ: initial states with noise, or the puzzle under random symmetries."""
     noise: float = 1.0
     """Standard deviation of the noise on the initial states of all attempts but the first."""
     limit: int = 0
@@ -53,7 +55,7 @@ class Arguments:
     batch_size: int = 256
     """Puzzles thought about at once."""
     seed: int = 0
-    """Of the noise."""
+    """Of the noise or the symmetries."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     json: bool = False
@@ -70,7 +72,7 @@ def run(argv: Sequence[str]) -> int:
     agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
     puzzles = task.load(args.puzzles, args.split) if args.puzzles else task.dataset(args.split)
     puzzles = puzzles.map(lambda array: array[: args.limit or None])
-    names = ("max_segments", "halting", "halt_margin", "rollouts", "noise", "select", "batch_size", "seed")
+    names = ("max_segments", "halting", "halt_margin", "rollouts", "vary", "noise", "select", "batch_size", "seed")
     options = {name: getattr(args, name) for name in names}
     scores: dict[str, Any] = {}
     if task.num_variants > 1 or args.votes or args.submission:
@@ -90,6 +92,7 @@ def run(argv: Sequence[str]) -> int:
         "halting": args.halting,
         "halt_margin": args.halt_margin,
         "rollouts": args.rollouts,
+        "vary": args.vary,
         "select": args.select,
         "device": str(agent.h_init.device),
     }

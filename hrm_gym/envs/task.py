@@ -150,6 +150,14 @@ class Task(abc.ABC):
         """A random symmetry of each puzzle; `uniforms`, shape (N, num_uniforms), says which. Default: none."""
         return puzzles
 
+    def restore(self, answer: Array, uniforms: Array) -> Array:
+        """Answers, shape (N, L), to puzzles that were shown under `augment` with these `uniforms`, as their answers.
+
+        Raises:
+            HrmGymError: where the family's symmetries are not undone. Default.
+        """
+        raise HrmGymError(f"{type(self).__name__} has no symmetries that can be undone: give vary='noise'")
+
     def images(self, puzzles: Puzzles) -> Puzzles:
         """All symmetric images of NumPy puzzles, for a family that has few symmetries: (K * N, L), the puzzles first.
 

@@ -48,6 +48,18 @@ def random_image(tokens: tuple[Array, ...], uniforms: Array, boxes: tuple[int, i
     Returns:
         The images, of the shapes and types of `tokens`.
     """
+    source, label = _symmetries(uniforms, boxes)
+    return tuple(_relabel(_gather(array, source), label + 1) for array in tokens)
+
+
+def undo_image(tokens: Array, uniforms: Array, boxes: tuple[int, int]) -> Array:
+    """The inverse of `random_image` for one array of shape (N, L)."""
+    source, label = _symmetries(uniforms, boxes)
+    return _gather(_relabel(tokens, label.argsort(-1) + 1), source.argsort(-1))
+
+
+def _symmetries(uniforms: Array, boxes: tuple[int, int]) -> tuple[Array, Array]:
+    """Where the cells of the images come from, (N, L), and what the digits become, from 0 for digit 1: (N, size)."""
     height, width = boxes
     size = height * width
     ends = np.cumsum([size, width, size, height, size])
@@ -61,8 +73,7 @@ def random_image(tokens: tuple[Array, ...], uniforms: Array, boxes: tuple[int, i
         flip = uniforms[:, -1, None, None] < 0.5
         source = where(flip, row[:, None, :] * size + column[:, :, None], source)
     source = source.reshape(-1, size * size)
-    label = digits.argsort(-1) + 1
-    return tuple(_relabel(_gather(array, source), label) for array in tokens)
+    return source, digits.argsort(-1)
 
 
 def _nested(outer: Array, inner: Array) -> Array:

@@ -82,6 +82,12 @@ class SudokuTask(Task):
             return puzzles
         return Puzzles(*symmetry.random_image(puzzles[:2], uniforms, self.boxes))
 
+    def restore(self, answer: Array, uniforms: Array) -> Array:
+        """As `Task.restore`, for 6x6 and 9x9."""
+        if self.num_uniforms == 0:
+            return super().restore(answer, uniforms)
+        return symmetry.undo_image(answer, uniforms, self.boxes)
+
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """As `Task.solve`."""
         return solver.solve(puzzle, self.boxes)
