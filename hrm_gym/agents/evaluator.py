@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hrm_gym.agents.halting import learned
-from hrm_gym.agents.inference import moved, observation
+from hrm_gym.agents.inference import attempts, moved, observation
 from hrm_gym.agents.reasoner import Carry, Reasoner
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
@@ -116,18 +116,8 @@ def evaluate(
     boards = puzzles.map(lambda array: torch.as_tensor(np.ascontiguousarray(array), device=device).long())
     puzzle, solution = boards[:2]
     total = num * rollouts  # job j is rollout j % rollouts of puzzle j // rollouts
-    first = (torch.arange(total, device=device) % rollouts == 0)[:, None]
-    shown = boards.map(lambda array: array.repeat_interleave(rollouts, 0))
-    uniforms = torch.empty((total, 0), device=device)
-    if vary == "symmetry" and rollouts > 1:
-        uniforms = torch.rand((total, task.num_uniforms), generator=generator, device=device)
-        task.restore(shown.puzzle[:1], uniforms[:1])  # refuses where it cannot be done, before the work
-        images = task.augment(shown, uniforms)
-        shown = Puzzles(
-            torch.where(first, shown.puzzle, images.puzzle),
-            torch.where(first, shown.solution, images.solution),
-            shown.identity,
-        )
+    shown, restore = attempts(task, boards, rollouts, generator, symmetry=vary == "symmetry")
+    first = (torch.arange(total, device=device) % rollouts == 0).view(-1, 1, 1)
 
     answers = torch.zeros((total, task.num_cells), dtype=torch.long, device=device)
     q_halt = torch.zeros(total, device=device)
@@ -140,7 +130,7 @@ def evaluate(
         if rollouts == 1 or vary != "noise":
             return carry
         noisy = agent.initial_carry(len(jobs), noise, generator)
-        return Carry(*(torch.where(first[jobs, :, None], a, b) for a, b in zip(carry, noisy, strict=True)))
+        return Carry(*(torch.where(first[jobs], a, b) for a, b in zip(carry, noisy, strict=True)))
 
     jobs = torch.arange(min(batch_size, total), device=device)
     waiting = len(jobs)  # the next job that has no slot yet
@@ -182,8 +172,7 @@ def evaluate(
             states = [torch.cat(pair) for pair in zip(states, added, strict=True)]
         carry = Carry(*states)
 
-    if uniforms.shape[1]:
-        answers = torch.where(first, answers, task.restore(answers, uniforms))
+    answers = restore(answers)
     score = q_halt
     if select == "residual":
         score = -residual

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from hrm_gym.agents.halting import learned
 from hrm_gym.agents.learner import probabilities
 from hrm_gym.agents.reasoner import Reasoner
+from hrm_gym.envs.task import Puzzles, Task
 
 
 class Thought(NamedTuple):
@@ -31,6 +32,40 @@ class Thought(NamedTuple):
 def observation(puzzle: Tensor, identity: Tensor | None) -> dict[str, Tensor]:
     """What an agent sees: puzzles, int64 (n, L), and identities, int64 (n,), where the family has such."""
     return {"puzzle": puzzle} if identity is None else {"puzzle": puzzle, "puzzle_id": identity}
+
+
+def attempts(
+    task: Task, puzzles: Puzzles, num: int, generator: torch.Generator, *, symmetry: bool
+) -> tuple[Puzzles, Callable[[Tensor], Tensor]]:
+    """Each of n puzzles, int64 tensors (n, L), `num` times in a row.
+
+    Args:
+        task: the puzzle family.
+        puzzles: on the generator's device.
+        num: attempts a puzzle.
+        generator: draws the symmetries.
+        symmetry: show all attempts but the first under random symmetries of the family.
+
+    Returns:
+        What is shown, (n * num, L), and what brings answers to it, (n * num, L), back to the puzzles as they are.
+
+    Raises:
+        HrmGymError: where the family's symmetries are not undone.
+    """
+    repeated = puzzles.map(lambda array: array.repeat_interleave(num, 0))
+    if not symmetry or num == 1:
+        return repeated, lambda answers: answers
+    total, device = len(repeated.puzzle), generator.device
+    uniforms = torch.rand((total, task.num_uniforms), generator=generator, device=device)
+    task.restore(repeated.puzzle[:1], uniforms[:1])  # refuses before the work, not after it
+    first = (torch.arange(total, device=device) % num == 0)[:, None]
+    images = task.augment(repeated, uniforms)
+    shown = Puzzles(
+        torch.where(first, repeated.puzzle, images.puzzle),
+        torch.where(first, repeated.solution, images.solution),
+        repeated.identity,
+    )
+    return shown, lambda answers: torch.where(first, answers, task.restore(answers, uniforms))
 
 
 def moved(before: Tensor, after: Tensor) -> Tensor:

@@ -30,6 +30,8 @@ class Arguments:
     """Use the family's own solver instead of the network."""
     max_segments: int = 64
     """Segments that the network may think before it gives up on the rules."""
+    rollouts: int = 1
+    """Attempts a puzzle side by side, all but the first about symmetric images; the first valid answer counts."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
 
@@ -37,8 +39,9 @@ class Arguments:
 def run(argv: Sequence[str]) -> int:
     """Solve as the arguments say."""
     args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym solve")
-    if args.max_segments < 1:
-        raise HrmGymError(f"--max-segments {args.max_segments}: give at least 1")
+    for name in ("max_segments", "rollouts"):
+        if getattr(args, name) < 1:
+            raise HrmGymError(f"--{name.replace('_', '-')} {getattr(args, name)}: give at least 1")
     if args.exact:
         task = make_task(args.env)
     else:
@@ -61,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
     if not valid.all():
         of = f"{np.count_nonzero(~valid)} of {len(valid)} answers break" if many else "the answer breaks"
         print(
-            f"{of} the rules after {args.max_segments} segments: try --exact, or more --max-segments",
+            f"{of} the rules after {args.max_segments} segments: try --exact, or more --max-segments or --rollouts",
             file=sys.stderr,
         )
     return 0 if valid.all() else 1
@@ -102,22 +105,29 @@ def _think(given: Puzzles, task: Task, args: Arguments) -> np.ndarray:
     import torch
 
     from hrm_gym.agents import load_agent, think
+    from hrm_gym.agents.inference import attempts
     from hrm_gym.agents.registry import choose_device
 
     agent = load_agent(args.env, args.checkpoint, choose_device(args.device))
-    given = given.map(lambda array: np.asarray(array).astype(np.int64))
-    answers = np.zeros(given.puzzle.shape, dtype=np.int64)
-    for start in range(0, len(answers), 256):
-        chunk = given.map(lambda array, start=start: array[start : start + 256])  # type: ignore[misc]
-        boards = chunk.map(lambda array: torch.from_numpy(array).to(agent.h_init.device))
-        part = answers[start : start + 256]
-        todo = np.ones(len(part), dtype=bool)
-        for thought in think(agent, boards.puzzle, args.max_segments, boards.identity):
-            part[todo] = thought.answer.cpu().numpy()[todo]
+    device = agent.h_init.device
+    generator = torch.Generator(device).manual_seed(0)
+    boards = given.map(lambda array: torch.from_numpy(np.asarray(array).astype(np.int64)).to(device))
+    answers = torch.zeros_like(boards.puzzle)
+    batch_size = max(1, 256 // args.rollouts)
+    for start in range(0, len(answers), batch_size):
+        chunk = boards.map(lambda array, start=start: array[start : start + batch_size])  # type: ignore[misc]
+        part = answers[start : start + batch_size]  # (n, L), a view
+        shown, restore = attempts(task, chunk, args.rollouts, generator, symmetry=True)
+        todo = torch.ones(len(part), dtype=torch.bool, device=device)
+        for thought in think(agent, shown.puzzle, args.max_segments, shown.identity):
+            answer = restore(thought.answer)  # (n * K, L)
             if task.verifiable:
-                todo &= task.violations(chunk.puzzle, part) > 0
+                broken = task.violations(chunk.puzzle.repeat_interleave(args.rollouts, 0), answer)
             else:
-                todo &= ~thought.halt.cpu().numpy()
+                broken = ~thought.halt
+            least = torch.arange(len(part), device=device), broken.view(len(part), -1).int().argmin(1)
+            part[todo] = answer.view(len(part), args.rollouts, -1)[least][todo]
+            todo &= broken.view(len(part), -1)[least] > 0
             if not todo.any():
                 break
-    return answers
+    return answers.cpu().numpy()
