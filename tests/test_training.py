@@ -239,7 +239,7 @@ def test_play_finds_the_environment_of_a_checkpoint(whole, capsys):
 
     assert main(["play", "--checkpoint", str(whole[0]), "--headless", "--device", "cpu"]) == 0
     out = capsys.readouterr().out
-    assert "segment 1 of 16" in out and "test puzzle" in out
+    assert "segment 1 of 64" in out and "test puzzle" in out
 
 
 def test_an_exported_agent_is_small_and_answers_almost_alike(whole, tmp_path):
