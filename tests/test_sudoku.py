@@ -38,6 +38,16 @@ def random_images(boards, boxes, seed):
     return symmetry.random_image(tuple(boards[:2]), uniforms, boxes)
 
 
+def assert_unique_and_minimal(puzzles, solutions, boxes):
+    assert (solver.count_solutions(puzzles, boxes) == 1).all()
+    for puzzle, solution in zip(puzzles, solutions, strict=True):
+        assert (solver.solve(puzzle, boxes) == solution).all()
+        cells = np.flatnonzero(puzzle)
+        without = np.repeat(puzzle[None], len(cells), axis=0)
+        without[np.arange(len(cells)), cells] = 0
+        assert (solver.count_solutions(without, boxes) == 2).all()
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("module", ["numpy", "torch"])
 def test_images_are_undone(size, module):
@@ -59,13 +69,7 @@ def test_images_are_undone(size, module):
 def test_generated_puzzles_are_unique_and_minimal(size, seed):
     boxes = BOXES[size]
     puzzles = generate(boxes, 3, seed)
-    assert (solver.count_solutions(puzzles.puzzle, boxes) == 1).all()
-    for puzzle, solution in zip(puzzles.puzzle, puzzles.solution, strict=True):
-        assert (solver.solve(puzzle, boxes) == solution).all()
-        cells = np.flatnonzero(puzzle)
-        without = np.repeat(puzzle[None], len(cells), axis=0)
-        without[np.arange(len(cells)), cells] = 0
-        assert (solver.count_solutions(without, boxes) == 2).all()
+    assert_unique_and_minimal(puzzles.puzzle, puzzles.solution, boxes)
 
 
 def test_a_sequence_can_be_made_in_parts():
@@ -303,13 +307,8 @@ def test_a_deep_puzzle_is_unique_minimal_and_of_its_split():
     deep.hunt_deep(state, 0, puzzles, solutions, 1)
     met = puzzles.any(1)
     assert met[0] and (deep.resistance(puzzles[met]) >= deep.DEEP).all()
-    for puzzle, solution in zip(puzzles[met], solutions[met], strict=True):
-        assert (solver.solve(puzzle, (3, 3)) == solution).all()
-        assert not symmetry.is_test(puzzle[None], solution[None], (3, 3)).any()
-        cells = np.flatnonzero(puzzle)
-        without = np.repeat(puzzle[None], len(cells), axis=0)
-        without[np.arange(len(cells)), cells] = 0
-        assert (solver.count_solutions(without, (3, 3)) == 2).all()
+    assert not symmetry.is_test(puzzles[met], solutions[met], (3, 3)).any()
+    assert_unique_and_minimal(puzzles[met], solutions[met], (3, 3))
 
 
 def test_a_set_that_is_not_there_is_refused(tmp_path):

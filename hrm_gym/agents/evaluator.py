@@ -117,7 +117,6 @@ def evaluate(
     puzzle, solution = boards[:2]
     total = num * rollouts  # job j is rollout j % rollouts of puzzle j // rollouts
     shown, restore = attempts(task, boards, rollouts, generator, symmetry=vary == "symmetry")
-    first = (torch.arange(total, device=device) % rollouts == 0).view(-1, 1, 1)
 
     answers = torch.zeros((total, task.num_cells), dtype=torch.long, device=device)
     q_halt = torch.zeros(total, device=device)
@@ -130,7 +129,8 @@ def evaluate(
         if rollouts == 1 or vary != "noise":
             return carry
         noisy = agent.initial_carry(len(jobs), noise, generator)
-        return Carry(*(torch.where(first[jobs], a, b) for a, b in zip(carry, noisy, strict=True)))
+        first = (jobs % rollouts == 0).view(-1, 1, 1)
+        return Carry(*(torch.where(first, a, b) for a, b in zip(carry, noisy, strict=True)))
 
     jobs = torch.arange(min(batch_size, total), device=device)
     waiting = len(jobs)  # the next job that has no slot yet

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tyro
@@ -14,6 +14,9 @@ import tyro
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
+
+if TYPE_CHECKING:  # the exact solver does without torch
+    from hrm_gym.agents.reasoner import Reasoner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +48,10 @@ def run(argv: Sequence[str]) -> int:
     if args.exact:
         task = make_task(args.env)
     else:
-        from hrm_gym.agents.checkpoint import load_task
+        from hrm_gym.agents.checkpoint import load_both
+        from hrm_gym.agents.registry import choose_device
 
-        task = load_task(args.env, args.checkpoint)
+        agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
     given, many = _read(args.puzzle, task)
     puzzles = np.asarray(given.puzzle)
     if args.exact:
@@ -55,7 +59,7 @@ def run(argv: Sequence[str]) -> int:
     else:
         for puzzle in puzzles:
             task.check(puzzle)
-        answers = _think(given, task, args)
+        answers = _think(agent, given, task, args)
     valid = task.violations(puzzles.astype(np.int64), answers.astype(np.int64)) == 0
     columns = task.shape[1]
     for answer in answers:
@@ -97,18 +101,15 @@ def _one(text: str, task: Task) -> Puzzles:
     return Puzzles(puzzle, puzzle)
 
 
-def _think(given: Puzzles, task: Task, args: Arguments) -> np.ndarray:
+def _think(agent: Reasoner, given: Puzzles, task: Task, args: Arguments) -> np.ndarray:
     """The first answer of the network that satisfies the rules, else its last one: (N, L).
 
     Where the rules cannot tell, it is the answer on which the network halts.
     """
     import torch
 
-    from hrm_gym.agents import load_agent, think
-    from hrm_gym.agents.inference import attempts
-    from hrm_gym.agents.registry import choose_device
+    from hrm_gym.agents.inference import attempts, think
 
-    agent = load_agent(args.env, args.checkpoint, choose_device(args.device))
     device = agent.h_init.device
     generator = torch.Generator(device).manual_seed(0)
     boards = given.map(lambda array: torch.from_numpy(np.asarray(array).astype(np.int64)).to(device))
@@ -118,16 +119,16 @@ def _think(given: Puzzles, task: Task, args: Arguments) -> np.ndarray:
         chunk = boards.map(lambda array, start=start: array[start : start + batch_size])  # type: ignore[misc]
         part = answers[start : start + batch_size]  # (n, L), a view
         shown, restore = attempts(task, chunk, args.rollouts, generator, symmetry=True)
-        todo = torch.ones(len(part), dtype=torch.bool, device=device)
+        asked = chunk.puzzle.repeat_interleave(args.rollouts, 0)  # (n * K, L), as they are
+        rows = torch.arange(len(part), device=device)
+        todo = torch.ones_like(rows, dtype=torch.bool)
         for thought in think(agent, shown.puzzle, args.max_segments, shown.identity):
             answer = restore(thought.answer)  # (n * K, L)
-            if task.verifiable:
-                broken = task.violations(chunk.puzzle.repeat_interleave(args.rollouts, 0), answer)
-            else:
-                broken = ~thought.halt
-            least = torch.arange(len(part), device=device), broken.view(len(part), -1).int().argmin(1)
-            part[todo] = answer.view(len(part), args.rollouts, -1)[least][todo]
-            todo &= broken.view(len(part), -1)[least] > 0
+            broken = task.violations(asked, answer) if task.verifiable else (~thought.halt).int()
+            broken = broken.view(-1, args.rollouts)
+            least = broken.argmin(1)  # of equals the first, which is the puzzle as it is
+            part[todo] = answer.view(-1, args.rollouts, answer.shape[1])[rows, least][todo]
+            todo &= broken[rows, least] > 0
             if not todo.any():
                 break
     return answers.cpu().numpy()

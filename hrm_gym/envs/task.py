@@ -156,7 +156,10 @@ class Task(abc.ABC):
         Raises:
             HrmGymError: where the family's symmetries are not undone. Default.
         """
-        raise HrmGymError(f"{type(self).__name__} has no symmetries that can be undone: give vary='noise'")
+        raise HrmGymError(
+            f"{type(self).__name__} has no symmetries that can be undone, so attempts about images of a puzzle "
+            "cannot be compared: give rollouts=1, or evaluate with vary='noise'"
+        )
 
     def images(self, puzzles: Puzzles) -> Puzzles:
         """All symmetric images of NumPy puzzles, for a family that has few symmetries: (K * N, L), the puzzles first.
