@@ -20,7 +20,7 @@ import torch
 
 import hrm_gym
 from hrm_gym.agents import evaluate
-from hrm_gym.agents.checkpoint import load_both
+from hrm_gym.agents.training.checkpoint import load_both
 
 
 def processor() -> str:

@@ -14,8 +14,8 @@ import hrm_gym  # noqa: F401 (registers the ids)
 from hrm_gym.envs.arc import files, symmetry, voting
 from hrm_gym.envs.arc.canvas import SIDE, decode, encode
 from hrm_gym.envs.arc.task import ARCTask
-from hrm_gym.envs.frame import Frame
-from hrm_gym.envs.rendering import HEIGHT, WIDTH, Renderer
+from hrm_gym.envs.drawing.frame import Frame
+from hrm_gym.envs.drawing.window import HEIGHT, WIDTH, Renderer
 from hrm_gym.envs.task import Ballots, Puzzles
 from hrm_gym.errors import HrmGymError
 

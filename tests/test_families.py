@@ -12,10 +12,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_arc import EVALUATION, TRAINING, write
 
-from hrm_gym.agents import checkpoint as checkpoints
 from hrm_gym.agents import load_agent
-from hrm_gym.agents.checkpoint import load_task
-from hrm_gym.agents.optimizers import SignSGD
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training.checkpoint import load_task
+from hrm_gym.agents.training.optimizers import SignSGD
 from hrm_gym.cli import main
 
 SMALL = [

@@ -22,18 +22,19 @@ from test_arc import EVALUATION, write
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.agents import evaluate, load_agent, policies
-from hrm_gym.agents.checkpoint import FILE_NAME, save
-from hrm_gym.agents.halting_env import LiveThinker, first_puzzles, make_halting_env, record
-from hrm_gym.agents.halting_study import study, wilson
+from hrm_gym.agents import evaluate, load_agent
+from hrm_gym.agents.inference.live import LiveThinker, first_puzzles, make_halting_env, record
 from hrm_gym.agents.registry import defaults
-from hrm_gym.agents.trainer import Trainer
+from hrm_gym.agents.studies import policies
+from hrm_gym.agents.studies.halting_study import study, wilson
+from hrm_gym.agents.training.checkpoint import FILE_NAME, save
+from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.cli import main
-from hrm_gym.envs.halting_env import HaltingEnv
-from hrm_gym.envs.halting_rules import REWARDS
-from hrm_gym.envs.halting_vector_env import HaltingVectorEnv
+from hrm_gym.envs.halting.halting_env import HaltingEnv
+from hrm_gym.envs.halting.halting_rules import REWARDS
+from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
+from hrm_gym.envs.halting.thinkers import FEATURES, Episodes, RecordedThinker
 from hrm_gym.envs.registration import halting_id
-from hrm_gym.envs.thinkers import FEATURES, Episodes, RecordedThinker
 
 ENV = "Sudoku4x4-v0"
 HALT = "Sudoku4x4-Halt-v0"
@@ -380,7 +381,7 @@ def test_bad_calls(call, message):
 
 
 def _shipped():
-    from hrm_gym.agents.checkpoint import pretrained_path
+    from hrm_gym.agents.training.checkpoint import pretrained_path
 
     return pretrained_path(ENV)
 

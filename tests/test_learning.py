@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from hrm_gym.agents import build_reasoner, evaluate, think
-from hrm_gym.agents.checkpoint import load_both
-from hrm_gym.agents.config import Config
-from hrm_gym.agents.evaluator import SELECT
-from hrm_gym.agents.halting import learned, minimum_segments
-from hrm_gym.agents.learner import answer_loss, segment_losses, stablemax_log_probabilities
-from hrm_gym.agents.optimizers import learning_rate, make_average, make_optimizer
-from hrm_gym.agents.reasoner import Output
+from hrm_gym.agents.halting.policy import learned, minimum_segments
+from hrm_gym.agents.halting.targets import ExtraPass
+from hrm_gym.agents.inference.evaluator import SELECT
+from hrm_gym.agents.models.reasoner import Output
 from hrm_gym.agents.registry import AGENTS, PRESETS, choose_device, defaults
-from hrm_gym.agents.targets import ExtraPass
-from hrm_gym.agents.trainer import Trainer
+from hrm_gym.agents.training.checkpoint import load_both
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.losses import answer_loss, segment_losses, stablemax_log_probabilities
+from hrm_gym.agents.training.optimizers import learning_rate, make_average, make_optimizer
+from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError

@@ -9,8 +9,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hrm_gym.agents.config import Config
-from hrm_gym.agents.trainer import Trainer
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.trainer import Trainer
 
 # Operators whose result, or whose result's shape, the host must know.
 READING = (

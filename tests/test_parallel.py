@@ -13,11 +13,11 @@ import pytest
 import torch
 from test_arc import EVALUATION, TRAINING, write
 
-from hrm_gym.agents import checkpoint as checkpoints
-from hrm_gym.agents import parallel
-from hrm_gym.agents.config import Config
-from hrm_gym.agents.run import train
-from hrm_gym.agents.trainer import Trainer
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.run import train
+from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.errors import HrmGymError
 
 ROOT = Path(__file__).parent.parent

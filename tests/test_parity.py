@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from hrm_gym.agents.config import Config
-from hrm_gym.agents.learner import segment_losses
+from hrm_gym.agents.halting.targets import ExtraPass, bellman
 from hrm_gym.agents.registry import build_reasoner
-from hrm_gym.agents.targets import ExtraPass, bellman
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.losses import segment_losses
 
 TOLERANCE = 1e-3
 FOLDERS = [Path(__file__).parent / "data"] + [Path(f) for f in [os.environ.get("PARITY_DIR", "")] if f]

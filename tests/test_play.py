@@ -9,9 +9,9 @@ import pytest
 from hrm_gym.cli import play as command
 from hrm_gym.cli.play import PlayArgs, play
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step
-from hrm_gym.envs.frame import accuracy
+from hrm_gym.envs.drawing.frame import accuracy
+from hrm_gym.envs.drawing.window import HEIGHT, WIDTH
 from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.rendering import HEIGHT, WIDTH
 from hrm_gym.errors import HrmGymError
 
 ENV = "Sudoku4x4-v0"
@@ -229,7 +229,7 @@ def test_window_records_what_was_seen(tmp_path):
 
 
 def test_window_closes_on_its_button(monkeypatch, capsys):
-    monkeypatch.setattr("hrm_gym.envs.rendering.Window.events", lambda self: ["quit"])
+    monkeypatch.setattr("hrm_gym.envs.drawing.window.Window.events", lambda self: ["quit"])
     assert play(PlayArgs(env=ENV)) == 0
     assert capsys.readouterr().out == ""
 

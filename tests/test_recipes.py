@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 
 from hrm_gym.agents import build_reasoner, evaluate
-from hrm_gym.agents import checkpoint as checkpoints
-from hrm_gym.agents.config import Config
-from hrm_gym.agents.flops import Meter, measured_peak, segment_flops, step_flops
-from hrm_gym.agents.halting import minimum_segments
-from hrm_gym.agents.layers import SwiGLU, TokenMixing, swiglu_width
-from hrm_gym.agents.learner import answer_loss, stablemax_log_probabilities
-from hrm_gym.agents.optimizers import make_optimizer
+from hrm_gym.agents.halting.policy import minimum_segments
+from hrm_gym.agents.models.layers import SwiGLU, TokenMixing, swiglu_width
 from hrm_gym.agents.registry import AGENTS, defaults
-from hrm_gym.agents.trainer import Trainer
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.flops import Meter, measured_peak, segment_flops, step_flops
+from hrm_gym.agents.training.losses import answer_loss, stablemax_log_probabilities
+from hrm_gym.agents.training.optimizers import make_optimizer
+from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.cli import main
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError

@@ -9,12 +9,13 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from hrm_gym.envs import drawing, recording
-from hrm_gym.envs.drawing import Box, Canvas, confidence_colour
-from hrm_gym.envs.frame import Frame
-from hrm_gym.envs.panel import probability
-from hrm_gym.envs.recording import Recorder
-from hrm_gym.envs.rendering import HEIGHT, WIDTH, Renderer, Window
+from hrm_gym.envs.drawing import canvas as drawing
+from hrm_gym.envs.drawing import recording
+from hrm_gym.envs.drawing.canvas import Box, Canvas, confidence_colour
+from hrm_gym.envs.drawing.frame import Frame
+from hrm_gym.envs.drawing.panel import probability
+from hrm_gym.envs.drawing.recording import Recorder
+from hrm_gym.envs.drawing.window import HEIGHT, WIDTH, Renderer, Window
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 

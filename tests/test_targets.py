@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hrm_gym.agents.config import Config
-from hrm_gym.agents.reasoner import Carry, Output
-from hrm_gym.agents.targets import ExtraPass, MonteCarlo, NextSegment, bellman, make_target
-from hrm_gym.agents.trainer import Trainer
+from hrm_gym.agents.halting.targets import ExtraPass, MonteCarlo, NextSegment, bellman, make_target
+from hrm_gym.agents.models.reasoner import Carry, Output
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.errors import HrmGymError
 
 SOLVED_AT, MOST = 3, 4

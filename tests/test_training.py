@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hrm_gym.agents import checkpoint as checkpoints
 from hrm_gym.agents import load_agent
+from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.errors import HrmGymError
 
 ROOT = Path(__file__).parent.parent
@@ -134,8 +134,8 @@ def test_target_accuracy_ends_a_run_early(tmp_path):
 
 
 def test_init_from_starts_with_the_averaged_weights(whole, tmp_path):
-    from hrm_gym.agents.config import Config
-    from hrm_gym.agents.trainer import Trainer
+    from hrm_gym.agents.training.config import Config
+    from hrm_gym.agents.training.trainer import Trainer
 
     saved = checkpoints.load(whole[0])
     fields = {**json.loads(saved.config.to_json()), "init_from": str(whole[0])}

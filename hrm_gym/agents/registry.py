@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import torch
 
-from hrm_gym.agents.config import Config
-from hrm_gym.agents.direct import Direct
-from hrm_gym.agents.hrm import HRM
-from hrm_gym.agents.reasoner import Reasoner
-from hrm_gym.agents.trm import TRM
+from hrm_gym.agents.models.direct import Direct
+from hrm_gym.agents.models.hrm import HRM
+from hrm_gym.agents.models.reasoner import Reasoner
+from hrm_gym.agents.models.trm import TRM
+from hrm_gym.agents.training.config import Config
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown

@@ -11,8 +11,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from hrm_gym.agents import checkpoint as checkpoints
 from hrm_gym.agents.registry import AGENTS, PRESETS, build_reasoner, defaults
+from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.envs.registration import make_task
 
 # The board on which a preset's size is counted: the one that `auto` chooses it for.

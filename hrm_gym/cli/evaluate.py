@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import tyro
 
-from hrm_gym.agents.checkpoint import load_both
-from hrm_gym.agents.evaluator import evaluate
+from hrm_gym.agents.inference.evaluator import evaluate
+from hrm_gym.agents.inference.votes import evaluate_by_votes
 from hrm_gym.agents.registry import choose_device
-from hrm_gym.agents.voting import evaluate_by_votes
+from hrm_gym.agents.training.checkpoint import load_both
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import replacing
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import tyro
 
 import hrm_gym
-from hrm_gym.agents.checkpoint import load_both
-from hrm_gym.agents.halting_env import first_puzzles, record
-from hrm_gym.agents.halting_study import Row, check_costs, plot, require_matplotlib, study, table
+from hrm_gym.agents.inference.live import first_puzzles, record
 from hrm_gym.agents.registry import choose_device
+from hrm_gym.agents.studies.halting_study import Row, check_costs, plot, require_matplotlib, study, table
+from hrm_gym.agents.training.checkpoint import load_both
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import replacing
 

@@ -14,11 +14,11 @@ import numpy as np
 import tyro
 
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step, Think
-from hrm_gym.envs.recording import Recorder
+from hrm_gym.envs.drawing.recording import Recorder
+from hrm_gym.envs.drawing.viewing import board_text
+from hrm_gym.envs.drawing.window import Renderer, Window
 from hrm_gym.envs.registration import make_task, task_ids
-from hrm_gym.envs.rendering import Renderer, Window
 from hrm_gym.envs.task import Task
-from hrm_gym.envs.viewing import board_text
 from hrm_gym.errors import HrmGymError
 
 _FPS = 30  # how often a second the window looks for keys
@@ -158,7 +158,7 @@ def _task(env_id: str, checkpoint: str) -> Task:
     """The family, with the puzzles that the agent was trained on where it makes a difference."""
     if checkpoint == "pretrained":
         return make_task(env_id)
-    from hrm_gym.agents.checkpoint import load_task
+    from hrm_gym.agents.training.checkpoint import load_task
 
     return load_task(env_id, checkpoint)
 
@@ -195,7 +195,7 @@ def _default_env(checkpoint: str) -> str:
 
     Ids are registered from easy to hard.
     """
-    from hrm_gym.agents import checkpoint as checkpoints
+    from hrm_gym.agents.training import checkpoint as checkpoints
 
     if checkpoint != "pretrained":
         return checkpoints.load(Path(checkpoint)).config.env

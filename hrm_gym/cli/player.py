@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.frame import Frame, accuracy, is_solved
-from hrm_gym.envs.panel import probability
+from hrm_gym.envs.drawing.frame import Frame, accuracy, is_solved
+from hrm_gym.envs.drawing.panel import probability
 from hrm_gym.envs.task import Task
 
 KEYS = (

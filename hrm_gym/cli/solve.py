@@ -16,7 +16,7 @@ from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
 if TYPE_CHECKING:  # the exact solver does without torch
-    from hrm_gym.agents.reasoner import Reasoner
+    from hrm_gym.agents.models.reasoner import Reasoner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +48,8 @@ def run(argv: Sequence[str]) -> int:
     if args.exact:
         task = make_task(args.env)
     else:
-        from hrm_gym.agents.checkpoint import load_both
         from hrm_gym.agents.registry import choose_device
+        from hrm_gym.agents.training.checkpoint import load_both
 
         agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
     given, many = _read(args.puzzle, task)
@@ -108,7 +108,7 @@ def _think(agent: Reasoner, given: Puzzles, task: Task, args: Arguments) -> np.n
     """
     import torch
 
-    from hrm_gym.agents.inference import attempts, think
+    from hrm_gym.agents.inference.think import attempts, think
 
     device = agent.h_init.device
     generator = torch.Generator(device).manual_seed(0)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import tyro
 
-from hrm_gym.agents import checkpoint as checkpoints
-from hrm_gym.agents import parallel
-from hrm_gym.agents.config import Config
 from hrm_gym.agents.registry import choose_device, defaults, free_run_dir
-from hrm_gym.agents.run import train
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.run import train
 from hrm_gym.errors import HrmGymError
 
 # What a resumed run may be told anew: how long it goes on, where, and how it is watched.

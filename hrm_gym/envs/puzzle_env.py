@@ -7,9 +7,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from hrm_gym.envs.drawing.viewing import View
 from hrm_gym.envs.rules import Grade, Rules, State
 from hrm_gym.envs.task import Task
-from hrm_gym.envs.viewing import View
 from hrm_gym.errors import HrmGymError
 
 

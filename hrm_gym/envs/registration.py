@@ -97,8 +97,8 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
         )
         gym.register(
             id=halting_id(name),
-            entry_point="hrm_gym.agents.halting_env:make_halting_env",
-            vector_entry_point="hrm_gym.agents.halting_env:make_halting_vec",
+            entry_point="hrm_gym.agents.inference.live:make_halting_env",
+            vector_entry_point="hrm_gym.agents.inference.live:make_halting_vec",
             kwargs={"env_id": env_id},
         )
 

@@ -9,10 +9,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
+from hrm_gym.envs.drawing.viewing import View
 from hrm_gym.envs.rules import Grade, Rules, State
 from hrm_gym.envs.task import Task
 from hrm_gym.envs.uniforms import NumpyUniforms, Seed, TorchUniforms
-from hrm_gym.envs.viewing import View
 from hrm_gym.errors import HrmGymError, unknown
 
 NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED

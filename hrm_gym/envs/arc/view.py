@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, decode, origin, side_of
-from hrm_gym.envs.drawing import CARD, INK, MUTED, OPEN, RULE, WRONG, Box, Canvas, Colour, ink_on, mix
+from hrm_gym.envs.drawing.canvas import CARD, INK, MUTED, OPEN, RULE, WRONG, Box, Canvas, Colour, ink_on, mix
 
 if TYPE_CHECKING:
     from hrm_gym.envs.arc.task import ARCTask
-    from hrm_gym.envs.frame import Frame
+    from hrm_gym.envs.drawing.frame import Frame
 
 COLOURS: tuple[Colour, ...] = (
     (0, 0, 0),

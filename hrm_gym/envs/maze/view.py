@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hrm_gym.envs.drawing import (
+from hrm_gym.envs.drawing.canvas import (
     AMBER,
     BLUE,
     CARD,
@@ -27,7 +27,7 @@ from hrm_gym.envs.drawing import (
 from hrm_gym.envs.maze.solver import FREE, GOAL, PATH, START, WALL
 
 if TYPE_CHECKING:
-    from hrm_gym.envs.frame import Frame
+    from hrm_gym.envs.drawing.frame import Frame
     from hrm_gym.envs.task import Task
 
 _STONE: Colour = mix(INK, MUTED, 0.25)

@@ -1,0 +1,1 @@
+"""Rules for when to stop thinking, and what they learn from."""

@@ -1,0 +1,1 @@
+"""Thinking without learning: attempts, votes, evaluation."""

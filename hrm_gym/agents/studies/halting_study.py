@@ -1,0 +1,241 @@
+"""All stopping rules on one test set: how right they are, after how many segments, and what that is worth.
+
+Levels of thresholds and the learned policies come from training puzzles; test puzzles are only counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from hrm_gym.agents.studies import policies
+from hrm_gym.envs.halting.thinkers import Episodes
+from hrm_gym.errors import HrmGymError
+
+THRESHOLDS = (
+    ("q_halt > q_continue + margin", "margin", False),
+    ("threshold on q_halt", "q_halt", False),
+    ("threshold on confidence", "confidence_mean", False),
+    ("threshold on residual", "moved_h", True),
+)
+"""Name, signal (see `policies.signal`), and whether to halt below the level."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One policy on the test set."""
+
+    policy: str
+    cost: float | None
+    """Of a segment, for which it was chosen or trained; None where it takes none into account."""
+    setting: str
+    """What was chosen, such as the level."""
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    """95 %, Wilson's."""
+    mean_segments: float
+    segments_interval: tuple[float, float]
+    """95 %, normal."""
+    value: float | None
+    """Mean return at that cost."""
+    train_seconds: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """All policies, and the thresholds at every level."""
+
+    rows: list[Row]
+    curves: dict[str, list[tuple[float, float]]]
+    """For each family of rules its mean segments and accuracy, level by level."""
+
+
+def study(
+    train: Episodes,
+    test: Episodes,
+    costs: Sequence[float],
+    *,
+    train_steps: int = 20_000,
+    seed: int = 0,
+    say: Callable[[Row], None] = lambda row: None,
+) -> Study:
+    """Run all policies.
+
+    Args:
+        train: episodes to choose levels and to learn on.
+        test: episodes of the same length to count on.
+        costs: of a segment, each 0 or more.
+        train_steps: decisions that DQN and PPO learn from at each cost; 0 leaves them out.
+        seed: of the learners and the random policy.
+        say: is told each row when it is known.
+
+    Raises:
+        HrmGymError: on costs out of range, or episodes of different lengths or features.
+    """
+    check_costs(costs)
+    if train_steps < 0:
+        raise HrmGymError(f"{train_steps} training steps: give a number, or 0 to leave out DQN and PPO")
+    if (train.max_segments, train.names) != (test.max_segments, test.names):
+        raise HrmGymError("training and test episodes differ in length or features: record both alike")
+    rows: list[Row] = []
+
+    def add(policy: str, cost: float | None, setting: str, stops: np.ndarray, seconds: float | None = None) -> None:
+        rows.append(_row(test, policy, cost, setting, stops, seconds))
+        say(rows[-1])
+
+    last = test.max_segments
+    for segments in sorted({2**i for i in range(last.bit_length()) if 2**i < last} | {last}):
+        add("fixed", None, f"{segments} segments", policies.fixed(test, segments))
+    add("q_halt > q_continue", None, "the agent's own", policies.learned(test))
+    add("random", None, "uniform", policies.random(test, seed))
+    add("oracle", None, "first right segment", policies.oracle(test))
+    for cost in costs:
+        segments = policies.best_fixed(train, cost)
+        add("fixed", cost, f"{segments} segments", policies.fixed(test, segments))
+        for policy, name, below in THRESHOLDS:
+            level = policies.best_level(train, name, cost, below)
+            setting = f"{name} {'<' if below else '>'} {level:.4g}"
+            add(policy, cost, setting, policies.threshold(test, name, level, below))
+        for algorithm in policies.LEARNERS if train_steps else ():
+            began = time.perf_counter()
+            model = policies.learn(train, algorithm, cost, train_steps, seed)
+            seconds = time.perf_counter() - began
+            add(algorithm.upper(), cost, f"{train_steps:,} steps", policies.stops_of(model, test), seconds)
+    return Study(rows, _curves(test))
+
+
+def check_costs(costs: Sequence[float]) -> None:
+    """Refuse costs below zero, and none at all.
+
+    Raises:
+        HrmGymError: with the first cost that is out of range.
+    """
+    if not costs:
+        raise HrmGymError("no costs: give at least one, such as 0.01")
+    for cost in costs:
+        if not (cost >= 0 and math.isfinite(cost)):
+            raise HrmGymError(f"cost {cost}: what a segment costs is taken off the reward, give 0 or more")
+
+
+def _row(
+    test: Episodes, policy: str, cost: float | None, setting: str, stops: np.ndarray, seconds: float | None
+) -> Row:
+    right = policies.right_at(test, stops)
+    mean, half = float(stops.mean()), 1.96 * float(stops.std()) / math.sqrt(len(stops))
+    return Row(
+        policy=policy,
+        cost=cost,
+        setting=setting,
+        accuracy=float(right.mean()),
+        accuracy_interval=wilson(int(right.sum()), len(right)),
+        mean_segments=mean,
+        segments_interval=(mean - half, mean + half),
+        value=None if cost is None else policies.value(test, stops, cost),
+        train_seconds=None if seconds is None else round(seconds, 2),
+    )
+
+
+def _curves(test: Episodes) -> dict[str, list[tuple[float, float]]]:
+    def point(stops: np.ndarray) -> tuple[float, float]:
+        return float(stops.mean()), float(policies.right_at(test, stops).mean())
+
+    curves = {"fixed": [point(policies.fixed(test, k + 1)) for k in range(test.max_segments)]}
+    for policy, name, below in THRESHOLDS:
+        points = [point(policies.threshold(test, name, x, below)) for x in policies.levels(test, name)]
+        curves[policy] = sorted(points)
+    return curves
+
+
+def wilson(successes: int, num: int, z: float = 1.96) -> tuple[float, float]:
+    """The interval of Wilson (1927) for a share, 95 % by default."""
+    share = successes / num
+    centre = (share + z * z / (2 * num)) / (1 + z * z / num)
+    half = z / (1 + z * z / num) * math.sqrt(share * (1 - share) / num + z * z / (4 * num * num))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+# ---- as text and as a picture --------------------------------------------------------------------
+
+
+def table(rows: Sequence[Row], conditions: dict[str, Any]) -> str:
+    """A Markdown table with its conditions; intervals are 95 %."""
+    lines = ["# When to stop thinking", ""]
+    lines += [f"- {name}: {text}" for name, text in conditions.items()]
+    lines += ["", "Costs are of each segment after the first; intervals are 95 %.", ""]
+    lines += ["| policy | cost | setting | exact, % | mean segments | value | training, s |"]
+    lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
+    for row in rows:
+        low, high = (100 * bound for bound in row.accuracy_interval)
+        few, many = row.segments_interval
+        cells = (
+            row.policy,
+            "" if row.cost is None else f"{row.cost:g}",
+            row.setting,
+            f"{100 * row.accuracy:.1f} ({low:.1f} to {high:.1f})",
+            f"{row.mean_segments:.2f} ({few:.2f} to {many:.2f})",
+            "" if row.value is None else f"{row.value:.4f}",
+            "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def require_matplotlib() -> None:
+    """Say so where the library that draws is missing.
+
+    Raises:
+        HrmGymError: with the command that installs it.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise HrmGymError("the plot needs matplotlib: pip install 'hrm-gym[plots]'") from None
+
+
+def plot(result: Study, title: str) -> Any:
+    """Accuracy against mean segments, a matplotlib figure: thresholds as curves, the other policies as marks.
+
+    The right half shows the best three per cent of the left one, where all good policies are.
+
+    Raises:
+        HrmGymError: where matplotlib is missing.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    whole, best = figure.subplots(1, 2)
+    for axes in (whole, best):
+        _draw(axes, result)
+    whole.set(title=title, ylabel="share of puzzles solved exactly")
+    whole.legend(loc="lower right", fontsize=8)
+    top = max(row.accuracy for row in result.rows)
+    best.set(title="the best three per cent", ylim=(top - 0.03, top + 0.01))
+    return figure
+
+
+def _draw(axes: Any, result: Study) -> None:
+    for policy, points in result.curves.items():
+        axes.plot(*zip(*points, strict=True), label=policy, linewidth=1.2, marker="." if policy == "fixed" else "")
+    marks = dict(zip(("q_halt > q_continue", "random", "oracle", "DQN", "PPO"), "Pv*os", strict=True))
+    for policy, mark in marks.items():
+        rows = [row for row in result.rows if row.policy == policy]
+        if not rows:
+            continue
+        x, y = ([getattr(row, name) for row in rows] for name in ("mean_segments", "accuracy"))
+        across, along = (
+            np.abs(np.array([getattr(row, name) for row in rows]).T - centre)
+            for name, centre in (("segments_interval", x), ("accuracy_interval", y))
+        )
+        size = 13 if mark == "*" else 7
+        axes.errorbar(x, y, xerr=across, yerr=along, fmt=mark, markersize=size, capsize=2, label=policy)
+    # Nearly all that matters happens in the first few segments and the last few per cent.
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="mean segments")
+    axes.grid(alpha=0.3)

@@ -1,0 +1,191 @@
+"""Stopping rules over recorded episodes: given what was seen of every segment, when would each rule have halted?
+
+Each function takes `Episodes` of N puzzles and T segments and gives the stopping segment of each puzzle, int64
+(N,) in 1..T. None but the oracle looks at the solutions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hrm_gym.envs.halting.halting_env import HaltingEnv
+from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker
+from hrm_gym.errors import HrmGymError, unknown
+
+LEARNERS = ("dqn", "ppo")
+
+_ENVS = 16
+"""Environments that a learner of Stable-Baselines3 steps at once."""
+
+
+def first(halt: np.ndarray) -> np.ndarray:
+    """The first segment marked in `halt`, bool (N, T); the last one where none is."""
+    halt = halt.copy()
+    halt[:, -1] = True
+    return halt.argmax(1) + 1
+
+
+# ---- rules without learning ----------------------------------------------------------------------
+
+
+def fixed(episodes: Episodes, segments: int) -> np.ndarray:
+    """So many segments for every puzzle.
+
+    Raises:
+        HrmGymError: where there are not so many.
+    """
+    if not 1 <= segments <= episodes.max_segments:
+        raise HrmGymError(f"{segments} segments: the episodes have 1 to {episodes.max_segments}")
+    return np.full(len(episodes), segments)
+
+
+def learned(episodes: Episodes) -> np.ndarray:
+    """The agent's own policy, q_halt > q_continue.
+
+    For agents that learned no value of continuing 1/2 stands in its place, so this is their own policy too.
+    """
+    return first(episodes.column("q_halt") > episodes.column("q_continue"))
+
+
+def threshold(episodes: Episodes, name: str, level: float, below: bool = False) -> np.ndarray:
+    """Halt once the signal `name` is above `level`; with `below`, below it.
+
+    Such are the value of halting ("q_halt"), certainty ("confidence_mean"), below the level the residual
+    ("moved_h"), and "margin": the agent's own policy with a level other than 0 (`evaluate` has it as halt_margin).
+    """
+    column = signal(episodes, name)
+    return first(column < level if below else column > level)
+
+
+def signal(episodes: Episodes, name: str) -> np.ndarray:
+    """A feature, or "margin": by how many logits the value of halting leads, (N, T)."""
+    if name != "margin":
+        return episodes.column(name)
+    halt, go_on = (episodes.column(q).astype(np.float64).clip(1e-9, 1 - 1e-7) for q in ("q_halt", "q_continue"))
+    return np.log(halt / (1 - halt)) - np.log(go_on / (1 - go_on))
+
+
+def random(episodes: Episodes, seed: int = 0) -> np.ndarray:
+    """A segment drawn uniformly for each puzzle."""
+    return np.random.default_rng(seed).integers(1, episodes.max_segments + 1, len(episodes))
+
+
+def oracle(episodes: Episodes) -> np.ndarray:
+    """The first right segment; where none is right, the first, since no time would have helped.
+
+    It looks at the solutions: no policy is right more often, nor as often in fewer segments.
+    """
+    return episodes.right.argmax(1) + 1
+
+
+# ---- what stopping comes to ----------------------------------------------------------------------
+
+
+def right_at(episodes: Episodes, stops: np.ndarray) -> np.ndarray:
+    """Whether the answers at the stopping segments are right, bool (N,)."""
+    return episodes.right[np.arange(len(episodes)), stops - 1]
+
+
+def value(episodes: Episodes, stops: np.ndarray, cost: float) -> float:
+    """The mean return: share of right answers minus `cost` for every segment after the first."""
+    return float(right_at(episodes, stops).mean() - cost * (stops.mean() - 1))
+
+
+def levels(episodes: Episodes, name: str, num: int = 64) -> np.ndarray:
+    """Levels between which a threshold on a feature makes a difference, from "always at once" to "never"."""
+    inside = np.quantile(signal(episodes, name), np.linspace(0, 1, num))
+    return np.unique(np.concatenate((inside[:1] - 1, inside, inside[-1:] + 1)))
+
+
+def best_level(episodes: Episodes, name: str, cost: float, below: bool = False) -> float:
+    """The level whose threshold has the highest mean return on these episodes, which should be training ones."""
+    tried = levels(episodes, name)
+    values = [value(episodes, threshold(episodes, name, level, below), cost) for level in tried]
+    return float(tried[int(np.argmax(values))])
+
+
+def best_fixed(episodes: Episodes, cost: float) -> int:
+    """The number of segments with the highest mean return on these episodes."""
+    spent = cost * np.arange(episodes.max_segments)
+    return int(np.argmax(episodes.right.mean(0) - spent)) + 1
+
+
+# ---- learned rules: Stable-Baselines3 on the halting environment ---------------------------------
+
+
+def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, seed: int = 0) -> Any:
+    """A DQN or PPO of Stable-Baselines3 that was trained on the halting environment.
+
+    Undiscounted, with the cost of a segment in the reward. The horizon ends episodes as a termination: it is part
+    of the task and can be seen, and these learners would otherwise bootstrap from beyond it.
+
+    Args:
+        episodes: of training puzzles.
+        algorithm: "dqn" or "ppo".
+        cost: of a segment.
+        steps: decisions to learn from.
+        seed: of the network, the exploration and the puzzles.
+
+    Returns:
+        The model of Stable-Baselines3.
+
+    Raises:
+        HrmGymError: on an unknown algorithm or a number out of range.
+    """
+    if algorithm not in LEARNERS:
+        raise unknown("algorithm", algorithm, LEARNERS)
+    if steps < 1:
+        raise HrmGymError(f"{steps} training steps: give at least 1")
+    from stable_baselines3 import DQN, PPO
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+    def make() -> HaltingEnv:
+        return HaltingEnv(RecordedThinker(episodes), segment_cost=cost, truncate=False)
+
+    # Values near 1 tell the most: standardised, they can be told apart.
+    env = VecNormalize(DummyVecEnv([make for _ in range(_ENVS)]), training=False, norm_reward=False)
+    seen = _observations(episodes).astype(np.float64)
+    scale: Any = env.obs_rms
+    scale.mean, scale.var = seen.mean(0), seen.var(0).clip(1e-6)
+    common: dict[str, Any] = {"gamma": 1.0, "seed": seed, "device": "cpu", "learning_rate": _falling}
+    model: Any
+    if algorithm == "dqn":
+        model = DQN(
+            "MlpPolicy",
+            env,
+            **common,
+            n_steps=3,  # what halting saves is far less than what it earns, and must be heard through the estimates
+            buffer_size=50_000,
+            learning_starts=min(1_000, steps // 2),
+            batch_size=256,
+            train_freq=1,
+            gradient_steps=2,
+            target_update_interval=500,
+            exploration_fraction=0.5,
+            exploration_final_eps=0.05,
+        )
+    else:
+        rollout = min(128, max(8, steps // _ENVS // 8 * 8))  # whole batches
+        model = PPO("MlpPolicy", env, **common, n_steps=rollout, batch_size=8 * _ENVS, n_epochs=4, ent_coef=0.003)
+    return model.learn(steps)
+
+
+def stops_of(model: Any, episodes: Episodes) -> np.ndarray:
+    """Where the greedy policy of a model that `learn` gave halts."""
+    observations = model.get_vec_normalize_env().normalize_obs(_observations(episodes))
+    actions, _ = model.predict(observations, deterministic=True)
+    return first(actions.reshape(episodes.right.shape) == 1)
+
+
+def _observations(episodes: Episodes) -> np.ndarray:
+    """All observations of the halting environment, float32 (N * T, 1 + F)."""
+    num, total = episodes.right.shape
+    segment = np.tile(np.arange(1, total + 1, dtype=np.float32) / total, (num, 1))[:, :, None]
+    return np.concatenate((segment, episodes.features), axis=-1).reshape(num * total, -1)
+
+
+def _falling(left: float) -> float:
+    """The learning rate where a share `left` of the training is left."""
+    return 1e-3 * left + 1e-5

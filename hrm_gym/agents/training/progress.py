@@ -1,0 +1,166 @@
+"""What a run shows: a live line in the terminal, and TensorBoard."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from torch.utils.tensorboard import SummaryWriter
+
+from hrm_gym.agents.inference.evaluator import Evaluation
+from hrm_gym.agents.inference.think import think
+from hrm_gym.agents.models.reasoner import Reasoner
+from hrm_gym.envs.drawing.frame import Frame
+from hrm_gym.envs.drawing.window import Renderer
+from hrm_gym.envs.task import Puzzles, Task
+
+SHOWN_SEGMENTS = (1, 2, 4, 8, 16)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, hours where needed."""
+    minutes, s = divmod(int(max(0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{s:02}" if hours else f"{minutes}:{s:02}"
+
+
+class Progress:
+    """Reports a run as it goes: a live table on a terminal, one line an evaluation elsewhere.
+
+    Args:
+        run_dir: where TensorBoard's events go.
+        task: for the pictures.
+        title: names the run in the display and on the pictures.
+    """
+
+    def __init__(self, run_dir: Path, task: Task, title: str):
+        self.console = Console()
+        self.writer = SummaryWriter(str(run_dir))
+        self._renderer = Renderer(task, title)
+        self._live: Live | None = None
+        self._title = title
+        self._training: dict[str, float] = {}
+        self._curve: list[tuple[float, Evaluation]] = []
+        self._drawn = 0.0
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self.writer.close()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    # ---- training --------------------------------------------------------------------------------
+
+    def training(self, step: int, figures: dict[str, float], seconds: float, left: float | None) -> None:
+        """Figures of the last steps; `left` is the time that remains of the budget, in seconds."""
+        for name, value in figures.items():
+            self.writer.add_scalar(f"train/{name}", value, step)
+        self._training = {"step": step, **figures, "seconds": seconds, "left": -1.0 if left is None else left}
+        if self._live is not None and time.monotonic() - self._drawn > 0.25:
+            self._drawn = time.monotonic()
+            self._live.update(self._table())
+
+    def halting(self, step: int, segments: np.ndarray) -> None:
+        """The segments at which training episodes ended, as a histogram."""
+        if len(segments):
+            self.writer.add_histogram("train/halted_after", segments, step, bins=np.arange(18) + 0.5)
+
+    def _table(self) -> Table:
+        t = self._training
+        table = Table(title=self._title, title_style="bold", box=None, padding=(0, 2), show_header=True)
+        columns = {
+            "step": f"{int(t['step']):,}",
+            "time": clock(t["seconds"]),
+            "left": clock(t["left"]) if t["left"] >= 0 else "-",
+            "loss": f"{t.get('answer_loss', 0):.3f}",
+            "exact": f"{100 * t.get('exact_accuracy', 0):.1f} %",
+            "cells": f"{100 * t.get('cell_accuracy', 0):.1f} %",
+            "segments": f"{t.get('episode_segments', 0):.1f}",
+            "Q says / is": f"{100 * t.get('q_says_right', 0):.0f} / {100 * t.get('exact_accuracy', 0):.0f} %",
+            "segments/s": f"{t.get('segments_per_second', 0):,.0f}",
+            "TFLOP/s": self._speed(),
+        }
+        for name in columns:
+            table.add_column(name, justify="right", style="cyan", header_style="dim")
+        table.add_row(*columns.values())
+        return table
+
+    def _speed(self) -> str:
+        """Operations a second, and where it is known, the share of what the device can."""
+        share = self._training.get("share_of_peak")
+        part = "" if share is None else f" ({100 * share:.0f} %)"
+        return f"{self._training.get('tflops_per_second', 0):.3g}{part}"
+
+    # ---- evaluation ------------------------------------------------------------------------------
+
+    def evaluation(self, step: int, seconds: float, result: Evaluation, name: str = "held out") -> None:
+        """The averaged weights on held-out puzzles."""
+        for key, value in result.summary().items():
+            if key.endswith("accuracy"):
+                self.writer.add_scalar(f"test/{key}", value, step)
+        for segment in SHOWN_SEGMENTS:
+            if segment <= len(result.right_after):
+                value = result.right_after[segment - 1]
+                self.writer.add_scalar(f"test_after/{segment:02}_segments", value, step)
+        after = " / ".join(
+            f"{100 * result.right_after[s - 1]:.0f}" for s in SHOWN_SEGMENTS if s <= len(result.right_after)
+        )
+        # Of several right answers the label is one: where a family has such, both grades are told.
+        several = bool((result.valid & ~result.right).any())
+        valid = f", {100 * result.valid.mean():5.1f} % valid" if several else ""
+        says = self._training.get("q_says_right", 0.0)
+        self.say(
+            f"[dim]{clock(seconds):>7}[/]  step {step:>6,}  {name}: [bold]{100 * result.right.mean():5.1f} %[/] "
+            f"exact{valid}, {100 * result.cell_accuracy:5.1f} % cells  [dim]after 1/2/4/8/16 segments {after} %  "
+            f"loss {self._training.get('answer_loss', 0):.3f}  Q says {100 * says:.0f} %, "
+            f"is {100 * self._training.get('exact_accuracy', 0):.0f} %  "
+            f"{self._training.get('segments_per_second', 0):,.0f} segments/s, {self._speed()} TFLOP/s[/]"
+        )
+
+    def boards(self, step: int, agent: Reasoner, puzzles: Puzzles) -> None:
+        """One held-out board while it is thought about, as TensorBoard images."""
+        first = puzzles.map(lambda array: np.asarray(array[:1]).astype(np.int64))
+        puzzle, solution = first.puzzle[0], first.solution[0]
+        boards = first.map(lambda array: torch.from_numpy(array).to(agent.h_init.device))
+        previous = puzzle
+        most = SHOWN_SEGMENTS[-1]
+        for i, thought in enumerate(think(agent, boards.puzzle, most, boards.identity), start=1):
+            answer = thought.answer[0].cpu().numpy()
+            if i in SHOWN_SEGMENTS:
+                frame = Frame(
+                    puzzle=puzzle,
+                    answer=answer,
+                    segment=i,
+                    max_segments=most,
+                    solution=solution,
+                    identity=None if first.identity is None else int(first.identity[0]),
+                    previous=previous,
+                    confidence=thought.confidence[0].cpu().numpy(),
+                    q_halt=float(thought.q_halt[0]),
+                    q_continue=float(thought.q_continue[0]),
+                    reveal=True,
+                )
+                picture = self._renderer.rgb(frame)
+                self.writer.add_image(f"board/after_{i:02}_segments", picture, step, dataformats="HWC")
+            previous = answer
+
+    def settings(self, config: dict[str, Any], result: dict[str, Any]) -> None:
+        """The run's configuration beside its final figures, as text."""
+        rows = "\n".join(f"| {name} | {value} |" for name, value in {**config, **result}.items())
+        self.writer.add_text("run", f"| field | value |\n| --- | --- |\n{rows}")

@@ -1,0 +1,1 @@
+"""Pictures of an agent thinking: canvas, panel, frame, window, recording."""

@@ -1,0 +1,110 @@
+"""The render modes of the environments: a window, a picture or a text of one slot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hrm_gym.envs.arrays import Array
+from hrm_gym.envs.rules import Rules, State
+from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError
+
+
+class View:
+    """Draws slots of a state in one render mode; what draws is imported and opened at the first picture.
+
+    Args:
+        rules: the rules that the state follows.
+        mode: "human", "rgb_array", "ansi" or None.
+        metadata: of the environment, whose "render_modes" are allowed and whose "render_fps" the window
+            keeps.
+
+    Raises:
+        HrmGymError: on a mode that is not allowed.
+    """
+
+    def __init__(self, rules: Rules, mode: str | None, metadata: dict[str, Any]) -> None:
+        allowed = metadata["render_modes"]
+        if mode is not None and mode not in allowed:
+            raise HrmGymError(f"unknown render_mode {mode!r}: give one of {', '.join(allowed)}, or None")
+        self._rules = rules
+        self._mode = mode
+        self._fps = metadata["render_fps"]
+        self._renderer: Any = None
+        self._window: Any = None
+
+    def draw(self, state: State, slot: int, previous: Array | None, title: str = "") -> np.ndarray | str | None:
+        """One slot.
+
+        Args:
+            state: of N slots.
+            slot: which of them.
+            previous: the answers one segment earlier, shape (N, L).
+            title: what stands over the picture.
+
+        Returns:
+            uint8 of shape (H, W, 3) for "rgb_array", text for "ansi", None for "human", which shows it.
+        """
+        puzzle, solution, answer = (_numpy(board[slot]) for board in state[:3])
+        identity = int(state.identity[slot]) if self._rules.task.num_identities else None
+        segment = int(state.segment[slot])
+        if self._mode == "ansi":
+            violations = int(self._rules.task.violations(puzzle[None], answer[None])[0])
+            head = f"segment {segment} of {self._rules.max_segments}, violations {violations}"
+            return f"{head}\n{board_text(self._rules.task, puzzle, answer)}"
+        from hrm_gym.envs.drawing import window as rendering
+        from hrm_gym.envs.drawing.frame import Frame
+
+        self._renderer = self._renderer or rendering.Renderer(self._rules.task, title)
+        frame = Frame(
+            puzzle=puzzle,
+            answer=answer,
+            segment=segment,
+            max_segments=self._rules.max_segments,
+            solution=solution,
+            identity=identity,
+            previous=None if previous is None or segment == 0 else _numpy(previous[slot]),
+        )
+        if self._mode == "rgb_array":
+            return self._renderer.rgb(frame)
+        self._window = self._window or rendering.Window(self._renderer)
+        self._window.show(frame)
+        self._window.wait(self._fps)
+        return None
+
+    def close(self) -> None:
+        """Close the window, if there is one; closing twice is fine."""
+        if self._window is not None:
+            self._window.close()
+        self._renderer = self._window = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what draws: a pickle cannot hold a window."""
+        return {**self.__dict__, "_renderer": None, "_window": None}
+
+
+def board_text(task: Task, puzzle: np.ndarray, answer: np.ndarray) -> str:
+    """The board in characters: givens plain, proposals with a `?`, overwritten givens with a `!`.
+
+    Args:
+        task: the family, whose `symbols`, `shape` and `boxes` are drawn.
+        puzzle: tokens of shape (L,).
+        answer: tokens of shape (L,).
+    """
+    rows, columns = task.shape
+    high, wide = task.boxes or task.shape
+    rule = "+" + ("-" * 3 * wide + "+") * (columns // wide)
+    marks = np.where(answer == puzzle, " ", np.where(task.is_given(puzzle), "!", "?"))
+    cells = np.array([f" {task.symbols[token]}{mark}" for token, mark in zip(answer, marks, strict=True)])
+    lines = []
+    for row, line in enumerate(cells.reshape(rows, columns)):
+        if row % high == 0:
+            lines.append(rule)
+        lines.append("|" + "|".join("".join(box) for box in line.reshape(-1, wide)) + "|")
+    return "\n".join([*lines, rule])
+
+
+def _numpy(board: Array) -> np.ndarray:
+    return board if isinstance(board, np.ndarray) else board.cpu().numpy()

@@ -1,0 +1,1 @@
+"""Continue or halt, over a frozen agent."""
