@@ -17,7 +17,7 @@ from hrm_gym.agents.inference.evaluator import Evaluation
 from hrm_gym.agents.inference.think import think
 from hrm_gym.agents.models.reasoner import Reasoner
 from hrm_gym.envs.drawing.frame import Frame
-from hrm_gym.envs.drawing.window import Renderer
+from hrm_gym.envs.drawing.renderer import Renderer
 from hrm_gym.envs.task import Puzzles, Task
 
 SHOWN_SEGMENTS = (1, 2, 4, 8, 16)
@@ -152,8 +152,8 @@ class Progress:
                     identity=None if first.identity is None else int(first.identity[0]),
                     previous=previous,
                     confidence=thought.confidence[0].cpu().numpy(),
-                    q_halt=float(thought.q_halt[0]),
-                    q_continue=float(thought.q_continue[0]),
+                    belief=float(thought.q_halt[0].sigmoid()),
+                    signals={"q_halt": float(thought.q_halt[0].sigmoid())},
                     reveal=True,
                 )
                 picture = self._renderer.rgb(frame)
