@@ -33,7 +33,6 @@ ENVIRONMENT_ARGUMENTS = (
 
 _ID = r"[A-Za-z][\w.]*-v\d+"
 _ENTRY = r"[\w.]+:\w+"
-_NAMESPACE = re.compile(rf"^{NAMESPACE}[/:]")
 
 _SUDOKU = "hrm_gym.envs.sudoku.task:SudokuTask"
 _MAZE = "hrm_gym.envs.maze.task:MazeTask"
@@ -118,10 +117,10 @@ def canonical_id(name: str) -> str:
     Raises:
         HrmGymError: on an unknown id or module.
     """
-    env_id = _NAMESPACE.sub("", name)
-    if named := re.fullmatch(r"([\w.]+):(.+)", env_id):
-        _import(named[1], name)
-        env_id = _NAMESPACE.sub("", named[2])
+    module, _, env_id = name.rpartition(":")
+    if module:
+        _import(module, name)
+    env_id = env_id.removeprefix(f"{NAMESPACE}/")
     if env_id not in _registered:
         raise unknown("environment", name, task_ids())
     return env_id
