@@ -235,7 +235,7 @@ def test_bad_actions(device):
         with pytest.raises(HrmGymError, match="actions have shape"):
             envs.step(action)
     for action in ([[0] * 17, [0]], {"cell": 1}, None):
-        with pytest.raises(HrmGymError, match="^actions [^\n]*$"):
+        with pytest.raises(HrmGymError, match=r"^actions [^\n]*$"):
             envs.step(action)
     if device is None:
         with pytest.raises(HrmGymError, match="out of range"):
