@@ -17,7 +17,6 @@ ARGS = {
     "num_examples": PUZZLES,
     "max_segments": 8,
     "segment_cost": 0.05,
-    "truncate": False,  # the horizon is part of the task, nothing lies behind it: learners should not bootstrap there
 }
 
 Policy = Callable[[np.ndarray], np.ndarray]

@@ -16,6 +16,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.envs.rules import ACTION_TYPES, OBS_TYPES
+from hrm_gym.envs.task import SPLITS
 
 KINDS = [(i, a, o) for i in hrm_gym.task_ids() for a in ACTION_TYPES for o in OBS_TYPES]
 every_kind = pytest.mark.parametrize(("env_id", "action_type", "obs_type"), KINDS)
@@ -116,6 +117,18 @@ def test_render_modes(env_id):
         env.close()
 
 
+def test_a_window_without_a_display_says_what_an_environment_can_do(without_display):
+    code = (
+        "import gymnasium, hrm_gym\n"
+        "from gymnasium.utils.env_checker import check_env\n"
+        "env = gymnasium.make('Sudoku4x4-v0', render_mode='human', disable_env_checker=True).unwrapped\n"
+        "try:\n    check_env(env)\n"
+        "except hrm_gym.HrmGymError as error:\n    print(error)"
+    )
+    out = without_display(code)
+    assert "render_mode='rgb_array'" in out and "--headless" not in out and out.count("\n") == 1
+
+
 def test_text_tells_givens_from_proposals():
     env = gym.make("Sudoku4x4-v0", render_mode="ansi")
     env.reset(options={"puzzle": OWN})
@@ -130,30 +143,67 @@ MIDDLE, LAST = 1, 3
 
 
 @pytest.mark.parametrize(
-    ("segment", "halt", "right", "reward", "terminated", "truncated"),
+    ("segment", "halt", "right", "terminated"),
     [
-        (MIDDLE, False, False, 0.0, False, False),
-        (MIDDLE, False, True, 0.0, False, False),
-        (MIDDLE, True, False, 0.0, True, False),
-        (MIDDLE, True, True, 1.0, True, False),
-        (LAST, False, False, 0.0, False, True),
-        (LAST, False, True, 1.0, False, True),
-        (LAST, True, False, 0.0, True, False),
-        (LAST, True, True, 1.0, True, False),
+        (MIDDLE, False, False, False),
+        (MIDDLE, False, True, False),
+        (MIDDLE, True, False, True),
+        (MIDDLE, True, True, True),
+        (LAST, False, False, True),
+        (LAST, False, True, True),
+        (LAST, True, False, True),
+        (LAST, True, True, True),
     ],
 )
 @pytest.mark.parametrize("cost", [0.0, 0.25])
-def test_rewards_and_ends(segment, halt, right, reward, terminated, truncated, cost):
+def test_rewards_and_ends(segment, halt, right, terminated, cost):
     env = gym.make("Sudoku4x4-v0", max_segments=LAST, segment_cost=cost)
     _, info = env.reset(seed=0)
     for _ in range(segment - 1):
         assert env.step(board(env, info, halt=False, right=False))[1:4] == (-cost, False, False)
     obs, *rest, info = env.step(board(env, info, halt, right))
-    assert rest == [reward - cost, terminated, truncated]
+    assert rest == [float(right) if terminated else -cost, terminated, False]
     assert info["is_success"] is right and obs["segment"] == segment
-    if terminated or truncated:
+    if terminated:
         with pytest.raises(HrmGymError, match="reset"):
             env.step(env.action_space.sample())
+
+
+@settings(max_examples=30, deadline=None)
+@given(segments=st.integers(1, 6), right=st.booleans(), halt=st.booleans(), cost=st.floats(0, 2))
+def test_the_return_is_right_minus_the_cost_of_all_segments_but_the_first(segments, right, halt, cost):
+    env = gym.make("Latin3x3-v0", max_segments=6 if halt else segments, segment_cost=cost)
+    _, info = env.reset(seed=0)
+    total, terminated = 0.0, False
+    for segment in range(1, segments + 1):
+        last = segment == segments
+        assert not terminated
+        _, reward, terminated, truncated, _ = env.step(board(env, info, halt and last, right and last))
+        total += reward
+    assert terminated and not truncated
+    assert total == pytest.approx(right - cost * (segments - 1))
+
+
+def test_only_a_time_limit_truncates():
+    env = gym.make("Sudoku4x4-v0", max_episode_steps=2, segment_cost=0.5)
+    _, info = env.reset(seed=0)
+    assert env.step(board(env, info, halt=False))[1:4] == (-0.5, False, False)
+    assert env.step(board(env, info, halt=False))[1:4] == (-0.5, False, True)
+
+
+TWO_PATHS = {"size": 5, "min_path": 2}
+"""A maze of 5 x 5 in which two shortest paths lead around a wall."""
+
+
+def test_another_shortest_path_is_right_by_the_rules_and_not_by_the_solution():
+    for graded_by, right in (("rules", True), ("solution", False)):
+        env = gym.make("MazeSmall-v0", graded_by=graded_by, **TWO_PATHS)
+        _, info = env.reset(options={"puzzle": "######S  ## # ##  G######"})
+        solution = info["solution"].reshape(5, 5)
+        other = np.where(solution.T == 4, 4, np.where(solution == 4, 1, solution)).reshape(-1)
+        assert (other != info["solution"]).any()
+        _, reward, *_, info = env.step(np.append(other, 1))
+        assert (reward, info["is_success"], info["violations"]) == (float(right), right, 0)
 
 
 @every_id
@@ -224,11 +274,18 @@ def test_test_puzzles_are_shown_as_they_are(env_id):
         assert env.reset(seed=seed)[0]["puzzle"].tobytes() in puzzles
 
 
-def test_num_examples_caps_the_training_set():
-    env = gym.make("Sudoku9x9-v0", num_examples=3, augment=False)
-    first = env.unwrapped.task.dataset("train").puzzle[:3].astype(np.int64)
+@pytest.mark.parametrize("split", SPLITS)
+def test_num_examples_caps_every_split(split):
+    env = gym.make("Latin3x3-v0", split=split, num_examples=3, augment=False)
+    first = env.unwrapped.task.dataset(split).puzzle[:3].astype(np.int64)
     seen = {env.reset(seed=seed)[0]["puzzle"].tobytes() for seed in range(30)}
     assert seen == {row.tobytes() for row in first}
+
+
+def test_the_sampled_splits_share_no_puzzle():
+    boards = [{row.tobytes() for row in hrm_gym.make_task("Futoshiki4x4-v0").dataset(split).puzzle} for split in SPLITS]
+    assert not (boards[0] & boards[1] or boards[0] & boards[2] or boards[1] & boards[2])
+    assert all(len(some) > 500 for some in boards)
 
 
 def test_training_puzzles_come_under_symmetries():
@@ -266,6 +323,13 @@ def test_a_choice_draws_no_random_number():
         ({"obs_type": "image"}, "known are dict, flat"),
         ({"spilt": "test"}, "did you mean 'split'"),
         ({"max_segments": 0}, "at least 1"),
+        ({"max_segments": 2.5}, "give an integer"),
+        ({"segment_cost": -0.1}, "0 or more"),
+        ({"segment_cost": float("nan")}, "finite"),
+        ({"segment_cost": float("inf")}, "finite"),
+        ({"segment_cost": "much"}, "finite"),
+        ({"graded_by": "rule"}, "did you mean 'rules'"),
+        ({"split": "test", "num_examples": 10**9}, "num_examples=1000000000"),
         ({"num_examples": 0}, "num_examples=0"),
         ({"num_examples": 10**9}, "num_examples=1000000000"),
         ({"split": "test", "augment": True}, "leave it out"),
@@ -280,9 +344,13 @@ def test_bad_arguments(kwargs, message):
     ("options", "message"),
     [
         ({"indx": 1}, "did you mean 'index'"),
-        ({"index": -1}, "has puzzles 0 to"),
+        ({"index": -1}, "there are puzzles 0 to"),
         ({"index": 0.5}, "give an integer"),
-        ({"index": 10**9}, "has puzzles 0 to"),
+        ({"index": 10**9}, "there are puzzles 0 to"),
+        ({"index": [[1, 2], [3]]}, "option 'index' cannot be read"),
+        ({"puzzle": [[1, 2], [3]]}, "option 'puzzle' cannot be read"),
+        ({"puzzle": {"a": 1}}, "16 integers"),
+        ([1], "give a dictionary"),
         ({"puzzle": "12"}, "2 characters"),
         ({"puzzle": [1, 2]}, "16 integers"),
         ({"puzzle": [9] * 16}, "allowed are 0 to 4"),
@@ -303,6 +371,9 @@ def test_bad_options(options, message):
         ("board", [5] + [0] * 16),
         ("board", [-1] + [0] * 16),
         ("board", [0.5] * 17),
+        ("board", [[1, 2], [3]]),
+        ("board", None),
+        ("board", {"cell": 1}),
         ("edit", 81),
         ("edit", -1),
         ("edit", [1]),
@@ -311,5 +382,6 @@ def test_bad_options(options, message):
 def test_bad_actions(action_type, action):
     env = gym.make("Sudoku4x4-v0", action_type=action_type, disable_env_checker=True)
     env.reset(seed=0)
-    with pytest.raises(HrmGymError, match="action"):
+    with pytest.raises(HrmGymError, match="action") as error:
         env.step(action)
+    assert "\n" not in str(error.value)

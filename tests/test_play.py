@@ -9,8 +9,8 @@ import pytest
 from hrm_gym.cli import play as command
 from hrm_gym.cli.play import PlayArgs, play
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step
-from hrm_gym.envs.drawing.frame import accuracy
-from hrm_gym.envs.drawing.window import HEIGHT, WIDTH
+from hrm_gym.envs.drawing.frame import right_cells
+from hrm_gym.envs.drawing.renderer import HEIGHT, WIDTH
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 
@@ -28,8 +28,9 @@ def thinker(segments, right=True):
             last = segment == segments
             answer = np.where(np.arange(len(puzzle)) < segment, solution, np.maximum(puzzle, 1))
             answer = solution if last and right else answer
-            q = 3.0 if last else -3.0
-            yield Step(answer, np.full(len(puzzle), segment / max_segments), q, -q, last)
+            belief = 0.9 if last else 0.1
+            signals = {"q_halt": belief, "q_continue": 1 - belief}
+            yield Step(answer, np.full(len(puzzle), segment / max_segments), belief, signals, last)
 
     return think
 
@@ -56,9 +57,9 @@ def agent(monkeypatch):
 def test_thinks_shows_the_result_and_goes_on_until_done(player):
     seen = []
     while not player.done:
-        seen.append((player.frame.segment, player.frame.halted, player.hold))
+        seen.append((player.frame.segment, player.frame.ended, player.hold))
         player.advance()
-    assert seen == 2 * [(0, False, 0.5), (1, False, 0.5), (2, False, 0.5), (3, True, RESULT_SECONDS)]
+    assert seen == 2 * [(0, "", 0.5), (1, "", 0.5), (2, "", 0.5), (3, "halted", RESULT_SECONDS)]
     assert [result.solved for result in player.results] == [True, True]
     assert [result.segments for result in player.results] == [3, 3]
     assert player.results[0].name != player.results[1].name
@@ -76,12 +77,12 @@ def test_time_passes_at_the_chosen_speed(player):
 def test_a_frame_holds_what_the_agent_said(player):
     player.advance()
     first = player.frame
-    assert first.previous is None and first.q_halt == -3.0 and first.q_continue == 3.0
+    assert first.previous is None and first.belief == 0.1 and first.signals == {"q_halt": 0.1, "q_continue": 0.9}
     player.advance()
     second = player.frame
     assert np.array_equal(second.previous, first.answer)
-    assert len(second.accuracies) == len(second.halts) == 2
-    assert second.accuracies[-1] == accuracy(TASK, second)
+    assert len(second.accuracies) == len(second.beliefs) == 2
+    assert second.accuracies[-1] == right_cells(TASK, second)
     assert second.confidence.shape == (16,) and not second.reveal
 
 
@@ -89,7 +90,7 @@ def test_max_segments_ends_a_puzzle_and_shows_what_is_wrong():
     player = Player(TASK, cases(), thinker(99, right=False), max_segments=4)
     for _ in range(4):
         player.advance()
-    assert player.frame.halted and player.frame.reveal
+    assert player.frame.ended == "out_of_segments" and player.frame.reveal
     assert player.results[0].solved is False and player.results[0].segments == 4
 
 
@@ -106,8 +107,25 @@ def test_no_solution_no_accuracy():
     player = Player(TASK, iter([Case(case.name, case.puzzle, None)]), thinker(2))
     player.advance()
     player.advance()
-    assert accuracy(TASK, player.frame) is None and player.frame.accuracies == ()
+    assert right_cells(TASK, player.frame) is None and player.frame.accuracies == ()
     assert player.results[0].solved
+
+
+def test_halting_in_the_last_segment_is_halting():
+    player = Player(TASK, cases(), thinker(4), max_segments=4)
+    for _ in range(4):
+        player.advance()
+    assert player.frame.ended == "halted"
+
+
+def test_an_agent_without_a_belief_shows_none():
+    def think(case, max_segments):
+        for step in thinker(2)(case, max_segments):
+            yield step._replace(belief=None, signals={})
+
+    player = Player(TASK, cases(), think)
+    player.advance()
+    assert player.frame.belief is None and player.frame.beliefs == () and player.frame.signals == {}
 
 
 def test_space_pauses(player):
@@ -186,12 +204,12 @@ def test_other_keys_do_nothing(player):
 def test_stay_pauses_at_the_result():
     player = Player(TASK, cases(), thinker(1), stay=True)
     player.tick(10)
-    assert player.frame.halted and player.paused
+    assert player.frame.ended and player.paused
     player.tick(10)
-    assert player.frame.halted
+    assert player.frame.ended
     player.key("space")
     player.tick(10)
-    assert not player.frame.halted
+    assert not player.frame.ended
 
 
 # ---- the command -----------------------------------------------------------------------------------------
@@ -210,6 +228,11 @@ def test_the_seed_chooses_the_puzzles(capsys):
         play(PlayArgs(env=ENV, headless=True, seed=seed))
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1] != texts[2]
+
+
+def test_the_namespace_before_an_id(capsys):
+    assert play(PlayArgs(env=f"hrm_gym/{ENV}", headless=True)) == 0
+    assert ": solved in 3 segments" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])

@@ -1,6 +1,7 @@
 """Ids, the door for puzzle families of others, and what an import costs."""
 
 import inspect
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.envs.registration import ENVIRONMENT_ARGUMENTS
+from hrm_gym.envs.registration import ENVIRONMENT_ARGUMENTS, canonical_id
 from hrm_gym.envs.rules import Rules
 
 
@@ -31,6 +32,32 @@ def test_make_task_gives_one_task_an_id():
     assert hrm_gym.make_task("latin_task:Latin", givens=6).givens == 6
 
 
+@pytest.mark.parametrize("name", ["ARC1-v0", "hrm_gym/ARC1-v0", "hrm_gym:ARC1-v0", "hrm_gym:hrm_gym/ARC1-v0"])
+def test_an_id_has_many_spellings(name):
+    assert canonical_id(name) == "ARC1-v0"
+    assert hrm_gym.make_task(name) is hrm_gym.make_task("ARC1-v0")
+
+
+def test_a_module_before_an_id_is_imported():
+    assert canonical_id("latin_task:Latin3x3-v0") == canonical_id("latin_task:hrm_gym/Latin3x3-v0") == "Latin3x3-v0"
+
+
+def test_commands_find_modules_of_the_current_folder(tmp_path):
+    (tmp_path / "my_puzzle.py").write_text(
+        "import hrm_gym\n"
+        "from hrm_gym.envs.sudoku.task import SudokuTask\n"
+        "hrm_gym.register_task('Mine-v0', 'my_puzzle:Mine', size=4)\n"
+        "class Mine(SudokuTask):\n    pass\n"
+    )
+    code = "import sys; sys.path.remove(''); from hrm_gym.cli import main; sys.exit(main(sys.argv[1:]))"
+    root = os.path.dirname(os.path.dirname(hrm_gym.__file__))
+    words = ["generate", "--env", "my_puzzle:Mine-v0", "--num", "2", "--out", "out.csv"]
+    env = {**os.environ, "PYTHONPATH": root}
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.csv").read_text().count("\n") == 3
+
+
 def test_registering_twice_is_fine_unless_it_changes():
     hrm_gym.register_task("Latin3x3-v0", "latin_task:Latin", givens=4)
     with pytest.raises(HrmGymError, match="already"):
@@ -45,7 +72,10 @@ def test_a_task_may_not_take_the_environments_arguments():
     ("call", "message"),
     [
         (lambda: hrm_gym.make_task("SudokuExtrem-v0"), "did you mean 'SudokuExtreme-v0'"),
+        (lambda: canonical_id("hrm_gym/SudokuExtrem-v0"), "did you mean 'SudokuExtreme-v0'"),
+        (lambda: canonical_id("latin_task:Latin"), "unknown environment"),
         (lambda: hrm_gym.make_task("no_such_module:Task"), "PYTHONPATH"),
+        (lambda: hrm_gym.make_task("no_such_module:Task-v0"), "PYTHONPATH"),
         (lambda: hrm_gym.make_task("latin_task:Latn"), "did you mean 'Latin'"),
         (lambda: hrm_gym.make_task("latin_task:np"), "no task"),
         (lambda: hrm_gym.register_task("Latin", "latin_task:Latin"), "Name-vNUMBER"),

@@ -62,6 +62,20 @@ def test_max_episode_steps_is_the_time_limit(mode):
     compare(*pair("Sudoku4x4-v0", mode, max_episode_steps=3), mode)
 
 
+@pytest.mark.parametrize("device", [None, "cpu"])
+@every_mode
+def test_the_last_segment_terminates(mode, device):
+    envs = gym.make_vec("Latin3x3-v0", N, device=device, autoreset_mode=mode.value, max_segments=2, segment_cost=0.25)
+    envs.reset(seed=0)
+    right = np.arange(N) < 2
+    answer = np.where(right[:, None], solutions(envs), 0)
+    action = np.append(answer, np.zeros((N, 1), np.int64), axis=1)
+    for reward, over in ((np.full(N, -0.25), False), (right * 1.0, True)):
+        _, rewards, terminated, truncated, _ = envs.step(action)
+        assert np.allclose(rewards, reward)
+        assert bool(terminated.all()) == bool(terminated.any()) == over and not truncated.any()
+
+
 def test_lists_of_seeds_and_seeds_of_masked_resets():
     native, sync = pair("Latin3x3-v0", NEXT_STEP)
     mask = np.arange(N) < 2
@@ -174,6 +188,7 @@ def test_puzzles_of_own_for_all_slots():
         ({"device": "no such device"}, "device='cpu'"),
         ({"render_mode": "human"}, "rgb_array"),
         ({"spilt": "test"}, "did you mean 'split'"),
+        ({"segment_cost": float("inf")}, "finite"),
     ],
 )
 def test_bad_arguments(kwargs, message):
@@ -197,6 +212,10 @@ def test_cuda_where_there_is_none():
         ({"options": {"reset_mask": np.zeros(2, bool)}}, "False everywhere"),
         ({"options": {"reset_masks": np.ones(2, bool)}}, "did you mean 'reset_mask'"),
         ({"options": {"index": [1, 2, 3]}}, "one per slot"),
+        ({"options": {"index": [[1], [2, 3]]}}, "cannot be read"),
+        ({"options": {"reset_mask": [[True], [True, False]]}}, "reset_mask' cannot be read"),
+        ({"options": ["index"]}, "give a dictionary"),
+        ({"seed": 0.5}, "seed=0.5"),
     ],
 )
 def test_bad_resets(device, kwargs, message):
@@ -214,6 +233,9 @@ def test_bad_actions(device):
     envs.reset(seed=0)
     for action in (np.zeros((2, 16), np.int64), np.zeros((2, 17))):
         with pytest.raises(HrmGymError, match="actions have shape"):
+            envs.step(action)
+    for action in ([[0] * 17, [0]], {"cell": 1}, None):
+        with pytest.raises(HrmGymError, match=r"^actions [^\n]*$"):
             envs.step(action)
     if device is None:
         with pytest.raises(HrmGymError, match="out of range"):

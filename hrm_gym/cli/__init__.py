@@ -29,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, what in COMMANDS.items():
             print(f"  {name:10} {what}")
         return 0
+    # As for a script: modules of the current folder, such as a puzzle of one's own, are found.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
         if arguments[0] not in COMMANDS:
             raise unknown("command", arguments[0], COMMANDS)

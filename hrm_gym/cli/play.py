@@ -15,9 +15,10 @@ import tyro
 
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step, Think
 from hrm_gym.envs.drawing.recording import Recorder
+from hrm_gym.envs.drawing.renderer import Renderer
 from hrm_gym.envs.drawing.viewing import board_text
-from hrm_gym.envs.drawing.window import Renderer, Window
-from hrm_gym.envs.registration import make_task, task_ids
+from hrm_gym.envs.drawing.window import NoDisplayError, Window
+from hrm_gym.envs.registration import canonical_id, make_task, task_ids
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
@@ -41,7 +42,7 @@ class PlayArgs:
     episodes: int | None = None
     """Puzzles to show; by default endless in a window, else one."""
     seed: int = 0
-    """Which puzzles of the test set."""
+    """Chooses the puzzles of the test set."""
     max_segments: int = 64
     """Segments after which a puzzle ends even if the agent would think on; in training 16 are usual."""
     speed: float = 2.0
@@ -69,7 +70,7 @@ def play(args: PlayArgs) -> int:
             raise HrmGymError(f"--{option} {value} is not a number above 0: leave it out for the default")
     if args.seed < 0:
         raise HrmGymError(f"--seed {args.seed} is below 0: give 0 or more")
-    env_id = args.env or _default_env(args.checkpoint)
+    env_id = canonical_id(args.env) if args.env else _default_env(args.checkpoint)
     task = _task(env_id, args.checkpoint)
     recorder = None if args.record is None else Recorder(args.record)
     cases = _cases(task, args)
@@ -92,7 +93,7 @@ def play(args: PlayArgs) -> int:
     except KeyboardInterrupt:
         print()
     for result in player.results:
-        outcome = "solved" if result.solved else "not solved"
+        outcome = {True: "solved", False: "not solved", None: "not graded"}[result.solved]
         plural = "" if result.segments == 1 else "s"
         print(f"{result.name}: {outcome} in {result.segments} segment{plural}")
     if recorder is not None and recorder.written:
@@ -113,8 +114,15 @@ def _run_headless(player: Player, task: Task, renderer: Renderer, recorder: Reco
 
 
 def _run_window(player: Player, renderer: Renderer, recorder: Recorder | None) -> None:
-    """Until the player is done; records what was seen for as long as it was seen, less long pauses."""
-    window = Window(renderer, "hrm-gym")
+    """Until the player is done; records what was seen for as long as it was seen, less long pauses.
+
+    Raises:
+        HrmGymError: where there is no display.
+    """
+    try:
+        window = Window(renderer, "hrm-gym")
+    except NoDisplayError as error:
+        raise HrmGymError(f"{error}: run with a screen, or use --headless --record out.gif") from None
     try:
         shown, seconds = player.frame, 0.0
         while not player.done:
@@ -171,19 +179,17 @@ def _load(env_id: str, checkpoint: str, device: str) -> Think:
     from hrm_gym.agents.registry import choose_device
 
     agent = load_agent(env_id, checkpoint, choose_device(device))
-    device = str(agent.h_init.device)
-    # An agent that only learned when it is right has no value of continuing to show.
-    has_continue = agent.config.halting == "q_learning"
+    place = next(agent.parameters()).device
 
     def steps(case: Case, max_segments: int) -> Iterator[Step]:
-        puzzle = torch.from_numpy(case.puzzle[None]).to(device)
-        identity = None if case.identity is None else torch.tensor([case.identity], device=device)
+        puzzle = torch.from_numpy(case.puzzle[None]).to(place)
+        identity = None if case.identity is None else torch.tensor([case.identity], device=place)
         for thought in think(agent, puzzle, max_segments, identity):
             yield Step(
                 answer=thought.answer[0].cpu().numpy().astype(np.int64),
                 confidence=thought.confidence[0].float().cpu().numpy(),
-                q_halt=float(thought.q_halt[0]),
-                q_continue=float(thought.q_continue[0]) if has_continue else None,
+                belief=None if thought.belief is None else float(thought.belief[0]),
+                signals={name: float(value[0]) for name, value in thought.signals.items()},
                 halt=bool(thought.halt[0]),
             )
 

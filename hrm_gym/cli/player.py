@@ -1,15 +1,14 @@
-"""What happens while one watches: puzzles, segments, pauses, keys; no window and no clock of its own."""
+"""What happens while a person watches: puzzles, segments, pauses, keys; no window and no clock of its own."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.drawing.frame import Frame, accuracy, is_solved
-from hrm_gym.envs.drawing.panel import probability
+from hrm_gym.envs.drawing.frame import Ending, Frame, is_right, right_cells
 from hrm_gym.envs.task import Task
 
 KEYS = (
@@ -24,7 +23,7 @@ KEYS = (
 """Keys and what they do, as the window shows them."""
 
 RESULT_SECONDS = 2.5
-"""How long a halted board is shown before the next puzzle."""
+"""How long a finished board is shown before the next puzzle."""
 
 _SLOWEST, _FASTEST = 0.25, 64.0  # segments a second
 
@@ -39,13 +38,18 @@ class Case(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What the agent says after one segment; arrays of shape (L,)."""
+    """What the agent says after one segment."""
 
     answer: np.ndarray
+    """Tokens, int64 of shape (L,)."""
     confidence: np.ndarray
-    q_halt: float
-    q_continue: float | None
+    """Probability of each of them, shape (L,)."""
+    belief: float | None
+    """The estimated chance that the answer is right, in [0, 1]; None where the agent has none."""
+    signals: Mapping[str, float]
+    """What the halting rule reads, by name, in [0, 1]."""
     halt: bool
+    """Whether the agent halts now."""
 
 
 Think = Callable[[Case, int], Iterator[Step]]
@@ -56,7 +60,8 @@ class Result(NamedTuple):
     """How a puzzle ended."""
 
     name: str
-    solved: bool
+    solved: bool | None
+    """None where it is not known: the rules do not decide, and there is no solution."""
     segments: int
 
 
@@ -103,7 +108,7 @@ class Player:
     @property
     def hold(self) -> float:
         """For how many seconds this frame is to be seen."""
-        return RESULT_SECONDS if self.frame.halted else 1 / self.speed
+        return RESULT_SECONDS if self.frame.ended else 1 / self.speed
 
     def tick(self, seconds: float) -> None:
         """Lets time pass; goes on when the frame has been seen for long enough."""
@@ -116,7 +121,7 @@ class Player:
     def advance(self) -> None:
         """One segment more, or after the last one the next puzzle."""
         self._waited = 0.0
-        if self.frame.halted:
+        if self.frame.ended:
             self._next_case()
         else:
             self._next_segment()
@@ -167,22 +172,24 @@ class Player:
         before = self.frame
         step = next(self._steps)
         segment = before.segment + 1
+        ended: Ending = "halted" if step.halt else "out_of_segments" if segment >= self._max_segments else ""
         after = dataclasses.replace(
             before,
             answer=step.answer,
             # The first segment answers every cell: marking them all would mark nothing.
             previous=before.answer if before.segment else None,
             confidence=step.confidence,
-            q_halt=step.q_halt,
-            q_continue=step.q_continue,
+            belief=step.belief,
+            signals=step.signals,
             segment=segment,
-            halted=step.halt or segment >= self._max_segments,
-            halts=(*before.halts, probability(step.q_halt)),
+            ended=ended,
         )
-        if (share := accuracy(self._task, after)) is not None:
+        if step.belief is not None:
+            after = dataclasses.replace(after, beliefs=(*before.beliefs, step.belief))
+        if (share := right_cells(self._task, after)) is not None:
             after = dataclasses.replace(after, accuracies=(*before.accuracies, share))
-        if after.halted:
-            solved = is_solved(self._task, after)
+        if ended:
+            solved = is_right(self._task, after)
             self.results.append(Result(self._case.name, solved, segment))
             self.paused = self.paused or self._stay
             # A failure is shown as one: nobody is at the keys of a recording.
@@ -194,5 +201,5 @@ class Player:
         pace = "paused" if self.paused else f"{self.speed:g} segments/s"
         message = f"{self._case.name}  ·  {pace}"
         if len(self.results) > 1:
-            message += f"  ·  {sum(result.solved for result in self.results)} of {len(self.results)} solved"
+            message += f"  ·  {sum(bool(result.solved) for result in self.results)} of {len(self.results)} solved"
         self.frame = dataclasses.replace(self.frame, message=message, **changes)  # type: ignore[arg-type]

@@ -11,8 +11,37 @@ from typing import Any
 
 import numpy as np
 
+from hrm_gym.errors import HrmGymError
+
 Array = Any
 """A `numpy.ndarray` or a `torch.Tensor`; every function returns the kind that it was given."""
+
+
+def as_numpy(value: Any, what: str) -> np.ndarray:
+    """What a caller handed in, a number, a sequence or a tensor, as a NumPy array.
+
+    Args:
+        value: the thing.
+        what: its name, for the error.
+
+    Raises:
+        HrmGymError: where it is ragged, or cannot be read by the host.
+    """
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise no_array(what, error) from None
+
+
+def no_array(what: str, error: Exception) -> HrmGymError:
+    """The error for a value that cannot be made an array."""
+    reason = str(error).strip().splitlines()[0].rstrip(".")
+    return HrmGymError(f"{what} cannot be read as an array ({reason}): give numbers in rows of equal length")
+
+
+def is_integer(array: Array) -> bool:
+    """Whether the type of `array` is one of integers; truth values are none."""
+    return "int" in str(array.dtype)
 
 
 def like(table: np.ndarray, array: Array) -> Array:
@@ -46,11 +75,6 @@ def where(condition: Array, a: Array, b: Array) -> Array:
 def as_int64(array: Array) -> Array:
     """`array` with 64-bit integers, the type of tokens in every observation."""
     return array.astype(np.int64) if isinstance(array, np.ndarray) else array.long()
-
-
-def as_float32(array: Array) -> Array:
-    """`array` with 32-bit floats, the type of rewards' and observations' real numbers."""
-    return array.astype(np.float32) if isinstance(array, np.ndarray) else array.float()
 
 
 def copy(array: Array) -> Array:

@@ -7,30 +7,31 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hrm_gym.envs.drawing.viewing import View
-from hrm_gym.envs.rules import Grade, Rules, State
-from hrm_gym.envs.task import Task
+from hrm_gym.envs.arrays import as_numpy
+from hrm_gym.envs.drawing.viewing import View, ending
+from hrm_gym.envs.rules import Rules, State, check_options
+from hrm_gym.envs.slots import row_of
+from hrm_gym.envs.task import Grade, Task
 from hrm_gym.errors import HrmGymError
 
 
 class PuzzleEnv(gym.Env[Any, Any]):
-    """A puzzle that is thought about in segments, and halted on when the answer seems right.
+    """Solve a puzzle in segments of thought, and halt when the answer seems right.
 
     ## Description
-    One puzzle, such as a Sudoku, stands on a board of L cells, each with one of V tokens. A step is one
-    segment of thought: the agent submits its answer so far and says whether to think on or to halt. Halting
-    ends the episode and pays 1 if the answer is exactly right. So the question is not only what the answer
-    is, but when it is good enough.
+    A puzzle, such as a Sudoku, is a board of L cells, each with one of V tokens. A step is one segment of thought:
+    the agent submits its current answer and chooses to continue or to halt. Halting ends the episode and pays 1 if
+    the answer is right. So the agent decides two things: what the answer is, and when it is good enough.
 
     ## Action Space
-    With `action_type="board"`, the default, `MultiDiscrete([V] * L + [2])`: the token of every cell, row by
-    row, and last 0 to continue or 1 to halt.
+    With `action_type="board"`, the default, `MultiDiscrete([V] * L + [2])`: the token of every cell, row by row, and
+    a last entry, 0 to continue or 1 to halt.
 
     With `action_type="edit"`, `Discrete(L * V + 1)`: `cell * V + token` writes one token into one cell of the
     answer, and `L * V` halts.
 
-    The givens of the puzzle may be overwritten, which counts as a violation. `action_masks()`, in the form
-    that MaskablePPO of sb3-contrib takes, leaves such actions out.
+    An action may overwrite the givens of the puzzle; this counts as a violation. `action_masks()`, in the form that
+    MaskablePPO of sb3-contrib takes, excludes such actions.
 
     ## Observation Space
     With `obs_type="dict"`, the default, a `Dict` of
@@ -40,51 +41,56 @@ class PuzzleEnv(gym.Env[Any, Any]):
     | `puzzle` | `MultiDiscrete([V] * L)` | the tokens of the puzzle, row by row |
     | `answer` | `MultiDiscrete([V] * L)` | the last answer submitted |
     | `segment` | `Discrete(max_segments + 1)` | the number of steps taken |
-    | `puzzle_id` | `Discrete(I)` | which of I puzzles it is an example of; only where the family has such |
+    | `puzzle_id` | `Discrete(I)` | which of I puzzles it is an example of; only in families with such identities |
 
-    With `obs_type="flat"`, `Box(0, 1, (2 * L * V + 1,), float32)`: the puzzle one-hot, cell by cell, then the
-    answer likewise, then `segment / max_segments`; where there is a `puzzle_id`, `puzzle_id / I` comes last.
+    With `obs_type="flat"`, `Box(0, 1, (2 * L * V + 1,), float32)`: the puzzle one-hot, cell by cell, then the answer
+    likewise, then `segment / max_segments`; where there is a `puzzle_id`, `puzzle_id / I` comes last.
 
     ## Starting State
-    A puzzle of the split, drawn at random; for training it is shown under a random symmetry of its family.
-    The answer is the puzzle itself, the segment 0. `reset(options={"index": i})` takes the i-th puzzle of
-    the split as it is; `reset(options={"puzzle": "53..7...."})` takes a puzzle of your own, as text or as L
-    tokens, which the family must be able to solve.
+    A random puzzle of the split; in training it is shown under a random symmetry of its family. The answer is the
+    puzzle itself, and the segment is 0. `reset(options={"index": i})` takes the i-th puzzle of the split as it is;
+    `reset(options={"puzzle": "53..7...."})` takes your own puzzle, as text or as L tokens, if the family has a
+    solver.
 
     ## Rewards
-    1 at the end of an episode whose last answer is exactly right, else 0; every step costs `segment_cost`.
+    The last step pays 1 if the answer is right, else 0. Every other step costs `segment_cost`. So the return is
+    `right - segment_cost * (segments - 1)`.
+
+    An answer is right if it satisfies the rules of the puzzle; a shortest path through a maze is right even if the
+    dataset lists another one. For families whose rules do not decide (ARC), and with `graded_by="solution"`, it must
+    equal the solution.
 
     ## Episode End
-    - Termination: the agent halts, be it in the last segment.
-    - Truncation: `max_segments` steps were taken without halting. The last answer is graded all the same.
-
-    After that a step is an error until `reset`.
+    The episode terminates when the agent halts and after segment `max_segments`; the answer is graded both times.
+    The environment never truncates: its horizon is part of the task and visible in the observation. After the end,
+    a step is an error until `reset`.
 
     ## Information
-    `reset` and `step` give the same keys:
+    `reset` and `step` return the same keys:
 
     | key | type | meaning |
     | --- | --- | --- |
-    | `is_success` | bool | the answer is exactly right |
-    | `cell_accuracy` | float | the share of all L cells that are right, givens included |
+    | `is_success` | bool | the answer is right |
+    | `cell_accuracy` | float | the share of all L cells that equal the solution, givens included |
     | `violations` | int | how many rules of the puzzle the answer breaks |
-    | `solution` | int64 of shape (L,) | for supervised learners |
+    | `solution` | int64 of shape (L,) | for supervised learning |
 
     ## Arguments
     | argument | default | meaning |
     | --- | --- | --- |
-    | `split` | `"train"` | `"train"` or `"test"`, which share no puzzle |
-    | `num_examples` | `None` | keep only the first so many training puzzles; `None` keeps all |
+    | `split` | `"train"` | `"train"`, `"validation"` or `"test"`, which share no puzzle |
+    | `num_examples` | `None` | use only the first so many puzzles of the split; `None` uses all |
     | `action_type` | `"board"` | or `"edit"` |
     | `obs_type` | `"dict"` | or `"flat"` |
-    | `max_segments` | `None` | `None`: 16 for boards, 2 * L for edits, which write a cell each |
-    | `segment_cost` | `0.0` | what every step costs |
-    | `augment` | `None` | random symmetries; `None`: in training. Test puzzles never change |
-    | `count_violations` | `True` | whether to tell `violations`; on a GPU those of large mazes take their time |
-    | `dataset` | `None` | the path of a file of puzzles instead of the shipped ones |
+    | `max_segments` | `None` | the last segment; `None`: 16 for boards, 2 * L for edits, which write one cell each |
+    | `segment_cost` | `0.0` | the cost of every segment after the first; finite, not negative |
+    | `graded_by` | `"rules"` | or `"solution"`, see Rewards |
+    | `augment` | `None` | random symmetries; `None`: in training only. The other splits do not allow them |
+    | `count_violations` | `True` | whether `info` has `violations`; for large mazes on a GPU counting takes time |
+    | `dataset` | `None` | the path of a file of puzzles that replaces the shipped ones |
     | `render_mode` | `None` | `"human"`, `"rgb_array"` or `"ansi"` |
 
-    The id fills in `task` and the task's own arguments.
+    The id sets `task` and the task's own arguments.
 
     ## Version History
     - v0: initial version.
@@ -105,7 +111,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
         self._view = View(self.rules, render_mode, self.metadata)
         self._state: State | None = None
         self._previous: np.ndarray | None = None
-        self._over = False
+        self._over = self._halted = False
 
     @property
     def task(self) -> Task:
@@ -123,15 +129,15 @@ class PuzzleEnv(gym.Env[Any, Any]):
             The observation and the information.
 
         Raises:
-            HrmGymError: on an unknown option, an index out of range, or a puzzle that is malformed or
-                unsolvable.
+            HrmGymError: on an unknown option, an index out of range, or a puzzle that is malformed or unsolvable.
         """
         super().reset(seed=seed)
-        state = self.rules.chosen(options or {}, num=1)
+        state = self.rules.chosen(check_options(options, ("puzzle", "index")), num=1)
         if state is None:
             uniforms = self.np_random.random((1, self.rules.num_uniforms))
             state = self.rules.start(self.rules.data, uniforms)
-        self._state, self._previous, self._over = state, None, False
+        self._state, self._previous = state, None
+        self._over = self._halted = False
         if self.render_mode == "human":
             self.render()
         return self._observation(state), self._info(state, self.rules.grade(state))
@@ -148,13 +154,14 @@ class PuzzleEnv(gym.Env[Any, Any]):
         before = self._started()
         if self._over:
             raise HrmGymError("step after the end of the episode: call reset() first")
-        state, halt = self.rules.act(before, self.rules.check(np.asarray(action)[None], num=1))
+        state, halt = self.rules.act(before, self.rules.check(as_numpy(action, "the action")[None], num=1))
         grade = self.rules.grade(state)
-        reward, terminated, truncated = (array.item() for array in self.rules.outcome(state, halt, grade))
-        self._state, self._previous, self._over = state, before.answer, terminated or truncated
+        reward, terminated = (array.item() for array in self.rules.outcome(state, halt, grade.right))
+        self._state, self._previous = state, before.answer
+        self._over, self._halted = terminated, halt.item()
         if self.render_mode == "human":
             self.render()
-        return self._observation(state), reward, terminated, truncated, self._info(state, grade)
+        return self._observation(state), reward, terminated, False, self._info(state, grade)
 
     def action_masks(self) -> np.ndarray:
         """Which actions make sense now, bool of shape (L * V + 2,) for boards and (L * V + 1,) for edits."""
@@ -165,7 +172,8 @@ class PuzzleEnv(gym.Env[Any, Any]):
         if self.render_mode is None:
             gym.logger.warn("render() needs a render_mode: make the environment with render_mode='rgb_array'")
             return None
-        return self._view.draw(self._started(), 0, self._previous, title=self.spec.id if self.spec else "")
+        title = self.spec.id if self.spec else ""
+        return self._view.draw(self._started(), 0, self._previous, ending(self._over, self._halted), title)
 
     def close(self) -> None:
         """Close the window, if there is one."""
@@ -177,8 +185,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
         return self._state
 
     def _observation(self, state: State) -> Any:
-        batch = self.rules.observe(state)
-        return {key: array[0] for key, array in batch.items()} if isinstance(batch, dict) else batch[0]
+        return row_of(self.rules.observe(state), 0)
 
     def _info(self, state: State, grade: Grade) -> dict[str, Any]:
         batch = self.rules.info(state, grade)

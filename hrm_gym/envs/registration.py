@@ -1,4 +1,4 @@
-"""One table of environment ids, one loop that registers them; the door for puzzle families of others."""
+"""The table of environment ids, and the registration of these and of other people's puzzle families."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ ENVIRONMENT_ARGUMENTS = (
     "obs_type",
     "max_segments",
     "segment_cost",
+    "graded_by",
     "augment",
     "dataset",
     "count_violations",
@@ -31,6 +32,7 @@ ENVIRONMENT_ARGUMENTS = (
 """What every environment takes beside the arguments of its task; a task may not use these names."""
 
 _ID = r"[A-Za-z][\w.]*-v\d+"
+_ENTRY = r"[\w.]+:\w+"
 
 _SUDOKU = "hrm_gym.envs.sudoku.task:SudokuTask"
 _MAZE = "hrm_gym.envs.maze.task:MazeTask"
@@ -60,8 +62,6 @@ def register_envs() -> None:
 def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
     """Make environments of a puzzle family, named `env_id` and `hrm_gym/env_id`.
 
-    Its halting environment comes with it, named as `halting_id` says.
-
     Args:
         env_id: the name, such as "LightsOut5x5-v0".
         entry: where the subclass of `hrm_gym.envs.task.Task` stands, such as "my_module:LightsOut". It is
@@ -74,7 +74,7 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
     """
     if not re.fullmatch(_ID, env_id):
         raise HrmGymError(f"malformed id {env_id!r}: write Name-vNUMBER, such as 'LightsOut5x5-v0'")
-    if not (isinstance(entry, str) and re.fullmatch(r"[\w.]+:\w+", entry)):
+    if not (isinstance(entry, str) and re.fullmatch(_ENTRY, entry)):
         raise HrmGymError(f"malformed entry {entry!r}: write 'module:Class', such as 'my_module:LightsOut'")
     for name in kwargs:
         if name in ENVIRONMENT_ARGUMENTS:
@@ -95,12 +95,6 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
             vector_entry_point="hrm_gym.envs.vector_env:PuzzleVectorEnv",
             kwargs={"task": entry, **kwargs},
         )
-        gym.register(
-            id=halting_id(name),
-            entry_point="hrm_gym.agents.inference.live:make_halting_env",
-            vector_entry_point="hrm_gym.agents.inference.live:make_halting_vec",
-            kwargs={"env_id": env_id},
-        )
 
 
 def halting_id(env_id: str) -> str:
@@ -113,36 +107,47 @@ def task_ids() -> tuple[str, ...]:
     return tuple(_registered)
 
 
+def canonical_id(name: str) -> str:
+    """The registered id, without the namespace, that a `name` for an environment means.
+
+    Args:
+        name: an id, with or without `hrm_gym/` or `hrm_gym:`; or "module:ID", where importing the module registers
+            the id.
+
+    Raises:
+        HrmGymError: on an unknown id or module.
+    """
+    module, _, env_id = name.rpartition(":")
+    if module:
+        _import(module, name)
+    env_id = env_id.removeprefix(f"{NAMESPACE}/")
+    if env_id not in _registered:
+        raise unknown("environment", name, task_ids())
+    return env_id
+
+
 def make_task(task: str, dataset: str | None = None, **kwargs: Any) -> Task:
     """The task behind an id; the same object each time.
 
     Args:
-        task: an id, with or without `hrm_gym/` or `hrm_gym:`; "module:ID", where importing the module registers
-            the id; or an entry "module:Class".
+        task: a name as `canonical_id` takes it, or an entry "module:Class".
         dataset: of the environment; a family whose files say more than puzzles and solutions takes it itself.
         **kwargs: arguments of the class, over those of the id.
 
     Raises:
         HrmGymError: on an unknown id, module, class or argument.
     """
-    env_id = re.sub(rf"^{NAMESPACE}[/:]", "", task)
-    if named := re.fullmatch(rf"([\w.]+):({_ID})", env_id):
-        _import(named[1], task)
-        env_id = named[2]
-    if env_id in _registered:
-        entry, defaults = _registered[env_id]
+    entry = task
+    if not re.fullmatch(_ENTRY, task):
+        entry, defaults = _registered[canonical_id(task)]
         kwargs = {**defaults, **kwargs}
-    elif re.fullmatch(r"[\w.]+:\w+", task):
-        entry = task
-    else:
-        raise unknown("environment", task, task_ids())
     if dataset is not None and "dataset" in inspect.signature(_task_class(entry)).parameters:
         kwargs["dataset"] = dataset
     return _build(entry, json.dumps(kwargs, sort_keys=True))
 
 
 def task_arguments(text: str) -> dict[str, Any]:
-    """Arguments of a task from "name=value,name=value"; values as JSON has them, everything else is a string.
+    """Arguments of a task from "name=value,name=value"; a value that is not JSON is a string.
 
     Raises:
         HrmGymError: on a part without a name or an equals sign.
@@ -177,7 +182,9 @@ def _import(name: str, task: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):
             raise  # The family's module is there and misses a package of its own: say which.
-        raise HrmGymError(f"no module {name!r} for the task {task!r}: put its folder on PYTHONPATH") from error
+        raise HrmGymError(
+            f"no module {name!r} for {task!r}: run the command in its folder, or put that on PYTHONPATH"
+        ) from error
 
 
 @functools.cache

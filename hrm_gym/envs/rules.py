@@ -7,15 +7,16 @@ random symmetry that it is shown under. So equal seeds mean equal episodes, alon
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import Space, spaces
 
-from hrm_gym.envs.arrays import Array, as_int64, concatenate, copy, like, where, zeros
+from hrm_gym.envs.arrays import Array, as_int64, as_numpy, concatenate, copy, is_integer, like, where, zeros
 from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import SPLITS, Puzzles, Task
+from hrm_gym.envs.task import GRADED_BY, SPLITS, Grade, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 
 ACTION_TYPES = ("board", "edit")
@@ -32,13 +33,45 @@ class State(NamedTuple):
     identity: Array
 
 
-class Grade(NamedTuple):
-    """What the current answers are worth, each of shape (N,)."""
+def check_horizon(max_segments: Any, segment_cost: Any) -> None:
+    """Refuse a last segment below 1, and a cost of thinking that is negative or no finite number.
 
-    correct: Array
-    cell_accuracy: Array
-    violations: Array
-    """None where nobody wants to know."""
+    Raises:
+        HrmGymError: naming the argument.
+    """
+    if not isinstance(max_segments, int | np.integer) or max_segments < 1:
+        raise HrmGymError(f"max_segments={max_segments!r}: give an integer of at least 1, or leave it out")
+    if not (isinstance(segment_cost, int | float | np.number) and 0 <= segment_cost < math.inf):
+        raise HrmGymError(f"segment_cost={segment_cost!r}: it is taken off the reward, give a finite number, 0 or more")
+
+
+def check_options(options: Any, allowed: Iterable[str]) -> dict[str, Any]:
+    """The options of `reset` as a dictionary of their own; None has none.
+
+    Raises:
+        HrmGymError: where they are no dictionary, or one of them is not `allowed`.
+    """
+    if not isinstance(options, Mapping | None):
+        raise HrmGymError(f"options of reset are a {type(options).__name__}: give a dictionary, or None")
+    allowed = list(allowed)
+    for name in options or {}:
+        if name not in allowed:
+            raise unknown("option of reset", name, allowed)
+    return dict(options or {})
+
+
+def check_index(index: Any, num: int, size: int) -> np.ndarray:
+    """The option `index`, one for all slots or one a slot, as int64 of shape (num,).
+
+    Raises:
+        HrmGymError: where it is of another shape or type, or not below `size`.
+    """
+    array = as_numpy(index, "option 'index'")
+    if not is_integer(array) or array.shape not in ((), (num,)):
+        raise HrmGymError(f"option 'index' is {index!r}: give an integer, or one per slot")
+    if array.min() < 0 or array.max() >= size:
+        raise HrmGymError(f"option 'index' is {index!r}: there are puzzles 0 to {size - 1}")
+    return np.broadcast_to(array, (num,)).astype(np.int64)
 
 
 class Rules:
@@ -46,13 +79,15 @@ class Rules:
 
     Args:
         task: an id or an entry "module:Class" (see `hrm_gym.register_task`).
-        split: "train" or "test".
-        num_examples: keep only the first so many training puzzles; None keeps all.
+        split: "train", "validation" or "test".
+        num_examples: keep only the first so many puzzles of the split; None keeps all.
         action_type: "board" (the whole answer, and halt or continue) or "edit" (one cell, or halt).
         obs_type: "dict" (tokens) or "flat" (one-hot, one real vector).
-        max_segments: steps after which an episode is truncated; None is 16 for boards and 2 * L for edits.
-        segment_cost: what every step costs.
-        augment: show puzzles under a random symmetry; None does so for training. Test puzzles never are.
+        max_segments: the last segment, which ends an episode; None is 16 for boards and 2 * L for edits.
+        segment_cost: what every segment after the first costs, a finite number, 0 or more.
+        graded_by: "rules" (an answer is right where it satisfies the rules, if they decide) or "solution" (where it
+            equals the solution).
+        augment: show puzzles under a random symmetry; None does so for training. No other split allows it.
         count_violations: tell in the information how many rules an answer breaks.
         dataset: path of a file of puzzles to use instead of those of the task (see `Task.load`).
         **task_kwargs: arguments of the task.
@@ -71,6 +106,7 @@ class Rules:
         obs_type: str = "dict",
         max_segments: int | None = None,
         segment_cost: float = 0.0,
+        graded_by: str = "rules",
         augment: bool | None = None,
         count_violations: bool = True,
         dataset: str | None = None,
@@ -80,11 +116,12 @@ class Rules:
             ("split", split, SPLITS),
             ("action_type", action_type, ACTION_TYPES),
             ("obs_type", obs_type, OBS_TYPES),
+            ("graded_by", graded_by, GRADED_BY),
         ):
             if value not in allowed:
                 raise unknown(kind, value, allowed)
-        if augment and split == "test":
-            raise HrmGymError("augment=True with split='test': test puzzles are shown as they are; leave it out")
+        if augment and split != "train":
+            raise HrmGymError(f"augment=True with split={split!r}: only training puzzles are augmented; leave it out")
         self._rebuild = functools.partial(
             Rules,
             task,
@@ -94,6 +131,7 @@ class Rules:
             obs_type=obs_type,
             max_segments=max_segments,
             segment_cost=segment_cost,
+            graded_by=graded_by,
             augment=augment,
             count_violations=count_violations,
             dataset=dataset,
@@ -102,11 +140,12 @@ class Rules:
         self.task: Task = make_task(task, dataset, **task_kwargs)
         self.action_type = action_type
         self.obs_type = obs_type
-        default = 16 if action_type == "board" else 2 * self.task.num_cells
-        self.max_segments = default if max_segments is None else max_segments
-        if self.max_segments < 1:
-            raise HrmGymError(f"max_segments={max_segments}: give at least 1, or None for {default}")
+        if max_segments is None:
+            max_segments = 16 if action_type == "board" else 2 * self.task.num_cells
+        check_horizon(max_segments, segment_cost)
+        self.max_segments = int(max_segments)
         self.segment_cost = float(segment_cost)
+        self.graded_by = graded_by
         self.augment = split == "train" if augment is None else augment
         self.count_violations = count_violations
         self.num_uniforms = 1 + (self.task.num_uniforms if self.augment else 0)
@@ -174,35 +213,32 @@ class Rules:
     def chosen(self, options: dict[str, Any], num: int) -> State | None:
         """The `num` episodes that the options of `reset` ask for, in NumPy; None where they ask for none.
 
+        Args:
+            options: "puzzle", "index" or neither.
+            num: of slots.
+
         Raises:
-            HrmGymError: on an unknown option, an index out of range, or a puzzle that is malformed or
-                unsolvable.
+            HrmGymError: on both options, an index out of range, or a puzzle that is malformed or unsolvable.
         """
-        for name in options:
-            if name not in ("puzzle", "index"):
-                raise unknown("option of reset", name, ("puzzle", "index", "reset_mask"))
         if len(options) > 1:
             raise HrmGymError("reset got both 'puzzle' and 'index': give one of them")
         if "puzzle" in options:
             puzzle = self._tokens_of(options["puzzle"])
-            chosen = Puzzles(*(np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle))))
-        elif "index" in options:
-            index, size = np.asarray(options["index"]), self.num_puzzles
-            if index.dtype.kind not in "iu" or index.shape not in ((), (num,)):
-                raise HrmGymError(f"option 'index' is {options['index']!r}: give an integer, or one per slot")
-            if index.min() < 0 or index.max() >= size:
-                raise HrmGymError(f"option 'index' is {options['index']!r}: this split has puzzles 0 to {size - 1}")
-            chosen = self.data.map(lambda array: array[np.broadcast_to(index, (num,))])
-        else:
-            return None
-        return _first(chosen)
+            return _first(Puzzles(*(np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle)))))
+        if "index" in options:
+            index = check_index(options["index"], num, self.num_puzzles)
+            return _first(self.data.map(lambda array: array[index]))
+        return None
 
-    def _tokens_of(self, puzzle: str | np.ndarray) -> np.ndarray:
+    def _tokens_of(self, puzzle: Any) -> np.ndarray:
         if isinstance(puzzle, str):
             return self.task.parse(puzzle)
-        tokens, cells, most = np.asarray(puzzle), self.task.num_cells, self.task.num_tokens - 1
-        if tokens.dtype.kind not in "iu" or tokens.size != cells:
-            raise HrmGymError(f"option 'puzzle' is no {cells} integers: it has {tokens.shape} of {tokens.dtype}")
+        tokens, most = as_numpy(puzzle, "option 'puzzle'"), self.task.num_tokens - 1
+        if not is_integer(tokens) or tokens.size != self.task.num_cells:
+            raise HrmGymError(
+                f"option 'puzzle' has shape {tokens.shape} and type {tokens.dtype}: "
+                f"give {self.task.num_cells} integers, or a text"
+            )
         if tokens.min() < 0 or tokens.max() > most:
             raise HrmGymError(f"option 'puzzle' has tokens {tokens.min()} to {tokens.max()}: allowed are 0 to {most}")
         return tokens.reshape(-1).astype(np.uint8)
@@ -220,15 +256,13 @@ class Rules:
         """
         shape = (num,) if self.action_type == "edit" else (num, self.task.num_cells + 1)
         most = self.task.num_cells * self.task.num_tokens if self.action_type == "edit" else self._most
-        on_host = isinstance(actions, np.ndarray)
-        real = actions.dtype.kind not in "iu" if on_host else actions.is_floating_point()
-        if tuple(actions.shape) != shape or real:
+        if tuple(actions.shape) != shape or not is_integer(actions):
             raise HrmGymError(
                 f"actions have shape {tuple(actions.shape)} and type {actions.dtype}: "
                 f"{self.action_type!r} takes integers of shape {shape}"
             )
         actions = as_int64(actions)
-        if not on_host:
+        if not isinstance(actions, np.ndarray):
             return actions.clamp(min=0).minimum(like(np.asarray(most), actions))
         # Seen as unsigned, a negative number is a huge one: one comparison finds both ends.
         if (actions.view(np.uint64) > np.asarray(most, np.uint64)).any():
@@ -249,19 +283,21 @@ class Rules:
         return state._replace(answer=answer, segment=segment), halt
 
     def grade(self, state: State) -> Grade:
-        """What the current answers are worth."""
-        match = self.task.match(state.solution, state.answer)
-        if not self.count_violations:
-            return Grade(*match, violations=None)
-        return Grade(*match, violations=as_int64(self.task.violations(state.puzzle, state.answer)))
+        """What the current answers are worth, as `graded_by` says."""
+        return self.task.grade(state.puzzle, state.solution, state.answer, self.graded_by)
 
-    def outcome(self, state: State, halt: Array, grade: Grade) -> tuple[Array, Array, Array]:
-        """Reward, terminated and truncated, each of shape (N,)."""
-        truncated = (state.segment >= self.max_segments) & ~halt
-        paid = (halt | truncated) & grade.correct
-        # Nothing has been thought, and nothing is owed, in a slot that is only now reset: segment 0.
-        reward = paid * 1.0 - (state.segment > 0) * self.segment_cost
-        return reward, halt, truncated
+    def outcome(self, state: State, halt: Array, right: Array) -> tuple[Array, Array]:
+        """Reward and terminated, each of shape (N,), of the segment that led to `state`.
+
+        Args:
+            state: after the segment.
+            halt: which slots chose to halt, bool of shape (N,).
+            right: which answers are right, bool of shape (N,).
+        """
+        terminated = halt | (state.segment >= self.max_segments)
+        # A slot that has just been reset is in segment 0 and pays no cost.
+        goes_on = ~terminated & (state.segment > 0)
+        return (terminated & right) * 1.0 - goes_on * self.segment_cost, terminated
 
     # ---- what is shown ---------------------------------------------------------------------------
 
@@ -288,8 +324,9 @@ class Rules:
 
     def info(self, state: State, grade: Grade) -> dict[str, Array]:
         """What learners and evaluators want beside the observation, an array a name."""
-        counted = {"violations": grade.violations} if self.count_violations else {}
-        told = {"is_success": grade.correct, "cell_accuracy": grade.cell_accuracy, **counted}
+        told = {"is_success": grade.right, "cell_accuracy": grade.cell_accuracy}
+        if self.count_violations:
+            told["violations"] = as_int64(self.task.violations(state.puzzle, state.answer))
         return {**told, "solution": copy(state.solution)}
 
     def action_masks(self, state: State) -> Array:
@@ -318,11 +355,14 @@ def _first(puzzles: Puzzles) -> State:
 @functools.lru_cache(maxsize=16)
 def _puzzles(task: Task, split: str, dataset: str | None, num_examples: int | None) -> Puzzles:
     data = task.dataset(split) if dataset is None else task.load(dataset, split)
-    if split == "train" and num_examples is not None:
-        if not 1 <= num_examples <= len(data.puzzle):
-            raise HrmGymError(f"num_examples={num_examples}: give 1 to {len(data.puzzle)}, or None for all")
-        data = data.map(lambda array: array[:num_examples])
-    return data
+    if num_examples is None:
+        return data
+    size = len(data.puzzle)
+    if not isinstance(num_examples, int | np.integer) or not 1 <= num_examples <= size:
+        raise HrmGymError(
+            f"num_examples={num_examples!r}: the {split} split has {size} puzzles; give 1 to {size} or None"
+        )
+    return data.map(lambda array: array[:num_examples])
 
 
 @functools.lru_cache(maxsize=16)

@@ -17,7 +17,10 @@ import numpy as np
 from hrm_gym.envs.arrays import Array
 from hrm_gym.errors import HrmGymError
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
+
+GRADED_BY = ("rules", "solution")
+"""What decides whether an answer is right: the family's rules, or equality with the solution."""
 
 
 class Puzzles(NamedTuple):
@@ -40,6 +43,17 @@ class Match(NamedTuple):
     """Whether each equals its solution wherever that counts, bool (N,); never where nothing counts."""
     cell_accuracy: Array
     """Share of the cells that count in which they are equal, in [0, 1], (N,)."""
+
+
+class Grade(NamedTuple):
+    """What N answers are worth, each of shape (N,)."""
+
+    right: Array
+    """Whether each is right, by the rules or by the solution, bool."""
+    valid: Array
+    """Whether each satisfies the rules, bool."""
+    cell_accuracy: Array
+    """Share of the cells that count in which it equals the solution, in [0, 1]."""
 
 
 class Ballots(NamedTuple):
@@ -144,6 +158,19 @@ class Task(abc.ABC):
         num, count = counts.sum(-1), (same & counts).sum(-1)
         return Match((count == num) & (num > 0), count / (num + (num == 0)))
 
+    def valid(self, puzzle: Array, solution: Array, answer: Array) -> Array:
+        """Which answers satisfy the rules, bool (N,); the three are tokens of shape (N, L)."""
+        return self.violations(puzzle, answer) == 0
+
+    def grade(self, puzzle: Array, solution: Array, answer: Array, by: str = "rules") -> Grade:
+        """Grade answers, tokens of shape (N, L), by one of `GRADED_BY`.
+
+        Where the rules of a family do not decide (`verifiable` is False), the solution does in any case.
+        """
+        right, cell_accuracy = self.match(solution, answer)
+        valid = self.valid(puzzle, solution, answer)
+        return Grade(valid if by == "rules" and self.verifiable else right, valid, cell_accuracy)
+
     # ---- what a family may give ------------------------------------------------------------------
 
     def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
@@ -217,9 +244,9 @@ class Task(abc.ABC):
     def dataset(self, split: str) -> Puzzles:
         """All puzzles of a split, uint8 arrays of shape (N, L).
 
-        The default draws 10,000 for training and 1,000 for testing with fixed seeds and takes out of the
-        training set whatever stands in the test set. A family whose split must be disjoint up to symmetry,
-        or which ships its puzzles, overrides this.
+        The default draws 10,000 for training and 1,000 each for validation and test, with fixed seeds, and keeps
+        no puzzle in two splits. A family whose splits must be disjoint up to symmetry, or which ships its
+        puzzles, overrides this.
         """
         return _sampled(self, split)
 
@@ -265,10 +292,11 @@ class Task(abc.ABC):
 
 @functools.lru_cache(maxsize=16)
 def _sampled(task: Task, split: str) -> Puzzles:
-    test = task.sample(1_000, np.random.default_rng([0, 1]))
-    if split == "test":
-        return test
-    held_out = {row.tobytes() for row in test.puzzle}
-    train = task.sample(10_000, np.random.default_rng([0, 0]))
-    keep = np.array([row.tobytes() not in held_out for row in train.puzzle])
-    return train.map(lambda array: array[keep])
+    # A puzzle that is drawn for several splits stays in the first of these.
+    order = ("test", "validation", "train")
+    num, seed = {"test": (1_000, 1), "validation": (1_000, 2), "train": (10_000, 0)}[split]
+    drawn = task.sample(num, np.random.default_rng([0, seed]))
+    earlier = [_sampled(task, other) for other in order[: order.index(split)]]
+    taken = {row.tobytes() for puzzles in earlier for row in puzzles.puzzle}
+    keep = np.array([row.tobytes() not in taken for row in drawn.puzzle])
+    return drawn.map(lambda array: array[keep])

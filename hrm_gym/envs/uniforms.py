@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium.utils import seeding
 
-from hrm_gym.envs.arrays import Array
+from hrm_gym.envs.arrays import Array, as_numpy, no_array
 from hrm_gym.errors import HrmGymError
 
 Seed = int | list[int | None] | None
@@ -22,9 +22,13 @@ class NumpyUniforms:
     def __init__(self, num_envs: int) -> None:
         self._generators: list[np.random.Generator | None] = [None] * num_envs
 
-    def put(self, array: Any) -> np.ndarray:
-        """`array` as NumPy has it."""
-        return np.asarray(array)
+    def put(self, array: Any, what: str = "the array") -> np.ndarray:
+        """`array` as NumPy has it.
+
+        Raises:
+            HrmGymError: where it is none; `what` names it.
+        """
+        return as_numpy(array, what)
 
     def seed(self, seed: Seed, mask: np.ndarray) -> None:
         """Seed each slot i of `mask` with `seed + i` or `seed[i]`; where that is None, go on."""
@@ -32,6 +36,8 @@ class NumpyUniforms:
         if isinstance(seed, int | np.integer):
             seed = [int(seed) + i for i in range(num)]
         seeds = [None] * num if seed is None else seed
+        if not hasattr(seeds, "__len__"):
+            raise HrmGymError(f"seed={seed!r}: give an integer, a list of one per environment, or None")
         if len(seeds) != num:
             raise HrmGymError(f"{len(seeds)} seeds for {num} environments: give one each, or a single integer")
         for i in np.flatnonzero(mask):
@@ -79,11 +85,18 @@ class TorchUniforms:
         # Apple's devices have no double precision.
         self._dtype = torch.float32 if self.device.type == "mps" else torch.float64
 
-    def put(self, array: Any) -> Array:
-        """`array` as a tensor on the device."""
+    def put(self, array: Any, what: str = "the array") -> Array:
+        """`array` as a tensor on the device.
+
+        Raises:
+            HrmGymError: where it cannot be one; `what` names it.
+        """
         import torch
 
-        return torch.as_tensor(array, device=self.device)
+        try:
+            return torch.as_tensor(array, device=self.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise no_array(what, error) from None
 
     def seed(self, seed: Seed, mask: Array) -> None:
         """Seed the generator of all slots with an integer; None goes on."""

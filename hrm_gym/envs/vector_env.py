@@ -4,58 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import AutoresetMode
 
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
-from hrm_gym.envs.drawing.viewing import View
-from hrm_gym.envs.rules import Grade, Rules, State
-from hrm_gym.envs.task import Task
+from hrm_gym.envs.drawing.viewing import View, ending
+from hrm_gym.envs.rules import Rules, State, check_options
+from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
+from hrm_gym.envs.task import Grade, Task
 from hrm_gym.envs.uniforms import NumpyUniforms, Seed, TorchUniforms
-from hrm_gym.errors import HrmGymError, unknown
-
-NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
+from hrm_gym.errors import HrmGymError
 
 
-class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
+class PuzzleVectorEnv(SlotsEnv):
     """N puzzles side by side, stepped by batched array operations: `gymnasium.make_vec` gives this.
 
     ## Description
-    N slots, each an episode of `PuzzleEnv`; its page tells what a puzzle is, its actions and its rewards. In
-    NumPy the batch equals `SyncVectorEnv` over single environments with the same seeds, number for number.
-    With a `device`, puzzles, boards and symmetries live there, tensors go in and come out, and `step` never
-    makes the host wait for the device.
+    N slots, each an episode of `PuzzleEnv`, whose page describes puzzles, actions and rewards. In NumPy the batch
+    equals `SyncVectorEnv` over single environments with the same seeds, number for number. With a `device`,
+    puzzles, boards and symmetries stay on it, actions and results are tensors, and `step` never makes the host wait
+    for the device.
 
     ## Action Space
-    That of `PuzzleEnv`, batched: integers of shape (N, L + 1) for `"board"` and (N,) for `"edit"`. Arrays
-    out of range are errors; tensors are clamped into it.
+    That of `PuzzleEnv`, batched: integers of shape (N, L + 1) for `"board"` and (N,) for `"edit"`. Values out of
+    range are an error in NumPy; in tensors they are clamped.
 
     ## Observation Space
     That of `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L), `segment` (N,) and, where the family
     has identities, `puzzle_id` (N,), all int64; or float32 of shape (N, 2 * L * V + 1), or one number more.
 
     ## Starting State
-    `reset(seed=s)` seeds slot i with s + i and `reset(seed=[...])` every slot with its own; on a device one
-    generator, seeded with s, serves them all. The options of `PuzzleEnv` hold for every slot, though
-    `"index"` may also give one index a slot. `"reset_mask"`, bool of shape (N,), says which slots to reset;
-    the others stay as they are.
+    `reset(seed=s)` seeds slot i with s + i and `reset(seed=[...])` gives each slot its own seed; on a device one
+    generator, seeded with s, serves all slots. The options of `PuzzleEnv` apply to every slot; `"index"` may also
+    give one index per slot. `"reset_mask"`, bool of shape (N,), chooses the slots to reset; the others stay as they
+    are.
 
     ## Rewards
-    Shape (N,), float64 in NumPy and float32 on a device.
+    As in `PuzzleEnv`, of shape (N,): float64 in NumPy and float32 on a device.
 
     ## Episode End
-    Terminated and truncated are bool of shape (N,). What becomes of a finished slot says `autoreset_mode`:
+    Terminated and truncated are bool of shape (N,). `autoreset_mode` decides what happens to a finished slot:
 
     - `"NextStep"`: the next step resets it, ignores its action and pays 0.
-    - `"SameStep"`: the same step resets it; `final_obs` and `final_info` hold what it came to.
-    - `"Disabled"`: nothing, until you reset it with `"reset_mask"`. To step it before is an error; on a
-      device other than the CPU that goes unnoticed, and what comes out for this slot means nothing.
+    - `"SameStep"`: the same step resets it; `final_obs` and `final_info` hold the end of the old episode.
+    - `"Disabled"`: nothing happens until you reset it with `"reset_mask"`. Stepping it earlier is an error; on a
+      device other than the CPU there is no error, and the results of that slot are meaningless.
 
     ## Information
-    That of `PuzzleEnv`, an array a key, and in NumPy a mask `_key` for each key, as Gymnasium has it. On a
-    device every slot always has every key. There `"SameStep"` always gives `final_obs` and `final_info`, for
-    all N slots; the mask `_final_obs` says which have just finished.
+    That of `PuzzleEnv`, one array per key, and in NumPy a mask `_key` for each key, as in Gymnasium. On a device
+    every slot has every key at every step, and `"SameStep"` gives `final_obs` and `final_info` of all N slots at
+    every step; the mask `_final_obs` tells which slots have just finished.
 
     ## Arguments
     | argument | default | meaning |
@@ -63,7 +60,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
     | `num_envs` | `1` | N |
     | `device` | `None` | `None`: NumPy; else a torch device such as `"cpu"` or `"cuda"` |
     | `autoreset_mode` | `"NextStep"` | see above, as text or `gymnasium.vector.AutoresetMode` |
-    | `max_episode_steps` | `None` | also truncate after so many steps, ungraded, as `TimeLimit` does |
+    | `max_episode_steps` | `None` | truncate after so many steps, ungraded, as `TimeLimit` does |
     | `render_mode` | `None` | `"rgb_array"` or `"ansi"`; wrap it in `HumanRendering` for a window |
 
     The others are those of `PuzzleEnv`.
@@ -96,28 +93,15 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         """
         if num_envs < 1:
             raise HrmGymError(f"num_envs={num_envs}: give at least 1")
-        if autoreset_mode not in [mode.value for mode in AutoresetMode] + list(AutoresetMode):
-            raise unknown("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
-        self.rules = Rules(task, **kwargs)
-        self.num_envs = num_envs
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        uniforms = NumpyUniforms(num_envs) if device is None else TorchUniforms(num_envs, device)
+        super().__init__(Rules(task, **kwargs), num_envs, autoreset_mode, uniforms)
         self.max_episode_steps = None if max_episode_steps == -1 else max_episode_steps  # -1 as in gym.make
         self.render_mode = render_mode
-        self.single_action_space = self.rules.action_space
-        self.single_observation_space = self.rules.observation_space
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-
         self._view = View(self.rules, render_mode, self.metadata)
-        self._uniforms: Any = NumpyUniforms(num_envs) if device is None else TorchUniforms(num_envs, device)
-        self.device = self._uniforms.device
-        self._data = self.rules.data.map(self._uniforms.put)
-        self._state: State | None = None
+        self._data = self.rules.data.map(uniforms.put)
         self._previous: Array | None = None
-        self._all = self._uniforms.put(np.ones(num_envs, bool))
-        self._over = self._uniforms.put(np.zeros(num_envs, bool))
-        """Slots whose episode has ended and that were not reset since."""
+        self._halted = copy(self._over)
+        """Which of the finished slots chose to halt."""
 
     @property
     def task(self) -> Task:
@@ -139,7 +123,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         Raises:
             HrmGymError: on a bad seed or option, see `PuzzleEnv.reset`.
         """
-        options = dict(options or {})
+        options = check_options(options, ("puzzle", "index", "reset_mask"))
         mask = self._reset_mask(options.pop("reset_mask", None))
         chosen = self.rules.chosen(options, self.num_envs)
         self._uniforms.seed(seed, mask)
@@ -165,23 +149,23 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
                 with autoreset disabled while finished slots were not reset.
         """
         before = self._started()
-        actions = self.rules.check(self._uniforms.put(actions), self.num_envs)
-        if self.autoreset_mode == DISABLED and self._uniforms.on_host and self._over.any():
-            raise HrmGymError("step with finished slots: reset them with options={'reset_mask': finished} first")
+        actions = self.rules.check(self._uniforms.put(actions, "actions"), self.num_envs)
+        self._refuse_finished()
         self._state, halt = self.rules.act(before, actions)
         self._previous = before.answer
         if self.autoreset_mode == NEXT_STEP:
             self._restart(self._over)
             halt = halt & ~self._over
         grade = self.rules.grade(self._state)
-        rewards, terminated, truncated = self.rules.outcome(self._state, halt, grade)
+        rewards, terminated = self.rules.outcome(self._state, halt, grade.right)
+        truncated = terminated & False
         if self.max_episode_steps is not None:
-            truncated = truncated | (self._state.segment >= self.max_episode_steps)
-        self._over = terminated | truncated
+            truncated = self._state.segment >= self.max_episode_steps
+        self._over, self._halted = terminated | truncated, halt
 
         final: dict[str, Any] = {}
         if self.autoreset_mode == SAME_STEP and (self.device is not None or self._over.any()):
-            final = self._final(self._state, grade, copy(self._over))
+            final = self._final(self._state, self.rules.info(self._state, grade), self._over)
             self._restart(self._over)
             self._over = self._over & False
             grade = self.rules.grade(self._state)
@@ -193,12 +177,13 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         return self.rules.action_masks(self._started())
 
     def render(self) -> tuple[Any, ...] | None:
-        """A picture or a text a slot, as `render_mode` says; None without one."""
+        """A picture or a text per slot, as `render_mode` says; None without one."""
         if self.render_mode is None:
             return None
         state = self._started()
         title = self.spec.id if self.spec else ""
-        return tuple(self._view.draw(state, slot, self._previous, title) for slot in range(self.num_envs))
+        ended = [ending(bool(over), bool(halt)) for over, halt in zip(self._over, self._halted, strict=True)]
+        return tuple(self._view.draw(state, i, self._previous, ended[i], title) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of what drawing holds."""
@@ -212,7 +197,7 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
 
         Returns:
             "puzzle", "solution", "answer" (N, L), "segment", "identity" and "over" (N,): arrays, or tensors on
-            the device. "random": with a device a tensor of bytes, else a dictionary of numbers and strings a
+            the device. "random": with a device a tensor of bytes, else a dictionary of numbers and strings per
             slot.
         """
         state = self._started()
@@ -234,29 +219,11 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         put = self._uniforms.put
         self._state = State(*(as_int64(copy(put(saved[name]))) for name in State._fields))
         self._over, self._previous = copy(put(saved["over"])), None
+        self._halted = copy(self._over)
         self._uniforms.load_state_dict(saved["random"])
         return self.rules.observe(self._state), self._infos(self._state, self.rules.grade(self._state), self._all)
 
     # ---- inside ----------------------------------------------------------------------------------
-
-    def _started(self) -> State:
-        if self._state is None:
-            raise HrmGymError("no episodes yet: call reset() first")
-        return self._state
-
-    def _reset_mask(self, mask: Any) -> Array:
-        if mask is None:
-            return self._all
-        mask = self._uniforms.put(mask)
-        if tuple(mask.shape) != (self.num_envs,) or "bool" not in str(mask.dtype):
-            raise HrmGymError(
-                f"option 'reset_mask' has shape {tuple(mask.shape)} and type {mask.dtype}: "
-                f"give bools of shape ({self.num_envs},)"
-            )
-        if self._uniforms.on_host and not mask.any():
-            raise HrmGymError("option 'reset_mask' is False everywhere: choose a slot, or leave the reset out")
-        self._started()
-        return mask
 
     def _restart(self, mask: Array) -> None:
         """Give the slots of `mask` fresh puzzles."""
@@ -277,28 +244,5 @@ class PuzzleVectorEnv(VectorEnv[Any, Any, Any]):
         self._state = fresh
 
     def _infos(self, state: State, grade: Grade, mask: Array) -> dict[str, Any]:
-        """The information of the slots of `mask`, in the form of `gymnasium.vector.VectorEnv`."""
-        infos = self.rules.info(state, grade)
-        if self.device is not None:
-            return infos
-        if not mask.all():
-            infos = {key: value * (mask if value.ndim == 1 else mask[:, None]) for key, value in infos.items()}
-        return {**infos, **{f"_{key}": mask.copy() for key in infos}}
-
-    def _final(self, state: State, grade: Grade, over: Array) -> dict[str, Any]:
-        """The last observations and information of the slots of `over`."""
-        if self.device is not None:
-            observations = self.rules.observe(state)
-        else:
-            slots = np.flatnonzero(over)
-            batch = self.rules.observe(State(*(array[slots] for array in state)))
-            observations = np.full(self.num_envs, None, dtype=object)
-            for row, slot in enumerate(slots):
-                observations[slot] = _row(batch, row)
-        infos = self._infos(state, grade, over)
-        return {"final_obs": observations, "_final_obs": over, "final_info": infos, "_final_info": copy(over)}
-
-
-def _row(batch: Any, row: int) -> Any:
-    """One observation of a batch of them."""
-    return {key: array[row] for key, array in batch.items()} if isinstance(batch, dict) else batch[row]
+        """The information of the slots of `mask`."""
+        return self._masked(self.rules.info(state, grade), mask)

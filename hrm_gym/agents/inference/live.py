@@ -21,10 +21,21 @@ from hrm_gym.agents.training.losses import probabilities
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_rules import check_arguments
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
-from hrm_gym.envs.halting.thinkers import FEATURES, STATE_BOUND, Episodes, RecordedThinker, Segment, Thinker
+from hrm_gym.envs.halting.thinkers import STATE_BOUND, Episodes, RecordedThinker, Segment, Thinker
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 
+FEATURES = (
+    "q_halt",
+    "q_continue",
+    "confidence_mean",
+    "confidence_min",
+    "entropy",
+    "changed",
+    "moved_h",
+    "moved_l",
+    "violations",
+)
 NUM_RECORDED = 1_000
 """How many puzzles are recorded where nobody says how many."""
 
@@ -204,7 +215,7 @@ def _thinker(
     **rules: Any,
 ) -> tuple[Thinker, dict[str, Any]]:
     """The thinker that the arguments of an id ask for, and what is left for the rules."""
-    known = ("reward", "segment_cost", "truncate")
+    known = ("reward", "segment_cost")
     for name in rules:
         if name not in known:
             own = ("agent", "split", "num_examples", "max_segments", "recorded", "pooled_states", "device")

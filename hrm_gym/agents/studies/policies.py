@@ -142,7 +142,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     def make() -> HaltingEnv:
-        return HaltingEnv(RecordedThinker(episodes), segment_cost=cost, truncate=False)
+        return HaltingEnv(RecordedThinker(episodes), segment_cost=cost)
 
     # Values near 1 tell the most: standardised, they can be told apart.
     env = VecNormalize(DummyVecEnv([make for _ in range(_ENVS)]), training=False, norm_reward=False)

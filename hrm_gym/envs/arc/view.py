@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, decode, origin, side_of
-from hrm_gym.envs.drawing.canvas import CARD, INK, MUTED, OPEN, RULE, WRONG, Box, Canvas, Colour, ink_on, mix
+from hrm_gym.envs.drawing.canvas import CARD, INK, MUTED, OPEN, RULE, WRONG, Box, Canvas, Colour, fold, ink_on, mix
 
 if TYPE_CHECKING:
     from hrm_gym.envs.arc.task import ARCTask
@@ -82,7 +82,7 @@ class ARCView:
             if name == "end marker":
                 _dot(canvas, tile)
             elif name == "changed now":
-                _fold(canvas, tile.inset(2), ground)
+                fold(canvas, tile, ground)
             elif name == "wrong":
                 _cross(canvas, tile, ground)
             canvas.text(name, Box(tile.right + 8, y, area.width / 2 - 36, 24), 18, MUTED)
@@ -128,7 +128,7 @@ class ARCView:
                     tile = tile.inset(side * 0.36)
                 _cell(canvas, tile, token)
                 if changed[row, column] and inside:
-                    _fold(canvas, tile, _ground(token))
+                    fold(canvas, tile, _ground(token))
                 if wrong[row, column]:
                     _cross(canvas, tile, _ground(token))
 
@@ -250,12 +250,6 @@ def _cell(canvas: Canvas, tile: Box, token: int) -> None:
 
 def _dot(canvas: Canvas, tile: Box) -> None:
     canvas.disc(tile.x + tile.width / 2, tile.y + tile.height / 2, max(tile.width * 0.12, 1), mix(OPEN, INK, 0.5))
-
-
-def _fold(canvas: Canvas, tile: Box, ground: Colour) -> None:
-    size = tile.width * 0.34
-    corner = [(tile.right - size, tile.y), (tile.right, tile.y), (tile.right, tile.y + size)]
-    canvas.polygon(corner, ink_on(ground))
 
 
 def _cross(canvas: Canvas, tile: Box, ground: Colour) -> None:

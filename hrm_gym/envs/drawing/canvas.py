@@ -226,3 +226,17 @@ def confidence_key(canvas: Canvas, area: Box, name: str) -> None:
     canvas.text("unsure", names, 17, MUTED)
     canvas.text(name, names, 17, MUTED, "center")
     canvas.text("sure", names, 17, MUTED, "right")
+
+
+def fold(canvas: Canvas, tile: Box, ground: Colour) -> None:
+    """Marks a cell that this segment changed: its upper right corner is folded."""
+    size, margin = max(tile.width * 0.2, min(6, tile.width * 0.35)), tile.width * 0.06
+    right, top = tile.right - margin, tile.y + margin
+    canvas.polygon([(right - size, top), (right, top), (right, top + size)], ink_on(ground))
+
+
+def hatch_wrong(canvas: Canvas, tile: Box, ground: Colour) -> None:
+    """Marks a cell that the solution contradicts."""
+    # The most telling mistakes are the confident ones: on their dark ground the hatch is pale.
+    colour = WRONG if ink_on(ground) == INK else PALE_WRONG
+    canvas.hatch(tile.inset(tile.width * 0.05), colour, max(tile.width / 5, 5), max(tile.width / 26, 1.2))

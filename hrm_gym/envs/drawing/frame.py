@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from hrm_gym.envs.task import Task
+
+Ending = Literal["", "halted", "out_of_segments"]
+"""How an episode ended: not yet, because the agent halted, or with the last segment."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,32 +33,47 @@ class Frame:
     """The answer before this segment, shape (L,): where it differs from `answer`, the cell is marked."""
     confidence: np.ndarray | None = None
     """Of the agent in its answer, real numbers in [0, 1] of shape (L,)."""
-    q_halt: float | None = None
-    """Logit of the value of halting."""
-    q_continue: float | None = None
-    """Logit of the value of continuing."""
-    halted: bool = False
+    belief: float | None = None
+    """The agent's estimate of the chance that its answer is right, in [0, 1]; None where it has none."""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    """What the halting rule reads, by name, in [0, 1]."""
+    ended: Ending = ""
     reveal: bool = False
     """Whether wrong cells are marked and the true tokens shown."""
     message: str = ""
     """One line under the title."""
     accuracies: Sequence[float] = ()
-    """Share of right cells after each segment so far, for the curve."""
-    halts: Sequence[float] = ()
-    """Probability of halting after each segment so far, for the curve."""
+    """`right_cells` after each segment so far, for the curve."""
+    beliefs: Sequence[float] = ()
+    """The belief after each segment so far, for the curve."""
     overlay: Sequence[tuple[str, str]] = ()
     """Pairs of a key and what it does, shown over the board."""
 
 
-def accuracy(task: Task, frame: Frame) -> float | None:
-    """Share of cells that equal the solution's (see `Task.match`), None where there is no solution."""
+def right_cells(task: Task, frame: Frame) -> float | None:
+    """Share of right cells among those that the puzzle leaves open, in [0, 1]; None where it is not known.
+
+    A right answer has all cells right, also where it is not the solution.
+    """
     if frame.solution is None:
         return None
-    return float(task.match(frame.solution[None], frame.answer[None]).cell_accuracy[0])
+    if is_right(task, frame):
+        return 1.0
+    counts = ~task.is_given(frame.puzzle)
+    if task.padding is not None:
+        counts &= frame.solution != task.padding
+    if not counts.any():
+        return None
+    return float((frame.answer == frame.solution)[counts].mean())
 
 
-def is_solved(task: Task, frame: Frame) -> bool:
-    """Whether the answer is right: by the rules, or where they cannot tell by the solution, if it is known."""
+def is_right(task: Task, frame: Frame) -> bool | None:
+    """Whether the answer is right: by the rules, or, where they do not decide, by the solution.
+
+    None where neither is known.
+    """
     if task.verifiable:
         return int(task.violations(frame.puzzle[None], frame.answer[None])[0]) == 0
-    return frame.solution is not None and bool(task.match(frame.solution[None], frame.answer[None]).right[0])
+    if frame.solution is None:
+        return None
+    return bool(task.grade(frame.puzzle[None], frame.solution[None], frame.answer[None]).right[0])

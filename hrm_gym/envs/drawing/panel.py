@@ -1,4 +1,4 @@
-"""The parts of the panel beside the board: state, segments, Q values, numbers, curves and keys.
+"""The parts of the panel beside the board: state, segments, signals, numbers, curves and keys.
 
 Each draws one part into its box. Whatever a frame does not know is shown as a dash or an empty bar, so that
 every part keeps its place from the first frame to the last.
@@ -7,13 +7,13 @@ every part keeps its place from the first frame to the last.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hrm_gym.envs.drawing.canvas import AMBER, BLUE, CARD, INK, MUTED, OPEN, PAGE, RULE, Box, Canvas, Colour, mix
-from hrm_gym.envs.drawing.frame import Frame, accuracy
+from hrm_gym.envs.drawing.frame import Frame, right_cells
 
 if TYPE_CHECKING:
     from hrm_gym.envs.task import Task
@@ -21,30 +21,44 @@ if TYPE_CHECKING:
 _MOST_PIPS = 32  # more segments than that are drawn as one bar
 
 
-def probability(logit: float) -> float:
-    """The probability that a logit stands for."""
-    return 0.5 * (1.0 + math.tanh(0.5 * logit))
+_MOST_SIGNALS = 4
 
 
-def state(canvas: Canvas, box: Box, frame: Frame, solved: bool) -> None:
-    """Ready, thinking or halted, told thrice: in words, by a shape and by a colour."""
+def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
+    """Ready, thinking or ended, by words, a shape and a colour; an ending tells its reason.
+
+    Args:
+        canvas: to draw on.
+        box: where.
+        frame: the moment.
+        right: whether the answer is right, None where that is not known.
+    """
     y = box.y + box.height / 2
-    if not frame.halted:
+    line = Box(box.x + 54, box.y, box.width - 66, box.height)
+    if not frame.ended:
         canvas.rect(box, CARD, 10)
         for i in range(3):
             colour = BLUE if frame.segment and frame.segment % 3 == i else mix(PAGE, BLUE, 0.35)
             canvas.disc(box.x + 18 + 9 * i, y, 3, colour)
-        words, colour = "thinking" if frame.segment else "ready", INK
-    elif solved:
-        canvas.rect(box, BLUE, 10)
-        canvas.path([(box.x + 18, y), (box.x + 25, y + 7), (box.x + 38, y - 8)], CARD, 4)
-        words, colour = "halted: solved", CARD
+        canvas.text("thinking" if frame.segment else "ready", line, 28, INK)
+        return
+    if right:
+        words, ground, ink = "solved", BLUE, CARD
+        strokes = [[(18, 0), (25, 7), (38, -8)]]
+    elif right is None:
+        words, ground, ink = "not graded", CARD, INK
+        strokes = [[(19, 0), (35, 0)]]
     else:
-        canvas.rect(box, mix(CARD, AMBER, 0.2), 10)
-        canvas.path([(box.x + 19, y - 8), (box.x + 35, y + 8)], INK, 4)
-        canvas.path([(box.x + 19, y + 8), (box.x + 35, y - 8)], INK, 4)
-        words, colour = "halted: not solved", INK
-    canvas.text(words, Box(box.x + 54, box.y, box.width - 64, box.height), 28, colour)
+        words, ground, ink = "not solved", mix(CARD, AMBER, 0.2), INK
+        strokes = [[(19, -8), (35, 8)], [(19, 8), (35, -8)]]
+    canvas.rect(box, ground, 10)
+    for stroke in strokes:
+        canvas.path([(box.x + along, y + down) for along, down in stroke], ink, 4)
+    canvas.text(words, line, 28, ink)
+    canvas.text(_REASONS[frame.ended], line, 19, ink, "right")
+
+
+_REASONS = {"halted": "halted", "out_of_segments": "out of segments"}
 
 
 def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
@@ -62,30 +76,30 @@ def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
         canvas.rect(pip, BLUE if i < frame.segment else RULE, 4)
 
 
-def q_values(canvas: Canvas, box: Box, frame: Frame) -> None:
-    """Both values as bars of probability; the larger one, which decides, is the dark one."""
-    values = {"halt": _known(frame.q_halt), "continue": _known(frame.q_continue)}
-    largest = max((q for q in values.values() if q is not None), default=None)
-    for i, (name, q) in enumerate(values.items()):
-        row = Box(box.x, box.y + 27 * i, box.width, 22)
-        leads = q is not None and q == largest
-        ink = INK if leads else MUTED
-        canvas.text(f"Q {name}", Box(row.x, row.y, 84, row.height), 20, ink)
-        bar = Box(row.x + 90, row.y + 5, 96, 12)
-        _bar(canvas, bar, 0.0 if q is None else probability(q), BLUE if leads else mix(CARD, BLUE, 0.45))
-        logit = "–" if q is None else f"{q:+.1f}".replace("-", "−")
-        percent = "–" if q is None else f"{100 * probability(q):.0f} %"
-        canvas.text(logit, Box(bar.right + 6, row.y, 48, row.height), 20, ink, "right")
-        canvas.text(percent, Box(row.right - 50, row.y, 50, row.height), 20, ink, "right")
+def signals(canvas: Canvas, box: Box, values: Mapping[str, float]) -> None:
+    """What the halting rule reads, a bar per signal, at most four; an agent without signals leaves the box empty."""
+    shown = list(values.items())[:_MOST_SIGNALS]
+    pitch = min(27.0, (box.height + 5) / max(len(shown), 1))
+    size = min(20.0, pitch + 3)
+    for i, (name, value) in enumerate(shown):
+        row = Box(box.x, box.y + pitch * i, box.width, pitch - 5)
+        canvas.text(name, Box(row.x, row.y, 100, row.height), size, MUTED)
+        thick = min(row.height, 12)
+        bar = Box(row.x + 108, row.y + (row.height - thick) / 2, 130, thick)
+        _bar(canvas, bar, _known(value) or 0.0, BLUE)
+        canvas.text(_percent(value), Box(row.right - 50, row.y, 50, row.height), size, INK, "right")
 
 
 def numbers(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
-    """Three cards: right cells, violations under the family's name for them, mean confidence."""
+    """Three cards: right cells, violations under the family's name for them, mean confidence.
+
+    Right cells are counted among those that the puzzle leaves open.
+    """
     violations = int(task.violations(frame.puzzle[None], frame.answer[None])[0])
     started = frame.segment > 0
     confidence = None if frame.confidence is None else float(np.mean(frame.confidence))
     cards = {
-        "right cells": _percent(accuracy(task, frame) if started else None),
+        "right cells": _percent(right_cells(task, frame) if started else None),
         task.violation_name: str(violations) if started else "–",
         "confidence": _percent(confidence),
     }
@@ -98,13 +112,15 @@ def numbers(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
 
 
 def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
-    """Share of right cells and probability of halting after each segment, on one scale."""
+    """Share of right cells and the agent's belief after each segment, on one scale."""
     canvas.rect(box, CARD, 8)
     names = Box(box.x + 12, box.y + 8, box.width - 24, 16)
     canvas.disc(names.x + 4, names.y + 8, 4, BLUE)
     canvas.text("right cells", Box(names.x + 14, names.y, 90, 16), 18, MUTED)
-    canvas.rect(Box(names.x + 106, names.y + 4, 8, 8), AMBER)
-    canvas.text("halt probability", Box(names.x + 120, names.y, 120, 16), 18, MUTED)
+    if frame.belief is not None:
+        canvas.rect(Box(names.x + 106, names.y + 4, 8, 8), AMBER)
+        canvas.text("belief to be right", Box(names.x + 120, names.y, 108, 16), 18, MUTED)
+        canvas.text(_percent(frame.belief), Box(names.right - 40, names.y, 40, 16), 18, INK, "right")
     plot = Box(box.x + 50, box.y + 36, box.width - 66, box.height - 52)
     for percent in (0, 50, 100):
         y = plot.bottom - plot.height * percent / 100
@@ -112,7 +128,7 @@ def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
         canvas.text(f"{percent} %", Box(box.x + 4, y - 7, 38, 14), 16, MUTED, "right")
     step = plot.width / max(frame.max_segments - 1, 1)
     marks = frame.max_segments <= _MOST_PIPS
-    for values, colour in ((frame.halts, AMBER), (frame.accuracies, BLUE)):
+    for values, colour in ((frame.beliefs, AMBER), (frame.accuracies, BLUE)):
         known = [(i, share) for i, share in enumerate(values) if not math.isnan(share)]
         points = [(plot.x + step * i, plot.bottom - plot.height * share) for i, share in known]
         canvas.path(points, colour, 2)

@@ -10,13 +10,14 @@ from hrm_gym.envs.drawing.canvas import (
     INK,
     MUTED,
     OPEN,
-    PALE_WRONG,
     WRONG,
     Box,
     Canvas,
     Colour,
     confidence_colour,
     confidence_key,
+    fold,
+    hatch_wrong,
     ink_on,
     mix,
 )
@@ -63,9 +64,9 @@ class TokenGrid:
             ground = GIVEN if name == "given" else confidence_colour(0.75)
             canvas.rect(tile, ground, 4)
             if name == "changed now":
-                _fold(canvas, tile, ground)
+                fold(canvas, tile, ground)
             elif name == "wrong":
-                _hatch(canvas, tile, ground)
+                hatch_wrong(canvas, tile, ground)
             elif name == "true token":
                 canvas.rect(tile.inset(4), mix(OPEN, WRONG, 0.06), 3)
                 canvas.text(self._task.symbols[-1], tile.inset(4), 20, WRONG, "center")
@@ -85,14 +86,14 @@ class TokenGrid:
 
         wrong = frame.reveal and frame.solution is not None and token != int(frame.solution[cell])
         if wrong and token != task.blank:
-            _hatch(canvas, tile, ground)
+            hatch_wrong(canvas, tile, ground)
         if token != task.blank:
             ink = INK if kept else BLUE if ground == OPEN else ink_on(ground)
             canvas.text(task.symbols[token], tile, tile.width * (1.1 if kept else 1.0), ink, "center")
         if not kept and given != task.blank:
             _corner(canvas, tile, task.symbols[given], INK, lower=False)
         if frame.previous is not None and int(frame.previous[cell]) != int(frame.answer[cell]):
-            _fold(canvas, tile, ground)
+            fold(canvas, tile, ground)
         if wrong and frame.solution is not None:
             _corner(canvas, tile, task.symbols[int(frame.solution[cell])], WRONG, lower=True)
 
@@ -109,18 +110,6 @@ class TokenGrid:
         for column in range(width, columns, width):
             x = left + side * column
             canvas.rect(Box(x - thick / 2, top, thick, bottom - top), INK)
-
-
-def _fold(canvas: Canvas, tile: Box, ground: Colour) -> None:
-    size, margin = tile.width * 0.2, tile.width * 0.08
-    right, top = tile.right - margin, tile.y + margin
-    canvas.polygon([(right - size, top), (right, top), (right, top + size)], ink_on(ground))
-
-
-def _hatch(canvas: Canvas, tile: Box, ground: Colour) -> None:
-    # The most telling mistakes are the confident ones: on their dark ground the hatch is pale.
-    colour = WRONG if ink_on(ground) == INK else PALE_WRONG
-    canvas.hatch(tile.inset(tile.width * 0.05), colour, max(tile.width / 5, 5), max(tile.width / 26, 1))
 
 
 def _corner(canvas: Canvas, tile: Box, symbol: str, colour: Colour, lower: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.envs.arrays import Array
+from hrm_gym.envs.drawing.frame import Ending, Frame
 from hrm_gym.envs.rules import Rules, State
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
@@ -35,17 +36,23 @@ class View:
         self._renderer: Any = None
         self._window: Any = None
 
-    def draw(self, state: State, slot: int, previous: Array | None, title: str = "") -> np.ndarray | str | None:
+    def draw(
+        self, state: State, slot: int, previous: Array | None, ended: Ending = "", title: str = ""
+    ) -> np.ndarray | str | None:
         """One slot.
 
         Args:
             state: of N slots.
             slot: which of them.
             previous: the answers one segment earlier, shape (N, L).
+            ended: how the episode of this slot ended, see `ending`.
             title: what stands over the picture.
 
         Returns:
             uint8 of shape (H, W, 3) for "rgb_array", text for "ansi", None for "human", which shows it.
+
+        Raises:
+            HrmGymError: where a window is asked for and there is no display.
         """
         puzzle, solution, answer = (_numpy(board[slot]) for board in state[:3])
         identity = int(state.identity[slot]) if self._rules.task.num_identities else None
@@ -54,10 +61,10 @@ class View:
             violations = int(self._rules.task.violations(puzzle[None], answer[None])[0])
             head = f"segment {segment} of {self._rules.max_segments}, violations {violations}"
             return f"{head}\n{board_text(self._rules.task, puzzle, answer)}"
-        from hrm_gym.envs.drawing import window as rendering
-        from hrm_gym.envs.drawing.frame import Frame
+        from hrm_gym.envs.drawing.renderer import Renderer
+        from hrm_gym.envs.drawing.window import NoDisplayError, Window
 
-        self._renderer = self._renderer or rendering.Renderer(self._rules.task, title)
+        self._renderer = self._renderer or Renderer(self._rules.task, title)
         frame = Frame(
             puzzle=puzzle,
             answer=answer,
@@ -66,10 +73,17 @@ class View:
             solution=solution,
             identity=identity,
             previous=None if previous is None or segment == 0 else _numpy(previous[slot]),
+            ended=ended,
         )
         if self._mode == "rgb_array":
             return self._renderer.rgb(frame)
-        self._window = self._window or rendering.Window(self._renderer)
+        try:
+            self._window = self._window or Window(self._renderer)
+        except NoDisplayError as error:
+            raise HrmGymError(
+                f"{error}: make the environment with render_mode='rgb_array', or, to check it without a screen, set "
+                "the variable SDL_VIDEODRIVER to dummy"
+            ) from None
         self._window.show(frame)
         self._window.wait(self._fps)
         return None
@@ -83,6 +97,11 @@ class View:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what draws: a pickle cannot hold a window."""
         return {**self.__dict__, "_renderer": None, "_window": None}
+
+
+def ending(over: bool, halted: bool) -> Ending:
+    """How an episode ended, as a frame tells it: "" where it goes on."""
+    return "" if not over else "halted" if halted else "out_of_segments"
 
 
 def board_text(task: Task, puzzle: np.ndarray, answer: np.ndarray) -> str:

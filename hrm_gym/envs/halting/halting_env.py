@@ -7,99 +7,95 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from hrm_gym.envs.arrays import as_numpy
 from hrm_gym.envs.halting.halting_rules import HaltingRules, State
 from hrm_gym.envs.halting.thinkers import Thinker
+from hrm_gym.envs.rules import check_options
 from hrm_gym.errors import HrmGymError
 
 
 class HaltingEnv(gym.Env[np.ndarray, int]):
-    """A frozen agent thinks about a puzzle in segments; the action says when it stops.
+    """A frozen agent thinks about a puzzle in segments; the action decides when it stops.
 
     ## Description
-    Adaptive computation as a reinforcement-learning problem. A reasoning model, which learns nothing here,
-    improves its answer segment by segment. After each one you see how sure it is, how much it still moves and
-    what it thinks of itself, and either let it think on or take the answer as it stands. Too early, and the
-    answer is wrong; too late, and the time is wasted.
+    Adaptive computation as a reinforcement-learning problem. A trained reasoning model, which is not changed here,
+    improves its answer segment by segment. After each segment you see how confident it is, how much it still
+    changes and what its own halting rule reads. You either let it think on or take its answer. Stop too early, and
+    the answer is wrong; stop too late, and time is wasted.
 
-    `gym.make("hrm_gym:Sudoku6x6-Halt-v0")` gives this over the shipped agent; every puzzle id has such a twin.
+    `gym.make("hrm_gym:Sudoku6x6-Halt-v0")` makes this environment over the shipped agent; every puzzle id has such
+    a twin.
 
     ## Action Space
     `Discrete(2)`: 0 to continue, 1 to halt.
 
     ## Observation Space
-    `Box` of one dimension, float32. Its entries in order (`HaltingEnv.names` lists them), all in [0, 1]:
+    `Box` of one dimension, float32; the attribute `names` lists its entries. They depend on the agent, in this order:
 
-    | entry | name | meaning |
-    | --- | --- | --- |
-    | 0 | `segment` | segments thought, as a share of `max_segments` |
-    | 1 | `q_halt` | the agent's value of halting: its probability of being right |
-    | 2 | `q_continue` | its value of going on; 1/2 for agents that learned none (TRM) |
-    | 3 | `confidence_mean` | probability of the chosen symbol, mean over the cells |
-    | 4 | `confidence_min` | the same in the least certain cell |
-    | 5 | `entropy` | of a cell's symbol, mean over the cells, as a share of the highest possible one |
-    | 6 | `changed` | share of cells that changed since the segment before; 1 after the first |
-    | 7 | `moved_h` | how far the slow state z_H moved: norm of the difference over the sum of both norms |
-    | 8 | `moved_l` | the same of the fast state z_L |
-    | 9 | `violations` | rules that the answer breaks, a cell, at most 1 |
+    | name | meaning |
+    | --- | --- |
+    | `segment` | segments thought, as a share of `max_segments` |
+    | the signals of the agent's halting rule | such as `q_halt` and `q_continue`, the learned values of both actions |
+    | `confidence_mean` | probability of the chosen symbol, mean over the cells |
+    | `confidence_min` | the same in the least certain cell |
+    | `entropy` | of the symbol of a cell, mean over the cells, as a share of the highest possible entropy |
+    | `changed` | share of cells that changed since the segment before; 1 after the first |
+    | `moved` | how far the agent's state moved: norm of the difference over the sum of both norms |
+    | `violations` | broken rules per cell, at most 1 |
 
-    Entries 1 and 2 are sigmoids of the learned Q values, so the agent's own policy is `obs[1] > obs[2]`. With
-    `pooled_states=True` the mean of z_H over all positions follows, clipped to [-10, 10].
+    All of these lie in [0, 1]. Entries whose names begin with `state_` (see `pooled_states`) are means of the agent's
+    state and lie in [-10, 10].
 
     ## Starting State
-    A puzzle of the split, drawn at random and shown as it is. Its first segment is thought in `reset`, so that
-    the first decision already has an answer before it. `reset(options={"index": i})` takes the i-th puzzle.
+    A random puzzle of the split, shown as it is. `reset` thinks the first segment, so the first decision already has
+    an answer to judge. `reset(options={"index": i})` takes the i-th puzzle.
 
     ## Rewards
     | `reward` | meaning |
     | --- | --- |
-    | `"success"` | 1 on ending with an exactly right answer, else 0: HRM's own |
+    | `"success"` | 1 on ending with a right answer, else 0, as in HRM |
     | `"delta"` | after each further segment, by how much the share of right cells grew |
-    | `"regret"` | on ending, the value of this moment minus that of the best one: at most 0 |
+    | `"regret"` | on ending, the value of stopping now minus the value of the best segment: at most 0 |
 
-    Every segment after the first costs `segment_cost`. For `"regret"`, which needs recorded episodes, the value
-    of a moment is 1 or 0 minus the cost of all segments until then, and nothing else is paid.
+    Every segment after the first costs `segment_cost`. With `"success"` the return is therefore
+    `right - segment_cost * (segments - 1)`, as in `PuzzleEnv`. With `"regret"`, which needs recorded episodes, this
+    is the value that is compared, and nothing else is paid.
 
-    An agent that keeps a right answer once it has it makes going on never worse than halting, as long as time
-    is free: with no cost and a discount of 1, "always continue" is optimal and nothing is to be learned. So set
-    `segment_cost` above 0 here, or gamma below 1 in your learner.
+    Most agents keep a right answer once they have it. With no cost and a discount of 1, "always continue" is then
+    optimal, and there is nothing to learn. So set `segment_cost` above 0, or use a discount below 1 in your learner.
 
     ## Episode End
-    - Termination: the action halts. The answer is graded.
-    - Truncation: the action continues in segment `max_segments`. Nothing more is thought, and the answer is
-      graded all the same.
-
-    A learner that bootstraps from the last observation of a truncated episode, as PPO and DQN of
-    Stable-Baselines3 do, would count that grade twice. `truncate=False` makes this end a termination for it,
-    which is right: the last segment can be told by entry 0. After the end a step is an error until `reset`.
+    The episode terminates when the action halts, and when it continues in segment `max_segments`, after which nothing
+    more is thought. The answer is graded both times. The environment never truncates: its horizon is part of the
+    task and visible in the observation. After the end, a step is an error until `reset`.
 
     ## Information
-    `reset` and `step` give the same keys:
+    `reset` and `step` return the same keys:
 
     | key | type | meaning |
     | --- | --- | --- |
-    | `is_success` | bool | the answer is exactly right |
-    | `cell_accuracy` | float | the share of cells that are right |
+    | `is_success` | bool | the answer is right |
+    | `cell_accuracy` | float | the share of cells that equal the solution |
     | `segment` | int | segments thought |
     | `index` | int | which puzzle of the split it is |
 
     ## Arguments
-    Those of the id, `hrm_gym.agents.inference.live.make_halting_env`:
+    Those of the id:
 
     | argument | default | meaning |
     | --- | --- | --- |
-    | `agent` | `"pretrained"` | or a run's folder, or a checkpoint |
-    | `split` | `"train"` | `"train"` or `"test"` |
-    | `num_examples` | `None` | only the first so many puzzles; `None`: 1,000 when recorded, else all |
+    | `agent` | `"pretrained"` | or the folder of a run, or a checkpoint |
+    | `split` | `"train"` | `"train"`, `"validation"` or `"test"` |
+    | `num_examples` | `None` | only the first so many puzzles; `None`: 1,000 if recorded, else all |
     | `reward` | `"success"` | or `"delta"` or `"regret"` |
-    | `segment_cost` | `0.0` | what every segment after the first costs |
+    | `segment_cost` | `0.0` | the cost of every segment after the first; finite, not negative |
     | `max_segments` | `16` | the last segment |
-    | `truncate` | `True` | whether going on in the last segment truncates or terminates |
-    | `recorded` | `True` | all episodes are thought once and replayed from memory; `False` thinks live |
-    | `pooled_states` | `False` | whether the mean of z_H is observed too |
-    | `device` | `"cpu"` | where the agent thinks; observations are NumPy in any case |
+    | `recorded` | `True` | think all episodes once and replay them from memory; `False` thinks live |
+    | `pooled_states` | `False` | whether to observe means of the agent's state too |
+    | `device` | `"cpu"` | where the agent thinks; observations are NumPy arrays in any case |
 
-    The class itself is handed a `Thinker` (`hrm_gym.envs.halting.thinkers`) instead of an agent, so any model that
-    thinks in segments will do.
+    The class itself takes a `Thinker` (`hrm_gym.envs.halting.thinkers`) instead of an agent, so any model that thinks
+    in segments will do.
 
     ## Version History
     - v0: initial version.
@@ -138,7 +134,7 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
             HrmGymError: on an unknown option or an index out of range.
         """
         super().reset(seed=seed)
-        index = self.rules.chosen(options or {})
+        index = self.rules.chosen(check_options(options, ("index",)))
         if index is None:
             index = self.rules.pick(self.np_random.random((1, 1)))
         state = self.rules.begin(self.rules.blank(), np.zeros(1, np.int64), index)
@@ -159,12 +155,11 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
         if self._over:
             raise HrmGymError("step after the end of the episode: call reset() first")
         before = self._state
-        terminated, truncated, reward = self.rules.outcome(before, self.rules.check(np.asarray(action)[None]))
-        on = ~(terminated | truncated)
-        self._state, self._over = self.rules.think(before, on), not on.item()
-        reward = reward + self.rules.gain(before, self._state, on)
+        paid, over = self.rules.outcome(before, self.rules.check(as_numpy(action, "the action")[None]))
+        self._state, self._over = self.rules.think(before, ~over), over.item()
+        reward = paid + self.rules.gain(before, self._state, ~over)
         observation, info = self._shown()
-        return observation, reward.item(), terminated.item(), truncated.item(), info
+        return observation, reward.item(), self._over, False, info
 
     def _shown(self) -> tuple[np.ndarray, dict[str, Any]]:
         assert self._state is not None

@@ -1,7 +1,7 @@
 """The rules of halting, written once, for batches: `HaltingEnv` is a batch of one.
 
-Whether an episode ends is known before the next segment is thought. So one call of the thinker serves all
-slots of a step: those that go on, and those that begin anew.
+Whether an episode ends is known before the next segment is thought. So a step calls the thinker once, for the slots
+that continue and for those that begin a new puzzle.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from hrm_gym.envs.halting.thinkers import FEATURES, STATE_BOUND, Thinker
+from hrm_gym.envs.arrays import is_integer
+from hrm_gym.envs.halting.thinkers import STATE, STATE_BOUND, Thinker
+from hrm_gym.envs.rules import check_horizon, check_index
 from hrm_gym.errors import HrmGymError, unknown
 
 REWARDS = ("success", "delta", "regret")
 
 
-def check_arguments(reward: str, segment_cost: float, max_segments: int | None, recorded: bool) -> None:
+def check_arguments(reward: str, segment_cost: float, max_segments: int, recorded: bool) -> None:
     """Refuse what `HaltingRules` does not take, before anybody spends time on a thinker.
 
     Raises:
@@ -25,13 +27,10 @@ def check_arguments(reward: str, segment_cost: float, max_segments: int | None, 
     """
     if reward not in REWARDS:
         raise unknown("reward", reward, REWARDS)
-    if not segment_cost >= 0:
-        raise HrmGymError(f"segment_cost={segment_cost}: a cost is taken off the reward, give 0 or more")
-    if max_segments is not None and max_segments < 1:
-        raise HrmGymError(f"max_segments={max_segments}: give at least 1, or leave it out")
+    check_horizon(max_segments, segment_cost)
     if reward == "regret" and not recorded:
         raise HrmGymError(
-            "reward='regret' compares with the best moment of the whole episode, which a live agent has not "
+            "reward='regret' compares with the best segment of the whole episode, which a live agent has not "
             "thought yet: give recorded=True, or reward='success'"
         )
 
@@ -57,9 +56,8 @@ class HaltingRules:
     Args:
         thinker: who thinks, in `thinker.num_slots` slots.
         reward: "success", "delta" or "regret".
-        segment_cost: what every segment after the first costs, 0 or more.
+        segment_cost: what every segment after the first costs, a finite number, 0 or more.
         max_segments: T, the last segment; None takes that of recorded episodes, else 16.
-        truncate: whether going on in the last segment truncates an episode; False terminates it.
 
     Raises:
         HrmGymError: on an unknown reward, a number out of range, or more segments than were recorded.
@@ -72,18 +70,17 @@ class HaltingRules:
         reward: str = "success",
         segment_cost: float = 0.0,
         max_segments: int | None = None,
-        truncate: bool = True,
     ) -> None:
         episodes = thinker.episodes
-        default = 16 if episodes is None else episodes.max_segments
+        most = 16 if episodes is None else episodes.max_segments
+        max_segments = most if max_segments is None else max_segments
         check_arguments(reward, segment_cost, max_segments, episodes is not None)
-        if episodes is not None and max_segments is not None and max_segments > default:
-            raise HrmGymError(f"max_segments={max_segments}: only {default} were recorded; record more or give fewer")
+        if episodes is not None and max_segments > most:
+            raise HrmGymError(f"max_segments={max_segments}: only {most} were recorded; record more or give fewer")
         self.thinker = thinker
         self.reward = reward
         self.segment_cost = float(segment_cost)
-        self.max_segments = default if max_segments is None else int(max_segments)
-        self.truncate = truncate
+        self.max_segments = int(max_segments)
         self.names = ("segment", *thinker.names)
         self._best = np.zeros(0)
         if reward == "regret":
@@ -101,8 +98,8 @@ class HaltingRules:
     @property
     def observation_space(self) -> spaces.Box:
         """What a single environment shows."""
-        unit = np.array([name == "segment" or name in FEATURES for name in self.names])
-        low, high = np.where(unit, 0.0, -STATE_BOUND), np.where(unit, 1.0, STATE_BOUND)
+        state = np.array([name.startswith(STATE) for name in self.names])
+        low, high = np.where(state, -STATE_BOUND, 0.0), np.where(state, STATE_BOUND, 1.0)
         return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
 
     # ---- the beginning of an episode -------------------------------------------------------------
@@ -119,22 +116,14 @@ class HaltingRules:
         return (uniforms[:, 0] * self.thinker.num_puzzles).astype(np.int64)
 
     def chosen(self, options: dict[str, Any]) -> np.ndarray | None:
-        """The puzzles, int64 (N,), that the options of `reset` ask for; None where they ask for none.
+        """The puzzles, int64 (N,), that the option "index" of `reset` asks for; None without it.
 
         Raises:
-            HrmGymError: on an unknown option or an index out of range.
+            HrmGymError: on an index out of range.
         """
-        for name in options:
-            if name != "index":
-                raise unknown("option of reset", name, ("index", "reset_mask"))
         if "index" not in options:
             return None
-        index, num, size = np.asarray(options["index"]), self.thinker.num_slots, self.thinker.num_puzzles
-        if index.dtype.kind not in "iu" or index.shape not in ((), (num,)):
-            raise HrmGymError(f"option 'index' is {options['index']!r}: give an integer, or one per slot")
-        if index.min() < 0 or index.max() >= size:
-            raise HrmGymError(f"option 'index' is {options['index']!r}: there are puzzles 0 to {size - 1}")
-        return np.broadcast_to(index, (num,)).astype(np.int64)
+        return check_index(options["index"], self.thinker.num_slots, self.thinker.num_puzzles)
 
     def begin(self, state: State, slots: np.ndarray, index: np.ndarray) -> State:
         """Put puzzles `index`, (M,), into `slots`, (M,); their first segment is thought by the next `think`."""
@@ -152,7 +141,7 @@ class HaltingRules:
             HrmGymError: naming the shape, the type or the value that does not fit.
         """
         num = self.thinker.num_slots
-        if actions.shape != (num,) or actions.dtype.kind not in "iu":
+        if actions.shape != (num,) or not is_integer(actions):
             raise HrmGymError(
                 f"actions have shape {actions.shape} and type {actions.dtype}: give integers of shape ({num},), "
                 "0 to continue and 1 to halt"
@@ -161,18 +150,16 @@ class HaltingRules:
             raise HrmGymError(f"actions are {actions.min()} to {actions.max()}: 0 continues and 1 halts")
         return actions.astype(np.int64)
 
-    def outcome(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Terminated, truncated and what is paid for ending, each (N,), before anything more is thought."""
-        halt = actions == 1
-        last = (state.segment >= self.max_segments) & ~halt
-        over = halt | last
+    def outcome(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is paid for ending, and which slots end, each (N,), before anything more is thought."""
+        over = (actions == 1) | (state.segment >= self.max_segments)
         paid = np.zeros(len(over))
         if self.reward == "success":
             paid = (over & state.right) * 1.0
         elif self.reward == "regret":
             value = state.right - self.segment_cost * (state.segment - 1)
             paid = np.where(over, value - self._best[state.puzzle], 0.0)
-        return (halt, last, paid) if self.truncate else (over, last & False, paid)
+        return paid, over
 
     def think(self, state: State, mask: np.ndarray) -> State:
         """The state after one more segment in the slots of `mask`, bool (N,)."""
@@ -188,8 +175,8 @@ class HaltingRules:
         return State(state.puzzle, state.segment + mask, *parts)
 
     def gain(self, before: State, after: State, mask: np.ndarray) -> np.ndarray:
-        """What the segment between two states is worth to the slots of `mask`, which went on: (N,)."""
-        if self.reward == "regret":  # the cost is part of what is compared, on ending
+        """What is paid to the slots of `mask`, which continued, for the segment between two states: (N,)."""
+        if self.reward == "regret":  # there the cost is part of the value that is compared at the end
             return np.zeros(len(mask))
         gained = after.cell_accuracy - before.cell_accuracy if self.reward == "delta" else 0.0
         return np.where(mask, gained - self.segment_cost, 0.0)

@@ -1,7 +1,7 @@
 """Who thinks in the halting environment: the interface, and a thinker that replays recorded episodes.
 
-The environment asks *when to stop*; that which it stops is handed to it. So this side of the house needs no
-network: the thinker over a live agent stands in `hrm_gym.agents.inference.live`.
+The environment only decides when to stop; it is given the thinker that it stops. So nothing here needs a network:
+thinkers over an agent belong to `hrm_gym.agents`.
 """
 
 from __future__ import annotations
@@ -16,21 +16,11 @@ import numpy as np
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import save_arrays
 
-FEATURES = (
-    "q_halt",  # learned value of halting now: the probability that the answer is right
-    "q_continue",  # learned value of going on; 1/2 for agents that learned none, which halt where q_halt > 1/2
-    "confidence_mean",  # probability of the chosen symbol, mean over the cells
-    "confidence_min",  # the same in the least certain cell
-    "entropy",  # of a cell's symbol, mean over the cells, as a share of the highest possible one
-    "changed",  # share of cells whose symbol differs from the segment before; 1 after the first segment
-    "moved_h",  # how far the slow state moved: |new - old| / (|new| + |old|) over all its numbers
-    "moved_l",  # the same of the fast state
-    "violations",  # broken rules a cell, at most 1
-)
-"""What a thinker over an agent says after each segment, in this order; all in [0, 1]."""
+STATE = "state_"
+"""Features whose names begin so are numbers of the agent's state, in [-STATE_BOUND, STATE_BOUND]; all others lie in
+[0, 1]."""
 
 STATE_BOUND = 10.0
-"""Features of other names, such as pooled states, lie in [-STATE_BOUND, STATE_BOUND]."""
 
 
 class Segment(NamedTuple):
@@ -39,7 +29,7 @@ class Segment(NamedTuple):
     features: np.ndarray
     """Float32 (M, F)."""
     right: np.ndarray
-    """Whether the answer now is exactly right, bool (M,)."""
+    """Whether the answer now is right, bool (M,)."""
     cell_accuracy: np.ndarray
     """Share of cells that are right, float64 (M,)."""
 
@@ -50,9 +40,10 @@ class Thinker(Protocol):
     num_slots: int
     num_puzzles: int
     names: tuple[str, ...]
-    """Of the F features."""
+    """Of the F features. An agent's thinker gives, in this order: the signals of its halting rule (such as
+    `q_halt` and `q_continue`), `confidence_mean`, `confidence_min`, `entropy`, `changed`, `moved`, `violations`."""
     episodes: Episodes | None
-    """Everything it will ever think, where that is known beforehand."""
+    """All segments of all puzzles, where they are recorded beforehand."""
 
     def start(self, slots: np.ndarray, index: np.ndarray) -> None:
         """Put the puzzles numbered `index`, int64 (M,), into `slots`, int64 (M,); nothing is thought yet."""
@@ -71,7 +62,7 @@ class Episodes:
     """Whether the answer after each segment is right, bool (N, T)."""
     cell_accuracy: np.ndarray
     """Share of cells that are right, float64 (N, T)."""
-    names: tuple[str, ...] = FEATURES
+    names: tuple[str, ...]
     """Of the F features."""
 
     def __post_init__(self) -> None:
@@ -130,7 +121,7 @@ class Episodes:
 
 
 class RecordedThinker:
-    """Replays episodes: no network, and a step costs an indexing.
+    """Replays episodes: it needs no network, and a step is a look-up.
 
     Args:
         episodes: what to replay; several thinkers may share it.
@@ -154,7 +145,5 @@ class RecordedThinker:
         """See `Thinker`."""
         place = self._index[slots], self._segment[slots]
         self._segment[slots] += 1
-        return Segment(*(array[place] for array in self._arrays()))
-
-    def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self._recorded.features, self._recorded.right, self._recorded.cell_accuracy
+        recorded = self._recorded
+        return Segment(recorded.features[place], recorded.right[place], recorded.cell_accuracy[place])

@@ -13,7 +13,6 @@ from hrm_gym.envs.drawing.canvas import (
     INK,
     MUTED,
     OPEN,
-    PALE_WRONG,
     RULE,
     WRONG,
     Box,
@@ -21,7 +20,8 @@ from hrm_gym.envs.drawing.canvas import (
     Colour,
     confidence_colour,
     confidence_key,
-    ink_on,
+    fold,
+    hatch_wrong,
     mix,
 )
 from hrm_gym.envs.maze.solver import FREE, GOAL, PATH, START, WALL
@@ -76,9 +76,9 @@ class MazeView:
             if name == "altered given":
                 _card(canvas, tile, FREE, CARD)
             elif name == "changed now":
-                _fold(canvas, tile, ground)
+                fold(canvas, tile, ground)
             elif name == "wrong":
-                _hatch(canvas, tile, ground)
+                hatch_wrong(canvas, tile, ground)
             else:
                 y = tile.y + tile.height / 2
                 _draw_lines(canvas, [[(tile.x + 4, y), (tile.right - 4, y)]], tile.width)
@@ -95,7 +95,7 @@ class MazeView:
             ground = _ground(frame, cell)
             canvas.rect(tile.inset(0.5), ground)
             if _is_wrong(frame, cell):
-                _hatch(canvas, tile, ground)
+                hatch_wrong(canvas, tile, ground)
 
     def _marks(self, canvas: Canvas, tile: Box, frame: Frame, cell: int) -> None:
         """What stands above the true path: start and goal, altered cells and changes."""
@@ -107,7 +107,7 @@ class MazeView:
             _card(canvas, _corner(tile) if given in _ENDS else tile, token, _ground(frame, cell))
         if frame.previous is not None and int(frame.previous[cell]) != token:
             path = given == FREE and token == PATH
-            _fold(canvas, tile, _ground(frame, cell) if path else _STONE if given == WALL else CARD)
+            fold(canvas, tile, _ground(frame, cell) if path else _STONE if given == WALL else CARD)
 
     def _true_path(self, canvas: Canvas, tiles: list[Box], solution: np.ndarray) -> None:
         columns = self._shape[1]
@@ -157,15 +157,3 @@ def _card(canvas: Canvas, tile: Box, token: int, ground: Colour) -> None:
     canvas.rect(card, {WALL: _STONE, FREE: CARD, PATH: ground}.get(token, CARD), 1)
     if token in _ENDS:
         _end(canvas, card, token)
-
-
-def _fold(canvas: Canvas, tile: Box, ground: Colour) -> None:
-    size, margin = max(tile.width * 0.22, 6), tile.width * 0.06
-    right, top = tile.right - margin, tile.y + margin
-    canvas.polygon([(right - size, top), (right, top), (right, top + size)], ink_on(ground))
-
-
-def _hatch(canvas: Canvas, tile: Box, ground: Colour) -> None:
-    # The most telling mistakes are the confident ones: on their dark ground the hatch is pale.
-    colour = WRONG if ink_on(ground) == INK else PALE_WRONG
-    canvas.hatch(tile.inset(tile.width * 0.05), colour, max(tile.width / 5, 5), max(tile.width / 26, 1.2))

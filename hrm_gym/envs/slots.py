@@ -1,0 +1,120 @@
+"""What the batched environments share: N slots, three autoreset modes, and Gymnasium's form of their information."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from hrm_gym.envs.arrays import Array, copy
+from hrm_gym.errors import HrmGymError, unknown
+
+NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
+
+
+class SlotsEnv(VectorEnv[Any, Any, Any]):
+    """N slots that are stepped together and end one by one; subclasses give `reset` and `step`.
+
+    Args:
+        rules: of one episode, with `action_space`, `observation_space` and `observe(state)`.
+        num_envs: N.
+        autoreset_mode: what becomes of a finished slot, as text or `gymnasium.vector.AutoresetMode`.
+        uniforms: the slots' random numbers, see `hrm_gym.envs.uniforms`.
+
+    Raises:
+        HrmGymError: on an unknown mode.
+    """
+
+    def __init__(self, rules: Any, num_envs: int, autoreset_mode: str | AutoresetMode, uniforms: Any) -> None:
+        if autoreset_mode not in [mode.value for mode in AutoresetMode] + list(AutoresetMode):
+            raise unknown("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+        self.rules = rules
+        self.num_envs = num_envs
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.single_action_space = rules.action_space
+        self.single_observation_space = rules.observation_space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.device = uniforms.device
+        self._uniforms = uniforms
+        self._state: Any = None
+        self._all = uniforms.put(np.ones(num_envs, bool))
+        self._over = uniforms.put(np.zeros(num_envs, bool))
+        """Slots whose episode has ended and that were not reset since."""
+
+    def _started(self) -> Any:
+        """The state of all slots.
+
+        Raises:
+            HrmGymError: before the first `reset`.
+        """
+        if self._state is None:
+            raise HrmGymError("no episodes yet: call reset() first")
+        return self._state
+
+    def _reset_mask(self, mask: Any) -> Array:
+        """The option `reset_mask`, bool of shape (N,); None means all slots.
+
+        Raises:
+            HrmGymError: on another shape or type, or before the first `reset` of all slots.
+        """
+        if mask is None:
+            return self._all
+        mask = self._uniforms.put(mask, "option 'reset_mask'")
+        if tuple(mask.shape) != (self.num_envs,) or "bool" not in str(mask.dtype):
+            raise HrmGymError(
+                f"option 'reset_mask' has shape {tuple(mask.shape)} and type {mask.dtype}: "
+                f"give bools of shape ({self.num_envs},)"
+            )
+        if self._uniforms.on_host and not mask.any():
+            raise HrmGymError("option 'reset_mask' is False everywhere: choose a slot, or leave the reset out")
+        self._started()
+        return mask
+
+    def _refuse_finished(self) -> None:
+        """Refuse a step over finished slots that nobody resets; on a device the host cannot look at them.
+
+        Raises:
+            HrmGymError: where autoreset is disabled and a slot has finished.
+        """
+        if self.autoreset_mode == DISABLED and self._uniforms.on_host and self._over.any():
+            raise HrmGymError("step with finished slots: reset them with options={'reset_mask': finished} first")
+
+    def _masked(self, infos: dict[str, Array], mask: Array) -> dict[str, Any]:
+        """The information of the slots of `mask`: with a mask for each key in NumPy, as it is on a device."""
+        if self.device is not None:
+            return infos
+        if not mask.all():
+            infos = {key: value * (mask if value.ndim == 1 else mask[:, None]) for key, value in infos.items()}
+        return {**infos, **{f"_{key}": mask.copy() for key in infos}}
+
+    def _final(self, state: Any, infos: dict[str, Array], over: Array) -> dict[str, Any]:
+        """The last observations and information of the slots of `over`, under Gymnasium's names for them.
+
+        Args:
+            state: before the slots are reset.
+            infos: information of all slots.
+            over: bool of shape (N,).
+        """
+        if self.device is not None:
+            observations = self.rules.observe(state)
+        else:
+            slots = np.flatnonzero(over)
+            batch = self.rules.observe(type(state)(*(array[slots] for array in state)))
+            observations = np.full(self.num_envs, None, dtype=object)
+            for row, slot in enumerate(slots):
+                observations[slot] = row_of(batch, row)
+        return {
+            "final_obs": observations,
+            "_final_obs": copy(over),
+            "final_info": self._masked(infos, over),
+            "_final_info": copy(over),
+        }
+
+
+def row_of(batch: Any, row: int) -> Any:
+    """One observation of a batch of them, which are an array or a dictionary of arrays."""
+    return {key: array[row] for key, array in batch.items()} if isinstance(batch, dict) else batch[row]
