@@ -58,8 +58,8 @@ class TaskSpec:
             num_tokens=task.num_tokens,
             num_identities=task.num_identities,
             blank=task.blank,
-            groups=tuple(task.groups or ()),
-            group_symbols=tuple(task.group_symbols or ()),
+            groups=tuple(task.groups),
+            group_symbols=tuple(task.group_symbols),
             links=task.links,
         )
 

@@ -15,7 +15,7 @@ import torch
 
 from hrm_gym.agents.registry import agent_class, halting_class, import_named
 from hrm_gym.agents.training.config import Config, RunOptions, assemble
-from hrm_gym.envs.registration import make_task, task_arguments
+from hrm_gym.envs.registration import canonical_id, make_task, task_arguments
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
 
@@ -134,11 +134,11 @@ def resolve(options: Mapping[str, Any]) -> Config:
     """
     run = RunOptions()
     named = {name: options.get(name, getattr(run, name)) for name in ("env", "agent", "halting", "preset", "device")}
-    device = choose_device(named["device"])
+    device, env = choose_device(named["device"]), canonical_id(named["env"])
     preset, agent, halting = named["preset"], import_named(named["agent"]), import_named(named["halting"])
     if preset == "auto":
         arguments = task_arguments(options.get("task_args", ""))
-        preset = choose_preset(make_task(named["env"], options.get("dataset") or None, **arguments), device)
+        preset = choose_preset(make_task(env, options.get("dataset") or None, **arguments), device)
     if preset not in PRESETS:
         raise unknown("preset", preset, [*PRESETS, "auto"])
     agent = PREFERRED_AGENT.get(preset, "hrm") if agent == "auto" else agent
@@ -146,7 +146,7 @@ def resolve(options: Mapping[str, Any]) -> Config:
     classes = RunOptions, agent_class(agent).Config, halting_class(halting).Config
     known = {field.name for cls in classes for field in dataclasses.fields(cls)}
     suits = {name: value for name, value in PRESETS[preset].items() if name in known}
-    whole = {**suits, **agent_class(agent).run_defaults, **options, "preset": preset, "device": device}
+    whole = {**suits, **agent_class(agent).run_defaults, **options, "env": env, "preset": preset, "device": device}
     if whole.get("dtype", "auto") == "auto":
         whole["dtype"] = choose_dtype(device)
     return assemble(run, whole, agent, halting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -95,8 +96,8 @@ def import_named(name: str) -> str:
     module, colon, bare = name.rpartition(":")
     if not colon:
         return name
-    if "" not in sys.path and "." not in sys.path:
-        sys.path.insert(0, "")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
         importlib.import_module(module)
     except (ModuleNotFoundError, TypeError, ValueError) as error:

@@ -103,7 +103,7 @@ class QLearning(LearnedRule):
         return torch.where(last, halting_label(experience), target) if self.config.horizon == "reward" else target
 
     def _bootstrapped(self, following: Signals, last: Tensor, paid: Tensor) -> Tensor:
-        """r + gamma * max Q' in [0, 1], (B,); where `last`, only halting counts.
+        """R + gamma * max Q' in [0, 1], (B,); where `last`, only halting counts.
 
         A value below 0 counts as 0: that much is had by halting on a wrong answer.
         """

@@ -11,7 +11,7 @@ from hrm_gym.agents.presets import choose_device, choose_dtype
 from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.checkpoint import Checkpoint
-from hrm_gym.envs.registration import make_task, task_arguments
+from hrm_gym.envs.registration import canonical_id, make_task, task_arguments, task_ids
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
@@ -24,7 +24,7 @@ def pretrained_path(env_id: str) -> Path:
     Raises:
         HrmGymError: where none is shipped; names those that are.
     """
-    name = bare_id(env_id)
+    name = canonical_id(env_id)
     path = PRETRAINED / f"{name}.safetensors"
     if not path.is_file():
         shipped = sorted(file.stem for file in PRETRAINED.glob("*.safetensors")) or ["none"]
@@ -36,12 +36,16 @@ def pretrained_path(env_id: str) -> Path:
 
 
 def trained_env(checkpoint: str | Path) -> str:
-    """The environment that the agent of a checkpoint was trained on.
+    """The id of the environment that the agent of a checkpoint was trained on.
 
     Raises:
-        HrmGymError: where there is no checkpoint.
+        HrmGymError: where there is no checkpoint, or nobody has registered the environment: a file never chooses which
+            module is imported.
     """
-    return checkpoints.load(Path(checkpoint)).config.env
+    env_id = checkpoints.load(Path(checkpoint)).config.env
+    if env_id not in task_ids():
+        raise HrmGymError(f"{checkpoint} was trained on {env_id}, which is not registered: give --env MODULE:{env_id}")
+    return env_id
 
 
 def load_agent(env: str, checkpoint: str | Path = "pretrained", device: str = "auto") -> Policy:
@@ -87,17 +91,12 @@ def load_both(env: str, checkpoint: str | Path = "pretrained", device: str = "au
     return checkpoints.restore_policy(saved, path, TaskSpec.of(task), dtype).to(device).eval(), task
 
 
-def bare_id(env_id: str) -> str:
-    """An environment id without its namespace or module."""
-    return env_id.rpartition(":")[2].removeprefix("hrm_gym/")
-
-
 def _open(env_id: str, checkpoint: str | Path) -> tuple[Path, Checkpoint, Task]:
     task = make_task(env_id)  # first, so that a misspelt id is what is told
     path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
     saved = checkpoints.load(path)
     config = saved.config
-    same = config.env == bare_id(env_id)
+    same = config.env == canonical_id(env_id)
     if same:
         task = make_task(env_id, config.dataset or None, **task_arguments(config.task_args))
     spec = TaskSpec.of(task)

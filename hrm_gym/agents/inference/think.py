@@ -54,7 +54,9 @@ def think(policy: Policy, puzzles: Tensor, max_segments: int, identities: Tensor
             f"{spec.rows}x{spec.columns} tokens a puzzle"
         )
     if puzzles.numel() and not 0 <= int(puzzles.min()) <= int(puzzles.max()) < spec.num_tokens:
-        raise HrmGymError(f"tokens {int(puzzles.min())} to {int(puzzles.max())}: allowed are 0 to {spec.num_tokens - 1}")
+        raise HrmGymError(
+            f"tokens {int(puzzles.min())} to {int(puzzles.max())}: allowed are 0 to {spec.num_tokens - 1}"
+        )
     return _think(policy, observation(puzzles, identities), max_segments)
 
 
@@ -76,4 +78,3 @@ def _think(policy: Policy, obs: dict[str, Tensor], max_segments: int) -> Iterato
 def boards_of(puzzles: Puzzles, device: torch.device) -> Puzzles:
     """Puzzles as int64 tensors on a device."""
     return puzzles.map(lambda array: torch.as_tensor(np.ascontiguousarray(array), device=device).long())
-

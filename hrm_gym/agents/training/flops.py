@@ -17,7 +17,6 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.trainer import Trainer
 
-
 PEAK_SIZE = 8192  # rows and columns of the matrices that the peak is measured with
 PEAK_REPEATS = 20
 
@@ -38,7 +37,10 @@ def segment_flops(policy: Policy, backward: bool = False) -> int:
     model = copy.deepcopy(policy).to("meta")
     spec = policy.agent.spec
     with torch.device("meta"):
-        obs = {"puzzle": torch.zeros(1, spec.num_cells, dtype=torch.long), "puzzle_id": torch.zeros(1, dtype=torch.long)}
+        obs = {
+            "puzzle": torch.zeros(1, spec.num_cells, dtype=torch.long),
+            "puzzle_id": torch.zeros(1, dtype=torch.long),
+        }
         with FlopCounterMode(display=False, custom_mapping=MAPPING) as counter, torch.set_grad_enabled(backward):
             _, out, signals = model(model.initial_state(1), obs)
             if backward:

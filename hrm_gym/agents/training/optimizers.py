@@ -14,7 +14,6 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.training.config import RunOptions
 
 
-
 def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:
     """The update rule for all parameters of `policy` but sparse embeddings, with decoupled weight decay."""
     tables = set(policy.agent.tables())

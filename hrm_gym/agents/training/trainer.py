@@ -16,7 +16,6 @@ from torch import Tensor
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output, TaskSpec
 from hrm_gym.agents.halting.rule import Signals
-from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.registry import build
 from hrm_gym.agents.state import State
 from hrm_gym.agents.training import checkpoint as checkpoints
@@ -46,7 +45,9 @@ class Trainer:
         self.config = config
         self.device = torch.device(config.device)
         # Weights, puzzles and exploration each have a seed of their own.
-        weights, puzzles, exploration = (int(s.generate_state(1)[0]) for s in np.random.SeedSequence(config.seed).spawn(3))
+        weights, puzzles, exploration = (
+            int(s.generate_state(1)[0]) for s in np.random.SeedSequence(config.seed).spawn(3)
+        )
         torch.manual_seed(weights)
         self.generator = torch.Generator(self.device).manual_seed(exploration)
         arguments = task_arguments(config.task_args)
@@ -79,7 +80,8 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the budget used, in [0, 1], which the learning rate follows: of the steps where they are limited,
-        else of the minutes."""
+        else of the minutes.
+        """
         c = self.config
         if c.max_steps:
             return min(1.0, self.learner.steps / c.max_steps)
@@ -196,7 +198,7 @@ class Slots:
         self._seed = seed
         self._envs: Any = wrap(
             gym.make_vec(
-                f"hrm_gym:{config.env}" if ":" not in config.env else config.env,
+                f"hrm_gym:{config.env}",
                 num_envs=config.num_envs,
                 device=config.device,
                 autoreset_mode="SameStep",
@@ -256,4 +258,3 @@ class Slots:
     def _seen(self, obs: dict[str, Tensor], info: dict[str, Tensor]) -> dict[str, Tensor]:
         self._solution = info["solution"][self.own]
         return {name: array[self.own] for name, array in obs.items()}
-

@@ -189,7 +189,9 @@ class Watch:
         means["segments_per_second"] = len(figures) * self._config.num_envs / seconds
         means |= self._meter.figures(len(figures), seconds)
         used = trainer.progress
-        show.training(trainer.learner.steps, means, trainer.seconds, trainer.seconds / used - trainer.seconds if used else None)
+        show.training(
+            trainer.learner.steps, means, trainer.seconds, trainer.seconds / used - trainer.seconds if used else None
+        )
         show.halting(trainer.learner.steps, ended, self._config.max_segments)
         self._reported, self._figures = trainer.seconds, []
 
@@ -223,7 +225,9 @@ class Watch:
         early = means["episode_segments"] < 1.5 and self._config.max_segments > 2
         if early and means["wrong_halts"] > 0.5 and "early" not in self._told:
             self._told.add("early")
-            show.say("[yellow]the agent halts at once on wrong answers: raise --exploration, or lower --segment-cost[/]")
+            show.say(
+                "[yellow]the agent halts at once on wrong answers: raise --exploration, or lower --segment-cost[/]"
+            )
 
     def _finish(self, show: Progress) -> dict[str, Any]:
         """The final evaluation, the only one on test puzzles, and `result.json`."""
@@ -252,7 +256,9 @@ class Watch:
         with replacing(self._run_dir / "result.json") as temporary:
             temporary.write_text(json.dumps(result, indent=2) + "\n")
         show.settings(config.to_dict(), result)
-        show.evaluation(trainer.learner.steps, trainer.seconds, results["fixed"][0], f"test, {len(puzzles.puzzle):,} puzzles")
+        show.evaluation(
+            trainer.learner.steps, trainer.seconds, results["fixed"][0], f"test, {len(puzzles.puzzle):,} puzzles"
+        )
         show.say(
             f"halting by itself: {100 * learned['exact_accuracy']:.1f} % exact in {learned['mean_segments']:.1f} segments "
             f"on average instead of {config.max_segments}\n"
