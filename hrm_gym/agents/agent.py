@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -137,13 +137,13 @@ class Agent(nn.Module, abc.ABC):
 
     def matrices(self) -> list[nn.Parameter]:
         """The weights that Muon takes: matrices between activations. Default: those of all `nn.Linear` modules."""
-        return [module.weight for module in self.modules() if isinstance(module, nn.Linear)]
+        return [cast(nn.Parameter, m.weight) for m in self.modules() if isinstance(m, nn.Linear)]
 
     # ---- what follows from it --------------------------------------------------------------------
 
     def tables(self) -> list[nn.Parameter]:
         """Embeddings with sparse gradients, such as those of puzzle identities: they have an update of their own."""
-        return [m.weight for m in self.modules() if isinstance(m, nn.Embedding) and m.sparse]
+        return [cast(nn.Parameter, m.weight) for m in self.modules() if isinstance(m, nn.Embedding) and m.sparse]
 
     @property
     def num_parameters(self) -> int:

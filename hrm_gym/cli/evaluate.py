@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import tyro
 
@@ -22,7 +22,7 @@ from hrm_gym.files import replacing
 class Arguments:
     """Grade an agent."""
 
-    protocol: tyro.conf.OmitArgPrefixes[Protocol] = Protocol()
+    protocol: tyro.conf.OmitArgPrefixes[Protocol] = dataclasses.field(default_factory=Protocol)
     """How it is evaluated."""
     env: str = ""
     """Environment id; empty: that of the checkpoint."""
@@ -75,6 +75,6 @@ def _written(name: str, value: object) -> str:
     if isinstance(value, float) and "accuracy" in name:
         return f"{100 * value:.1f} %"
     if name.endswith("interval"):
-        low, high = value  # type: ignore[misc]
+        low, high = cast(tuple[float, float], value)
         return f"{100 * low:.1f} to {100 * high:.1f} % (95 %)"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -62,8 +62,7 @@ def run(argv: Sequence[str]) -> int:
 
         for puzzle in puzzles:
             task.check(puzzle)
-        limits = {"rollouts": args.rollouts, "max_segments": args.max_segments, "seconds": args.seconds}
-        found = solve_puzzles(policy, task, given, **limits)
+        found = solve_puzzles(policy, task, given, args.rollouts, args.max_segments, args.seconds)
         rows = [{"answer": s.text, "valid": s.valid, "attempts": s.attempts, "segments": s.segments} for s in found]
     _print(rows, task, many, args.json)
     wrong = [str(i) for i, row in enumerate(rows, start=1) if not row["valid"]]

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -63,15 +63,15 @@ def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
     """The command line over `default`, as one flat list of options."""
     names = [field.name for field in dataclasses.fields(RunOptions)]
     run = RunOptions(**{name: getattr(default, name) for name in names})
-    parts: list[tuple[str, Any, Any]] = [
-        ("run", RunOptions, run),
-        ("agent_options", type(default.agent_options), default.agent_options),
-        ("halting_options", type(default.halting_options), default.halting_options),
-    ]
-    flat = dataclasses.make_dataclass(
-        "Options", [(n, tyro.conf.OmitArgPrefixes[kind], dataclasses.field(default=value)) for n, kind, value in parts]
+    parts = {"run": run, "agent_options": default.agent_options, "halting_options": default.halting_options}
+    flat: Any = dataclasses.make_dataclass(
+        "Arguments",
+        [
+            (name, Annotated[type(part), tyro.conf.OmitArgPrefixes], dataclasses.field(default=part))
+            for name, part in parts.items()
+        ],
     )
-    told = tyro.cli(flat, args=list(argv), prog="hrm-gym train", description=description)
+    told: Any = tyro.cli(flat, args=list(argv), prog="hrm-gym train", description=description)
     fields = {name: getattr(told.run, name) for name in names}
     # The names are resolved already; the user may have written "auto" or a module.
     fields |= {name: getattr(default, name) for name in ("env", "agent", "halting", "preset", "device", "dtype")}
@@ -91,7 +91,7 @@ def _resume(run_dir: Path, given: dict[str, str], argv: Sequence[str]) -> int:
     if not saved.part("optimizer"):
         raise HrmGymError(f"{run_dir} holds weights only: start a new run with --init-from {run_dir}")
     told = _parse(argv, saved.config, "Go on with a run.")
-    changes = {name: value for name, value in named.items() if value} | {
+    changes: dict[str, Any] = {name: value for name, value in named.items() if value} | {
         name: given[name] for name in ("device", "preset") if name in given
     }
     told = dataclasses.replace(told, **changes)

@@ -110,7 +110,7 @@ class Task(abc.ABC):
 
     groups: tuple[np.ndarray, ...] = ()
     """Sets of cells that hold each of the `group_symbols` exactly once, in partitions whose rows share no cell:
-    integers of shape (G, n) each, such as the rows, the columns and the boxes of a Sudoku. Empty: the family has none."""
+    integers of shape (G, n) each, such as the rows, the columns and the boxes of a Sudoku. Empty: there are none."""
 
     group_symbols: tuple[int, ...] = ()
     """The n tokens that each group holds."""

@@ -35,7 +35,6 @@ def solve_puzzles(
     policy: Policy,
     task: Task,
     puzzles: Puzzles,
-    *,
     rollouts: int = 1,
     max_segments: int = 64,
     seconds: float = 0.0,

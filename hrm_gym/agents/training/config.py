@@ -144,7 +144,7 @@ class Config(RunOptions):
         """
         own = {name: value for name, value in fields.items() if name not in ("agent_options", "halting_options")}
         run = RunOptions.from_dict(own)
-        parts = {}
+        parts: dict[str, Any] = {}
         for name, cls in (("agent_options", agent_class(run.agent)), ("halting_options", halting_class(run.halting))):
             given = fields.get(name)
             if not isinstance(given, Mapping):

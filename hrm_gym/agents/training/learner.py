@@ -1,4 +1,4 @@
-"""What a policy learns from a segment, and the gradient step: losses, clipping, schedule, averaging behind one `step`."""
+"""What a policy learns from a segment: losses, clipping, schedule and averaging behind one `step`."""
 
 from __future__ import annotations
 

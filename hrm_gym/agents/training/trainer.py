@@ -79,8 +79,9 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the budget used, in [0, 1], which the learning rate follows: of the steps where they are limited,
-        else of the minutes.
+        """Share of the budget used, in [0, 1], which the learning rate follows.
+
+        It is that of the steps where they are limited, else that of the minutes.
         """
         c = self.config
         if c.max_steps:
@@ -208,7 +209,7 @@ class Slots:
                 num_examples=config.num_examples or None,
                 dataset=config.dataset or None,
                 augment=config.augment,
-                # Nothing is learned from them, and in a 30x30 maze they take four times as many operators as the network.
+                # Nothing is learned from their number, and to count them in a large maze takes longer than to think.
                 count_violations=False,
                 **arguments,
             )

@@ -225,9 +225,7 @@ class Watch:
         early = means["episode_segments"] < 1.5 and self._config.max_segments > 2
         if early and means["wrong_halts"] > 0.5 and "early" not in self._told:
             self._told.add("early")
-            show.say(
-                "[yellow]the agent halts at once on wrong answers: raise --exploration, or lower --segment-cost[/]"
-            )
+            show.say("[yellow]the agent halts at once on wrong answers: raise --exploration or lower --segment-cost[/]")
 
     def _finish(self, show: Progress) -> dict[str, Any]:
         """The final evaluation, the only one on test puzzles, and `result.json`."""
@@ -235,11 +233,11 @@ class Watch:
         policy = trainer.learner.average.policy
         puzzles = trainer.task.dataset("test").map(lambda array: array[: config.test_puzzles])
         shown = {"env": config.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
-        results = {}
-        for halting in ("fixed", "learned"):
-            protocol = Protocol(halting=halting, max_segments=config.max_segments)  # type: ignore[arg-type]
-            results[halting] = evaluate(policy, trainer.task, puzzles, protocol), protocol
-        fixed, learned = (report(policy, *results[halting], **shown) for halting in ("fixed", "learned"))
+        all_segments = Protocol(halting="fixed", max_segments=config.max_segments)
+        by_itself = Protocol(halting="learned", max_segments=config.max_segments)
+        scores = evaluate(policy, trainer.task, puzzles, all_segments)
+        fixed = report(policy, scores, all_segments, **shown)
+        learned = report(policy, evaluate(policy, trainer.task, puzzles, by_itself), by_itself, **shown)
         result = {
             **fixed,
             "halting_by_itself": learned,
@@ -256,12 +254,11 @@ class Watch:
         with replacing(self._run_dir / "result.json") as temporary:
             temporary.write_text(json.dumps(result, indent=2) + "\n")
         show.settings(config.to_dict(), result)
-        show.evaluation(
-            trainer.learner.steps, trainer.seconds, results["fixed"][0], f"test, {len(puzzles.puzzle):,} puzzles"
-        )
+        name = f"test, {len(puzzles.puzzle):,} puzzles"
+        show.evaluation(trainer.learner.steps, trainer.seconds, scores, name)
         show.say(
-            f"halting by itself: {100 * learned['exact_accuracy']:.1f} % exact in {learned['mean_segments']:.1f} segments "
-            f"on average instead of {config.max_segments}\n"
+            f"halting by itself: {100 * learned['exact_accuracy']:.1f} % exact in {learned['mean_segments']:.1f} "
+            f"segments on average instead of {config.max_segments}\n"
             f"watch it: python play.py --env {config.env} --checkpoint {self._run_dir}"
         )
         return result
