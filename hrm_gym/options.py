@@ -10,7 +10,6 @@ Choices are `Literal` types. Numbers must be finite, whether they have bounds or
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 from collections.abc import Mapping
@@ -77,7 +76,7 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        kinds = _types(type(self))
+        kinds = get_type_hints(type(self))
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name), kinds[field.name], field.metadata.get("bounds"))
 
@@ -97,18 +96,13 @@ class Options:
             HrmGymError: on an unknown name, a value of the wrong type, or one out of bounds.
         """
         known = [field.name for field in dataclasses.fields(cls)]
-        kinds = _types(cls)
+        kinds = get_type_hints(cls)
         for name, value in fields.items():
             if name not in known:
                 raise unknown("option", name, known)
             if (kind := kinds[name]) in (int, float, bool, str) and not _fits(value, kind):
                 raise HrmGymError(f"{name} is {value!r}: it must be of type {kind.__name__}")
         return cls(**fields)
-
-
-@functools.cache
-def _types(cls: Any) -> dict[str, Any]:
-    return get_type_hints(cls)
 
 
 def _fits(value: Any, kind: type) -> bool:

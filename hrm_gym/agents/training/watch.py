@@ -29,6 +29,10 @@ FLAT_EVALUATIONS = 8
 """Evaluations without a solved puzzle after which a run is called flat."""
 
 
+EARLY_REPORTS = 60
+"""Reports in a row of halting at once on wrong answers after which a run is warned of it."""
+
+
 class Signals:
     """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP).
 
@@ -74,8 +78,8 @@ class Watch:
         self._show: Progress | None = None
         self._figures: list[dict[str, Tensor]] = []
         self._reached = False
-        self._flat = 0
-        self._told: set[str] = set()
+        self._flat = self._early = 0
+        self._broken = False
         self._reported = self._evaluated = self._stored = trainer.seconds
         if parallel.leads():
             with replacing(run_dir / "config.json") as temporary:
@@ -106,7 +110,7 @@ class Watch:
                 self._report(self._show)
             if due:
                 self._evaluate(self._show)
-        asked, reached, broken = trainer.tick(self._signals.asked, self._reached, "not finite" in self._told)
+        asked, reached, broken = trainer.tick(self._signals.asked, self._reached, self._broken)
         if broken:
             raise HrmGymError(
                 f"the loss is no longer a finite number at step {trainer.learner.steps:,}: "
@@ -180,7 +184,7 @@ class Watch:
         seconds = max(trainer.seconds - self._reported, 1e-9)
         means = {name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"}
         if not all(math.isfinite(value) for value in means.values()):
-            self._told.add("not finite")
+            self._broken = True
         ended = torch.stack([f["ended"] for f in figures]).cpu().numpy()
         ended = ended[ended > 0]
         if len(ended):
@@ -222,9 +226,9 @@ class Watch:
             )
 
     def _warn_of_early_halting(self, show: Progress, means: dict[str, float]) -> None:
-        early = means["episode_segments"] < 1.5 and self._config.max_segments > 2
-        if early and means["wrong_halts"] > 0.5 and "early" not in self._told:
-            self._told.add("early")
+        early = means["episode_segments"] < 1.5 and self._config.max_segments > 2 and means["wrong_halts"] > 0.5
+        self._early = self._early + 1 if early else 0  # in the first seconds of a run that is normal
+        if self._early == EARLY_REPORTS:
             show.say("[yellow]the agent halts at once on wrong answers: raise --exploration or lower --segment-cost[/]")
 
     def _finish(self, show: Progress) -> dict[str, Any]:
