@@ -23,7 +23,7 @@ from test_arc import EVALUATION, write
 import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.agents import evaluate, load_agent
-from hrm_gym.agents.inference.live import LiveThinker, first_puzzles, make_halting_env, record
+from hrm_gym.agents.inference.live import FEATURES, first_puzzles, make_halting_env, record
 from hrm_gym.agents.registry import defaults
 from hrm_gym.agents.studies import policies
 from hrm_gym.agents.studies.halting_study import study, wilson
@@ -33,7 +33,7 @@ from hrm_gym.cli import main
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_rules import REWARDS
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
-from hrm_gym.envs.halting.thinkers import FEATURES, Episodes, RecordedThinker
+from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker, Segment
 from hrm_gym.envs.registration import halting_id
 
 ENV = "Sudoku4x4-v0"
@@ -68,7 +68,30 @@ def env_of(episodes, **kwargs):
 def random_episodes(num=50, segments=5):
     rng = np.random.default_rng(0)
     cells = rng.integers(0, 5, (num, segments))
-    return Episodes(rng.random((num, segments, len(FEATURES)), np.float32), cells == 4, cells / 4)
+    names = ("q_halt", "q_continue", "residual")
+    return Episodes(rng.random((num, segments, len(names)), np.float32), cells == 4, cells / 4, names)
+
+
+class Counter:
+    """A thinker without an agent: it solves puzzle i in segment i + 1, and counts how often it is asked."""
+
+    names = ("belief", "state_0")
+    num_puzzles = 4
+    episodes = None
+
+    def __init__(self, num_slots=1):
+        self.num_slots, self.asked = num_slots, []
+        self.index, self.segment = np.zeros((2, num_slots), np.int64)
+
+    def start(self, slots, index):
+        self.index[slots], self.segment[slots] = index, 0
+
+    def think(self, slots):
+        self.asked.append(len(slots))
+        self.segment[slots] += 1
+        right = self.segment[slots] > self.index[slots]
+        features = np.stack([right, -7.5 * right], 1).astype(np.float32)
+        return Segment(features, right, right * 1.0)
 
 
 # ---- the libraries' own checks -------------------------------------------------------------------
@@ -134,18 +157,58 @@ def walk(native, other, mode, steps=25):
     return ends
 
 
+def test_a_thinker_without_an_agent():
+    env = HaltingEnv(Counter(), max_segments=3, segment_cost=0.25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env, skip_render_check=True)
+        sb3_check_env(env)
+    assert env.observation_space.low.tolist() == [0, 0, -10] and env.observation_space.high.tolist() == [1, 1, 10]
+    env.reset(options={"index": 2})
+    rewards = [env.step(0)[1:4] for _ in range(3)]
+    assert rewards == [(-0.25, False, False), (-0.25, False, False), (1.0, True, False)]
+
+
+@every_mode
+def test_a_batch_of_thinkers_without_an_agent(mode):
+    kinds = {"max_segments": 3, "segment_cost": 0.25}
+    native = HaltingVectorEnv(Counter(N), autoreset_mode=mode, **kinds)
+    walk(native, SyncVectorEnv([lambda: HaltingEnv(Counter(), **kinds)] * N, autoreset_mode=mode), mode)
+
+
+def test_the_puzzle_environment_pays_the_same():
+    """Answers of a recorded thinker, submitted to the puzzle environment, earn what the halting environment pays."""
+    rng = np.random.default_rng(0)
+    kinds = {"segment_cost": 0.125, "max_segments": 3}
+    for _ in range(20):
+        right = rng.random(3) < 0.5
+        episodes = Episodes(np.zeros((1, 3, 1), np.float32), right[None], right[None] * 1.0, names=("q_halt",))
+        halting, puzzle = env_of(episodes, **kinds), gym.make(ENV, **kinds)
+        halting.reset()
+        _, info = puzzle.reset(seed=0)
+        total = np.zeros(2)
+        for segment in range(3):
+            halt = rng.random() < 0.3
+            answer = np.append(info["solution"] if right[segment] else info["solution"] * 0, int(halt))
+            for i, step in enumerate((halting.step(int(halt)), puzzle.step(answer))):
+                total[i] += step[1]
+                assert step[3] is False and step[2] is (halt or segment == 2)
+            if halt:
+                break
+        assert total[0] == total[1] == right[segment] - 0.125 * segment
+
+
 @every_mode
 @every_reward
-@pytest.mark.parametrize("truncate", [True, False])
-def test_native_equals_sync(mode, reward, truncate):
-    kinds = {"reward": reward, "segment_cost": 0.125, "max_segments": 3, "truncate": truncate}
+def test_native_equals_sync(mode, reward):
+    kinds = {"reward": reward, "segment_cost": 0.125, "max_segments": 3}
     episodes = random_episodes()
     native = HaltingVectorEnv(RecordedThinker(episodes, N), autoreset_mode=mode.value, **kinds)
     sync = SyncVectorEnv([lambda: env_of(episodes, **kinds)] * N, autoreset_mode=mode)
     assert native.observation_space == sync.observation_space
     assert native.metadata["autoreset_mode"] is native.autoreset_mode is mode
     terminated, truncated = walk(native, sync, mode)
-    assert terminated > N and (truncated > N if truncate else truncated == 0)
+    assert terminated > N and truncated == 0
 
 
 def test_make_vec_gives_the_native_batch_and_equals_sync():
@@ -173,15 +236,13 @@ def test_live_equals_recorded(mode):
             assert (one[-1][name] == other[-1][name]).all()
 
 
-def test_a_step_thinks_once_for_all_slots(agent, puzzles, monkeypatch):
-    envs = HaltingVectorEnv(LiveThinker(agent, hrm_gym.make_task(ENV), puzzles, N), max_segments=4)
-    batches = []
-    monkeypatch.setattr(agent, "forward", lambda carry, obs: batches.append(len(obs["puzzle"])) or forward(carry, obs))
-    forward = type(agent).forward.__get__(agent)
+def test_a_step_thinks_once_for_all_slots():
+    thinker = Counter(N)
+    envs = HaltingVectorEnv(thinker, max_segments=4)
     envs.reset(seed=0)
     envs.step(np.array([1, 1, 0, 0, 0, 0]))
     envs.step(np.array([0, 0, 1, 0, 0, 0]))
-    assert batches == [N, N - 2, N - 1], "finished slots rest, those being reset think with the others"
+    assert thinker.asked == [N, N - 2, N - 1], "finished slots rest, those being reset think with the others"
 
 
 def test_equal_seeds_give_equal_episodes():
@@ -248,8 +309,7 @@ def test_rewards(actions, kwargs, rewards):
 def test_ends():
     assert rollout([1])[1] == (True, False)
     assert rollout([0, 0, 1])[1] == (True, False), "halting in the last segment is halting"
-    assert rollout([0, 0, 0])[1] == (False, True)
-    assert rollout([0, 0, 0], truncate=False)[1] == (True, False)
+    assert rollout([0, 0, 0])[1] == (True, False), "the horizon is part of the task"
     assert rollout([0, 1])[2] == {"is_success": True, "cell_accuracy": 1.0, "segment": 2, "index": 0}
     assert rollout([0, 0, 0])[2]["segment"] == 3, "nothing is thought after the last segment"
 
@@ -347,6 +407,9 @@ def test_learners_find_the_moment(algorithm):
         (lambda: gym.make(HALT, reward="sucess"), "did you mean 'success'"),
         (lambda: gym.make(HALT, segment_cost=-0.1), "0 or more"),
         (lambda: gym.make(HALT, segment_cost=float("nan")), "0 or more"),
+        (lambda: env_of(hand_made(), segment_cost=float("inf")), "finite"),
+        (lambda: rollout([[[1], [2, 3]]]), "the action cannot be read"),
+        (lambda: env_of(hand_made()).reset(options=[1]), "give a dictionary"),
         (lambda: gym.make(HALT, reward="regret", recorded=False), "recorded=True"),
         (lambda: gym.make(HALT, max_segments=0), "at least 1"),
         (lambda: gym.make(HALT, num_examples=0), "at least 1"),
@@ -367,7 +430,10 @@ def test_learners_find_the_moment(algorithm):
         (lambda: rollout([0.5]), "integers"),
         (lambda: env_of(hand_made()).reset(options={"index": 2}), "puzzles 0 to 1"),
         (lambda: env_of(hand_made()).reset(options={"puzzle": "1"}), "unknown option"),
-        (lambda: Episodes(np.zeros((2, 3, 1)), np.zeros((2, 3), bool), np.zeros((2, 3))), "recorded episodes need"),
+        (
+            lambda: Episodes(np.zeros((2, 3, 1)), np.zeros((2, 3), bool), np.zeros((2, 3)), ("a", "b")),
+            "recorded episodes need",
+        ),
         (lambda: policies.threshold(hand_made(), "q_hallt", 0.5), "did you mean 'q_halt'"),
         (lambda: policies.fixed(hand_made(), 4), "1 to 3"),
         (lambda: policies.learn(hand_made(), "dqnn", 0.1), "did you mean 'dqn'"),
@@ -392,7 +458,7 @@ def test_a_finished_slot_must_be_reset_where_nobody_else_does():
     envs.step(np.array([1, 0]))
     with pytest.raises(HrmGymError, match="reset_mask"):
         envs.step(np.array([0, 0]))
-    with pytest.raises(HrmGymError, match="True at least"):
+    with pytest.raises(HrmGymError, match="False everywhere"):
         envs.reset(options={"reset_mask": np.zeros(2, bool)})
 
 

@@ -119,7 +119,7 @@ def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
     canvas.text("right cells", Box(names.x + 14, names.y, 90, 16), 18, MUTED)
     if frame.belief is not None:
         canvas.rect(Box(names.x + 106, names.y + 4, 8, 8), AMBER)
-        canvas.text("belief to be right", Box(names.x + 120, names.y, 108, 16), 18, MUTED)
+        canvas.text("believed right", Box(names.x + 120, names.y, 108, 16), 18, MUTED)
         canvas.text(_percent(frame.belief), Box(names.right - 40, names.y, 40, 16), 18, INK, "right")
     plot = Box(box.x + 50, box.y + 36, box.width - 66, box.height - 52)
     for percent in (0, 50, 100):
