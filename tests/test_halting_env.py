@@ -353,18 +353,6 @@ def test_agents_without_a_value_of_continuing_show_one_half(agent, puzzles, monk
     assert (episodes.column("q_continue") == 0.5).all()
 
 
-def test_episodes_in_files(tmp_path):
-    episodes, path = random_episodes(), tmp_path / "episodes.npz"
-    episodes.save(path)
-    back = Episodes.load(path)
-    assert back.names == episodes.names
-    assert all((getattr(back, n) == getattr(episodes, n)).all() for n in ("features", "right", "cell_accuracy"))
-    (tmp_path / "other.npz").write_text("no archive")
-    for name, message in (("none.npz", "no file"), ("other.npz", "no recorded episodes")):
-        with pytest.raises(HrmGymError, match=message):
-            Episodes.load(tmp_path / name)
-
-
 # ---- policies ------------------------------------------------------------------------------------
 
 

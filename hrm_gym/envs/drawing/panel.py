@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from hrm_gym.envs.task import Task
 
 _MOST_PIPS = 32  # more segments than that are drawn as one bar
-
-
-_MOST_SIGNALS = 4
+_MOST_SIGNALS = 4  # the rows that fit
+_REASONS = {"halted": "halted", "out_of_segments": "out of segments"}
 
 
 def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
@@ -56,9 +55,6 @@ def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
         canvas.path([(box.x + along, y + down) for along, down in stroke], ink, 4)
     canvas.text(words, line, 28, ink)
     canvas.text(_REASONS[frame.ended], line, 19, ink, "right")
-
-
-_REASONS = {"halted": "halted", "out_of_segments": "out of segments"}
 
 
 def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
