@@ -99,6 +99,13 @@ def test_the_wrappers_of_gymnasium_take_it():
     assert len(infos) == N and infos[0]["final_info"]["is_success"] == np.False_
 
 
+def test_errors_about_many_slots_have_one_line():
+    envs = gym.make_vec("Latin3x3-v0", 2_000)
+    for index in (np.full(2_000, -1), np.zeros(1_999, int), np.zeros((2_000, 2))):
+        with pytest.raises(HrmGymError, match=r"^option 'index' [^\n]*$"):
+            envs.reset(options={"index": index})
+
+
 def test_an_index_a_slot():
     envs = gym.make_vec("Latin3x3-v0", 3, split="test")
     obs, _ = envs.reset(options={"index": np.array([4, 0, 4])})

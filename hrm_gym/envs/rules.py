@@ -68,9 +68,11 @@ def check_index(index: Any, num: int, size: int) -> np.ndarray:
     """
     array = as_numpy(index, "option 'index'")
     if not is_integer(array) or array.shape not in ((), (num,)):
-        raise HrmGymError(f"option 'index' is {index!r}: give an integer, or one per slot")
+        raise HrmGymError(
+            f"option 'index' has shape {array.shape} and type {array.dtype}: give an integer, or one per slot"
+        )
     if array.min() < 0 or array.max() >= size:
-        raise HrmGymError(f"option 'index' is {index!r}: there are puzzles 0 to {size - 1}")
+        raise HrmGymError(f"option 'index' is {array.min()} to {array.max()}: there are puzzles 0 to {size - 1}")
     return np.broadcast_to(array, (num,)).astype(np.int64)
 
 
