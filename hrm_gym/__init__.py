@@ -1,12 +1,24 @@
 """Reasoning as reinforcement learning: puzzles as Gymnasium environments, and agents that think until done.
 
-`import hrm_gym` registers the environments; `gymnasium.make("hrm_gym:SudokuExtreme-v0")` imports it itself.
+    import hrm_gym
+
+    envs = hrm_gym.make_vec("Sudoku6x6-v0", num_envs=64)
+    run = hrm_gym.train(env="Sudoku4x4-v0", max_minutes=1)
+    policy = hrm_gym.load_agent("Sudoku4x4-v0", run.folder)
+    print(hrm_gym.evaluate("Sudoku4x4-v0", run.folder, limit=100)["exact_accuracy"])
+    print(hrm_gym.solve("Sudoku4x4-v0", "1..........2...3", run.folder).text)
+
+`import hrm_gym` registers the environments; `gymnasium.make("hrm_gym:SudokuExtreme-v0")` imports it itself. What needs
+torch is loaded when it is first used.
 """
 
+import importlib
 from importlib import metadata
 from typing import Any
 
 import gymnasium
+from gymnasium import Env
+from gymnasium.vector import VectorEnv
 
 from hrm_gym.envs import registration
 from hrm_gym.envs.registration import halting_id, make_task, task_ids
@@ -17,7 +29,37 @@ try:
 except metadata.PackageNotFoundError:  # A source tree that nobody installed.
     __version__ = "0.0.0"
 
-__all__ = ["HrmGymError", "__version__", "make_task", "register_task", "task_ids"]
+_LAZY = {
+    "train": "hrm_gym.api",
+    "evaluate": "hrm_gym.api",
+    "solve": "hrm_gym.api",
+    "load_agent": "hrm_gym.agents.inference.load",
+    "register_agent": "hrm_gym.agents.registry",
+    "register_halting": "hrm_gym.agents.registry",
+}
+"""Names whose modules import torch, which the environments do without."""
+
+__all__ = ["HrmGymError", "__version__", "make", "make_task", "make_vec", "register_task", "task_ids", *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'hrm_gym' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def make(env: str, **options: Any) -> Env[Any, Any]:
+    """The environment of an id: `gymnasium.make("hrm_gym:ID", ...)`. See `hrm_gym.envs.puzzle_env.PuzzleEnv`."""
+    return gymnasium.make(_full(env), **options)
+
+
+def make_vec(env: str, num_envs: int = 1, **options: Any) -> VectorEnv[Any, Any, Any]:
+    """A native batch of environments. See `hrm_gym.envs.vector_env.PuzzleVectorEnv`."""
+    return gymnasium.make_vec(_full(env), num_envs=num_envs, **options)
+
+
+def _full(env: str) -> str:
+    return env if ":" in env or env in gymnasium.registry else f"hrm_gym:{env}"
 
 
 def register_task(env_id: str, entry: str, **kwargs: Any) -> None:

@@ -1,21 +1,34 @@
-"""Networks that think in segments, and how they learn. They know environments only by the Gymnasium interface."""
+"""Agents that think in segments, rules for when to stop, and how both learn.
 
-from hrm_gym.agents.inference.evaluator import evaluate
+They know environments only by the Gymnasium interface.
+"""
+
+from hrm_gym.agents.agent import Agent, Output, TaskSpec
+from hrm_gym.agents.halting.rule import Experience, HaltingRule, LearnedRule
+from hrm_gym.agents.inference.evaluate import Protocol, evaluate
+from hrm_gym.agents.inference.load import load_agent
 from hrm_gym.agents.inference.think import think
-from hrm_gym.agents.models.reasoner import Carry, Output, Reasoner
-from hrm_gym.agents.registry import AGENTS, PRESETS, build_reasoner
-from hrm_gym.agents.training.checkpoint import load_agent
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.registry import agent_names, halting_names, register_agent, register_halting
+from hrm_gym.options import Options, number, share
 
 __all__ = [
-    "AGENTS",
-    "PRESETS",
-    "Carry",
-    "Config",
+    "Agent",
+    "Experience",
+    "HaltingRule",
+    "LearnedRule",
+    "Options",
     "Output",
-    "Reasoner",
-    "build_reasoner",
+    "Policy",
+    "Protocol",
+    "TaskSpec",
+    "agent_names",
     "evaluate",
+    "halting_names",
     "load_agent",
+    "number",
+    "register_agent",
+    "register_halting",
+    "share",
     "think",
 ]

@@ -1,205 +1,141 @@
-"""The architectures by name, and the presets: sizes and settings that are known to work.
-
-A preset is a set of `Config` fields. Which one `auto` means depends on the board, the agent and the device, as
-measured: small boards on a processor want token mixing and weight decay 1.0 and learn in minutes.
-"""
+"""Agents and halting rules by name; the two doors through which those of others come in."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+import dataclasses
+import importlib
+import inspect
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hrm_gym.agents.models.direct import Direct
-from hrm_gym.agents.models.hrm import HRM
-from hrm_gym.agents.models.reasoner import Reasoner
-from hrm_gym.agents.models.trm import TRM
-from hrm_gym.agents.training.config import Config
-from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import Task
+from hrm_gym.agents.agent import Agent, TaskSpec
+from hrm_gym.agents.halting.rule import HaltingRule
+from hrm_gym.agents.policy import Policy
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.options import Options
 
-AGENTS: dict[str, type[Reasoner]] = {"hrm": HRM, "trm": TRM, "direct": Direct}
+if TYPE_CHECKING:
+    from hrm_gym.agents.training.config import Config
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-def build_reasoner(config: Config, num_tokens: int, shape: tuple[int, int]) -> Reasoner:
-    """The untrained model that `config` describes, for boards of that `shape` with `num_tokens` symbols."""
-    if config.agent not in AGENTS:
-        raise unknown("agent", config.agent, AGENTS)
-    return AGENTS[config.agent](config, num_tokens, shape)
-
-
-# What is fast on a GPU: wide blocks, Muon, the rate falling to zero with the clock. The recipe is that of the
-# fastest public runs ("Speed is Confidence", arXiv 2601.19085); nobody has run it here yet.
-_GPU: dict[str, Any] = {
-    "hidden_size": 512,
-    "mlp_multiple": 256,
-    "gradient": "last_cycle",
-    "normed_swiglu": True,
-    "loss": "softmax",
-    "halt_weight": 0.05,
-    "optimizer": "muon",
-    "lr": 1e-4,
-    "warmup_steps": 0,
-    "lr_end": 0.0,
-    "clip": 1.0,
-    "compile": True,
-    "max_minutes": 25.0,
-    "eval_minutes": 5.0,
-    "eval_puzzles": 1024,
+_MODELS = "hrm_gym.agents.models"
+_agents: dict[str, str] = {
+    "hrm": f"{_MODELS}.hrm:HRM",
+    "trm": f"{_MODELS}.trm:TRM",
+    "direct": f"{_MODELS}.direct:Direct",
 }
-PRESETS: dict[str, dict[str, Any]] = {
-    # 4x4 Sudokus on a processor: a minute.
-    "tiny": {"hidden_size": 64, "lr": 2e-3, "max_minutes": 1.0, "eval_minutes": 0.2},
-    # 6x6 Sudokus on a processor: minutes.
-    "small": {"hidden_size": 128, "lr": 1e-3, "gamma": 0.9, "max_minutes": 5.0, "eval_minutes": 1.0},
-    # 9x9 Sudokus on a processor: an hour shows it learning.
-    "medium": {
-        "hidden_size": 192,
-        "l_cycles": 3,
-        "gradient": "last_cycle",
-        "lr": 1e-3,
-        "max_minutes": 60.0,
-        "eval_minutes": 5.0,
-    },
-    # Boards whose rules join neighbours, such as mazes, on a processor.
-    "local": {
-        "hidden_size": 64,
-        "mixer": "convolution",
-        "l_cycles": 3,
-        "gradient": "last_cycle",
-        "max_segments": 8,  # solved in three; twice as fast to 80 % as with 16
-        "lr": 1e-3,
-        "max_minutes": 10.0,
-        "eval_minutes": 1.0,
-    },
-    # 9x9 Sudokus on one GPU in under half an hour: TRM with deeper cycles, 5 M parameters.
-    "gpu": {
-        **_GPU,
-        "h_cycles": 6,
-        "l_cycles": 9,
-        "num_envs": 384,
-        "label_smoothing": 0.2,
-        "muon_lr": 0.02,
-        "muon_momentum": 0.6,
-        "decay_from": 0.0,
-    },
-    # Mazes and the like on one GPU: attention over rows and columns, 7 M parameters.
-    "gpu_local": {
-        **_GPU,
-        "num_heads": 8,
-        "h_cycles": 3,
-        "l_cycles": 4,
-        "mixer": "attention",
-        "positions": "rope2d",
-        "prefix_tokens": 16,
-        "num_envs": 128,
-        "augment": False,  # turned and mirrored mazes are said to hurt with rotary positions
-        "muon_lr": 0.005,
-    },
-    # The paper's model and settings (27 M parameters) for one GPU.
-    "paper": {
-        "hidden_size": 512,
-        "num_heads": 8,
-        "h_layers": 4,
-        "l_layers": 4,
-        "mlp_multiple": 256,
-        "mixer": "attention",
-        "positions": "rope",
-        "num_envs": 384,
-        "optimizer": "adam_atan2",
-        "lr": 1e-4,
-        "warmup_steps": 2000,
-        "decay_from": 1.0,
-        "compile": True,
-        "max_steps": 52_000,
-        "eval_minutes": 5.0,
-        "eval_puzzles": 1024,
-    },
+_RULES = "hrm_gym.agents.halting"
+_rules: dict[str, str] = {
+    "q_learning": f"{_RULES}.q_learning:QLearning",
+    "classifier": f"{_RULES}.classifier:Classifier",
+    "confidence": f"{_RULES}.confidence:Confidence",
+    "fixed": f"{_RULES}.fixed:Fixed",
 }
-# What the architecture changes in every preset.
-AGENT_FIELDS: dict[str, dict[str, Any]] = {
-    "hrm": {},
-    "trm": {"halting": "halt_only", "gradient": "last_cycle"},
-    # A second segment would give the first one's answer again; the slots rather take fresh puzzles.
-    "direct": {"halting": "halt_only", "max_segments": 1},
-}
-# What `--agent auto` stands for: HRM, except where larger boards have to be learned soon.
-PREFERRED_AGENT = {"medium": "trm", "local": "trm", "gpu": "trm", "gpu_local": "trm"}
 
 
-def choose_preset(task: Task, device: str) -> str:
-    """The preset that `auto` stands for, by the board and the device."""
-    if task.num_cells <= 16:
-        return "tiny"
-    if task.num_cells <= 36:
-        return "small"
-    if device.startswith("cuda"):
-        return "gpu_local" if task.local else "gpu"
-    return "local" if task.local else "medium"
+def register_agent(name: str, entry: str) -> None:
+    """Make an agent known as `--agent NAME`.
 
-
-def defaults(env: str, agent: str, preset: str, device: str) -> Config:
-    """The configuration that these four choices stand for, before anything else is said.
+    Args:
+        name: letters, digits, underscores and hyphens, such as "my_net".
+        entry: where the subclass of `hrm_gym.agents.Agent` stands, such as "my_module:MyNet". It is imported when an
+            agent is built.
 
     Raises:
-        HrmGymError: on an unknown name, or a device that is not there.
+        HrmGymError: on a malformed name or entry, or a name that means another agent. The same again is fine.
     """
-    device = choose_device(device)
-    if preset == "auto":
-        preset = choose_preset(make_task(env), device)
-    if preset not in PRESETS:
-        raise unknown("preset", preset, [*PRESETS, "auto"])
-    if agent == "auto":
-        agent = PREFERRED_AGENT.get(preset, "hrm")
-    if agent not in AGENTS:
-        raise unknown("agent", agent, [*AGENTS, "auto"])
-    fields = {**PRESETS[preset], **AGENT_FIELDS[agent]}
-    return Config(env=env, agent=agent, preset=preset, device=device, dtype=choose_dtype(device), **fields)
+    _register(_agents, "agent", name, entry)
 
 
-def choose_device(name: str) -> str:
-    """A torch device by name; "auto" is the GPU where there is one.
+def register_halting(name: str, entry: str) -> None:
+    """Make a halting rule known as `--halting NAME`; the arguments and errors are those of `register_agent`."""
+    _register(_rules, "halting rule", name, entry)
+
+
+def agent_names() -> tuple[str, ...]:
+    """All registered agents."""
+    return tuple(_agents)
+
+
+def halting_names() -> tuple[str, ...]:
+    """All registered halting rules."""
+    return tuple(_rules)
+
+
+def agent_class(name: str) -> type[Agent]:
+    """The class behind a name.
 
     Raises:
-        HrmGymError: for a GPU where there is none, or a name that is no device.
+        HrmGymError: on an unknown name, or an entry that is no agent.
     """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    return _class(_agents, "agent", name, Agent)
+
+
+def halting_class(name: str) -> type[HaltingRule]:
+    """The class behind a name.
+
+    Raises:
+        HrmGymError: on an unknown name, or an entry that is no halting rule.
+    """
+    return _class(_rules, "halting rule", name, HaltingRule)
+
+
+def import_named(name: str) -> str:
+    """The bare name of "module:NAME", whose module is imported so that it registers the name.
+
+    Modules of the current folder are found. A name without a module stays as it is.
+
+    Raises:
+        HrmGymError: where there is no such module.
+    """
+    module, colon, bare = name.rpartition(":")
+    if not colon:
+        return name
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
-        kind = torch.device(name).type
-    except RuntimeError:
-        raise unknown("device", name, ("auto", "cpu", "cuda")) from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise HrmGymError(f"device {name!r} was asked for, but torch sees no GPU here: use --device cpu")
-    return name
+        importlib.import_module(module)
+    except (ModuleNotFoundError, TypeError, ValueError) as error:
+        missing = getattr(error, "name", None)
+        if missing and not module.startswith(missing):
+            raise  # the module is there and misses a package of its own: say which
+        raise HrmGymError(
+            f"no module {module!r} for {name!r}: give its name as Python imports it, from the current folder or "
+            "PYTHONPATH"
+        ) from None
+    return bare
 
 
-def choose_dtype(device: str) -> Literal["bfloat16", "float32"]:
-    """The faster type of activations: bfloat16 where the device computes in it, else float32."""
-    if torch.device(device).type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if fast else "float32"
+def build(config: Config, spec: TaskSpec) -> Policy:
+    """The untrained agent with its halting rule that `config` describes, for the board `spec`."""
+    agent = agent_class(config.agent)(config.agent_options, spec)
+    agent.dtype = DTYPES[config.dtype]
+    rule = halting_class(config.halting)(config.halting_options, agent.num_features)
+    return Policy(config.agent, agent, rule, config.loss)
 
 
-def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:
-    """The run's folder: the one that was asked for, or a free one under `root`.
+def _register(table: dict[str, str], kind: str, name: str, entry: str) -> None:
+    if not re.fullmatch(r"[A-Za-z][\w-]*", name):
+        raise HrmGymError(f"malformed name {name!r} for a {kind}: use letters, digits, underscores and hyphens")
+    if not (isinstance(entry, str) and re.fullmatch(r"[\w.]+:\w+", entry)):
+        raise HrmGymError(f"malformed entry {entry!r}: write 'module:Class', such as 'my_module:MyNet'")
+    if table.setdefault(name, entry) != entry:
+        raise HrmGymError(f"{kind} {name!r} is already {table[name]}: choose another name")
 
-    Raises:
-        HrmGymError: where the folder that was asked for already holds a run.
-    """
-    if config.run_dir:
-        path = Path(config.run_dir)
-        if (path / "config.json").exists():
-            raise HrmGymError(
-                f"{path} already holds a run: go on with it by --resume {path}, or give another --run-dir"
-            )
-        return path
-    name = f"{config.env.rpartition(':')[2].replace('/', '-')}-{config.agent}-seed{config.seed}"
-    path, number = root / name, 2
-    while path.exists():
-        path, number = root / f"{name}-{number}", number + 1
-    return path
+
+def _class(table: dict[str, str], kind: str, name: str, base: type) -> Any:
+    if name not in table:
+        raise unknown(kind, name, table)
+    module, _, attribute = table[name].partition(":")
+    cls = getattr(importlib.import_module(module), attribute, None)
+    if not (inspect.isclass(cls) and issubclass(cls, base)):
+        raise HrmGymError(f"{table[name]!r} is no {kind}: derive the class from hrm_gym.agents.{base.__name__}")
+    config = getattr(cls, "Config", None)
+    if not (dataclasses.is_dataclass(config) and inspect.isclass(config) and issubclass(config, Options)):
+        raise HrmGymError(f"{table[name]!r}: its Config must be a dataclass derived from hrm_gym.agents.Options")
+    return cls

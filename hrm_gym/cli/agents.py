@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
 
+import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from hrm_gym.agents.registry import AGENTS, PRESETS, build_reasoner, defaults
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.inference.load import PRETRAINED
+from hrm_gym.agents.presets import PRESETS, resolve
+from hrm_gym.agents.registry import agent_class, agent_names, build, halting_class, halting_names
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.envs.registration import make_task
 
@@ -21,35 +24,47 @@ BOARDS = {"tiny": "Sudoku4x4-v0", "small": "Sudoku6x6-v0", "local": "MazeSmall-v
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """List the architectures, presets and shipped agents."""
+    """List the agents, halting rules, presets and shipped agents."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Print the tables."""
     tyro.cli(Arguments, args=list(argv), prog="hrm-gym agents")
     console = Console()
-    sizes = Table(title="presets (millions of parameters on the board)", title_justify="left", box=None, pad_edge=False)
-    for name in ("preset", "board", *AGENTS, "width", "cycles", "mixer"):
-        sizes.add_column(name)
+    for title, names, class_of in (
+        ("agents", agent_names(), agent_class),
+        ("halting rules", halting_names(), halting_class),
+    ):
+        table = _table(title, ("name", "what it is"))
+        for name in names:
+            cls = class_of(name)
+            doc = (sys.modules[cls.__module__].__doc__ or cls.__doc__ or "").strip().splitlines()
+            table.add_row(name, doc[0] if doc else "")
+        console.print(table)
+    sizes = _table("presets (millions of parameters on the board)", ("preset", "board", *agent_names()))
     for preset in PRESETS:
         env = BOARDS.get(preset, "SudokuExtreme-v0")
-        task = make_task(env)
-        configs = (defaults(env, agent, preset, "cpu") for agent in AGENTS)
-        models = (build_reasoner(config, task.num_tokens, task.shape) for config in configs)
-        counts = [f"{model.num_parameters / 1e6:.2f}" for model in models]
-        c = defaults(env, "hrm", preset, "cpu")
-        cycles = f"{c.h_cycles} x {c.l_cycles}"
-        sizes.add_row(preset, env, *counts, str(c.hidden_size), cycles, c.mixer)
+        spec = TaskSpec.of(make_task(env))
+        counts = []
+        for agent in agent_names():
+            config = resolve({"env": env, "agent": agent, "preset": preset, "device": "cpu"})
+            with torch.device("meta"):
+                counts.append(f"{build(config, spec).num_parameters / 1e6:.2f}")
+        sizes.add_row(preset, env, *counts)
     console.print(sizes)
-    shipped = Table(title="\nshipped agents", title_justify="left", box=None, pad_edge=False)
-    for name in ("environment", "agent", "parameters", "training steps", "minutes", "exact"):
-        shipped.add_column(name)
-    for path in sorted(Path(str(resources.files("hrm_gym.agents") / "pretrained")).glob("*.safetensors")):
+    shipped = _table("shipped agents", ("environment", "agent", "parameters", "training steps", "minutes", "exact"))
+    for path in sorted(PRETRAINED.glob("*.safetensors")):
         saved = checkpoints.load(path)
-        count = checkpoints.restore_agent(saved, path).num_parameters
+        count = sum(tensor.numel() for name, tensor in saved.part("ema").items() if not name.endswith("_init"))
         minutes = f"{saved.counters['seconds'] / 60:.1f}"
         exact = f"{100 * saved.counters['exact_accuracy']:.1f} % of {saved.counters['num_puzzles']:,}"
-        steps = f"{saved.counters['step']:,}"
-        shipped.add_row(path.stem, saved.config.agent, f"{count:,}", steps, minutes, exact)
+        shipped.add_row(path.stem, saved.config.agent, f"{count:,}", f"{saved.counters['step']:,}", minutes, exact)
     console.print(shipped)
     return 0
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name)
+    return table

@@ -11,9 +11,8 @@ import tyro
 
 import hrm_gym
 from hrm_gym.agents.inference.live import first_puzzles, record
-from hrm_gym.agents.registry import choose_device
-from hrm_gym.agents.studies.halting_study import Row, check_costs, plot, require_matplotlib, study, table
-from hrm_gym.agents.training.checkpoint import load_both
+from hrm_gym.agents.inference.load import load_both
+from hrm_gym.agents.studies.halting_study import Row, check_costs, plot, study, table
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import replacing
 
@@ -32,16 +31,16 @@ class Arguments:
     """What a segment costs: thresholds are chosen and DQN and PPO trained for each."""
     limit: int = 0
     """Only the first so many test puzzles; 0: all."""
-    train_puzzles: int = 1000
-    """Training puzzles on which thresholds are chosen and policies learn; 0: all."""
+    fit_puzzles: int = 1000
+    """Validation puzzles on which thresholds are chosen and policies learn; 0: all."""
     train_steps: int = 20_000
     """Decisions that DQN and PPO learn from at each cost; 0 leaves them out."""
     max_segments: int = 16
     """The last segment."""
     batch_size: int = 256
     """Puzzles thought about at once."""
-    seed: int = 0
-    """Of DQN, PPO and the random policy."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of DQN and PPO, which are trained once for each, and of the random policy."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`: where the agent thinks; DQN and PPO learn on the CPU."""
 
@@ -49,30 +48,29 @@ class Arguments:
 def run(argv: Sequence[str]) -> int:
     """Record, run all policies, and write what they came to."""
     args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym halting")
-    for name in ("limit", "train_puzzles", "train_steps"):
+    for name in ("limit", "fit_puzzles", "train_steps"):
         if getattr(args, name) < 0:
             raise HrmGymError(f"--{name.replace('_', '-')} {getattr(args, name)}: give a number of 0 or more")
     check_costs(args.costs)
-    require_matplotlib()
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise HrmGymError(f"--out {out} is a file: give a folder")
-    agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
-    train, test = (
-        record(agent, task, first_puzzles(task, split, num), args.max_segments, args.batch_size)
-        for split, num in (("train", args.train_puzzles), ("test", args.limit))
+    policy, task = load_both(args.env, args.checkpoint, args.device)
+    fit, test = (
+        record(policy, task, first_puzzles(task, split, num), args.max_segments, args.batch_size)
+        for split, num in (("validation", args.fit_puzzles), ("test", args.limit))
     )
     conditions = {
         "env": args.env,
         "checkpoint": args.checkpoint,
-        "agent": agent.config.agent,
-        "parameters": agent.num_parameters,
+        "agent": policy.name,
+        "parameters": policy.num_parameters,
         "test puzzles": len(test),
-        "training puzzles": len(train),
+        "validation puzzles": len(fit),
         "training steps": args.train_steps,
         "max segments": args.max_segments,
-        "seed": args.seed,
-        "device": str(agent.h_init.device),
+        "seeds": args.seeds,
+        "device": str(policy.device),
         "hrm-gym": hrm_gym.__version__,
     }
 
@@ -83,14 +81,19 @@ def run(argv: Sequence[str]) -> int:
             flush=True,
         )
 
-    result = study(train, test, args.costs, train_steps=args.train_steps, seed=args.seed, say=say)
+    result = study(policy.halting, fit, test, args.costs, train_steps=args.train_steps, seeds=args.seeds, say=say)
     figures = {"conditions": conditions, **dataclasses.asdict(result)}
-    figure = plot(result, f"{args.env}: {agent.config.agent}, {len(test):,} test puzzles")
     with replacing(out / "table.md") as temporary:
         temporary.write_text(table(result.rows, conditions))
     with replacing(out / "result.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=1))
+    print(f"wrote {out / 'table.md'} and {out / 'result.json'}")
+    try:
+        figure = plot(result, f"{args.env}: {policy.name}, {len(test):,} test puzzles")
+    except HrmGymError as error:  # matplotlib, which only the plot needs
+        print(error)
+        return 0
     with replacing(out / "plot.png") as temporary:
         figure.savefig(temporary, format="png", dpi=150)
-    print(f"wrote {out / 'table.md'}, {out / 'result.json'} and {out / 'plot.png'}")
+    print(f"wrote {out / 'plot.png'}")
     return 0

@@ -7,7 +7,6 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -167,7 +166,7 @@ def _task(env_id: str, checkpoint: str) -> Task:
     """The family, with the puzzles that the agent was trained on where it makes a difference."""
     if checkpoint == "pretrained":
         return make_task(env_id)
-    from hrm_gym.agents.training.checkpoint import load_task
+    from hrm_gym.agents.inference.load import load_task
 
     return load_task(env_id, checkpoint)
 
@@ -177,15 +176,14 @@ def load(env_id: str, checkpoint: str, device: str) -> Think:
     import torch
 
     from hrm_gym.agents import load_agent, think
-    from hrm_gym.agents.registry import choose_device
 
-    agent = load_agent(env_id, checkpoint, choose_device(device))
-    place = next(agent.parameters()).device
+    policy = load_agent(env_id, checkpoint, device)
+    place = policy.device
 
     def steps(case: Case, max_segments: int) -> Iterator[Step]:
         puzzle = torch.from_numpy(case.puzzle[None]).to(place)
         identity = None if case.identity is None else torch.tensor([case.identity], device=place)
-        for thought in think(agent, puzzle, max_segments, identity):
+        for thought in think(policy, puzzle, max_segments, identity):
             yield Step(
                 answer=thought.answer[0].cpu().numpy().astype(np.int64),
                 confidence=thought.confidence[0].float().cpu().numpy(),
@@ -202,12 +200,11 @@ def default_env(checkpoint: str) -> str:
 
     Ids are registered from easy to hard.
     """
-    from hrm_gym.agents.training import checkpoint as checkpoints
+    from hrm_gym.agents.inference.load import PRETRAINED, trained_env
 
     if checkpoint != "pretrained":
-        return checkpoints.load(Path(checkpoint)).config.env
-    folder = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
+        return trained_env(checkpoint)
     for env_id in reversed(task_ids()):
-        if (folder / f"{env_id}.safetensors").is_file():
+        if (PRETRAINED / f"{env_id}.safetensors").is_file():
             return env_id
     raise HrmGymError("no agent is shipped: train one with train_agent.py, then give --env and --checkpoint")

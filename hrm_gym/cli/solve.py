@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -14,13 +15,11 @@ import tyro
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
-
-if TYPE_CHECKING:  # the exact solver does without torch
-    from hrm_gym.agents.models.reasoner import Reasoner
+from hrm_gym.options import Options, number
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(Options):
     """Solve a puzzle, or a file of puzzles. Exit status: 0 all answers valid, 1 some not, 2 bad input."""
 
     env: str
@@ -31,10 +30,14 @@ class Arguments:
     """`pretrained` for the shipped agent, a run's folder, or a file."""
     exact: bool = False
     """Use the family's own solver instead of the network."""
-    max_segments: int = 64
-    """Segments that the network may think before it gives up on the rules."""
-    rollouts: int = 1
-    """Attempts a puzzle side by side, all but the first about symmetric images; the first valid answer counts."""
+    max_segments: int = number(64, least=1)
+    """Segments of an attempt before it gives up on the rules."""
+    rollouts: int = number(1, least=1)
+    """Attempts side by side, all but the first about symmetric images of the puzzle; the first valid answer counts."""
+    seconds: float = number(10.0, least=0)
+    """Try again, on further images, until the rules are satisfied or so many seconds have passed; 0: one round."""
+    json: bool = False
+    """Print one JSON object a puzzle: `answer`, `valid`, `attempts`, `segments`."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
 
@@ -42,36 +45,42 @@ class Arguments:
 def run(argv: Sequence[str]) -> int:
     """Solve as the arguments say."""
     args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym solve")
-    for name in ("max_segments", "rollouts"):
-        if getattr(args, name) < 1:
-            raise HrmGymError(f"--{name.replace('_', '-')} {getattr(args, name)}: give at least 1")
     if args.exact:
         task = make_task(args.env)
     else:
-        from hrm_gym.agents.registry import choose_device
-        from hrm_gym.agents.training.checkpoint import load_both
+        from hrm_gym.agents.inference.load import load_both
 
-        agent, task = load_both(args.env, args.checkpoint, choose_device(args.device))
+        policy, task = load_both(args.env, args.checkpoint, args.device)
     given, many = _read(args.puzzle, task)
     puzzles = np.asarray(given.puzzle)
     if args.exact:
-        answers = np.stack([task.solve(puzzle) for puzzle in puzzles])  # refuses what `check` would
+        answers = np.stack([task.solve(puzzle) for puzzle in puzzles]).astype(np.int64)  # refuses what `check` would
+        valid = task.violations(puzzles.astype(np.int64), answers) == 0
+        rows = [{"answer": task.format(a), "valid": bool(v)} for a, v in zip(answers, valid, strict=True)]
     else:
+        from hrm_gym.agents.inference.solve import solve_puzzles
+
         for puzzle in puzzles:
             task.check(puzzle)
-        answers = _think(agent, given, task, args)
-    valid = task.violations(puzzles.astype(np.int64), answers.astype(np.int64)) == 0
-    columns = task.shape[1]
-    for answer in answers:
-        text = task.format(answer)
-        print(text if many else "\n".join(text[i : i + columns] for i in range(0, len(text), columns)))
-    if not valid.all():
-        of = f"{np.count_nonzero(~valid)} of {len(valid)} answers break" if many else "the answer breaks"
-        print(
-            f"{of} the rules after {args.max_segments} segments: try --exact, or more --max-segments or --rollouts",
-            file=sys.stderr,
-        )
-    return 0 if valid.all() else 1
+        limits = {"rollouts": args.rollouts, "max_segments": args.max_segments, "seconds": args.seconds}
+        found = solve_puzzles(policy, task, given, **limits)
+        rows = [{"answer": s.text, "valid": s.valid, "attempts": s.attempts, "segments": s.segments} for s in found]
+    _print(rows, task, many, args.json)
+    wrong = [str(i) for i, row in enumerate(rows, start=1) if not row["valid"]]
+    if wrong:
+        which = f"lines {', '.join(wrong)}: the answers break" if many else "the answer breaks"
+        print(f"{which} the rules: try --exact, or more --seconds, --max-segments or --rollouts", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _print(rows: list[dict[str, object]], task: Task, many: bool, as_json: bool) -> None:
+    for row in rows:
+        text = str(row["answer"])
+        columns = task.shape[1]
+        if as_json:
+            print(json.dumps(row))
+        else:
+            print(text if many else "\n".join(text[i : i + columns] for i in range(0, len(text), columns)))
 
 
 def _read(source: str, task: Task) -> tuple[Puzzles, bool]:
@@ -99,36 +108,3 @@ def _read(source: str, task: Task) -> tuple[Puzzles, bool]:
 def _one(text: str, task: Task) -> Puzzles:
     puzzle = task.parse(text)[None]
     return Puzzles(puzzle, puzzle)
-
-
-def _think(agent: Reasoner, given: Puzzles, task: Task, args: Arguments) -> np.ndarray:
-    """The first answer of the network that satisfies the rules, else its last one: (N, L).
-
-    Where the rules cannot tell, it is the answer on which the network halts.
-    """
-    import torch
-
-    from hrm_gym.agents.inference.think import attempts, think
-
-    device = agent.h_init.device
-    generator = torch.Generator(device).manual_seed(0)
-    boards = given.map(lambda array: torch.from_numpy(np.asarray(array).astype(np.int64)).to(device))
-    answers = torch.zeros_like(boards.puzzle)
-    batch_size = max(1, 256 // args.rollouts)
-    for start in range(0, len(answers), batch_size):
-        chunk = boards.map(lambda array, start=start: array[start : start + batch_size])  # type: ignore[misc]
-        part = answers[start : start + batch_size]  # (n, L), a view
-        shown, restore = attempts(task, chunk, args.rollouts, generator, symmetry=True)
-        asked = chunk.puzzle.repeat_interleave(args.rollouts, 0)  # (n * K, L), as they are
-        rows = torch.arange(len(part), device=device)
-        todo = torch.ones_like(rows, dtype=torch.bool)
-        for thought in think(agent, shown.puzzle, args.max_segments, shown.identity):
-            answer = restore(thought.answer)  # (n * K, L)
-            broken = task.violations(asked, answer) if task.verifiable else (~thought.halt).int()
-            broken = broken.view(-1, args.rollouts)
-            least = broken.argmin(1)  # of equals the first, which is the puzzle as it is
-            part[todo] = answer.view(-1, args.rollouts, answer.shape[1])[rows, least][todo]
-            todo &= broken[rows, least] > 0
-            if not todo.any():
-                break
-    return answers.cpu().numpy()

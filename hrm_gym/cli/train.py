@@ -6,19 +6,23 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tyro
 
-from hrm_gym.agents.registry import choose_device, defaults, free_run_dir
+from hrm_gym.agents.presets import choose_device, resolve
+from hrm_gym.agents.registry import import_named
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training import parallel
-from hrm_gym.agents.training.config import Config
-from hrm_gym.agents.training.run import train
+from hrm_gym.agents.training.config import Config, RunOptions
+from hrm_gym.agents.training.run import free_run_dir, train
+from hrm_gym.envs.registration import canonical_id
 from hrm_gym.errors import HrmGymError
 
 # What a resumed run may be told anew: how long it goes on, where, and how it is watched.
 CHANGEABLE = {
     "device",
+    "dtype",
     "run_dir",
     "resume",
     "max_minutes",
@@ -30,51 +34,77 @@ CHANGEABLE = {
     "test_puzzles",
     "save_minutes",
 }
+_FIRST = ("env", "agent", "halting", "preset", "device", "task_args", "dataset", "resume")
+"""Options from which preset, agent and rule follow, and with them what other options there are."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Train as the arguments say."""
-    # The preset follows from a few arguments; what it sets is then the default of all the others.
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for field in ("env", "agent", "preset", "device", "resume"):
-        first.add_argument(f"--{field}", default=getattr(Config, field))
+    for name in _FIRST:
+        first.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name)
     chosen, _ = first.parse_known_args(list(argv))
-    if chosen.resume:
-        return _resume(Path(chosen.resume), argv)
-    config = tyro.cli(
-        Config,
-        args=list(argv),
-        default=defaults(chosen.env, chosen.agent, chosen.preset, chosen.device),
-        prog="hrm-gym train",
-        description="Train an agent. Defaults below are those of the chosen env, agent, preset and device.",
+    given = {name: value for name, value in vars(chosen).items() if value is not None}
+    if "resume" in given:
+        return _resume(Path(given["resume"]), given, argv)
+    config = _parse(
+        argv,
+        resolve(given),
+        "Train an agent. Defaults below are those of the chosen env, agent, halting rule, preset and device.",
     )
-    # tyro gives "auto" back where the user wrote it; the resolved names are what the run is.
-    named = defaults(chosen.env, chosen.agent, chosen.preset, chosen.device)
-    config = dataclasses.replace(config, agent=named.agent, preset=named.preset)
     run_dir = free_run_dir(config) if parallel.leads() else Path(config.run_dir)  # the others write nothing
-    config = dataclasses.replace(config, run_dir=str(run_dir), device=parallel.join(named.device))
+    config = dataclasses.replace(config, run_dir=str(run_dir), device=parallel.join(config.device))
     train(config, run_dir)
     parallel.leave()
     return 0
 
 
-def _resume(run_dir: Path, argv: Sequence[str]) -> int:
+def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
+    """The command line over `default`, as one flat list of options."""
+    names = [field.name for field in dataclasses.fields(RunOptions)]
+    run = RunOptions(**{name: getattr(default, name) for name in names})
+    parts: list[tuple[str, Any, Any]] = [
+        ("run", RunOptions, run),
+        ("agent_options", type(default.agent_options), default.agent_options),
+        ("halting_options", type(default.halting_options), default.halting_options),
+    ]
+    flat = dataclasses.make_dataclass(
+        "Options", [(n, tyro.conf.OmitArgPrefixes[kind], dataclasses.field(default=value)) for n, kind, value in parts]
+    )
+    told = tyro.cli(flat, args=list(argv), prog="hrm-gym train", description=description)
+    fields = {name: getattr(told.run, name) for name in names}
+    # The names are resolved already; the user may have written "auto" or a module.
+    fields |= {name: getattr(default, name) for name in ("env", "agent", "halting", "preset", "device", "dtype")}
+    if told.run.dtype != "auto":
+        fields["dtype"] = told.run.dtype
+    return Config(**fields, agent_options=told.agent_options, halting_options=told.halting_options)
+
+
+def _resume(run_dir: Path, given: dict[str, str], argv: Sequence[str]) -> int:
     if not run_dir.is_dir():
         raise HrmGymError(f"--resume {run_dir}: there is no such folder; give the folder of a run")
+    # The user's own command, and no file, says which modules are imported.
+    named = {"agent": import_named(given.get("agent", "")), "halting": import_named(given.get("halting", ""))}
+    if "env" in given:
+        named["env"] = canonical_id(given["env"])
     saved = checkpoints.load(run_dir)
     if not saved.part("optimizer"):
         raise HrmGymError(f"{run_dir} holds weights only: start a new run with --init-from {run_dir}")
-    config = tyro.cli(Config, args=list(argv), default=saved.config, prog="hrm-gym train")
+    told = _parse(argv, saved.config, "Go on with a run.")
+    changes = {name: value for name, value in named.items() if value} | {
+        name: given[name] for name in ("device", "preset") if name in given
+    }
+    told = dataclasses.replace(told, **changes)
     for field in dataclasses.fields(Config):
-        before, now = getattr(saved.config, field.name), getattr(config, field.name)
+        before, now = getattr(saved.config, field.name), getattr(told, field.name)
         if before != now and field.name not in CHANGEABLE:
             raise HrmGymError(
                 f"--{field.name.replace('_', '-')} {now} differs from the run's {before}: a resumed run may "
                 f"only change {', '.join(sorted(CHANGEABLE))}; to begin anew from its weights use "
                 f"--init-from {run_dir}"
             )
-    device = parallel.join(choose_device(config.device))
-    config = dataclasses.replace(config, resume="", device=device, run_dir=str(run_dir))
-    train(config, run_dir, saved)
+    device = parallel.join(choose_device(told.device))
+    told = dataclasses.replace(told, resume="", device=device, run_dir=str(run_dir))
+    train(told, run_dir, saved)
     parallel.leave()
     return 0

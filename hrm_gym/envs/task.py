@@ -108,6 +108,16 @@ class Task(abc.ABC):
     violation_name: ClassVar[str] = "broken rules"
     """What violations are called where they are shown."""
 
+    groups: tuple[np.ndarray, ...] = ()
+    """Sets of cells that hold each of the `group_symbols` exactly once, in partitions whose rows share no cell:
+    integers of shape (G, n) each, such as the rows, the columns and the boxes of a Sudoku. Empty: the family has none."""
+
+    group_symbols: tuple[int, ...] = ()
+    """The n tokens that each group holds."""
+
+    links: np.ndarray | None = None
+    """Pairs of neighbouring cells, integers of shape (E, 2), where neighbourhood matters; None: it does not."""
+
     identities: tuple[str, ...] = ()
     """Names of puzzles that are given by examples and not by their board, such as ARC's: an agent learns an
     embedding of each."""

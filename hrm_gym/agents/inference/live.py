@@ -14,59 +14,66 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.inference.think import moved, observation
-from hrm_gym.agents.models.reasoner import Carry, Output, Reasoner
-from hrm_gym.agents.training.checkpoint import FILE_NAME, load_both, pretrained_path
-from hrm_gym.agents.training.losses import probabilities
+from hrm_gym.agents import state as nests
+from hrm_gym.agents.agent import Output
+from hrm_gym.agents.halting.rule import Signals
+from hrm_gym.agents.inference.load import load_both, pretrained_path
+from hrm_gym.agents.inference.think import boards_of, observation
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
+from hrm_gym.agents.training.checkpoint import FILE_NAME
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_rules import check_arguments
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
-from hrm_gym.envs.halting.thinkers import STATE_BOUND, Episodes, RecordedThinker, Segment, Thinker
+from hrm_gym.envs.halting.thinkers import STATE, STATE_BOUND, Episodes, RecordedThinker, Segment, Thinker
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 
 FEATURES = (
-    "q_halt",
-    "q_continue",
-    "confidence_mean",
-    "confidence_min",
-    "entropy",
-    "changed",
-    "moved_h",
-    "moved_l",
-    "violations",
+    "confidence_mean",  # probability of the chosen symbol, mean over the cells
+    "confidence_min",  # the same in the least certain cell
+    "entropy",  # of a cell's symbol, mean over the cells, as a share of the highest possible one
+    "changed",  # share of cells whose symbol differs from the segment before; 1 after the first segment
+    "moved",  # how far the agent's state moved: |new - old| / (|new| + |old|) over all its numbers
+    "violations",  # broken rules a cell, at most 1
 )
+"""What is seen of every agent after a segment, after the signals of its halting rule; all in [0, 1]."""
 NUM_RECORDED = 1_000
 """How many puzzles are recorded where nobody says how many."""
 
 
 def segment_features(
-    agent: Reasoner, task: Task, puzzle: Tensor, previous: Tensor, before: Carry, after: Carry, out: Output
+    policy: Policy,
+    task: Task,
+    puzzle: Tensor,
+    previous: Tensor,
+    before: State,
+    after: State,
+    output: Output,
+    signals: Signals,
 ) -> Tensor:
-    """What can be seen of a segment without the solution, float32 (n, 9), in the order of `FEATURES`.
+    """What can be seen of a segment without the solution, float32 (n, F): the rule's signals, then `FEATURES`.
 
     Args:
-        agent: that thought it.
+        policy: that thought it.
         task: for the rules.
         puzzle: tokens, int64 (n, L).
         previous: the answer of the segment before, int64 (n, L); -1 everywhere before the first.
-        before: the states before the segment, (n, P + L, D).
+        before: the states before the segment.
         after: the states after it.
-        out: its output.
+        output: of the agent.
+        signals: of its halting rule.
     """
-    p = probabilities(out.logits, agent.config.loss)
-    answer, confidence = out.logits.argmax(-1), p.max(-1).values
-    entropy = -(p * p.clamp_min(1e-12).log()).sum(-1).mean(-1) / math.log(agent.num_tokens)
-    keeps_on = agent.config.halting != "halt_only"
+    p = policy.probabilities(output)
+    answer, confidence = output.logits.argmax(-1), p.max(-1).values
+    entropy = -(p * p.clamp_min(1e-12).log()).sum(-1).mean(-1) / math.log(task.num_tokens)
     columns = (
-        out.q_halt.sigmoid(),
-        out.q_continue.sigmoid() if keeps_on else torch.full_like(out.q_halt, 0.5),
+        *(signals[name].sigmoid() for name in policy.halting.signals),
         confidence.mean(-1),
         confidence.min(-1).values,
         entropy,
         (answer != previous).float().mean(-1),
-        moved(before.z_h, after.z_h),
-        moved(before.z_l, after.z_l),
+        nests.moved(before, after),
         task.violations(puzzle, answer) / task.num_cells,
     )
     return torch.stack([column.float() for column in columns], dim=-1).clamp(0.0, 1.0)
@@ -76,11 +83,11 @@ class LiveThinker:
     """A frozen agent that thinks about puzzles in slots: a `hrm_gym.envs.halting.thinkers.Thinker`.
 
     Args:
-        agent: on its device.
+        policy: on its device.
         task: for the rules.
         puzzles: NumPy arrays of N puzzles, (N, L), with their solutions.
         num_slots: how many puzzles at once.
-        pooled_states: add the mean of z_H over all positions, D features.
+        features: add the agent's features, what its own halting rule reads, clipped to [-10, 10].
 
     Raises:
         HrmGymError: where there are no puzzles or slots.
@@ -89,21 +96,20 @@ class LiveThinker:
     episodes: Episodes | None = None
 
     def __init__(
-        self, agent: Reasoner, task: Task, puzzles: Puzzles, num_slots: int = 1, pooled_states: bool = False
+        self, policy: Policy, task: Task, puzzles: Puzzles, num_slots: int = 1, features: bool = False
     ) -> None:
         self.num_slots = num_slots
         self.num_puzzles = len(puzzles.puzzle)
         if num_slots < 1 or not self.num_puzzles:
             raise HrmGymError(f"{num_slots} slots for {self.num_puzzles} puzzles: give at least 1 of both")
-        pooled = [f"state_{i}" for i in range(agent.config.hidden_size)] if pooled_states else []
-        self.names = (*FEATURES, *pooled)
-        self._agent, self._task, self._pooled = agent, task, pooled_states
-        self._device = agent.h_init.device
-        self._puzzles = puzzles.map(lambda array: self._put(np.ascontiguousarray(array)))
-        self._index = torch.zeros(num_slots, dtype=torch.long, device=self._device)
-        self._answer = torch.full((num_slots, task.num_cells), -1, device=self._device)
+        more = [f"{STATE}{i}" for i in range(policy.agent.num_features)] if features else []
+        self.names = (*policy.halting.signals, *FEATURES, *more)
+        self._policy, self._task, self._more = policy, task, features
+        self._puzzles = boards_of(puzzles, policy.device)
+        self._index = torch.zeros(num_slots, dtype=torch.long, device=policy.device)
+        self._answer = torch.full((num_slots, task.num_cells), -1, device=policy.device)
         with torch.inference_mode():
-            self._carry = agent.initial_carry(num_slots)
+            self._state = policy.initial_state(num_slots)
 
     @torch.inference_mode()
     def start(self, slots: np.ndarray, index: np.ndarray) -> None:
@@ -111,38 +117,35 @@ class LiveThinker:
         where = self._put(slots)
         self._index[where] = self._put(index)
         self._answer[where] = -1
-        for state, fresh in zip(self._carry, self._agent.initial_carry(len(slots)), strict=True):
-            state[where] = fresh
+        self._state = nests.put(self._state, where, self._policy.initial_state(len(slots)))
 
     @torch.inference_mode()
     def think(self, slots: np.ndarray) -> Segment:
         """See `Thinker`."""
         where = self._put(slots)
         puzzle, solution, identity = self._puzzles.map(lambda array: array[self._index[where]])
-        before = Carry(*(state[where] for state in self._carry))
-        after, out = self._agent(before, observation(puzzle, identity))
-        features = segment_features(self._agent, self._task, puzzle, self._answer[where], before, after, out)
-        if self._pooled:
-            pooled = after.z_h.float().mean(1).clamp(-STATE_BOUND, STATE_BOUND)
-            features = torch.cat((features, pooled), dim=-1)
-        answer = out.logits.argmax(-1)
+        before = nests.take(self._state, where)
+        after, output, signals = self._policy(before, observation(puzzle, identity))
+        seen = segment_features(self._policy, self._task, puzzle, self._answer[where], before, after, output, signals)
+        if self._more:
+            seen = torch.cat((seen, output.features.float().clamp(-STATE_BOUND, STATE_BOUND)), dim=-1)
+        answer = output.logits.argmax(-1)
         self._answer[where] = answer
-        for state, new in zip(self._carry, after, strict=True):
-            state[where] = new
-        match = self._task.match(solution.cpu().numpy(), answer.cpu().numpy())
-        return Segment(features.cpu().numpy(), match.right, match.cell_accuracy)
+        self._state = nests.put(self._state, where, after)
+        grade = self._task.grade(*(board.cpu().numpy() for board in (puzzle, solution, answer)))
+        return Segment(seen.cpu().numpy(), np.asarray(grade.right), np.asarray(grade.cell_accuracy))
 
     def _put(self, array: np.ndarray) -> Tensor:
-        return torch.as_tensor(array, device=self._device).long()
+        return torch.as_tensor(array, device=self._policy.device).long()
 
 
 def record(
-    agent: Reasoner,
+    policy: Policy,
     task: Task,
     puzzles: Puzzles,
     max_segments: int = 16,
     batch_size: int = 256,
-    pooled_states: bool = False,
+    features: bool = False,
 ) -> Episodes:
     """Let an agent think all segments about N puzzles, (N, L) in NumPy, and keep what is seen of them.
 
@@ -151,7 +154,7 @@ def record(
     """
     if max_segments < 1:
         raise HrmGymError(f"max_segments={max_segments}: give at least 1")
-    thinker = LiveThinker(agent, task, puzzles, min(batch_size, len(puzzles.puzzle)), pooled_states)
+    thinker = LiveThinker(policy, task, puzzles, min(batch_size, len(puzzles.puzzle)), features)
     batches = []
     for begin in range(0, thinker.num_puzzles, thinker.num_slots):
         index = np.arange(begin, min(begin + thinker.num_slots, thinker.num_puzzles))
@@ -159,8 +162,8 @@ def record(
         thinker.start(slots, index)
         segments = [thinker.think(slots) for _ in range(max_segments)]
         batches.append([np.stack(arrays, axis=1) for arrays in zip(*segments, strict=True)])
-    features, right, cell_accuracy = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
-    return Episodes(features, right, cell_accuracy, thinker.names)
+    seen, right, cell_accuracy = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    return Episodes(seen, right, cell_accuracy, thinker.names)
 
 
 # ---- the entry points of the ids ---------------------------------------------------------------------
@@ -208,7 +211,7 @@ def _thinker(
     num_examples: int | None = None,
     max_segments: int = 16,
     recorded: bool = True,
-    pooled_states: bool = False,
+    features: bool = False,
     device: str = "cpu",
     render_mode: None = None,
     max_episode_steps: int | None = None,
@@ -218,7 +221,7 @@ def _thinker(
     known = ("reward", "segment_cost")
     for name in rules:
         if name not in known:
-            own = ("agent", "split", "num_examples", "max_segments", "recorded", "pooled_states", "device")
+            own = ("agent", "split", "num_examples", "max_segments", "recorded", "features", "device")
             raise unknown("argument", name, (*own, *known))
     if render_mode is not None:
         raise NoPictureError(f"render_mode={render_mode!r}: halting has no picture; hrm-gym play shows the agent think")
@@ -234,11 +237,11 @@ def _thinker(
         # All environments of a process over one agent share one recording, until its file changes.
         file = path / FILE_NAME if path.is_dir() else path
         written = file.stat().st_mtime_ns if file.is_file() else 0
-        episodes = _recorded(env_id, agent, written, split, num_examples, max_segments, pooled_states, device)
+        episodes = _recorded(env_id, agent, written, split, num_examples, max_segments, features, device)
         return RecordedThinker(episodes, num_slots), {"max_segments": max_segments, **rules}
     model, task = load_both(env_id, agent, device)
     puzzles = _chosen(task, split, num_examples)
-    return LiveThinker(model, task, puzzles, num_slots, pooled_states), {"max_segments": max_segments, **rules}
+    return LiveThinker(model, task, puzzles, num_slots, features), {"max_segments": max_segments, **rules}
 
 
 @functools.lru_cache(maxsize=8)
@@ -249,12 +252,12 @@ def _recorded(
     split: str,
     num_examples: int | None,
     max_segments: int,
-    pooled_states: bool,
+    features: bool,
     device: str,
 ) -> Episodes:
     model, task = load_both(env_id, agent, device)
     puzzles = first_puzzles(task, split, NUM_RECORDED) if num_examples is None else _chosen(task, split, num_examples)
-    return record(model, task, puzzles, max_segments, pooled_states=pooled_states)
+    return record(model, task, puzzles, max_segments, features=features)
 
 
 def _chosen(task: Task, split: str, num: int | None) -> Puzzles:

@@ -1,17 +1,17 @@
-"""Thinking without learning: one puzzle batch, segment by segment."""
+"""Thinking without learning: one batch of puzzles, segment by segment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.halting.policy import learned
-from hrm_gym.agents.models.reasoner import Reasoner
-from hrm_gym.agents.training.losses import probabilities
-from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.agents.policy import Policy
+from hrm_gym.envs.task import Puzzles
+from hrm_gym.errors import HrmGymError
 
 
 class Thought(NamedTuple):
@@ -21,12 +21,12 @@ class Thought(NamedTuple):
     """The most probable symbols, int64 (n, L)."""
     confidence: Tensor
     """Their probabilities, float32 (n, L)."""
-    q_halt: Tensor
-    """Value of halting, a logit, (n,)."""
-    q_continue: Tensor
-    """Value of continuing, a logit, (n,)."""
+    belief: Tensor | None
+    """The estimated chance that the answer is right, in [0, 1], (n,); None where the halting rule has none."""
+    signals: dict[str, Tensor]
+    """What the halting rule reads, by name, in [0, 1], (n,) each."""
     halt: Tensor
-    """Whether the learned policy would halt now, bool (n,)."""
+    """Whether the policy would halt now, bool (n,)."""
 
 
 def observation(puzzle: Tensor, identity: Tensor | None) -> dict[str, Tensor]:
@@ -34,53 +34,47 @@ def observation(puzzle: Tensor, identity: Tensor | None) -> dict[str, Tensor]:
     return {"puzzle": puzzle} if identity is None else {"puzzle": puzzle, "puzzle_id": identity}
 
 
-def attempts(
-    task: Task, puzzles: Puzzles, num: int, generator: torch.Generator, *, symmetry: bool
-) -> tuple[Puzzles, Callable[[Tensor], Tensor]]:
-    """Each of n puzzles, int64 tensors (n, L), `num` times in a row.
+def think(policy: Policy, puzzles: Tensor, max_segments: int, identities: Tensor | None = None) -> Iterator[Thought]:
+    """Think about puzzles; every `next` is one more segment.
 
     Args:
-        task: the puzzle family.
-        puzzles: on the generator's device.
-        num: attempts a puzzle.
-        generator: draws the symmetries.
-        symmetry: show all attempts but the first under random symmetries of the family.
-
-    Returns:
-        What is shown, (n * num, L), and what brings answers to it, (n * num, L), back to the puzzles as they are.
+        policy: on its device.
+        puzzles: tokens, integers of shape (n, L), a tensor or NumPy array.
+        max_segments: segments to think.
+        identities: integers of shape (n,), where the family has such.
 
     Raises:
-        HrmGymError: where the family's symmetries are not undone.
+        HrmGymError: on boards of another shape, or tokens that the agent does not know.
     """
-    repeated = puzzles.map(lambda array: array.repeat_interleave(num, 0))
-    if not symmetry or num == 1:
-        return repeated, lambda answers: answers
-    total, device = len(repeated.puzzle), generator.device
-    uniforms = torch.rand((total, task.num_uniforms), generator=generator, device=device)
-    task.restore(repeated.puzzle[:1], uniforms[:1])  # refuses before the work, not after it
-    first = (torch.arange(total, device=device) % num == 0)[:, None]
-    images = task.augment(repeated, uniforms)
-    shown = Puzzles(
-        torch.where(first, repeated.puzzle, images.puzzle),
-        torch.where(first, repeated.solution, images.solution),
-        repeated.identity,
-    )
-    return shown, lambda answers: torch.where(first, answers, task.restore(answers, uniforms))
+    spec = policy.agent.spec
+    puzzles = torch.as_tensor(puzzles, device=policy.device).long()
+    if puzzles.ndim != 2 or puzzles.shape[1] != spec.num_cells:
+        raise HrmGymError(
+            f"puzzles of shape {tuple(puzzles.shape)}: this agent takes (n, {spec.num_cells}), a row of "
+            f"{spec.rows}x{spec.columns} tokens a puzzle"
+        )
+    if puzzles.numel() and not 0 <= int(puzzles.min()) <= int(puzzles.max()) < spec.num_tokens:
+        raise HrmGymError(
+            f"tokens {int(puzzles.min())} to {int(puzzles.max())}: allowed are 0 to {spec.num_tokens - 1}"
+        )
+    return _think(policy, observation(puzzles, identities), max_segments)
 
 
-def moved(before: Tensor, after: Tensor) -> Tensor:
-    """How far a state moved, |after - before| / (|after| + |before|), which is in [0, 1]: (n, P + L, D) -> (n,)."""
-    a, b = before.float().flatten(1), after.float().flatten(1)
-    return (b - a).norm(dim=1) / (a.norm(dim=1) + b.norm(dim=1)).clamp_min(1e-12)
-
-
-def think(agent: Reasoner, puzzles: Tensor, max_segments: int, identities: Tensor | None = None) -> Iterator[Thought]:
-    """Think about puzzles, int64 (n, L), of identities, int64 (n,); every `next` is one more segment."""
-    obs = observation(puzzles, identities)
-    carry = agent.initial_carry(len(puzzles))
+def _think(policy: Policy, obs: dict[str, Tensor], max_segments: int) -> Iterator[Thought]:
+    num = len(obs["puzzle"])
+    state = policy.initial_state(num)
+    segment = torch.zeros(num, dtype=torch.long, device=policy.device)
     for _ in range(max_segments):
         with torch.inference_mode():
-            carry, out = agent(carry, obs)
-            confidence, answer = probabilities(out.logits, agent.config.loss).max(-1)
-            halt = learned(out, agent.config.halting)
-        yield Thought(answer, confidence, out.q_halt, out.q_continue, halt)
+            segment = segment + 1
+            state, output, signals = policy(state, obs)
+            confidence, answer = policy.probabilities(output).max(-1)
+            halt = policy.halting.decide(signals, segment)
+            belief = policy.halting.belief(signals)
+        shown = {name: signal.sigmoid() for name, signal in signals.items()}
+        yield Thought(answer, confidence, None if belief is None else belief.sigmoid(), shown, halt)
+
+
+def boards_of(puzzles: Puzzles, device: torch.device) -> Puzzles:
+    """Puzzles as int64 tensors on a device."""
+    return puzzles.map(lambda array: torch.as_tensor(np.ascontiguousarray(array), device=device).long())

@@ -7,27 +7,26 @@ answers back, counts them and scores the best ones (HRM, arXiv 2506.21734, secti
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
-from hrm_gym.agents.inference.evaluator import Evaluation, evaluate
-from hrm_gym.agents.models.reasoner import Reasoner
+from hrm_gym.agents.inference.evaluate import Evaluation, Protocol, evaluate
+from hrm_gym.agents.policy import Policy
 from hrm_gym.envs.task import Ballots, Puzzles, Standing, Task
 from hrm_gym.errors import HrmGymError
 
 
 def evaluate_by_votes(
-    agent: Reasoner, task: Task, puzzles: Puzzles, *, forms: int = 0, **options: Any
+    policy: Policy, task: Task, puzzles: Puzzles, protocol: Protocol, *, batch_size: int = 256
 ) -> tuple[Evaluation, Standing]:
     """Let an agent think about puzzles in their first forms, and let the answers vote.
 
     Args:
-        agent: on its device.
+        policy: on its device.
         task: with several forms a puzzle.
         puzzles: N puzzles in form 0, with identities.
-        forms: how many forms of each vote; 0: all.
-        **options: of `evaluate`.
+        protocol: how; its `votes` says how many forms vote.
+        batch_size: slots.
 
     Returns:
         The winning answers and what they are worth, and the family's own scores. Segments are those of all
@@ -36,23 +35,22 @@ def evaluate_by_votes(
     Raises:
         HrmGymError: for more forms than there are, and as `evaluate`.
     """
-    if not 0 <= forms <= task.num_variants:
-        raise HrmGymError(f"{forms} forms: each puzzle has {task.num_variants}; give 1 to {task.num_variants}, or 0")
-    num, forms = len(puzzles.puzzle), forms or task.num_variants
+    if protocol.votes > task.num_variants:
+        raise HrmGymError(f"{protocol.votes} votes: each puzzle has {task.num_variants} forms; give at most so many")
+    num, forms = len(puzzles.puzzle), protocol.votes or task.num_variants
     example, number = np.divmod(np.arange(num * forms), forms)
-    thought = evaluate(agent, task, task.variants(puzzles.map(lambda array: array[example]), number), **options)
-    ballots = Ballots(example, number, thought.answers, thought.q_halt)
-    standing = task.standing(puzzles, ballots)
-    answers = standing.answers
-    match = task.match(puzzles.solution, answers)
+    images = task.variants(puzzles.map(lambda array: array[example]), number)
+    thought = evaluate(policy, task, images, protocol, batch_size=batch_size)
+    standing = task.standing(puzzles, Ballots(example, number, thought.answers, thought.belief))
+    grade = task.grade(puzzles.puzzle, puzzles.solution, standing.answers, by="solution")
     result = dataclasses.replace(
         thought,
-        answers=answers,
-        right=match.right,
-        valid=np.asarray(task.violations(puzzles.puzzle, answers)) == 0,
-        q_halt=thought.q_halt.reshape(num, forms).max(1),
+        answers=standing.answers,
+        exact=np.asarray(grade.right),
+        valid=np.asarray(grade.valid),
+        belief=thought.belief.reshape(num, forms).max(1),
         residual=thought.residual.reshape(num, forms).mean(1),
         segments=thought.segments.reshape(num, forms).sum(1),
-        cell_accuracy=float(match.cell_accuracy.mean()),
+        cell_accuracy=float(grade.cell_accuracy.mean()),
     )
     return result, standing

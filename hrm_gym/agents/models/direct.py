@@ -1,28 +1,45 @@
 """The baseline that does not think: a plain stack of blocks that answers in one pass.
 
-It has the blocks, embeddings, heads and losses of the others, and `h_layers + l_layers` blocks with weights of
-their own, which are as many parameters as HRM's; only the recurrence is gone. Nothing is carried from segment to
-segment, so every segment gives the same answer, and depth is what the stack has. HRM (arXiv 2506.21734, section
-"Results", "Direct pred") compares itself with such a transformer, which solves none of the hard Sudokus.
+It has the blocks, embeddings, heads and losses of the others, and as many blocks as both modules of HRM together;
+only the recurrence is gone. Nothing is carried from segment to segment, so every segment gives the same answer.
+HRM (arXiv 2506.21734, section "Results", "Direct pred") compares itself with such a transformer, which solves none
+of the hard Sudokus.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from torch import Tensor
 
-from hrm_gym.agents.models.reasoner import Reasoner
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.models.board import BoardAgent
+from hrm_gym.agents.models.layers import Blocks
+from hrm_gym.options import number
 
 
-class Direct(Reasoner):
-    """One feed-forward pass; cycles and `gradient` are not used."""
+@dataclasses.dataclass(frozen=True)
+class DirectConfig(Blocks):
+    """Options of `direct`."""
 
-    def __init__(self, config: Config, num_tokens: int, shape: tuple[int, int]):
-        super().__init__(config, num_tokens, shape)
-        self.net = self.module(config.h_layers + config.l_layers)
+    layers: int = number(4, least=1)
+    """Blocks."""
+
+
+class Direct(BoardAgent):
+    """One feed-forward pass."""
+
+    Config = DirectConfig
+    # A second segment would give the first one's answer again; the slots rather take fresh puzzles.
+    run_defaults = {"max_segments": 1}  # noqa: RUF012 (as in Agent)
+
+    def __init__(self, config: Any, spec: TaskSpec) -> None:
+        super().__init__(config, spec)
+        self.net = self.module(config.layers)
 
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Reasoner.think`. Neither carried state is read; the slow one becomes what the heads read."""
+        """See `BoardAgent.think`. Neither carried state is read; the slow one becomes what the heads read."""
         # The initial state stands where the others have the carried one: without it, the positions before the
         # board would be zero, and a gate keeps zero at zero.
         return self.net(self.h_init.to(x.dtype), x, self.rotary), z_l

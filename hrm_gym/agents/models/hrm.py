@@ -8,23 +8,47 @@ with `"last_cycle"` the whole last cycle of H is, which costs more a step and le
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any, Literal
+
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.models.reasoner import Reasoner
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.models.board import BoardAgent
+from hrm_gym.agents.models.layers import Blocks
+from hrm_gym.options import number
 
 
-class HRM(Reasoner):
+@dataclasses.dataclass(frozen=True)
+class HRMConfig(Blocks):
+    """Options of `hrm`."""
+
+    h_layers: int = number(2, least=1)
+    """Blocks in the slow module H."""
+    l_layers: int = number(2, least=1)
+    """Blocks in the fast module L."""
+    h_cycles: int = number(2, least=1)
+    """Steps of H a segment."""
+    l_cycles: int = number(2, least=1)
+    """Steps of L for each step of H."""
+    gradient: Literal["one_step", "last_cycle"] = "one_step"
+    """What is differentiated: the last call of each module (the paper), or the whole last cycle of H."""
+
+
+class HRM(BoardAgent):
     """Two recurrent modules with weights of their own (section "Hierarchical Reasoning Model")."""
 
-    def __init__(self, config: Config, num_tokens: int, shape: tuple[int, int]):
-        super().__init__(config, num_tokens, shape)
+    Config = HRMConfig
+    halting = "q_learning"
+
+    def __init__(self, config: Any, spec: TaskSpec) -> None:
+        super().__init__(config, spec)
         self.h_net = self.module(config.h_layers)
         self.l_net = self.module(config.l_layers)
 
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Reasoner.think`."""
+        """See `BoardAgent.think`."""
         c = self.config
         with_gradient = 1 if c.gradient == "one_step" else c.l_cycles  # calls of L in the last cycle of H
         with torch.no_grad():

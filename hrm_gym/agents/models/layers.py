@@ -9,16 +9,53 @@ positions by an MLP is that of TRM (arXiv 2510.04871).
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hrm_gym.agents.training.config import Config
+from hrm_gym.errors import HrmGymError
+from hrm_gym.options import Options, number
 
 NORM_EPSILON = 1e-5
 # A normal distribution cut at two standard deviations has this standard deviation; dividing by it makes the
 # cut distribution's own deviation the one that was asked for (LeCun initialisation as JAX defines it).
 TRUNCATED_STD = 0.87962566103423978
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks(Options):
+    """Sizes and kinds of the blocks that `hrm`, `trm` and `direct` are built from."""
+
+    hidden_size: int = number(128, least=1)
+    """Features a position, D."""
+    num_heads: int = number(4, least=1)
+    """Attention heads (only where `mixer` is attention)."""
+    expansion: float = number(4.0, above=0)
+    """Inner width of a SwiGLU relative to its size, before the gate's two thirds."""
+    mlp_multiple: int = number(32, least=1)
+    """The inner width is rounded up to a multiple of this (the reference: 256)."""
+    mixer: Literal["attention", "tokens", "convolution"] = "tokens"
+    """How positions exchange information: self-attention, an MLP over the position axis, or with their neighbours
+    by a gated 3x3 convolution."""
+    positions: Literal["rope", "rope2d", "learned", "none"] = "none"
+    """Position encoding: rotary in the order of the cells or over rows and columns, learned, or none (token mixing
+    and convolution tell positions apart by themselves)."""
+    prefix_tokens: int = number(1, least=1)
+    """Positions before the board: the first one holds the puzzle embedding, and the halting rule reads it."""
+    normed_swiglu: bool = False
+    """Whether a SwiGLU normalises its inner activation, sigmoid(gate) * RMSNorm(gate * up) (made for `muon`)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        multiple = 4 if self.positions == "rope2d" else 2
+        if self.mixer == "attention" and self.hidden_size % (multiple * self.num_heads):
+            raise HrmGymError(
+                f"hidden_size {self.hidden_size} does not split into {self.num_heads} heads whose size is a multiple "
+                f"of {multiple}: with positions {self.positions!r} give a multiple of {multiple * self.num_heads}"
+            )
 
 
 def truncated_normal_(tensor: Tensor, std: float) -> Tensor:
@@ -176,7 +213,7 @@ class Block(nn.Module):
     `"convolution"` mixes neighbours.
     """
 
-    def __init__(self, config: Config, shape: tuple[int, int]):
+    def __init__(self, config: Blocks, shape: tuple[int, int]):
         super().__init__()
         c, size = config, config.hidden_size
         positions = c.prefix_tokens + shape[0] * shape[1]
@@ -200,7 +237,7 @@ class Block(nn.Module):
 class Module(nn.Module):
     """A recurrent module: a stack of blocks that reads its state plus whatever is injected into it."""
 
-    def __init__(self, config: Config, num_layers: int, shape: tuple[int, int]):
+    def __init__(self, config: Blocks, num_layers: int, shape: tuple[int, int]):
         super().__init__()
         self.layers = nn.ModuleList(Block(config, shape) for _ in range(num_layers))
 

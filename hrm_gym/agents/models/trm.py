@@ -7,19 +7,38 @@ correctness, so that no second forward pass is needed for a bootstrapped target.
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.models.reasoner import Reasoner
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.models.board import BoardAgent
+from hrm_gym.agents.models.layers import Blocks
+from hrm_gym.options import number
 
 
-class TRM(Reasoner):
-    """One network for both states; `l_layers` blocks (`h_layers` is not used)."""
+@dataclasses.dataclass(frozen=True)
+class TRMConfig(Blocks):
+    """Options of `trm`."""
 
-    def __init__(self, config: Config, num_tokens: int, shape: tuple[int, int]):
-        super().__init__(config, num_tokens, shape)
-        self.net = self.module(config.l_layers)
+    layers: int = number(2, least=1)
+    """Blocks in the network."""
+    h_cycles: int = number(2, least=1)
+    """Refinements of the answer's state a segment."""
+    l_cycles: int = number(2, least=1)
+    """Refinements of the latent state for each of them."""
+
+
+class TRM(BoardAgent):
+    """One network for both states."""
+
+    Config = TRMConfig
+
+    def __init__(self, config: Any, spec: TaskSpec) -> None:
+        super().__init__(config, spec)
+        self.net = self.module(config.layers)
 
     def cycle(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Refine the latent state `l_cycles` times, then the answer's state once."""
@@ -28,7 +47,7 @@ class TRM(Reasoner):
         return self.net(z_h, z_l, self.rotary), z_l
 
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Reasoner.think`."""
+        """See `BoardAgent.think`."""
         with torch.no_grad():
             for _ in range(self.config.h_cycles - 1):
                 z_h, z_l = self.cycle(z_h, z_l, x)

@@ -1,6 +1,7 @@
 """All stopping rules on one test set: how right they are, after how many segments, and what that is worth.
 
-Levels of thresholds and the learned policies come from training puzzles; test puzzles are only counted.
+Levels of thresholds are chosen and policies trained on validation puzzles, which the agent was not trained on; test
+puzzles are read once, to count.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from hrm_gym.agents.halting.rule import HaltingRule
+from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.studies import policies
 from hrm_gym.envs.halting.thinkers import Episodes
 from hrm_gym.errors import HrmGymError
 
 THRESHOLDS = (
-    ("q_halt > q_continue + margin", "margin", False),
-    ("threshold on q_halt", "q_halt", False),
+    ("own rule + margin", "lead", False),
+    ("threshold on belief", "belief", False),
     ("threshold on confidence", "confidence_mean", False),
-    ("threshold on residual", "moved_h", True),
+    ("threshold on movement", "moved", True),
 )
-"""Name, signal (see `policies.signal`), and whether to halt below the level."""
+"""Name, signal (see `policies.signals_of`), and whether to halt below the level."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,22 +59,24 @@ class Study:
 
 
 def study(
-    train: Episodes,
+    rule: HaltingRule,
+    fit: Episodes,
     test: Episodes,
     costs: Sequence[float],
     *,
     train_steps: int = 20_000,
-    seed: int = 0,
+    seeds: Sequence[int] = (0, 1, 2),
     say: Callable[[Row], None] = lambda row: None,
 ) -> Study:
     """Run all policies.
 
     Args:
-        train: episodes to choose levels and to learn on.
+        rule: the agent's own.
+        fit: episodes to choose levels and to learn on, of validation puzzles.
         test: episodes of the same length to count on.
         costs: of a segment, each 0 or more.
         train_steps: decisions that DQN and PPO learn from at each cost; 0 leaves them out.
-        seed: of the learners and the random policy.
+        seeds: of the learners, which are trained once for each; the first is that of the random policy.
         say: is told each row when it is known.
 
     Raises:
@@ -80,9 +85,12 @@ def study(
     check_costs(costs)
     if train_steps < 0:
         raise HrmGymError(f"{train_steps} training steps: give a number, or 0 to leave out DQN and PPO")
-    if (train.max_segments, train.names) != (test.max_segments, test.names):
-        raise HrmGymError("training and test episodes differ in length or features: record both alike")
+    if not seeds:
+        raise HrmGymError("no seeds: give at least one")
+    if (fit.max_segments, fit.names) != (test.max_segments, test.names):
+        raise HrmGymError("validation and test episodes differ in length or features: record both alike")
     rows: list[Row] = []
+    fitted, seen = policies.signals_of(rule, fit), policies.signals_of(rule, test)
 
     def add(policy: str, cost: float | None, setting: str, stops: np.ndarray, seconds: float | None = None) -> None:
         rows.append(_row(test, policy, cost, setting, stops, seconds))
@@ -91,22 +99,25 @@ def study(
     last = test.max_segments
     for segments in sorted({2**i for i in range(last.bit_length()) if 2**i < last} | {last}):
         add("fixed", None, f"{segments} segments", policies.fixed(test, segments))
-    add("q_halt > q_continue", None, "the agent's own", policies.learned(test))
-    add("random", None, "uniform", policies.random(test, seed))
+    add("own rule", None, "as the agent decides", policies.threshold(seen["lead"], 0.0))
+    add("random", None, "uniform", policies.random(test, seeds[0]))
     add("oracle", None, "first right segment", policies.oracle(test))
     for cost in costs:
-        segments = policies.best_fixed(train, cost)
+        segments = policies.best_fixed(fit, cost)
         add("fixed", cost, f"{segments} segments", policies.fixed(test, segments))
         for policy, name, below in THRESHOLDS:
-            level = policies.best_level(train, name, cost, below)
-            setting = f"{name} {'<' if below else '>'} {level:.4g}"
-            add(policy, cost, setting, policies.threshold(test, name, level, below))
+            if name in seen:
+                level = policies.best_level(fit, fitted[name], cost, below)
+                setting = f"{name} {'<' if below else '>'} {level:.4g}"
+                add(policy, cost, setting, policies.threshold(seen[name], level, below))
         for algorithm in policies.LEARNERS if train_steps else ():
-            began = time.perf_counter()
-            model = policies.learn(train, algorithm, cost, train_steps, seed)
-            seconds = time.perf_counter() - began
-            add(algorithm.upper(), cost, f"{train_steps:,} steps", policies.stops_of(model, test), seconds)
-    return Study(rows, _curves(test))
+            for seed in seeds:
+                began = time.perf_counter()
+                model = policies.learn(fit, algorithm, cost, train_steps, seed)
+                seconds = time.perf_counter() - began
+                setting = f"{train_steps:,} steps, seed {seed}"
+                add(algorithm.upper(), cost, setting, policies.stops_of(model, test), seconds)
+    return Study(rows, _curves(test, seen))
 
 
 def check_costs(costs: Sequence[float]) -> None:
@@ -140,23 +151,16 @@ def _row(
     )
 
 
-def _curves(test: Episodes) -> dict[str, list[tuple[float, float]]]:
+def _curves(test: Episodes, seen: dict[str, np.ndarray]) -> dict[str, list[tuple[float, float]]]:
     def point(stops: np.ndarray) -> tuple[float, float]:
         return float(stops.mean()), float(policies.right_at(test, stops).mean())
 
     curves = {"fixed": [point(policies.fixed(test, k + 1)) for k in range(test.max_segments)]}
     for policy, name, below in THRESHOLDS:
-        points = [point(policies.threshold(test, name, x, below)) for x in policies.levels(test, name)]
-        curves[policy] = sorted(points)
+        if name in seen:
+            points = [point(policies.threshold(seen[name], x, below)) for x in policies.levels(seen[name])]
+            curves[policy] = sorted(points)
     return curves
-
-
-def wilson(successes: int, num: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of Wilson (1927) for a share, 95 % by default."""
-    share = successes / num
-    centre = (share + z * z / (2 * num)) / (1 + z * z / num)
-    half = z / (1 + z * z / num) * math.sqrt(share * (1 - share) / num + z * z / (4 * num * num))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 # ---- as text and as a picture --------------------------------------------------------------------
@@ -215,14 +219,14 @@ def plot(result: Study, title: str) -> Any:
     whole.set(title=title, ylabel="share of puzzles solved exactly")
     whole.legend(loc="lower right", fontsize=8)
     top = max(row.accuracy for row in result.rows)
-    best.set(title="the best three per cent", ylim=(top - 0.03, top + 0.01))
+    best.set(title="the best three per cent", ylim=(top - 0.03, min(1.0, top + 0.005) + 0.001))
     return figure
 
 
 def _draw(axes: Any, result: Study) -> None:
     for policy, points in result.curves.items():
         axes.plot(*zip(*points, strict=True), label=policy, linewidth=1.2, marker="." if policy == "fixed" else "")
-    marks = dict(zip(("q_halt > q_continue", "random", "oracle", "DQN", "PPO"), "Pv*os", strict=True))
+    marks = dict(zip(("own rule", "random", "oracle", "DQN", "PPO"), "Pv*os", strict=True))
     for policy, mark in marks.items():
         rows = [row for row in result.rows if row.policy == policy]
         if not rows:

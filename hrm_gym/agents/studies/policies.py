@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
+from hrm_gym.agents.halting.rule import HaltingRule
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker
 from hrm_gym.errors import HrmGymError, unknown
@@ -41,30 +43,23 @@ def fixed(episodes: Episodes, segments: int) -> np.ndarray:
     return np.full(len(episodes), segments)
 
 
-def learned(episodes: Episodes) -> np.ndarray:
-    """The agent's own policy, q_halt > q_continue.
+def signals_of(rule: HaltingRule, episodes: Episodes) -> dict[str, np.ndarray]:
+    """What thresholds are set on, (N, T) each.
 
-    For agents that learned no value of continuing 1/2 stands in its place, so this is their own policy too.
+    `lead`: by how many logits the agent's own rule prefers halting; above 0 is its own policy. `belief`: how sure it is
+    that the answer is right, a logit, where it has a belief. `confidence_mean` and `moved`: see `FEATURES`.
     """
-    return first(episodes.column("q_halt") > episodes.column("q_continue"))
+    read = {name: torch.logit(torch.from_numpy(episodes.column(name)).double(), eps=1e-7) for name in rule.signals}
+    segment = torch.arange(1, episodes.max_segments + 1).expand(episodes.right.shape)
+    found = {"lead": rule.lead(read, segment).numpy()}
+    if (belief := rule.belief(read)) is not None:
+        found["belief"] = belief.numpy()
+    return found | {name: episodes.column(name) for name in ("confidence_mean", "moved")}
 
 
-def threshold(episodes: Episodes, name: str, level: float, below: bool = False) -> np.ndarray:
-    """Halt once the signal `name` is above `level`; with `below`, below it.
-
-    Such are the value of halting ("q_halt"), certainty ("confidence_mean"), below the level the residual
-    ("moved_h"), and "margin": the agent's own policy with a level other than 0 (`evaluate` has it as halt_margin).
-    """
-    column = signal(episodes, name)
-    return first(column < level if below else column > level)
-
-
-def signal(episodes: Episodes, name: str) -> np.ndarray:
-    """A feature, or "margin": by how many logits the value of halting leads, (N, T)."""
-    if name != "margin":
-        return episodes.column(name)
-    halt, go_on = (episodes.column(q).astype(np.float64).clip(1e-9, 1 - 1e-7) for q in ("q_halt", "q_continue"))
-    return np.log(halt / (1 - halt)) - np.log(go_on / (1 - go_on))
+def threshold(signal: np.ndarray, level: float, below: bool = False) -> np.ndarray:
+    """Halt once the signal, (N, T), is above `level`; with `below`, below it."""
+    return first(signal < level if below else signal > level)
 
 
 def random(episodes: Episodes, seed: int = 0) -> np.ndarray:
@@ -93,16 +88,19 @@ def value(episodes: Episodes, stops: np.ndarray, cost: float) -> float:
     return float(right_at(episodes, stops).mean() - cost * (stops.mean() - 1))
 
 
-def levels(episodes: Episodes, name: str, num: int = 64) -> np.ndarray:
-    """Levels between which a threshold on a feature makes a difference, from "always at once" to "never"."""
-    inside = np.quantile(signal(episodes, name), np.linspace(0, 1, num))
+def levels(signal: np.ndarray, num: int = 64) -> np.ndarray:
+    """Levels between which a threshold makes a difference, from "always at once" to "never"."""
+    finite = signal[np.isfinite(signal)]
+    if not finite.size:
+        return np.zeros(1)
+    inside = np.quantile(finite, np.linspace(0, 1, num))
     return np.unique(np.concatenate((inside[:1] - 1, inside, inside[-1:] + 1)))
 
 
-def best_level(episodes: Episodes, name: str, cost: float, below: bool = False) -> float:
-    """The level whose threshold has the highest mean return on these episodes, which should be training ones."""
-    tried = levels(episodes, name)
-    values = [value(episodes, threshold(episodes, name, level, below), cost) for level in tried]
+def best_level(episodes: Episodes, signal: np.ndarray, cost: float, below: bool = False) -> float:
+    """The level whose threshold has the highest mean return on these episodes."""
+    tried = levels(signal)
+    values = [value(episodes, threshold(signal, level, below), cost) for level in tried]
     return float(tried[int(np.argmax(values))])
 
 

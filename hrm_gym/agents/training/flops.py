@@ -6,14 +6,16 @@ Counted are the operations of matrix products, attention and convolutions, two f
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from hrm_gym.agents.models.reasoner import Reasoner
+from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.trainer import Trainer
 
 PEAK_SIZE = 8192  # rows and columns of the matrices that the peak is measured with
 PEAK_REPEATS = 20
@@ -27,28 +29,29 @@ def _convolution_backward(grad: torch.Size, x: torch.Size, kernel: torch.Size, *
 MAPPING: dict[Any, Any] = {torch.ops.aten.convolution_backward: _convolution_backward}
 
 
-def segment_flops(agent: Reasoner, backward: bool = False) -> int:
+def segment_flops(policy: Policy, backward: bool = False) -> int:
     """Operations of one segment for one puzzle, with its gradient where `backward`.
 
-    A model of the same configuration runs on the meta device, where there are shapes but no numbers.
+    A copy of the model runs on the meta device, where there are shapes but no numbers.
     """
+    model = copy.deepcopy(policy).to("meta")
+    spec = policy.agent.spec
     with torch.device("meta"):
-        model = type(agent)(agent.config, agent.num_tokens, agent.shape)
-        obs = {"puzzle": torch.zeros(1, agent.num_cells, dtype=torch.long)}
+        obs = {
+            "puzzle": torch.zeros(1, spec.num_cells, dtype=torch.long),
+            "puzzle_id": torch.zeros(1, dtype=torch.long),
+        }
         with FlopCounterMode(display=False, custom_mapping=MAPPING) as counter, torch.set_grad_enabled(backward):
-            _, out = model(model.initial_carry(1), obs)
+            _, out, signals = model(model.initial_state(1), obs)
             if backward:
-                (out.logits.float().sum() + out.q_halt.sum() + out.q_continue.sum()).backward()
+                total = out.logits.float().sum() + sum(signal.sum() for signal in signals.values())
+                (total if out.aux_loss is None else total + out.aux_loss.sum()).backward()
     return counter.get_total_flops()
 
 
-def step_flops(agent: Reasoner) -> int:
-    """Operations of one training step: a segment with its gradient in every slot, and what the halting target adds."""
-    c = agent.config
-    operations = segment_flops(agent, backward=True)
-    if c.halting == "q_learning" and c.halt_target == "extra_pass":
-        operations += segment_flops(agent)
-    return c.num_envs * operations
+def step_flops(policy: Policy, num_envs: int) -> int:
+    """Operations of a training step: a segment with its gradient in every slot, and what the halting rule thinks."""
+    return num_envs * (segment_flops(policy, backward=True) + policy.halting.forward_passes() * segment_flops(policy))
 
 
 def measured_peak(device: torch.device) -> float:
@@ -70,14 +73,16 @@ class Meter:
     """Turns steps and seconds of a run into arithmetic.
 
     Args:
-        agent: that learns.
-        device: that it learns on.
+        trainer: of the run.
     """
 
-    def __init__(self, agent: Reasoner, device: torch.device) -> None:
-        self.flops = step_flops(agent)
-        """Operations a training step."""
-        self._peak = measured_peak(device) * parallel.size()
+    def __init__(self, trainer: Trainer) -> None:
+        try:
+            self.flops = step_flops(trainer.policy, trainer.config.num_envs)
+        except (NotImplementedError, RuntimeError):  # an agent that cannot run without numbers
+            self.flops = 0
+        """Operations a training step; 0: unknown."""
+        self._peak = measured_peak(trainer.device) * parallel.size()
 
     def figures(self, steps: int, seconds: float) -> dict[str, float]:
         """`tflops_per_second`, and on a GPU `share_of_peak`, in [0, 1]."""

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from hrm_gym.agents.models.layers import Block
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.training.config import RunOptions
 
 
-def dense_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """All parameters but the puzzle embedding, whose gradient is sparse."""
-    return [p for name, p in model.named_parameters() if not name.startswith("embed_puzzle")]
-
-
-def make_optimizer(config: Config, model: nn.Module) -> Optimizer:
-    """The update rule for all parameters of `model` but the puzzle embedding, with decoupled weight decay."""
-    if config.optimizer == "muon":
-        return MuonAdamW(config, model)
+def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:
+    """The update rule for all parameters of `policy` but sparse embeddings, with decoupled weight decay."""
+    tables = set(policy.agent.tables())
+    dense = [p for p in policy.parameters() if p not in tables]
     betas = (0.9, config.beta2)
-    parameters = dense_parameters(model)
+    if config.optimizer == "muon":
+        return MuonAdamW(config, policy.agent.matrices(), dense)
     if config.optimizer == "adam_atan2":
         from adam_atan2_pytorch.foreach import AdamAtan2
 
-        return AdamAtan2(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
+        return AdamAtan2(dense, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(dense, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
 
 
 class MuonAdamW(Optimizer):
-    """Muon for the matrices of the blocks, AdamW for embeddings, heads and what is no matrix, as one optimizer.
+    """Muon for an agent's matrices, AdamW for embeddings, heads and what is no matrix, as one optimizer.
 
     Muon (Jordan, 2024; `torch.optim.Muon`) steps along the nearest orthogonal matrix to the averaged gradient, so
     that every direction of a matrix learns equally fast. It steps further than AdamW by `muon_lr` / `lr`, and its
@@ -41,13 +37,16 @@ class MuonAdamW(Optimizer):
     the recipe of "Speed is Confidence" (arXiv 2601.19085) is set.
 
     The group of the matrices has the key `lr_scale`: its rate relative to the schedule's.
+
+    Args:
+        config: rates, momentum and decay.
+        matrices: for Muon.
+        parameters: all of them, the matrices among them.
     """
 
-    def __init__(self, config: Config, model: nn.Module):
-        blocks = [module for module in model.modules() if isinstance(module, Block)]
-        matrices = [p for block in blocks for p in block.parameters() if p.ndim == 2]
+    def __init__(self, config: RunOptions, matrices: Sequence[nn.Parameter], parameters: Sequence[nn.Parameter]):
         taken = set(matrices)
-        others = [p for p in dense_parameters(model) if p not in taken]
+        others = [p for p in parameters if p not in taken]
         scale, decay = config.muon_lr / config.lr, config.weight_decay
         self.muon = torch.optim.Muon(
             matrices, lr=config.muon_lr, momentum=config.muon_momentum, weight_decay=decay / scale
@@ -95,13 +94,13 @@ class SignSGD(Optimizer):
                 table.index_copy_(0, rows, decayed - group["lr"] * summed.sign())
 
 
-def learning_rate(config: Config, step: int, progress: float) -> float:
+def learning_rate(config: RunOptions, step: int, progress: float) -> float:
     """The rate of a step: linear warm-up, a flat part, then linear decay.
 
     Args:
         config: the run's.
         step: optimizer steps done.
-        progress: share of the budget used, of time or steps, in [0, 1].
+        progress: share of the budget used, of steps or time, in [0, 1].
     """
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
     if progress <= config.decay_from or config.decay_from >= 1:
@@ -118,25 +117,23 @@ class Average:
 
     Args:
         decay: of a step, at last.
-        model: gives the first weights. Buffers never change, and are copied only now.
+        policy: gives the first weights. Buffers never change, and are copied only now. Rows of sparse embeddings are
+            touched too seldom to be averaged: both share them.
     """
 
-    def __init__(self, decay: float, model: nn.Module) -> None:
-        self.module = copy.deepcopy(model)
-        self.n_averaged = 0
+    def __init__(self, decay: float, policy: Policy) -> None:
+        memory, policy.halting.memory = policy.halting.memory, {}  # of the slots, which the average does not have
+        shared = {id(table): table for table in policy.agent.tables()}
+        self.policy = copy.deepcopy(policy, shared).eval()
+        policy.halting.memory = memory
+        self.count = 0
         self._decay = decay
 
     @torch.no_grad()
-    def update_parameters(self, model: nn.Module) -> None:
-        """One more step of `model`; the first one counts alone."""
-        count = self.n_averaged
-        decay = min(self._decay, (1 + count) / (10 + count)) if count else 0.0
-        pairs = zip(self.module.parameters(), model.parameters(), strict=True)
+    def update(self, policy: Policy) -> None:
+        """One more step of `policy`; the first one counts alone."""
+        decay = min(self._decay, (1 + self.count) / (10 + self.count)) if self.count else 0.0
+        pairs = zip(self.policy.parameters(), policy.parameters(), strict=True)
         averages, current = zip(*((a, b) for a, b in pairs if a is not b), strict=True)
         torch._foreach_lerp_(averages, current, 1 - decay)
-        self.n_averaged += 1
-
-
-def make_average(config: Config, model: nn.Module) -> Average:
-    """The average that a run evaluates and ships."""
-    return Average(config.ema, model)
+        self.count += 1

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
-from hrm_gym.agents.inference.evaluator import Evaluation
-from hrm_gym.agents.inference.think import think
-from hrm_gym.agents.models.reasoner import Reasoner
+from hrm_gym.agents.inference.evaluate import Evaluation
+from hrm_gym.agents.inference.think import boards_of, think
+from hrm_gym.agents.policy import Policy
 from hrm_gym.envs.drawing.frame import Frame
-from hrm_gym.envs.drawing.renderer import Renderer
+from hrm_gym.envs.drawing.window import Renderer
 from hrm_gym.envs.task import Puzzles, Task
 
 SHOWN_SEGMENTS = (1, 2, 4, 8, 16)
@@ -76,28 +75,28 @@ class Progress:
             self._drawn = time.monotonic()
             self._live.update(self._table())
 
-    def halting(self, step: int, segments: np.ndarray) -> None:
+    def halting(self, step: int, segments: np.ndarray, max_segments: int) -> None:
         """The segments at which training episodes ended, as a histogram."""
         if len(segments):
-            self.writer.add_histogram("train/halted_after", segments, step, bins=np.arange(18) + 0.5)
+            self.writer.add_histogram("train/ended_after", segments, step, bins=np.arange(max_segments + 2) + 0.5)
 
     def _table(self) -> Table:
         t = self._training
-        table = Table(title=self._title, title_style="bold", box=None, padding=(0, 2), show_header=True)
+        table = Table(title=self._title, title_style="bold", box=None, padding=(0, 1), show_header=True)
         columns = {
             "step": f"{int(t['step']):,}",
             "time": clock(t["seconds"]),
             "left": clock(t["left"]) if t["left"] >= 0 else "-",
             "loss": f"{t.get('answer_loss', 0):.3f}",
-            "exact": f"{100 * t.get('exact_accuracy', 0):.1f} %",
+            "right": f"{100 * t.get('accuracy', 0):.1f} %",
+            "belief": f"{100 * t['belief']:.1f} %" if "belief" in t else "-",
             "cells": f"{100 * t.get('cell_accuracy', 0):.1f} %",
-            "segments": f"{t.get('episode_segments', 0):.1f}",
-            "Q says / is": f"{100 * t.get('q_says_right', 0):.0f} / {100 * t.get('exact_accuracy', 0):.0f} %",
-            "segments/s": f"{t.get('segments_per_second', 0):,.0f}",
+            "length": f"{t.get('episode_segments', 0):.1f}",
+            "seg/s": f"{t.get('segments_per_second', 0):,.0f}",
             "TFLOP/s": self._speed(),
         }
         for name in columns:
-            table.add_column(name, justify="right", style="cyan", header_style="dim")
+            table.add_column(name, justify="right", style="cyan", header_style="dim", no_wrap=True)
         table.add_row(*columns.values())
         return table
 
@@ -109,38 +108,35 @@ class Progress:
 
     # ---- evaluation ------------------------------------------------------------------------------
 
-    def evaluation(self, step: int, seconds: float, result: Evaluation, name: str = "held out") -> None:
-        """The averaged weights on held-out puzzles."""
-        for key, value in result.summary().items():
-            if key.endswith("accuracy"):
-                self.writer.add_scalar(f"test/{key}", value, step)
-        for segment in SHOWN_SEGMENTS:
-            if segment <= len(result.right_after):
-                value = result.right_after[segment - 1]
-                self.writer.add_scalar(f"test_after/{segment:02}_segments", value, step)
-        after = " / ".join(
-            f"{100 * result.right_after[s - 1]:.0f}" for s in SHOWN_SEGMENTS if s <= len(result.right_after)
-        )
+    def evaluation(self, step: int, seconds: float, result: Evaluation, name: str = "validation") -> None:
+        """The averaged weights on puzzles that they did not train on."""
+        place = name.split(",")[0]
+        grades = {"exact_accuracy": result.exact.mean(), "valid_accuracy": result.valid.mean()}
+        for key, value in {**grades, "cell_accuracy": result.cell_accuracy}.items():
+            self.writer.add_scalar(f"{place}/{key}", value, step)
+        told = [segment for segment in SHOWN_SEGMENTS if segment <= len(result.after)]
+        for segment in told:
+            self.writer.add_scalar(f"{place}_after/{segment:02}_segments", result.after[segment - 1], step)
         # Of several right answers the label is one: where a family has such, both grades are told.
-        several = bool((result.valid & ~result.right).any())
-        valid = f", {100 * result.valid.mean():5.1f} % valid" if several else ""
-        says = self._training.get("q_says_right", 0.0)
+        several = bool((result.valid & ~result.exact).any())
+        valid = f", {100 * result.valid.mean():.1f} % valid" if several else ""
+        after = " / ".join(f"{100 * result.after[s - 1]:.0f}" for s in told)
         self.say(
-            f"[dim]{clock(seconds):>7}[/]  step {step:>6,}  {name}: [bold]{100 * result.right.mean():5.1f} %[/] "
-            f"exact{valid}, {100 * result.cell_accuracy:5.1f} % cells  [dim]after 1/2/4/8/16 segments {after} %  "
-            f"loss {self._training.get('answer_loss', 0):.3f}  Q says {100 * says:.0f} %, "
-            f"is {100 * self._training.get('exact_accuracy', 0):.0f} %  "
+            f"[dim]{clock(seconds):>7}[/]  step {step:>6,}  {name}: [bold]{100 * result.exact.mean():5.1f} %[/] "
+            f"exact{valid}, {100 * result.cell_accuracy:.1f} % cells\n"
+            f"[dim]         after {'/'.join(map(str, told))} segments {after} %, "
+            f"loss {self._training.get('answer_loss', 0):.3f}, "
             f"{self._training.get('segments_per_second', 0):,.0f} segments/s, {self._speed()} TFLOP/s[/]"
         )
 
-    def boards(self, step: int, agent: Reasoner, puzzles: Puzzles) -> None:
-        """One held-out board while it is thought about, as TensorBoard images."""
+    def boards(self, step: int, policy: Policy, puzzles: Puzzles) -> None:
+        """One validation board while it is thought about, as TensorBoard images."""
         first = puzzles.map(lambda array: np.asarray(array[:1]).astype(np.int64))
         puzzle, solution = first.puzzle[0], first.solution[0]
-        boards = first.map(lambda array: torch.from_numpy(array).to(agent.h_init.device))
+        boards = boards_of(first, policy.device)
         previous = puzzle
         most = SHOWN_SEGMENTS[-1]
-        for i, thought in enumerate(think(agent, boards.puzzle, most, boards.identity), start=1):
+        for i, thought in enumerate(think(policy, boards.puzzle, most, boards.identity), start=1):
             answer = thought.answer[0].cpu().numpy()
             if i in SHOWN_SEGMENTS:
                 frame = Frame(
@@ -152,8 +148,8 @@ class Progress:
                     identity=None if first.identity is None else int(first.identity[0]),
                     previous=previous,
                     confidence=thought.confidence[0].cpu().numpy(),
-                    belief=float(thought.q_halt[0].sigmoid()),
-                    signals={"q_halt": float(thought.q_halt[0].sigmoid())},
+                    belief=None if thought.belief is None else float(thought.belief[0]),
+                    signals={name: float(value[0]) for name, value in thought.signals.items()},
                     reveal=True,
                 )
                 picture = self._renderer.rgb(frame)

@@ -1,0 +1,151 @@
+"""The door for minds: what an agent is told of a puzzle, what it says after a segment, and what it must give.
+
+An agent is a recurrent network over segments. It thinks; it knows neither episodes nor rewards, and a halting rule
+(`hrm_gym.agents.halting.rule`) reads from its features when to stop. `docs/own_agents.md` walks through one.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hrm_gym.agents.state import State, items
+from hrm_gym.envs.task import Task
+from hrm_gym.options import Options
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSpec:
+    """What a mind may know of a puzzle family: its board and symbols, and the structure that the family names."""
+
+    rows: int
+    columns: int
+    num_tokens: int
+    """V, the size of the vocabulary."""
+    num_identities: int = 0
+    """How many puzzles are known by their identity and not by their board alone (ARC); 0: none."""
+    blank: int = 0
+    """The token of a cell that the puzzle leaves open."""
+    groups: tuple[np.ndarray, ...] = dataclasses.field(default=(), compare=False)
+    """Sets of cells that hold every one of the `group_symbols` once, in partitions: integers (G, n) each, such as
+    the rows, the columns and the boxes of a Sudoku. Empty where the family names none."""
+    group_symbols: tuple[int, ...] = dataclasses.field(default=(), compare=False)
+    """The n tokens that each group holds."""
+    links: np.ndarray | None = dataclasses.field(default=None, compare=False)
+    """Pairs of neighbouring cells, integers (E, 2), where the family names them."""
+
+    @property
+    def num_cells(self) -> int:
+        """L, the number of cells."""
+        return self.rows * self.columns
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows, self.columns
+
+    @staticmethod
+    def of(task: Task) -> TaskSpec:
+        """What a puzzle family says of itself."""
+        return TaskSpec(
+            *task.shape,
+            num_tokens=task.num_tokens,
+            num_identities=task.num_identities,
+            blank=task.blank,
+            groups=tuple(task.groups),
+            group_symbols=tuple(task.group_symbols),
+            links=task.links,
+        )
+
+
+class Output(NamedTuple):
+    """What an agent says after a segment, for B slots."""
+
+    logits: Tensor
+    """Of the symbol of every cell, (B, L, V)."""
+    features: Tensor
+    """What a halting rule reads by a head of its own, (B, F)."""
+    aux_loss: Tensor | None = None
+    """A loss of the agent's own, (B,), such as a ponder cost; added to the others."""
+
+
+class Agent(nn.Module, abc.ABC):
+    """A mind: a network that reads a puzzle and thinks in segments.
+
+    A subclass has `Config`, a dataclass of its options derived from `Options`, with a default for each; calls
+    `super().__init__(config, spec)`; sets `num_features`; and gives `initial_state` and `forward`.
+
+    Args:
+        config: of the class's `Config`.
+        spec: the board that it will think about.
+    """
+
+    Config: ClassVar[type[Options]] = Options
+    """The dataclass of its options; they appear on the command line."""
+
+    halting: ClassVar[str] = "classifier"
+    """The halting rule that goes with it where nobody chooses another."""
+
+    run_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings of a run that suit it, over those of the preset, such as {"lr": 1e-4}."""
+
+    num_features: int
+    """F, the number of features in its outputs."""
+
+    def __init__(self, config: Any, spec: TaskSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+        self.dtype = torch.float32
+        """The type of activations that suits the device; whoever builds the agent sets it. Agents may ignore it:
+        then they compute in float32."""
+
+    # ---- what an agent must give -----------------------------------------------------------------
+
+    @abc.abstractmethod
+    def initial_state(self, num: int) -> State:
+        """The state of `num` slots that have thought nothing yet: a nest of tensors, their first axis the slot."""
+
+    @abc.abstractmethod
+    def forward(self, state: State, obs: Mapping[str, Tensor]) -> tuple[State, Output]:
+        """Think for one segment.
+
+        Args:
+            state: after the segment before, without a graph.
+            obs: `puzzle`, int64 (B, L), and where the family has identities `puzzle_id`, int64 (B,).
+
+        Returns:
+            The state after this segment (the loop detaches it) and the output.
+        """
+
+    # ---- what an agent may give ------------------------------------------------------------------
+
+    @classmethod
+    def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
+        """Whether weights trained on one board run on another. Default: on boards of the same size and symbols."""
+        return trained == now
+
+    def tensors(self, state: State) -> dict[str, Tensor]:
+        """The tensors of a state that analyses look at, by name. Default: all of them."""
+        return dict(items(state))
+
+    def matrices(self) -> list[nn.Parameter]:
+        """The weights that Muon takes: matrices between activations. Default: those of all `nn.Linear` modules."""
+        return [module.weight for module in self.modules() if isinstance(module, nn.Linear)]
+
+    # ---- what follows from it --------------------------------------------------------------------
+
+    def tables(self) -> list[nn.Parameter]:
+        """Embeddings with sparse gradients, such as those of puzzle identities: they have an update of their own."""
+        return [m.weight for m in self.modules() if isinstance(m, nn.Embedding) and m.sparse]
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(p.numel() for p in self.parameters())

@@ -1,0 +1,159 @@
+"""Q-learning of halt and continue (HRM, arXiv 2506.21734, section "Adaptive computational time").
+
+A segment is one step of a Markov decision process: its state is what the agent carries and the puzzle, its actions
+are halt and continue, and the environment pays for the answer on which the episode ends. With a discount gamma,
+
+    Q(halt)     = 1 if the answer is right else 0
+    Q(continue) = r + gamma * max(Q'(halt), Q'(continue))
+
+where r is what the environment pays for continuing (0, or minus its `segment_cost`) and Q' are the values after the
+next segment. The paper has gamma = 1 and r = 0: continuing is then never worse than halting, and when a solved puzzle
+is halted on depends on noise in the estimates. With a gamma below 1 or a cost, a right answer is worth more now.
+
+Both values are sigmoids of logits, so they are learned by cross-entropy and lie in [0, 1]. What stands for the right
+side of Q(continue) is one of three targets (`--halt-target`):
+
+    extra_pass    one more forward pass of the same network without gradient: no replay buffer and no target network.
+                  The paper's. It doubles the forward passes
+    next_segment  the segment that the slot thinks next anyway: one-step temporal-difference learning
+    monte_carlo   the discounted return of the episode, known when its slot halts
+
+The last two are known only when the graph of the segment is gone. Their gradient reaches the rule's head alone; the
+network under it is shaped by the answer and by the value of halting. They learn from the segments after which the slot
+went on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hrm_gym.agents.halting.rule import Experience, LearnedRule, Signals, halting_label
+from hrm_gym.errors import HrmGymError
+from hrm_gym.options import Options, share
+
+
+@dataclasses.dataclass(frozen=True)
+class QLearningConfig(Options):
+    """Options of `q_learning`."""
+
+    gamma: float = share(1.0)
+    """Discount of a segment; below 1 the agent halts on what it has solved."""
+    halt_target: Literal["extra_pass", "next_segment", "monte_carlo"] = "extra_pass"
+    """Where the value of continuing learns from: one more forward pass (HRM), the segment that the slot thinks next,
+    or the return of the whole episode. The last two save the forward pass and train the head alone."""
+    target_network: bool = False
+    """Whether that forward pass is one of the averaged weights."""
+    horizon: Literal["reward", "look_ahead"] = "reward"
+    """What continuing in the last segment is worth: what the environment pays for the answer, or as in HRM's reference
+    implementation the value of halting one segment later."""
+    exploration: float = share(0.1)
+    """Probability, a slot and segment, of demanding a random minimum number of segments."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.target_network and self.halt_target != "extra_pass":
+            raise HrmGymError(
+                f"target_network needs halt_target 'extra_pass': {self.halt_target!r} has no forward pass"
+            )
+
+
+class QLearning(LearnedRule):
+    """`q_halt` and `q_continue`; halts where the first is greater."""
+
+    Config = QLearningConfig
+    signals = ("q_halt", "q_continue")
+
+    def begin(self, num: int, max_segments: int, device: torch.device) -> None:
+        """See `HaltingRule`."""
+        super().begin(num, max_segments, device)
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.config.halt_target == "next_segment":  # of the segment before
+            shapes = {"features": (num, self.num_features), "reward": (num,), "went_on": (num,)}
+        elif self.config.halt_target == "monte_carlo":  # of all segments of the episode so far
+            shapes = {"features": (num, max_segments, self.num_features), "reward": (num, max_segments)}
+        self.memory = {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
+
+    def lead(self, signals: Signals, segment: Tensor) -> Tensor:
+        """See `HaltingRule`."""
+        return signals["q_halt"] - signals["q_continue"]
+
+    def loss(self, experience: Experience) -> Tensor:
+        """The two Bellman errors as cross-entropies, (B,)."""
+        label = halting_label(experience)
+        halt = F.binary_cross_entropy_with_logits(experience.signals["q_halt"], label, reduction="none")
+        losses = {"extra_pass": self._extra_pass, "next_segment": self._next_segment, "monte_carlo": self._monte_carlo}
+        return halt + losses[self.config.halt_target](experience)
+
+    def forward_passes(self) -> int:
+        """See `HaltingRule`."""
+        return int(self.config.halt_target == "extra_pass")
+
+    # ---- the targets of the value of continuing --------------------------------------------------
+
+    def continue_target(self, experience: Experience) -> Tensor:
+        """The target of `extra_pass`, in [0, 1], (B,)."""
+        following = experience.look_ahead(self.config.target_network)
+        last = experience.segment >= self.max_segments
+        target = self._bootstrapped(following, last, _paid_for_continuing(experience))
+        return torch.where(last, halting_label(experience), target) if self.config.horizon == "reward" else target
+
+    def _bootstrapped(self, following: Signals, last: Tensor, paid: Tensor) -> Tensor:
+        """R + gamma * max Q' in [0, 1], (B,); where `last`, only halting counts.
+
+        A value below 0 counts as 0: that much is had by halting on a wrong answer.
+        """
+        q_halt, q_continue = following["q_halt"], following["q_continue"]
+        best = torch.where(last, q_halt, torch.maximum(q_halt, q_continue))
+        return (paid + self.config.gamma * best.sigmoid()).clamp(0.0, 1.0)
+
+    def _extra_pass(self, experience: Experience) -> Tensor:
+        target = self.continue_target(experience)
+        return F.binary_cross_entropy_with_logits(experience.signals["q_continue"], target, reduction="none")
+
+    def _next_segment(self, experience: Experience) -> Tensor:
+        """The error of the segment before, whose target is known now."""
+        following = {name: value.detach() for name, value in experience.signals.items()}
+        # In the last segment both actions come to the same, so halting's value is the better estimate.
+        target = self._bootstrapped(following, experience.segment >= self.max_segments, self.memory["reward"])
+        errors = self._head_errors(self.memory["features"], target) * self.memory["went_on"]
+        self.memory = {
+            "features": experience.output.features.detach().float(),
+            "reward": experience.reward.float(),
+            "went_on": (~experience.ended).float(),
+        }
+        return errors
+
+    def _monte_carlo(self, experience: Experience) -> Tensor:
+        """The errors of all segments but the last of the episodes that end now."""
+        slots = torch.arange(len(experience.segment), device=experience.segment.device)
+        here = slots, experience.segment - 1
+        features, reward = self.memory["features"].clone(), self.memory["reward"].clone()
+        features[here] = experience.output.features.detach().float()
+        reward[here] = experience.reward.float()
+        self.memory = {"features": features, "reward": reward}
+        places = torch.arange(self.max_segments, device=reward.device)
+        power = places[:, None] - places  # (T, T): segment k counts for segment s with gamma^(k - s)
+        discounts = torch.where(power >= 0, self.config.gamma ** power.clamp_min(0).float(), 0.0)
+        thought = places < experience.segment[:, None]  # (B, T): later entries are of an older episode
+        returns = ((reward * thought) @ discounts).clamp(0.0, 1.0)
+        known = experience.ended[:, None] & (places < experience.segment[:, None] - 1)
+        return (self._head_errors(features, returns) * known).sum(1)
+
+    def _head_errors(self, features: Tensor, target: Tensor) -> Tensor:
+        """The error of remembered features, of the shape of `target`; its gradient reaches the head alone."""
+        return F.binary_cross_entropy_with_logits(self.values(features)["q_continue"], target, reduction="none")
+
+
+def _paid_for_continuing(experience: Experience) -> Tensor:
+    """What the environment paid each slot for going on, (B,).
+
+    What it would have paid the slots whose episode ended is estimated by what it paid the others on average.
+    """
+    went_on = ~experience.ended
+    mean = (experience.reward * went_on).sum() / went_on.sum().clamp_min(1)
+    return torch.where(went_on, experience.reward, mean).float()

@@ -1,0 +1,185 @@
+"""Adaptive evaluation: slots of a batch are refilled as soon as their puzzle is halted on.
+
+So fewer segments are less time, not only a smaller number in a table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hrm_gym.agents import state as nests
+from hrm_gym.agents.inference.attempts import best_attempts, shown_as
+from hrm_gym.agents.inference.think import boards_of, observation
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
+from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.errors import HrmGymError
+from hrm_gym.options import Options, number
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol(Options):
+    """How an agent is evaluated; part of every figure."""
+
+    halting: Literal["learned", "fixed"] = "learned"
+    """Whether the agent decides when to stop, or always uses all segments."""
+    max_segments: int = number(16, least=1)
+    """Segments after which an answer is taken in any case."""
+    halt_margin: float = number(0.0)
+    """By how many logits halting must lead for the agent to halt."""
+    rollouts: int = number(1, least=1)
+    """Attempts a puzzle, of which one is graded (no solution is looked at)."""
+    select: Literal["belief", "residual", "rules"] = "belief"
+    """The attempt that is graded: the one that the agent is surest of, the one whose state moved least in its last
+    segment, or the one that breaks fewest rules of the puzzle, which a Sudoku can be checked by without its
+    solution."""
+    vary: Literal["noise", "symmetry"] = "noise"
+    """How all attempts but the first differ: initial states with noise, or the puzzle under random symmetries."""
+    noise: float = number(1.0, least=0)
+    """Standard deviation of the noise on the initial states of all attempts but the first."""
+    votes: int = number(0, least=0)
+    """Forms of each puzzle that vote on its answer, where a family has several (ARC); 0: all of them."""
+    seed: int = number(0, least=0, most=2**63 - 1)
+    """Of the noise or the symmetries."""
+
+
+@dataclasses.dataclass
+class Evaluation:
+    """What came out for N puzzles."""
+
+    answers: np.ndarray
+    """Final answers, int64 (N, L)."""
+    exact: np.ndarray
+    """Whether they equal the given solutions, bool (N,)."""
+    valid: np.ndarray
+    """Whether they satisfy the rules, bool (N,)."""
+    belief: np.ndarray
+    """How sure the agent is of them, logits, float32 (N,); 0 where its halting rule has no belief."""
+    residual: np.ndarray
+    """How far the state still moved in the last segment, in [0, 1], float32 (N,)."""
+    segments: np.ndarray
+    """Segments thought, int64 (N,): of all attempts together."""
+    after: np.ndarray
+    """Share of answers that are right, by the rules where they decide, after each segment, float (max_segments,);
+    halted puzzles keep their answer."""
+    cell_accuracy: float
+    seconds: float
+
+
+@torch.inference_mode()
+def evaluate(
+    policy: Policy, task: Task, puzzles: Puzzles, protocol: Protocol | None = None, *, batch_size: int = 256
+) -> Evaluation:
+    """Let an agent think about puzzles and grade its last answers.
+
+    Args:
+        policy: on its device.
+        task: for grading.
+        puzzles: N puzzles and solutions.
+        protocol: how; by default one pass of at most 16 segments.
+        batch_size: slots.
+
+    Raises:
+        HrmGymError: on an empty set, or a protocol that the agent or the family cannot follow.
+    """
+    p = protocol or Protocol()
+    num = len(puzzles.puzzle)
+    if not num:
+        raise HrmGymError("there are no puzzles to evaluate on")
+    if batch_size < 1:
+        raise HrmGymError(f"batch_size is {batch_size}: give at least 1")
+    if p.select == "rules" and not task.verifiable:
+        raise HrmGymError("select 'rules': the rules of this family do not tell right answers; give belief or residual")
+    began = time.perf_counter()
+    device = policy.device
+    generator = torch.Generator(device).manual_seed(p.seed)
+    boards = boards_of(puzzles, device)
+    total = num * p.rollouts  # job j is attempt j % rollouts at puzzle j // rollouts
+    shown, restore = shown_as(task, boards, p.rollouts, generator, symmetry=p.vary == "symmetry")
+
+    def fresh(jobs: Tensor) -> State:
+        state = policy.initial_state(len(jobs))
+        if p.rollouts == 1 or p.vary != "noise":
+            return state
+        return nests.select(jobs % p.rollouts == 0, state, nests.perturb(state, p.noise, generator))
+
+    thought = _think_all(policy, task, shown, fresh, p, batch_size)
+    answers = restore(thought.answers)
+    if p.rollouts > 1 and p.select != "residual" and not policy.halting.signals:
+        raise HrmGymError("this agent's halting rule has no belief to choose attempts by: give --select residual")
+    best = best_attempts(task, p.select, boards.puzzle, answers, thought.belief, thought.residual, p.rollouts)
+    chosen = answers[best]
+    grade = task.grade(boards.puzzle, boards.solution, chosen, by="solution")
+    return Evaluation(
+        answers=chosen.cpu().numpy(),
+        exact=grade.right.cpu().numpy(),
+        valid=grade.valid.cpu().numpy(),
+        belief=thought.belief[best].cpu().numpy(),
+        residual=thought.residual[best].cpu().numpy(),
+        segments=thought.segments.view(num, p.rollouts).sum(1).cpu().numpy(),
+        after=(thought.right_after / total).cpu().numpy(),
+        cell_accuracy=float(grade.cell_accuracy.mean()),
+        seconds=time.perf_counter() - began,
+    )
+
+
+class _Thought:
+    """What M jobs come to."""
+
+    def __init__(self, num: int, num_cells: int, max_segments: int, device: torch.device) -> None:
+        self.answers = torch.zeros((num, num_cells), dtype=torch.long, device=device)
+        self.belief = torch.zeros(num, device=device)
+        self.residual = torch.zeros(num, device=device)
+        self.segments = torch.zeros(num, dtype=torch.long, device=device)
+        self.right_after = torch.zeros(max_segments, device=device)
+
+
+def _think_all(
+    policy: Policy, task: Task, shown: Puzzles, fresh: Callable[[Tensor], State], p: Protocol, batch_size: int
+) -> _Thought:
+    """Think about all M puzzles that are shown, refilling slots that are done."""
+    total, device = len(shown.puzzle), policy.device
+    result = _Thought(total, task.num_cells, p.max_segments, device)
+    jobs = torch.arange(min(batch_size, total), device=device)
+    waiting = len(jobs)  # the next job that has no slot yet
+    state = fresh(jobs)
+    segment = torch.zeros_like(jobs)
+    while len(jobs):
+        now = shown.map(lambda array: array[jobs])  # noqa: B023 (called at once)
+        before = state
+        state, output, signals = policy(before, observation(now.puzzle, now.identity))
+        segment = segment + 1
+        answer = output.logits.argmax(-1)
+        right = task.grade(now.puzzle, now.solution, answer).right
+        done = segment >= p.max_segments
+        if p.halting == "learned":
+            done = done | policy.halting.decide(signals, segment, p.halt_margin)
+        # A halted puzzle counts with its last answer in all the segments that it was spared.
+        result.right_after.index_add_(0, segment - 1, (right & ~done).float())
+        for s in segment[done & right].tolist():
+            result.right_after[s - 1 :] += 1
+        finished = jobs[done]
+        if not len(finished):
+            continue
+        result.answers[finished], result.segments[finished] = answer[done], segment[done]
+        belief = policy.halting.belief(signals)
+        if belief is not None:
+            result.belief[finished] = belief[done].float()
+        result.residual[finished] = nests.moved(nests.take(before, done), nests.take(state, done))
+        # Finished slots take the jobs that wait; where none are left, the batch shrinks.
+        new = torch.arange(waiting, min(waiting + len(finished), total), device=device)
+        waiting += len(new)
+        kept = ~done
+        jobs = torch.cat((jobs[kept], new))
+        segment = torch.cat((segment[kept], torch.zeros_like(new)))
+        state = nests.take(state, kept)
+        if len(new):
+            state = nests.join(state, fresh(new))
+    return result

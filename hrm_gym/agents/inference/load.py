@@ -1,0 +1,117 @@
+"""Trained agents ready for use: shipped ones, those of a run, those of a file."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.presets import choose_device, choose_dtype
+from hrm_gym.agents.registry import agent_class
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training.checkpoint import Checkpoint
+from hrm_gym.envs.registration import canonical_id, make_task, task_arguments, task_ids
+from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError
+
+PRETRAINED = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
+
+
+def pretrained_path(env_id: str) -> Path:
+    """The shipped agent of an environment.
+
+    Raises:
+        HrmGymError: where none is shipped; names those that are.
+    """
+    name = canonical_id(env_id)
+    path = PRETRAINED / f"{name}.safetensors"
+    if not path.is_file():
+        shipped = sorted(file.stem for file in PRETRAINED.glob("*.safetensors")) or ["none"]
+        raise HrmGymError(
+            f"no agent is shipped for {name} (shipped: {', '.join(shipped)}): train one with "
+            f"python train_agent.py --env {name}, then give --checkpoint RUN_FOLDER"
+        )
+    return path
+
+
+def trained_env(checkpoint: str | Path) -> str:
+    """The id of the environment that the agent of a checkpoint was trained on.
+
+    Raises:
+        HrmGymError: where there is no checkpoint, or nobody has registered the environment: a file never chooses which
+            module is imported.
+    """
+    env_id = checkpoints.load(Path(checkpoint)).config.env
+    if env_id not in task_ids():
+        raise HrmGymError(f"{checkpoint} was trained on {env_id}, which is not registered: give --env MODULE:{env_id}")
+    return env_id
+
+
+def load_agent(env: str, checkpoint: str | Path = "pretrained", device: str = "auto") -> Policy:
+    """The agent of a checkpoint with its averaged weights and its halting rule.
+
+    Args:
+        env: an environment id; its board must be one that the agent can think about.
+        checkpoint: "pretrained", a run's folder or a file.
+        device: where the agent is to live: "auto", "cpu" or "cuda".
+
+    Returns:
+        A `Policy`: `policy(state, obs)` thinks for one segment.
+
+    Raises:
+        HrmGymError: on a missing or foreign file, an agent for another board, or one that knows its puzzles by
+            numbers where the data set is not what it was.
+    """
+    return load_both(env, checkpoint, device)[0]
+
+
+def load_task(env: str, checkpoint: str | Path) -> Task:
+    """The puzzle family of an environment, as the agent of a checkpoint was trained on it.
+
+    An agent that learned embeddings of puzzles knows those of its training set by their numbers, so the family
+    is built with the data set and the arguments of the run.
+
+    Raises:
+        HrmGymError: as `load_agent`.
+    """
+    return _open(env, checkpoint)[2]
+
+
+def load_both(env: str, checkpoint: str | Path = "pretrained", device: str = "auto") -> tuple[Policy, Task]:
+    """What `load_agent` and `load_task` give, reading the file once.
+
+    Raises:
+        HrmGymError: as `load_agent`.
+    """
+    device = choose_device(device)
+    path, saved, task = _open(env, checkpoint)
+    # Trained in bfloat16 elsewhere, an agent would crawl where the device does not compute in it.
+    dtype = "float32" if choose_dtype(device) == "float32" else saved.config.dtype
+    return checkpoints.restore_policy(saved, path, TaskSpec.of(task), dtype).to(device).eval(), task
+
+
+def _open(env_id: str, checkpoint: str | Path) -> tuple[Path, Checkpoint, Task]:
+    task = make_task(env_id)  # first, so that a misspelt id is what is told
+    path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
+    saved = checkpoints.load(path)
+    config = saved.config
+    same = config.env == canonical_id(env_id)
+    if same:
+        task = make_task(env_id, config.dataset or None, **task_arguments(config.task_args))
+    spec = TaskSpec.of(task)
+    if not agent_class(config.agent).fits(saved.spec, spec):
+        theirs, ours = (f"{s.rows}x{s.columns}, {s.num_tokens} symbols" for s in (saved.spec, spec))
+        raise HrmGymError(
+            f"{path} was trained on {config.env} (boards of {theirs}), and {env_id} has boards of {ours}: "
+            "give a checkpoint trained on it"
+        )
+    identities = tuple(saved.counters.get("identities", ()))
+    if same and identities != tuple(task.identities):
+        raise HrmGymError(
+            f"{path} was trained on other puzzles than {config.dataset or env_id} holds now: "
+            "put back the files that it was trained on"
+        )
+    if not same and identities:
+        raise HrmGymError(f"{path} knows the puzzles of {config.env} only: evaluate it with --env {config.env}")
+    return path, saved, task

@@ -1,0 +1,105 @@
+"""What `hrm`, `trm` and `direct` share: how they read a board, the two states that they carry, and what they say.
+
+A position is a cell of the board, or one of a few before it. Two states of one vector a position are carried: the
+slow one, z_H, from which the answer is read, and the fast one, z_L.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hrm_gym.agents.agent import Agent, Output, TaskSpec
+from hrm_gym.agents.models.layers import Block, Blocks, Linear, Module, Rotary, truncated_normal_
+
+
+class Carry(NamedTuple):
+    """The state between segments: both of shape (B, P + L, D) with P prefix positions."""
+
+    z_h: Tensor
+    z_l: Tensor
+
+
+class BoardAgent(Agent, abc.ABC):
+    """An agent with one vector a position in two states (HRM, arXiv 2506.21734). See `Agent`."""
+
+    h_init: Tensor
+    l_init: Tensor
+
+    def __init__(self, config: Any, spec: TaskSpec) -> None:
+        super().__init__(config, spec)
+        size = self.num_features = config.hidden_size
+        positions = config.prefix_tokens + spec.num_cells
+        self.embed_tokens = nn.Embedding(spec.num_tokens, size)
+        truncated_normal_(self.embed_tokens.weight.data, size**-0.5)
+        self.embed_positions = nn.Embedding(positions, size) if config.positions == "learned" else None
+        if self.embed_positions is not None:
+            truncated_normal_(self.embed_positions.weight.data, size**-0.5)
+        # One row a puzzle identity (ARC tasks), zero at first, spread over the prefix positions.
+        # Its gradient is sparse: a batch touches few of what may be a million rows.
+        self.embed_puzzle = nn.Embedding(spec.num_identities, size, sparse=True) if spec.num_identities else None
+        if self.embed_puzzle is not None:
+            nn.init.zeros_(self.embed_puzzle.weight)
+        self.rotary = _rotary(config, spec.shape)
+        self.lm_head = Linear(size, spec.num_tokens)
+        # The initial states are random, but fixed for the model's life: they are buffers, not parameters.
+        self.register_buffer("h_init", truncated_normal_(torch.empty(size), 1.0))
+        self.register_buffer("l_init", truncated_normal_(torch.empty(size), 1.0))
+
+    def module(self, num_layers: int) -> Module:
+        """A recurrent module of this model's width."""
+        return Module(self.config, num_layers, self.spec.shape)
+
+    @abc.abstractmethod
+    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """One segment: the states after all cycles from those before and the embedded puzzle, (B, P + L, D).
+
+        The gradient reaches only as far back as the architecture says; the rest runs without a graph.
+        """
+
+    def initial_state(self, num: int) -> Carry:
+        """See `Agent`."""
+        shape = (num, self.config.prefix_tokens + self.spec.num_cells, self.config.hidden_size)
+        return Carry(*(init.to(self.dtype).expand(shape).contiguous() for init in (self.h_init, self.l_init)))
+
+    def embed(self, obs: Mapping[str, Tensor]) -> Tensor:
+        """The network's input, (B, P + L, D)."""
+        size, prefix_tokens = self.config.hidden_size, self.config.prefix_tokens
+        x = self.embed_tokens(obs["puzzle"])
+        prefix = x.new_zeros(x.shape[0], prefix_tokens * size)
+        if self.embed_puzzle is not None:
+            row = self.embed_puzzle(obs["puzzle_id"])  # (B, D)
+            prefix = torch.cat((row, prefix[:, size:]), dim=-1)
+        x = torch.cat((prefix.view(-1, prefix_tokens, size), x), dim=1)
+        if self.embed_positions is not None:
+            x = (x + self.embed_positions.weight) * 0.5**0.5  # keeps the variance of the sum at one
+        return (x * size**0.5).to(self.dtype)  # undoes the small initial deviation of the embeddings
+
+    def forward(self, state: Carry, obs: Mapping[str, Tensor]) -> tuple[Carry, Output]:
+        """See `Agent`."""
+        z_h, z_l = self.think(*state, self.embed(obs))
+        logits = self.lm_head(z_h)[:, self.config.prefix_tokens :]
+        return Carry(z_h, z_l), Output(logits, z_h[:, 0])
+
+    def matrices(self) -> list[nn.Parameter]:
+        """See `Agent`: those of the blocks."""
+        blocks = [module for module in self.modules() if isinstance(module, Block)]
+        return [p for block in blocks for p in block.parameters() if p.ndim == 2]
+
+
+def _rotary(config: Blocks, shape: tuple[int, int]) -> Rotary | None:
+    """The rotary embedding over the positions in order, or over rows and columns, where one is asked for."""
+    prefix, (rows, columns) = config.prefix_tokens, shape
+    if config.positions == "rope":
+        places = torch.arange(prefix + rows * columns)[:, None]
+    elif config.positions == "rope2d":
+        # The positions before the board stand on a diagonal of their own, off its upper left corner.
+        board = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+        places = torch.cat((torch.arange(-prefix, 0)[:, None].expand(prefix, 2), board))
+    else:
+        return None
+    return Rotary(places, config.hidden_size // config.num_heads)

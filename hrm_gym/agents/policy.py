@@ -1,0 +1,54 @@
+"""An agent and its halting rule together: what is trained, saved, evaluated and watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from hrm_gym.agents.agent import Agent, Output
+from hrm_gym.agents.halting.rule import HaltingRule, Signals
+from hrm_gym.agents.state import State
+from hrm_gym.agents.training.losses import probabilities
+
+
+class Policy(nn.Module):
+    """A mind that knows when to stop.
+
+    Args:
+        name: of the agent, as registered.
+        agent: that thinks.
+        halting: the rule that reads its outputs.
+        loss: the normalisation of its logits that the cross-entropy trained, "softmax" or "stablemax".
+    """
+
+    def __init__(self, name: str, agent: Agent, halting: HaltingRule, loss: str = "softmax") -> None:
+        super().__init__()
+        self.name = name
+        self.loss = loss
+        self.agent = agent
+        self.halting = halting
+
+    def initial_state(self, num: int) -> State:
+        """The state of `num` slots that have thought nothing yet."""
+        return self.agent.initial_state(num)
+
+    def forward(self, state: State, obs: Mapping[str, Tensor]) -> tuple[State, Output, Signals]:
+        """Think for one segment: the state after it, the output, and what the halting rule reads from it."""
+        state, output = self.agent(state, obs)
+        return state, output, self.halting.read(output)
+
+    def probabilities(self, output: Output) -> Tensor:
+        """The distribution over the symbols of each cell, float32 (B, L, V)."""
+        return probabilities(output.logits, self.loss)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lives."""
+        return next(self.parameters()).device
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers of both."""
+        return sum(p.numel() for p in self.parameters())

@@ -1,0 +1,180 @@
+"""Presets: sizes and settings that are known to work, and which of them suits a board and a device.
+
+A preset is a set of options of a run, an agent and a halting rule. Options that the chosen agent or rule does not have
+are left out. `auto` chooses as measured: small boards on a processor want token mixing and weight decay 1.0 and learn
+in minutes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+
+from hrm_gym.agents.registry import agent_class, halting_class, import_named
+from hrm_gym.agents.training.config import Config, RunOptions, assemble
+from hrm_gym.envs.registration import canonical_id, make_task, task_arguments
+from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError, unknown
+
+# What is fast on a GPU: wide blocks, Muon, the rate falling to zero with the clock. The recipe is that of the
+# fastest public runs ("Speed is Confidence", arXiv 2601.19085); nobody has run it here yet.
+_GPU: dict[str, Any] = {
+    "hidden_size": 512,
+    "mlp_multiple": 256,
+    "gradient": "last_cycle",
+    "normed_swiglu": True,
+    "loss": "softmax",
+    "halt_weight": 0.05,
+    "optimizer": "muon",
+    "lr": 1e-4,
+    "warmup_steps": 0,
+    "lr_end": 0.0,
+    "clip": 1.0,
+    "compile": True,
+    "max_minutes": 25.0,
+    "eval_minutes": 5.0,
+    "eval_puzzles": 1024,
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    # 4x4 Sudokus on a processor: a minute.
+    "tiny": {"hidden_size": 64, "lr": 2e-3, "max_minutes": 1.0, "eval_minutes": 0.2},
+    # 6x6 Sudokus on a processor: minutes.
+    "small": {"hidden_size": 128, "lr": 1e-3, "gamma": 0.9, "max_minutes": 5.0, "eval_minutes": 1.0},
+    # 9x9 Sudokus on a processor: an hour shows it learning.
+    "medium": {
+        "hidden_size": 192,
+        "l_cycles": 3,
+        "gradient": "last_cycle",
+        "lr": 1e-3,
+        "max_minutes": 60.0,
+        "eval_minutes": 5.0,
+    },
+    # Boards whose rules join neighbours, such as mazes, on a processor.
+    "local": {
+        "hidden_size": 64,
+        "mixer": "convolution",
+        "l_cycles": 3,
+        "gradient": "last_cycle",
+        "max_segments": 8,  # solved in three; twice as fast to 80 % as with 16
+        "lr": 1e-3,
+        "max_minutes": 10.0,
+        "eval_minutes": 1.0,
+    },
+    # 9x9 Sudokus on one GPU in under half an hour: TRM with deeper cycles, 5 M parameters.
+    "gpu": {
+        **_GPU,
+        "h_cycles": 6,
+        "l_cycles": 9,
+        "num_envs": 384,
+        "label_smoothing": 0.2,
+        "muon_lr": 0.02,
+        "muon_momentum": 0.6,
+        "decay_from": 0.0,
+    },
+    # Mazes and the like on one GPU: attention over rows and columns, 7 M parameters.
+    "gpu_local": {
+        **_GPU,
+        "num_heads": 8,
+        "h_cycles": 3,
+        "l_cycles": 4,
+        "mixer": "attention",
+        "positions": "rope2d",
+        "prefix_tokens": 16,
+        "num_envs": 128,
+        "augment": False,  # turned and mirrored mazes are said to hurt with rotary positions
+        "muon_lr": 0.005,
+    },
+    # The paper's model and settings (27 M parameters) for one GPU.
+    "paper": {
+        "hidden_size": 512,
+        "num_heads": 8,
+        "h_layers": 4,
+        "l_layers": 4,
+        "mlp_multiple": 256,
+        "mixer": "attention",
+        "positions": "rope",
+        "num_envs": 384,
+        "optimizer": "adam_atan2",
+        "lr": 1e-4,
+        "warmup_steps": 2000,
+        "decay_from": 1.0,
+        "compile": True,
+        "max_steps": 52_000,
+        "eval_minutes": 5.0,
+        "eval_puzzles": 1024,
+    },
+}
+# What `--agent auto` stands for: HRM, except where larger boards have to be learned soon.
+PREFERRED_AGENT = {"medium": "trm", "local": "trm", "gpu": "trm", "gpu_local": "trm"}
+
+
+def choose_preset(task: Task, device: str) -> str:
+    """The preset that `auto` stands for, by the board and the device."""
+    if task.num_cells <= 16:
+        return "tiny"
+    if task.num_cells <= 36:
+        return "small"
+    if device.startswith("cuda"):
+        return "gpu_local" if task.local else "gpu"
+    return "local" if task.local else "medium"
+
+
+def resolve(options: Mapping[str, Any]) -> Config:
+    """The complete configuration that some options stand for; all others are those of preset, agent and rule.
+
+    Args:
+        options: of a run, an agent and a halting rule, by name; `env`, `agent`, `halting`, `preset` and `device` may be
+            "auto" or missing.
+
+    Raises:
+        HrmGymError: on an unknown name, a value that is not allowed, or a device that is not there.
+    """
+    run = RunOptions()
+    named = {name: options.get(name, getattr(run, name)) for name in ("env", "agent", "halting", "preset", "device")}
+    device, env = choose_device(named["device"]), canonical_id(named["env"])
+    preset, agent, halting = named["preset"], import_named(named["agent"]), import_named(named["halting"])
+    if preset == "auto":
+        arguments = task_arguments(options.get("task_args", ""))
+        preset = choose_preset(make_task(env, options.get("dataset") or None, **arguments), device)
+    if preset not in PRESETS:
+        raise unknown("preset", preset, [*PRESETS, "auto"])
+    agent = PREFERRED_AGENT.get(preset, "hrm") if agent == "auto" else agent
+    halting = agent_class(agent).halting if halting == "auto" else halting
+    classes = RunOptions, agent_class(agent).Config, halting_class(halting).Config
+    known = {field.name for cls in classes for field in dataclasses.fields(cls)}
+    suits = {name: value for name, value in PRESETS[preset].items() if name in known}
+    whole = {**suits, **agent_class(agent).run_defaults, **options, "env": env, "preset": preset, "device": device}
+    if whole.get("dtype", "auto") == "auto":
+        whole["dtype"] = choose_dtype(device)
+    return assemble(run, whole, agent, halting)
+
+
+def choose_device(name: str) -> str:
+    """A torch device by name; "auto" is the GPU where there is one.
+
+    Raises:
+        HrmGymError: for a GPU where there is none, or a name that is no device.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise unknown("device", name, ("auto", "cpu", "cuda"))
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise unknown("device", name, ("auto", "cpu", "cuda")) from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise HrmGymError(f"device {name!r} was asked for, but torch sees no GPU here: use --device cpu")
+    return name
+
+
+def choose_dtype(device: str) -> Literal["bfloat16", "float32"]:
+    """The faster type of activations: bfloat16 where the device computes in it, else float32."""
+    if torch.device(device).type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"

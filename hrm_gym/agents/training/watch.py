@@ -1,0 +1,267 @@
+"""Watching over a run: when to evaluate, report and save, when to stop, and what to warn of."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hrm_gym.agents.halting.rule import Experience
+from hrm_gym.agents.inference.evaluate import Protocol, evaluate
+from hrm_gym.agents.inference.report import report
+from hrm_gym.agents.state import State
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.flops import Meter
+from hrm_gym.agents.training.progress import Progress
+from hrm_gym.agents.training.trainer import Trainer
+from hrm_gym.errors import HrmGymError
+from hrm_gym.files import replacing
+
+REPORT_SECONDS = 1.0
+FLAT_EVALUATIONS = 8
+"""Evaluations without a solved puzzle after which a run is called flat."""
+
+
+class Signals:
+    """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP).
+
+    The first time, the run ends after the present step, or evaluation. Asked again, it breaks off an evaluation; a
+    step, which takes moments, is always finished, so that what is saved is whole.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.may_break = False
+        """Whether what goes on now can be broken off."""
+        names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        self._before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in names)}
+
+    def __enter__(self) -> Signals:
+        for number in self._before:
+            signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        again, self.asked = self.asked, True
+        if again and self.may_break:
+            raise KeyboardInterrupt
+
+
+class Watch:
+    """Goes with the loop of `train`; a context manager.
+
+    Args:
+        trainer: that is watched.
+        run_dir: the run's folder.
+    """
+
+    def __init__(self, trainer: Trainer, run_dir: Path) -> None:
+        self._trainer, self._run_dir = trainer, run_dir
+        self._config = trainer.config
+        self._validation = trainer.task.dataset("validation").map(lambda array: array[: self._config.eval_puzzles])
+        self._signals = Signals()
+        self._show: Progress | None = None
+        self._figures: list[dict[str, Tensor]] = []
+        self._reached = False
+        self._flat = 0
+        self._told: set[str] = set()
+        self._reported = self._evaluated = self._stored = trainer.seconds
+        if parallel.leads():
+            with replacing(run_dir / "config.json") as temporary:
+                temporary.write_text(self._config.to_json() + "\n")
+            self._meter = Meter(trainer)
+            self._show = Progress(run_dir, trainer.task, f"{self._config.env} {self._config.agent}")
+
+    def __enter__(self) -> Watch:
+        self._signals.__enter__()
+        if self._show:
+            self._show.__enter__()
+            self._introduce(self._show)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._show:
+            self._show.__exit__(*exc)
+        self._signals.__exit__(*exc)
+
+    # ---- what the loop asks and tells ------------------------------------------------------------
+
+    def goes_on(self, state: State) -> bool:
+        """Whether there is another step to make; evaluates and saves where it is time to."""
+        trainer, config = self._trainer, self._config
+        if self._show and self._figures:
+            due = self._is_due()
+            if due or trainer.seconds - self._reported >= REPORT_SECONDS:
+                self._report(self._show)
+            if due:
+                self._evaluate(self._show)
+        asked, reached, broken = trainer.tick(self._signals.asked, self._reached, "not finite" in self._told)
+        if broken:
+            raise HrmGymError(
+                f"the loss is no longer a finite number at step {trainer.learner.steps:,}: "
+                f"{self._run_dir} keeps the last checkpoint before; resume it with a lower --lr, or set --clip 1"
+            )
+        if trainer.seconds - self._stored >= 60 * config.save_minutes:
+            self._save(state)
+        return not (asked or reached or trainer.is_over)
+
+    def saw(self, experience: Experience, losses: dict[str, Tensor], cells: Tensor) -> None:
+        """Take note of a step; nothing is brought to the host."""
+        if not self._show:
+            return
+        beliefs = self._trainer.policy.halting.belief(experience.signals)
+        figures = {
+            **losses,
+            "accuracy": experience.right.float().mean(),
+            "cell_accuracy": cells.float().mean(),
+            "wrong_halts": (experience.halted & ~experience.right).float().mean(),
+            "ended": torch.where(experience.ended, experience.segment, 0),
+        }
+        if beliefs is not None:
+            figures["belief"] = beliefs.detach().sigmoid().mean()
+        figures |= {f"signal/{name}": value.detach().sigmoid().mean() for name, value in experience.signals.items()}
+        self._figures.append(figures)
+
+    def finish(self, state: State) -> dict[str, Any] | None:
+        """Save, and where the run is over, evaluate on test puzzles and write `result.json`."""
+        self._save(state)
+        if not self._show:
+            return None
+        if self._signals.asked:
+            self._show.say(
+                f"stopped at step {self._trainer.learner.steps:,}; go on with: "
+                f"python train_agent.py --resume {self._run_dir}"
+            )
+            return None
+        return self._finish(self._show)
+
+    # ---- inside ----------------------------------------------------------------------------------
+
+    def _introduce(self, show: Progress) -> None:
+        c, trainer = self._config, self._trainer
+        show.say(
+            f"[bold]{c.env}[/]: {c.agent} ({trainer.policy.num_parameters:,} parameters, preset {c.preset}, halting "
+            f"{c.halting}) on {c.device}, {trainer.envs.num_puzzles:,} training puzzles, "
+            f"{self._meter.flops / 1e9:,.1f} GFLOP a step, {self._run_dir}"
+        )
+        exact = "resuming is bit for bit on a CPU" if c.max_steps else "give --max-steps to make resuming bit for bit"
+        unit = "steps" if c.max_steps else "minutes"
+        if c.max_steps or c.max_minutes:
+            show.say(f"[dim]the learning rate follows the {unit}: {exact}[/]")
+        for note in trainer.notes:
+            show.say(note)
+
+    def _is_due(self) -> bool:
+        c = self._config
+        if c.eval_steps:
+            return self._trainer.learner.steps % c.eval_steps == 0
+        return self._trainer.seconds - self._evaluated >= 60 * c.eval_minutes
+
+    def _save(self, state: State) -> None:
+        snapshot = self._trainer.snapshot(state)  # gathered from all processes
+        if parallel.leads():
+            checkpoints.save(self._run_dir / checkpoints.FILE_NAME, snapshot)
+        self._stored = self._trainer.seconds
+
+    def _report(self, show: Progress) -> None:
+        """Bring the figures of the last steps to the host, once for all of them."""
+        trainer, figures = self._trainer, self._figures
+        seconds = max(trainer.seconds - self._reported, 1e-9)
+        means = {name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"}
+        if not all(math.isfinite(value) for value in means.values()):
+            self._told.add("not finite")
+        ended = torch.stack([f["ended"] for f in figures]).cpu().numpy()
+        ended = ended[ended > 0]
+        if len(ended):
+            means["episode_segments"] = float(ended.mean())
+            self._warn_of_early_halting(show, means)
+        means["segments_per_second"] = len(figures) * self._config.num_envs / seconds
+        means |= self._meter.figures(len(figures), seconds)
+        used = trainer.progress
+        show.training(
+            trainer.learner.steps, means, trainer.seconds, trainer.seconds / used - trainer.seconds if used else None
+        )
+        show.halting(trainer.learner.steps, ended, self._config.max_segments)
+        self._reported, self._figures = trainer.seconds, []
+
+    def _evaluate(self, show: Progress) -> None:
+        trainer = self._trainer
+        policy = trainer.learner.average.policy
+        protocol = Protocol(halting="fixed", max_segments=self._config.max_segments)
+        self._signals.may_break = True
+        try:
+            scores = evaluate(policy, trainer.task, self._validation, protocol)
+            show.evaluation(trainer.learner.steps, trainer.seconds, scores)
+            show.boards(trainer.learner.steps, policy, self._validation)
+        except KeyboardInterrupt:
+            return
+        finally:
+            self._signals.may_break = False
+            trainer.tick()
+            self._evaluated = self._reported = trainer.seconds
+        grades = {"exact_accuracy": float(scores.exact.mean()), "valid_accuracy": float(scores.valid.mean())}
+        trainer.curve.append({"step": trainer.learner.steps, "seconds": trainer.seconds, **grades})
+        accuracy = float(scores.after[-1])
+        self._reached = 0 < self._config.target_accuracy <= accuracy
+        self._flat = 0 if accuracy else self._flat + 1
+        if self._flat == FLAT_EVALUATIONS:
+            show.say(
+                f"[yellow]no validation puzzle was solved in {FLAT_EVALUATIONS} evaluations: if the loss has stopped "
+                "falling, try another preset, more --max-segments or a lower --lr[/]"
+            )
+
+    def _warn_of_early_halting(self, show: Progress, means: dict[str, float]) -> None:
+        early = means["episode_segments"] < 1.5 and self._config.max_segments > 2
+        if early and means["wrong_halts"] > 0.5 and "early" not in self._told:
+            self._told.add("early")
+            show.say(
+                "[yellow]the agent halts at once on wrong answers: raise --exploration, or lower --segment-cost[/]"
+            )
+
+    def _finish(self, show: Progress) -> dict[str, Any]:
+        """The final evaluation, the only one on test puzzles, and `result.json`."""
+        config, trainer = self._config, self._trainer
+        policy = trainer.learner.average.policy
+        puzzles = trainer.task.dataset("test").map(lambda array: array[: config.test_puzzles])
+        shown = {"env": config.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
+        results = {}
+        for halting in ("fixed", "learned"):
+            protocol = Protocol(halting=halting, max_segments=config.max_segments)  # type: ignore[arg-type]
+            results[halting] = evaluate(policy, trainer.task, puzzles, protocol), protocol
+        fixed, learned = (report(policy, *results[halting], **shown) for halting in ("fixed", "learned"))
+        result = {
+            **fixed,
+            "halting_by_itself": learned,
+            "training": {
+                "steps": trainer.learner.steps,
+                "seconds": round(trainer.seconds, 1),
+                "device": config.device,
+                "processes": parallel.size(),
+                "num_training_puzzles": trainer.envs.num_puzzles,
+                "validation_curve": trainer.curve,
+                **{name: getattr(config, name) for name in ("preset", "halting", "seed", "max_segments", "graded_by")},
+            },
+        }
+        with replacing(self._run_dir / "result.json") as temporary:
+            temporary.write_text(json.dumps(result, indent=2) + "\n")
+        show.settings(config.to_dict(), result)
+        show.evaluation(
+            trainer.learner.steps, trainer.seconds, results["fixed"][0], f"test, {len(puzzles.puzzle):,} puzzles"
+        )
+        show.say(
+            f"halting by itself: {100 * learned['exact_accuracy']:.1f} % exact in {learned['mean_segments']:.1f} segments "
+            f"on average instead of {config.max_segments}\n"
+            f"watch it: python play.py --env {config.env} --checkpoint {self._run_dir}"
+        )
+        return result

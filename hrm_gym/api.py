@@ -1,0 +1,152 @@
+"""The Python door: what the commands do, for notebooks and programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hrm_gym.agents.inference.evaluate import Evaluation, Protocol
+from hrm_gym.agents.inference.evaluate import evaluate as _evaluate
+from hrm_gym.agents.inference.load import load_agent, load_both
+from hrm_gym.agents.inference.report import report
+from hrm_gym.agents.inference.solve import Solution, solve_puzzles
+from hrm_gym.agents.inference.votes import evaluate_by_votes
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.run import free_run_dir
+from hrm_gym.agents.training.run import train as _train
+from hrm_gym.agents.training.trainer import Wrap
+from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.errors import HrmGymError
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished training run."""
+
+    folder: Path
+    """With `config.json`, the checkpoint, TensorBoard's events and `result.json`."""
+    config: Config
+    result: dict[str, Any]
+    """What `result.json` holds; empty where a signal ended the run."""
+
+    def load(self, device: str = "auto") -> Policy:
+        """The trained agent with its averaged weights."""
+        return load_agent(self.config.env, self.folder, device)
+
+
+def train(env: str = "Sudoku6x6-v0", agent: str = "auto", *, wrap: Wrap | None = None, **options: Any) -> Run:
+    """Train an agent.
+
+    Args:
+        env: an environment id, or "module:ID".
+        agent: a registered agent, "module:NAME", or "auto".
+        wrap: wraps the training environments, a `gymnasium.vector.VectorEnv` of torch tensors, such as in a wrapper
+            that changes rewards.
+        **options: those of `python train_agent.py --help`, with underscores: `max_minutes=5`, `hidden_size=64`.
+
+    Returns:
+        The run; its folder can be given to `load_agent`, `evaluate` and `solve`.
+
+    Raises:
+        HrmGymError: on an unknown option, or a value that is not allowed.
+    """
+    config = resolve({"env": env, "agent": agent, **options})
+    folder = free_run_dir(config)
+    config = dataclasses.replace(config, run_dir=str(folder))
+    return Run(folder, config, _train(config, folder, wrap=wrap) or {})
+
+
+def evaluate(
+    env: str,
+    checkpoint: str | Path = "pretrained",
+    *,
+    split: str = "test",
+    puzzles: str = "",
+    limit: int = 0,
+    batch_size: int = 256,
+    device: str = "auto",
+    **protocol: Any,
+) -> dict[str, Any]:
+    """Grade an agent; the object that `hrm-gym evaluate --json` prints.
+
+    Args:
+        env: an environment id.
+        checkpoint: "pretrained", a run's folder or a file.
+        split: "test", "validation" or "train".
+        puzzles: a file to use instead of a split.
+        limit: only the first so many puzzles; 0: all.
+        batch_size: puzzles thought about at once.
+        device: "auto", "cpu" or "cuda".
+        **protocol: the fields of `hrm_gym.agents.Protocol`, such as `halting="fixed"` and `max_segments=64`.
+
+    Raises:
+        HrmGymError: on a missing agent or puzzles, or an argument out of range.
+    """
+    policy, task = load_both(env, checkpoint, device)
+    chosen = choose_puzzles(task, split, puzzles, limit)
+    result, scores, _ = grade(policy, task, chosen, Protocol.from_dict(protocol), batch_size)
+    return {
+        **report(policy, result, Protocol.from_dict(protocol), env=env, puzzles=puzzles or f"{split} split"),
+        **scores,
+    }
+
+
+def choose_puzzles(task: Task, split: str, source: str, limit: int) -> Puzzles:
+    """Puzzles of a split, or of the file `source`; the first `limit` of them where it is not 0."""
+    if limit < 0:
+        raise HrmGymError(f"limit is {limit}: give a number of puzzles, or 0 for all")
+    chosen = task.load(source, split) if source else task.dataset(split)
+    return chosen.map(lambda array: array[: limit or None])
+
+
+def grade(
+    policy: Policy, task: Task, puzzles: Puzzles, protocol: Protocol, batch_size: int
+) -> tuple[Evaluation, dict[str, float], dict[str, Any]]:
+    """Evaluate, by votes where the family has several forms: the result, the family's own scores, its submission."""
+    if task.num_variants == 1:
+        if protocol.votes:
+            raise HrmGymError(f"votes is {protocol.votes}: each puzzle of this family has one form; leave it out")
+        return _evaluate(policy, task, puzzles, protocol, batch_size=batch_size), {}, {}
+    result, standing = evaluate_by_votes(policy, task, puzzles, protocol, batch_size=batch_size)
+    return result, standing.scores, standing.submission
+
+
+def solve(
+    env: str,
+    puzzle: str | Sequence[str] | np.ndarray,
+    checkpoint: str | Path = "pretrained",
+    *,
+    rollouts: int = 1,
+    max_segments: int = 64,
+    seconds: float = 10.0,
+    device: str = "auto",
+) -> Solution:
+    """Solve a puzzle by an agent.
+
+    Args:
+        env: an environment id.
+        puzzle: as text, row by row, or tokens of shape (L,).
+        checkpoint: "pretrained", a run's folder or a file.
+        rollouts: attempts side by side.
+        max_segments: segments of an attempt.
+        seconds: go on with further attempts until the rules are satisfied or so many seconds have passed.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The answer: `tokens` (L,), `text`, `valid`, `attempts` and `segments`.
+
+    Raises:
+        HrmGymError: on a malformed or unsolvable puzzle.
+    """
+    policy, task = load_both(env, checkpoint, device)
+    tokens = task.parse(puzzle) if isinstance(puzzle, str) else np.asarray(puzzle, dtype=np.uint8).reshape(-1)
+    task.check(tokens)
+    return solve_puzzles(
+        policy, task, Puzzles(tokens[None], tokens[None]), rollouts=rollouts, max_segments=max_segments, seconds=seconds
+    )[0]
