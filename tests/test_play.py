@@ -6,6 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from hrm_gym.agents.inference import load as loading
 from hrm_gym.cli import play as command
 from hrm_gym.cli.play import PlayArgs, play
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step
@@ -310,13 +311,11 @@ def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):
 
 
 def test_the_default_is_the_hardest_with_an_agent(tmp_path, monkeypatch):
-    shipped = tmp_path / "pretrained"
-    shipped.mkdir()
-    monkeypatch.setattr(command.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(loading, "PRETRAINED", tmp_path)
     with pytest.raises(HrmGymError, match="no agent is shipped"):
         command.default_env("pretrained")
     for env_id in EASY_TO_HARD:
-        (shipped / f"{env_id}.safetensors").touch()
+        (tmp_path / f"{env_id}.safetensors").touch()
         assert command.default_env("pretrained") == env_id
 
 
