@@ -572,8 +572,8 @@ def test_pictures_of_all_states(task):
         Frame(puzzle=puzzle, answer=puzzle),
         Frame(answer=puzzle, **known),
         Frame(answer=noise, previous=puzzle, segment=1, **known),
-        Frame(answer=noise, previous=puzzle, segment=1, halted=True, reveal=True, **known),
-        Frame(answer=solution, previous=noise, segment=2, halted=True, reveal=True, **known),
+        Frame(answer=noise, previous=puzzle, segment=1, ended="halted", reveal=True, **known),
+        Frame(answer=solution, previous=noise, segment=2, ended="halted", reveal=True, **known),
         Frame(answer=noise * 0, segment=2, reveal=True, **{**known, "solution": solution * 0}),
         Frame(puzzle=noise * 0, answer=noise * 0 + 1),
     ]

@@ -15,6 +15,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import hrm_gym
 from hrm_gym import HrmGymError
+from hrm_gym.envs.drawing.canvas import Canvas
 from hrm_gym.envs.rules import ACTION_TYPES, OBS_TYPES
 from hrm_gym.envs.task import SPLITS
 
@@ -127,6 +128,20 @@ def test_a_window_without_a_display_says_what_an_environment_can_do(without_disp
     )
     out = without_display(code)
     assert "render_mode='rgb_array'" in out and "--headless" not in out and out.count("\n") == 1
+
+
+@pytest.mark.parametrize(("halt", "told"), [(1, "halted"), (0, "out of segments")])
+def test_pictures_say_how_an_episode_ended(halt, told, monkeypatch):
+    words = []
+    monkeypatch.setattr(Canvas, "text", lambda self, text, *rest: words.append(text))
+    settings = {"render_mode": "rgb_array", "max_segments": 1}
+    action = np.append(np.zeros(16, np.int64), halt)
+    for envs in (gym.make("Sudoku4x4-v0", **settings), gym.make_vec("Sudoku4x4-v0", 1, **settings)):
+        envs.reset(seed=0), envs.render()
+        assert "ready" in words and "not solved" not in words
+        envs.step(action if isinstance(envs, gym.Env) else action[None]), envs.render()
+        assert words.count("not solved") == words.count(told) == 1
+        words.clear()
 
 
 def test_text_tells_givens_from_proposals():

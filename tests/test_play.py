@@ -6,6 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from hrm_gym.agents.inference import load as loading
 from hrm_gym.cli import play as command
 from hrm_gym.cli.play import PlayArgs, play
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step
@@ -36,7 +37,7 @@ def thinker(segments, right=True):
 
 
 def cases(seed=0):
-    return command._random_cases(TASK, seed)
+    return command.random_cases(TASK, seed)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def player():
 @pytest.fixture(autouse=True)
 def agent(monkeypatch):
     """The command's agent in every test; it halts after three segments."""
-    monkeypatch.setattr(command, "_load", lambda env_id, checkpoint, device: thinker(3))
+    monkeypatch.setattr(command, "load", lambda env_id, checkpoint, device: thinker(3))
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
 
 
@@ -290,7 +291,7 @@ def test_bad_input_is_one_line(arguments, message):
 def test_no_display_is_one_line(without_display):
     code = (
         "from tests.test_play import *\n"
-        "command._load = lambda *_: thinker(3)\n"
+        "command.load = lambda *_: thinker(3)\n"
         "try:\n    play(PlayArgs(env=ENV))\n"
         "except HrmGymError as error:\n    print(error)"
     )
@@ -303,21 +304,19 @@ def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):
         yield from thinker(99)(case, 2)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_load", lambda *_: think)
+    monkeypatch.setattr(command, "load", lambda *_: think)
     path = tmp_path / "out.gif"
     assert play(PlayArgs(env=ENV, headless=True, record=path)) == 0
     assert len(iio.imread(path)) == 3
 
 
 def test_the_default_is_the_hardest_with_an_agent(tmp_path, monkeypatch):
-    shipped = tmp_path / "pretrained"
-    shipped.mkdir()
-    monkeypatch.setattr(command.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(loading, "PRETRAINED", tmp_path)
     with pytest.raises(HrmGymError, match="no agent is shipped"):
-        command._default_env("pretrained")
+        command.default_env("pretrained")
     for env_id in EASY_TO_HARD:
-        (shipped / f"{env_id}.safetensors").touch()
-        assert command._default_env("pretrained") == env_id
+        (tmp_path / f"{env_id}.safetensors").touch()
+        assert command.default_env("pretrained") == env_id
 
 
 def test_the_window_counts_what_was_solved():

@@ -225,10 +225,10 @@ def test_the_panel_says_why_an_episode_ended(monkeypatch):
 def test_the_panel_shows_signals_by_name_and_no_value_that_was_not_learned(monkeypatch):
     task = BOARDS["4x4"]
     words = words_of(frame_of(task, signals={"q_halt": 0.25}, belief=0.5), task, monkeypatch)
-    assert {"q_halt", "25 %", "belief to be right"} <= set(words)
+    assert {"q_halt", "25 %", "believed right"} <= set(words)
     assert not any("continue" in word for word in words)
     words = words_of(frame_of(task, signals={}, belief=None, beliefs=()), task, monkeypatch)
-    assert not any("q_" in word or "belief" in word or "halt" in word for word in words)
+    assert not any("q_" in word or "believed" in word or "halt" in word for word in words)
 
 
 def test_right_cells_leave_the_givens_out():

@@ -49,7 +49,8 @@ def compare(native, sync, mode, steps=25):
 @pytest.mark.parametrize("action_type", ACTION_TYPES)
 @pytest.mark.parametrize("obs_type", OBS_TYPES)
 def test_native_equals_sync(env_id, mode, action_type, obs_type):
-    kinds = {"action_type": action_type, "obs_type": obs_type, "segment_cost": 0.125}
+    graded_by = "rules" if obs_type == "dict" else "solution"
+    kinds = {"action_type": action_type, "obs_type": obs_type, "segment_cost": 0.125, "graded_by": graded_by}
     native, sync = pair(env_id, mode, max_segments=4, **kinds)
     assert native.observation_space == sync.observation_space
     assert native.action_space == sync.action_space
@@ -96,6 +97,13 @@ def test_the_wrappers_of_gymnasium_take_it():
     envs.reset(seed=0)
     *_, infos = envs.step(action + 1)
     assert len(infos) == N and infos[0]["final_info"]["is_success"] == np.False_
+
+
+def test_errors_about_many_slots_have_one_line():
+    envs = gym.make_vec("Latin3x3-v0", 2_000)
+    for index in (np.full(2_000, -1), np.zeros(1_999, int), np.zeros((2_000, 2))):
+        with pytest.raises(HrmGymError, match=r"^option 'index' [^\n]*$"):
+            envs.reset(options={"index": index})
 
 
 def test_an_index_a_slot():

@@ -69,7 +69,7 @@ def play(args: PlayArgs) -> int:
             raise HrmGymError(f"--{option} {value} is not a number above 0: leave it out for the default")
     if args.seed < 0:
         raise HrmGymError(f"--seed {args.seed} is below 0: give 0 or more")
-    env_id = canonical_id(args.env) if args.env else _default_env(args.checkpoint)
+    env_id = canonical_id(args.env) if args.env else default_env(args.checkpoint)
     task = _task(env_id, args.checkpoint)
     recorder = None if args.record is None else Recorder(args.record)
     cases = _cases(task, args)
@@ -77,7 +77,7 @@ def play(args: PlayArgs) -> int:
     player = Player(
         task,
         cases,
-        _load(env_id, args.checkpoint, args.device),
+        load(env_id, args.checkpoint, args.device),
         max_segments=args.max_segments,
         speed=args.speed,
         episodes=1 if alone else args.episodes,
@@ -148,10 +148,11 @@ def _cases(task: Task, args: PlayArgs) -> Iterator[Case]:
         has_solver = type(task).solve is not Task.solve
         solution = task.solve(puzzle).astype(np.int64) if has_solver else None
         own.append(Case("your puzzle", puzzle.astype(np.int64), solution))
-    return itertools.chain(own, _random_cases(task, args.seed))
+    return itertools.chain(own, random_cases(task, args.seed))
 
 
-def _random_cases(task: Task, seed: int) -> Iterator[Case]:
+def random_cases(task: Task, seed: int) -> Iterator[Case]:
+    """Test puzzles without end, drawn with `seed`."""
     puzzles = task.dataset("test")
     rng = np.random.default_rng(seed)
     while True:
@@ -170,7 +171,7 @@ def _task(env_id: str, checkpoint: str) -> Task:
     return load_task(env_id, checkpoint)
 
 
-def _load(env_id: str, checkpoint: str, device: str) -> Think:
+def load(env_id: str, checkpoint: str, device: str) -> Think:
     """The agent of a checkpoint as something that thinks about one puzzle."""
     import torch
 
@@ -194,7 +195,7 @@ def _load(env_id: str, checkpoint: str, device: str) -> Think:
     return steps
 
 
-def _default_env(checkpoint: str) -> str:
+def default_env(checkpoint: str) -> str:
     """The one that the checkpoint was trained on, or the hardest one with a shipped agent.
 
     Ids are registered from easy to hard.

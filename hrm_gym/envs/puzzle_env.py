@@ -7,9 +7,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from hrm_gym.envs.arguments import check_options
 from hrm_gym.envs.arrays import as_numpy
 from hrm_gym.envs.drawing.viewing import View, ending
-from hrm_gym.envs.rules import Rules, State, check_options
+from hrm_gym.envs.rules import Rules, State
 from hrm_gym.envs.slots import row_of
 from hrm_gym.envs.task import Grade, Task
 from hrm_gym.errors import HrmGymError

@@ -7,13 +7,13 @@ random symmetry that it is shown under. So equal seeds mean equal episodes, alon
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import Space, spaces
 
+from hrm_gym.envs.arguments import check_horizon, check_index
 from hrm_gym.envs.arrays import Array, as_int64, as_numpy, concatenate, copy, is_integer, like, where, zeros
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import GRADED_BY, SPLITS, Grade, Puzzles, Task
@@ -31,47 +31,6 @@ class State(NamedTuple):
     answer: Array
     segment: Array
     identity: Array
-
-
-def check_horizon(max_segments: Any, segment_cost: Any) -> None:
-    """Refuse a last segment below 1, and a cost of thinking that is negative or no finite number.
-
-    Raises:
-        HrmGymError: naming the argument.
-    """
-    if not isinstance(max_segments, int | np.integer) or max_segments < 1:
-        raise HrmGymError(f"max_segments={max_segments!r}: give an integer of at least 1, or leave it out")
-    if not (isinstance(segment_cost, int | float | np.number) and 0 <= segment_cost < math.inf):
-        raise HrmGymError(f"segment_cost={segment_cost!r}: it is taken off the reward, give a finite number, 0 or more")
-
-
-def check_options(options: Any, allowed: Iterable[str]) -> dict[str, Any]:
-    """The options of `reset` as a dictionary of their own; None has none.
-
-    Raises:
-        HrmGymError: where they are no dictionary, or one of them is not `allowed`.
-    """
-    if not isinstance(options, Mapping | None):
-        raise HrmGymError(f"options of reset are a {type(options).__name__}: give a dictionary, or None")
-    allowed = list(allowed)
-    for name in options or {}:
-        if name not in allowed:
-            raise unknown("option of reset", name, allowed)
-    return dict(options or {})
-
-
-def check_index(index: Any, num: int, size: int) -> np.ndarray:
-    """The option `index`, one for all slots or one a slot, as int64 of shape (num,).
-
-    Raises:
-        HrmGymError: where it is of another shape or type, or not below `size`.
-    """
-    array = as_numpy(index, "option 'index'")
-    if not is_integer(array) or array.shape not in ((), (num,)):
-        raise HrmGymError(f"option 'index' is {index!r}: give an integer, or one per slot")
-    if array.min() < 0 or array.max() >= size:
-        raise HrmGymError(f"option 'index' is {index!r}: there are puzzles 0 to {size - 1}")
-    return np.broadcast_to(array, (num,)).astype(np.int64)
 
 
 class Rules:

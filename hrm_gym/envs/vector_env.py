@@ -6,9 +6,10 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
+from hrm_gym.envs.arguments import check_options
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
 from hrm_gym.envs.drawing.viewing import View, ending
-from hrm_gym.envs.rules import Rules, State, check_options
+from hrm_gym.envs.rules import Rules, State
 from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
 from hrm_gym.envs.task import Grade, Task
 from hrm_gym.envs.uniforms import NumpyUniforms, Seed, TorchUniforms

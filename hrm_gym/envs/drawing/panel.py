@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from hrm_gym.envs.task import Task
 
 _MOST_PIPS = 32  # more segments than that are drawn as one bar
-
-
-_MOST_SIGNALS = 4
+_MOST_SIGNALS = 4  # the rows that fit
+_REASONS = {"halted": "halted", "out_of_segments": "out of segments"}
 
 
 def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
@@ -56,9 +55,6 @@ def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
         canvas.path([(box.x + along, y + down) for along, down in stroke], ink, 4)
     canvas.text(words, line, 28, ink)
     canvas.text(_REASONS[frame.ended], line, 19, ink, "right")
-
-
-_REASONS = {"halted": "halted", "out_of_segments": "out of segments"}
 
 
 def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
@@ -119,7 +115,7 @@ def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
     canvas.text("right cells", Box(names.x + 14, names.y, 90, 16), 18, MUTED)
     if frame.belief is not None:
         canvas.rect(Box(names.x + 106, names.y + 4, 8, 8), AMBER)
-        canvas.text("belief to be right", Box(names.x + 120, names.y, 108, 16), 18, MUTED)
+        canvas.text("believed right", Box(names.x + 120, names.y, 108, 16), 18, MUTED)
         canvas.text(_percent(frame.belief), Box(names.right - 40, names.y, 40, 16), 18, INK, "right")
     plot = Box(box.x + 50, box.y + 36, box.width - 66, box.height - 52)
     for percent in (0, 50, 100):

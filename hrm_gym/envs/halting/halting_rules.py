@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from hrm_gym.envs.arguments import check_horizon, check_index
 from hrm_gym.envs.arrays import is_integer
 from hrm_gym.envs.halting.thinkers import STATE, STATE_BOUND, Thinker
-from hrm_gym.envs.rules import check_horizon, check_index
 from hrm_gym.errors import HrmGymError, unknown
 
 REWARDS = ("success", "delta", "regret")

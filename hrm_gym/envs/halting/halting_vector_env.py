@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from hrm_gym.envs.arguments import check_options
 from hrm_gym.envs.arrays import as_numpy
 from hrm_gym.envs.halting.halting_rules import HaltingRules, State
 from hrm_gym.envs.halting.thinkers import Thinker
-from hrm_gym.envs.rules import check_options
 from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
 from hrm_gym.envs.uniforms import NumpyUniforms, Seed
 

@@ -7,14 +7,11 @@ thinkers over an agent belong to `hrm_gym.agents`.
 from __future__ import annotations
 
 import dataclasses
-import zipfile
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import save_arrays
 
 STATE = "state_"
 """Features whose names begin so are numbers of the agent's state, in [-STATE_BOUND, STATE_BOUND]; all others lie in
@@ -93,31 +90,6 @@ class Episodes:
         if name not in self.names:
             raise unknown("feature", name, self.names)
         return self.features[:, :, self.names.index(name)]
-
-    def save(self, path: str | Path) -> None:
-        """Write them to `path`, a NumPy .npz file, whole or not at all.
-
-        Raises:
-            HrmGymError: where it cannot be written.
-        """
-        arrays = {"features": self.features, "right": self.right, "cell_accuracy": self.cell_accuracy}
-        save_arrays({**arrays, "names": np.array(self.names)}, path)
-
-    @staticmethod
-    def load(path: str | Path) -> Episodes:
-        """Read what `save` wrote.
-
-        Raises:
-            HrmGymError: where there is no such file, or another one.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in ("features", "right", "cell_accuracy", "names")}
-        except FileNotFoundError:
-            raise HrmGymError(f"there is no file {path}: write one with Episodes.save") from None
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-            raise HrmGymError(f"{path} holds no recorded episodes: give a file that Episodes.save wrote") from None
-        return Episodes(**{**arrays, "names": tuple(map(str, arrays["names"]))})
 
 
 class RecordedThinker:
