@@ -33,7 +33,7 @@ _LAZY = {
     "train": "hrm_gym.api",
     "evaluate": "hrm_gym.api",
     "solve": "hrm_gym.api",
-    "load_agent": "hrm_gym.agents.inference.load",
+    "load_agent": "hrm_gym.agents.load",
     "register_agent": "hrm_gym.agents.registry",
     "register_halting": "hrm_gym.agents.registry",
 }
@@ -73,8 +73,8 @@ def _register_halting(env_id: str) -> None:
         if halting_id(name) not in gymnasium.registry:
             gymnasium.register(
                 id=halting_id(name),
-                entry_point="hrm_gym.agents.inference.live:make_halting_env",
-                vector_entry_point="hrm_gym.agents.inference.live:make_halting_vec",
+                entry_point="hrm_gym.agents.halting_ids:make_halting_env",
+                vector_entry_point="hrm_gym.agents.halting_ids:make_halting_vec",
                 kwargs={"env_id": env_id},
             )
 

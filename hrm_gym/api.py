@@ -11,10 +11,10 @@ import numpy as np
 
 from hrm_gym.agents.inference.evaluate import Evaluation, Protocol
 from hrm_gym.agents.inference.evaluate import evaluate as _evaluate
-from hrm_gym.agents.inference.load import load_agent, load_both
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.solve import Solution, solve_puzzles
 from hrm_gym.agents.inference.votes import evaluate_by_votes
+from hrm_gym.agents.load import load_agent, load_both
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.training.config import Config

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent, Output
 from hrm_gym.agents.halting.rule import HaltingRule, Signals
+from hrm_gym.agents.normalisation import probabilities
 from hrm_gym.agents.state import State
-from hrm_gym.agents.training.losses import probabilities
 
 
 class Policy(nn.Module):

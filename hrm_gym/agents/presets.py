@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-import torch
-
+from hrm_gym.agents.devices import choose_device, choose_dtype
 from hrm_gym.agents.registry import agent_class, halting_class, import_named
 from hrm_gym.agents.training.config import Config, RunOptions, assemble
 from hrm_gym.envs.registration import canonical_id, make_task, task_arguments
 from hrm_gym.envs.task import Task
-from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.errors import unknown
 
 # What is fast on a GPU: wide blocks, Muon, the rate falling to zero with the clock. The recipe is that of the
 # fastest public runs ("Speed is Confidence", arXiv 2601.19085); nobody has run it here yet.
@@ -150,31 +149,3 @@ def resolve(options: Mapping[str, Any]) -> Config:
     if whole.get("dtype", "auto") == "auto":
         whole["dtype"] = choose_dtype(device)
     return assemble(run, whole, agent, halting)
-
-
-def choose_device(name: str) -> str:
-    """A torch device by name; "auto" is the GPU where there is one.
-
-    Raises:
-        HrmGymError: for a GPU where there is none, or a name that is no device.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise unknown("device", name, ("auto", "cpu", "cuda"))
-    try:
-        kind = torch.device(name).type
-    except RuntimeError:
-        raise unknown("device", name, ("auto", "cpu", "cuda")) from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise HrmGymError(f"device {name!r} was asked for, but torch sees no GPU here: use --device cpu")
-    return name
-
-
-def choose_dtype(device: str) -> Literal["bfloat16", "float32"]:
-    """The faster type of activations: bfloat16 where the device computes in it, else float32."""
-    if torch.device(device).type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if fast else "float32"

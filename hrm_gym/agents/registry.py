@@ -8,20 +8,12 @@ import inspect
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
-
-from hrm_gym.agents.agent import Agent, TaskSpec
+from hrm_gym.agents.agent import Agent
 from hrm_gym.agents.halting.rule import HaltingRule
-from hrm_gym.agents.policy import Policy
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.options import Options
-
-if TYPE_CHECKING:
-    from hrm_gym.agents.training.config import Config
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 _MODELS = "hrm_gym.agents.models"
 _agents: dict[str, str] = {
@@ -109,14 +101,6 @@ def import_named(name: str) -> str:
             "PYTHONPATH"
         ) from None
     return bare
-
-
-def build(config: Config, spec: TaskSpec) -> Policy:
-    """The untrained agent with its halting rule that `config` describes, for the board `spec`."""
-    agent = agent_class(config.agent)(config.agent_options, spec)
-    agent.dtype = DTYPES[config.dtype]
-    rule = halting_class(config.halting)(config.halting_options, agent.num_features)
-    return Policy(config.agent, agent, rule, config.loss)
 
 
 def _register(table: dict[str, str], kind: str, name: str, entry: str) -> None:

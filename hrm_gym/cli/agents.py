@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.inference.load import PRETRAINED
+from hrm_gym.agents.load import PRETRAINED
 from hrm_gym.agents.presets import PRESETS, resolve
-from hrm_gym.agents.registry import agent_class, agent_names, build, halting_class, halting_names
+from hrm_gym.agents.registry import agent_class, agent_names, halting_class, halting_names
 from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training.build import build
 from hrm_gym.envs.registration import make_task
 
 # The board on which a preset's size is counted: the one that `auto` chooses it for.

@@ -11,8 +11,8 @@ from typing import Literal, cast
 import tyro
 
 from hrm_gym.agents.inference.evaluate import Protocol
-from hrm_gym.agents.inference.load import load_both, trained_env
 from hrm_gym.agents.inference.report import report
+from hrm_gym.agents.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import replacing

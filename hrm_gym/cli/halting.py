@@ -11,7 +11,7 @@ import tyro
 
 import hrm_gym
 from hrm_gym.agents.inference.live import first_puzzles, record
-from hrm_gym.agents.inference.load import load_both
+from hrm_gym.agents.load import load_both
 from hrm_gym.agents.studies.halting_study import Row, check_costs, plot, study, table
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import replacing

@@ -166,7 +166,7 @@ def _task(env_id: str, checkpoint: str) -> Task:
     """The family, with the puzzles that the agent was trained on where it makes a difference."""
     if checkpoint == "pretrained":
         return make_task(env_id)
-    from hrm_gym.agents.inference.load import load_task
+    from hrm_gym.agents.load import load_task
 
     return load_task(env_id, checkpoint)
 
@@ -200,7 +200,7 @@ def default_env(checkpoint: str) -> str:
 
     Ids are registered from easy to hard.
     """
-    from hrm_gym.agents.inference.load import PRETRAINED, trained_env
+    from hrm_gym.agents.load import PRETRAINED, trained_env
 
     if checkpoint != "pretrained":
         return trained_env(checkpoint)

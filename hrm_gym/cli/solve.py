@@ -48,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
     if args.exact:
         task = make_task(args.env)
     else:
-        from hrm_gym.agents.inference.load import load_both
+        from hrm_gym.agents.load import load_both
 
         policy, task = load_both(args.env, args.checkpoint, args.device)
     given, many = _read(args.puzzle, task)

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from hrm_gym.agents.presets import choose_device, resolve
+from hrm_gym.agents.devices import choose_device
+from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.registry import import_named
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training import parallel

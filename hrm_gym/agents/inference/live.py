@@ -1,14 +1,8 @@
-"""The halting environment over a frozen agent: what it is like inside after a segment, live or recorded.
-
-`gym.make("hrm_gym:Sudoku6x6-Halt-v0")` comes here; the environment itself stands in `hrm_gym.envs.halting.halting_env`.
-"""
+"""Who thinks in the halting environment: a frozen agent, live or recorded."""
 
 from __future__ import annotations
 
-import functools
 import math
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +11,12 @@ from torch import Tensor
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.rule import Signals
-from hrm_gym.agents.inference.load import load_both, pretrained_path
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
-from hrm_gym.agents.training.checkpoint import FILE_NAME
-from hrm_gym.envs.halting.halting_env import HaltingEnv
-from hrm_gym.envs.halting.halting_rules import check_arguments
-from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
-from hrm_gym.envs.halting.thinkers import STATE, STATE_BOUND, Episodes, RecordedThinker, Segment, Thinker
-from hrm_gym.envs.task import SPLITS, Puzzles, Task
-from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.envs.halting.thinkers import STATE, STATE_BOUND, Episodes, Segment
+from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.errors import HrmGymError
 
 FEATURES = (
     "confidence_mean",  # probability of the chosen symbol, mean over the cells
@@ -38,8 +27,6 @@ FEATURES = (
     "violations",  # broken rules a cell, at most 1
 )
 """What is seen of every agent after a segment, after the signals of its halting rule; all in [0, 1]."""
-NUM_RECORDED = 1_000
-"""How many puzzles are recorded where nobody says how many."""
 
 
 def segment_features(
@@ -164,107 +151,6 @@ def record(
         batches.append([np.stack(arrays, axis=1) for arrays in zip(*segments, strict=True)])
     seen, right, cell_accuracy = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return Episodes(seen, right, cell_accuracy, thinker.names)
-
-
-# ---- the entry points of the ids ---------------------------------------------------------------------
-
-
-class NoPictureError(HrmGymError, TypeError):
-    """A render mode where there is nothing to render.
-
-    Also a TypeError, as from an environment without that argument: `make_vec_env` of Stable-Baselines3 asks every
-    environment for pictures and, told so, makes it without.
-    """
-
-
-def make_halting_env(env_id: str, **kwargs: Any) -> HaltingEnv:
-    """The halting environment of a puzzle id; `HaltingEnv` lists the arguments.
-
-    Raises:
-        HrmGymError: on an argument that is unknown or out of range, where no agent is shipped, or where the
-            checkpoint is for another board.
-    """
-    thinker, rules = _thinker(env_id, 1, **kwargs)
-    return HaltingEnv(thinker, **rules)
-
-
-def make_halting_vec(
-    env_id: str, *, num_envs: int = 1, autoreset_mode: Any = "NextStep", **kwargs: Any
-) -> HaltingVectorEnv:
-    """N halting environments of a puzzle id, thinking in one batch; `HaltingVectorEnv` lists the arguments.
-
-    Raises:
-        HrmGymError: as `make_halting_env`.
-    """
-    if num_envs < 1:
-        raise HrmGymError(f"num_envs={num_envs}: give at least 1")
-    thinker, rules = _thinker(env_id, num_envs, **kwargs)
-    return HaltingVectorEnv(thinker, autoreset_mode=autoreset_mode, **rules)
-
-
-def _thinker(
-    env_id: str,
-    num_slots: int,
-    *,
-    agent: str = "pretrained",
-    split: str = "train",
-    num_examples: int | None = None,
-    max_segments: int = 16,
-    recorded: bool = True,
-    features: bool = False,
-    device: str = "cpu",
-    render_mode: None = None,
-    max_episode_steps: int | None = None,
-    **rules: Any,
-) -> tuple[Thinker, dict[str, Any]]:
-    """The thinker that the arguments of an id ask for, and what is left for the rules."""
-    known = ("reward", "segment_cost")
-    for name in rules:
-        if name not in known:
-            own = ("agent", "split", "num_examples", "max_segments", "recorded", "features", "device")
-            raise unknown("argument", name, (*own, *known))
-    if render_mode is not None:
-        raise NoPictureError(f"render_mode={render_mode!r}: halting has no picture; hrm-gym play shows the agent think")
-    if max_episode_steps not in (None, -1):
-        raise HrmGymError(f"max_episode_steps={max_episode_steps}: give max_segments instead")
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    check_arguments(rules.get("reward", "success"), rules.get("segment_cost", 0.0), max_segments, recorded)
-    if num_examples is not None and num_examples < 1:
-        raise HrmGymError(f"num_examples={num_examples}: give at least 1, or None")
-    if recorded:
-        path = pretrained_path(env_id) if agent == "pretrained" else Path(agent)
-        # All environments of a process over one agent share one recording, until its file changes.
-        file = path / FILE_NAME if path.is_dir() else path
-        written = file.stat().st_mtime_ns if file.is_file() else 0
-        episodes = _recorded(env_id, agent, written, split, num_examples, max_segments, features, device)
-        return RecordedThinker(episodes, num_slots), {"max_segments": max_segments, **rules}
-    model, task = load_both(env_id, agent, device)
-    puzzles = _chosen(task, split, num_examples)
-    return LiveThinker(model, task, puzzles, num_slots, features), {"max_segments": max_segments, **rules}
-
-
-@functools.lru_cache(maxsize=8)
-def _recorded(
-    env_id: str,
-    agent: str,
-    written: int,
-    split: str,
-    num_examples: int | None,
-    max_segments: int,
-    features: bool,
-    device: str,
-) -> Episodes:
-    model, task = load_both(env_id, agent, device)
-    puzzles = first_puzzles(task, split, NUM_RECORDED) if num_examples is None else _chosen(task, split, num_examples)
-    return record(model, task, puzzles, max_segments, features=features)
-
-
-def _chosen(task: Task, split: str, num: int | None) -> Puzzles:
-    puzzles = first_puzzles(task, split, num or 0)
-    if num is not None and num > len(puzzles.puzzle):
-        raise HrmGymError(f"num_examples={num}: the {split} split has {len(puzzles.puzzle)} puzzles")
-    return puzzles
 
 
 def first_puzzles(task: Task, split: str, num: int) -> Puzzles:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.policy import Policy
-from hrm_gym.agents.registry import build
+from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.config import Config
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import replacing

@@ -6,8 +6,8 @@ from importlib import resources
 from pathlib import Path
 
 from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.devices import choose_device, choose_dtype
 from hrm_gym.agents.policy import Policy
-from hrm_gym.agents.presets import choose_device, choose_dtype
 from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.checkpoint import Checkpoint
