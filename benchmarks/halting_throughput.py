@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 import hrm_gym
-from hrm_gym.agents import evaluate
-from hrm_gym.agents.training.checkpoint import load_both
+from hrm_gym.agents import Protocol, evaluate
+from hrm_gym.agents.load import load_both
 
 
 def processor() -> str:
@@ -40,31 +40,33 @@ def main() -> None:
     parser.add_argument("--max-segments", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--margin", type=float, default=0.0, help="halt only where q_halt leads by so much, in logits")
+    parser.add_argument("--margin", type=float, default=0.0, help="halt only where halting leads by so much, in logits")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 
-    agent, task = load_both(args.env, args.checkpoint, args.device)
+    policy, task = load_both(args.env, args.checkpoint, args.device)
     puzzles = task.dataset("test").map(lambda array: array[: args.limit])
-    options = {"max_segments": args.max_segments, "batch_size": args.batch_size, "halt_margin": args.margin}
-    print(f"{args.env}, {args.checkpoint}: {agent.config.agent}, {agent.num_parameters:,} parameters")
+    limits = {"max_segments": args.max_segments, "halt_margin": args.margin}
+    protocols = {halting: Protocol(halting=halting, **limits) for halting in ("fixed", "learned")}
+    print(f"{args.env}, {args.checkpoint}: {policy.name}, {policy.num_parameters:,} parameters")
     print(f"hrm-gym {hrm_gym.__version__}, torch {torch.__version__}, {args.device}, {processor()}")
     print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.2f}")
     print(
         f"{len(puzzles.puzzle):,} test puzzles, batches of {args.batch_size}, {args.repeats} repeats, "
         f"margin {args.margin:g}"
     )
-    evaluate(agent, task, puzzles.map(lambda array: array[: args.batch_size]), halting="learned", **options)
-    rates: dict[str, list[float]] = {"fixed": [], "learned": []}
+    first = puzzles.map(lambda array: array[: args.batch_size])
+    evaluate(policy, task, first, protocols["learned"], batch_size=args.batch_size)
+    rates: dict[str, list[float]] = {halting: [] for halting in protocols}
     results = {}
     for _ in range(args.repeats):
         for halting, values in rates.items():
-            results[halting] = evaluate(agent, task, puzzles, halting=halting, **options)
+            results[halting] = evaluate(policy, task, puzzles, protocols[halting], batch_size=args.batch_size)
             values.append(len(puzzles.puzzle) / results[halting].seconds)
     for halting, values in rates.items():
-        result, middle = results[halting].summary(), statistics.median(values)
+        result, middle = results[halting], statistics.median(values)
         print(
-            f"{halting:8} exact {100 * result['exact_accuracy']:5.1f} %  {result['mean_segments']:5.2f} segments  "
+            f"{halting:8} exact {100 * result.exact.mean():5.1f} %  {result.segments.mean():5.2f} segments  "
             f"{middle:9,.1f} puzzles a second ({min(values):,.1f} to {max(values):,.1f})"
         )
     ratios = [b / a for a, b in zip(rates["fixed"], rates["learned"], strict=True)]

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from hrm_gym.cli.own_code import import_own_code
 from hrm_gym.errors import HrmGymError, unknown
 
 COMMANDS = {
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("usage: hrm-gym COMMAND [options]     (hrm-gym COMMAND --help tells the options)\n")
         for name, what in COMMANDS.items():
             print(f"  {name:10} {what}")
+        print("\nEvery command takes --agent module:NAME and --halting module:NAME for code of your own.")
         return 0
     # As for a script: modules of the current folder, such as a puzzle of one's own, are found.
     if os.getcwd() not in sys.path:
@@ -36,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[0] not in COMMANDS:
             raise unknown("command", arguments[0], COMMANDS)
         module = importlib.import_module(f"hrm_gym.cli.{arguments[0]}")
-        return int(module.run(arguments[1:]))
+        rest = arguments[1:] if arguments[0] == "train" else import_own_code(arguments[1:])
+        return int(module.run(rest))
     except HrmGymError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
