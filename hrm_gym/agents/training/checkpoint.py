@@ -22,6 +22,7 @@ from torch import Tensor
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.registry import agent_names, halting_names
 from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.config import Config
 from hrm_gym.errors import HrmGymError
@@ -92,8 +93,10 @@ def load(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         if header.pop("sha256", "") != _checksum(header, tensors):
             raise HrmGymError(f"{path} is damaged (its checksum does not fit): give another copy of it")
+        config = json.loads(header["config"])
+        _check_known(path, config)
         return Checkpoint(
-            config=Config.from_dict(json.loads(header["config"])),
+            config=Config.from_dict(config),
             spec=TaskSpec(**json.loads(header["board"])),
             counters=json.loads(header["counters"]),
             tensors=tensors,
@@ -132,6 +135,16 @@ def restore_policy(saved: Checkpoint, path: Path, spec: TaskSpec, dtype: Any) ->
         if not math.isfinite(float(tensor.sum())):
             raise HrmGymError(f"{path}: the weights {name} are not finite numbers; give another checkpoint")
     return policy
+
+
+def _check_known(path: Path, config: dict[str, Any]) -> None:
+    """A file names its agent and its rule, and imports neither: the user's command does."""
+    for kind, names in (("agent", agent_names()), ("halting", halting_names())):
+        if config[kind] not in names:
+            raise HrmGymError(
+                f"{path}: its {kind} {config[kind]!r} is not part of the package: give --{kind} MODULE:{config[kind]}, "
+                "or import the module that registers it"
+            )
 
 
 def _checksum(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
