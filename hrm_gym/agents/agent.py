@@ -30,7 +30,7 @@ class TaskSpec:
     """V, the size of the vocabulary."""
     num_identities: int = 0
     """How many puzzles are known by their identity and not by their board alone (ARC); 0: none."""
-    blank: int = 0
+    blank: int = dataclasses.field(default=0, compare=False)
     """The token of a cell that the puzzle leaves open."""
     groups: tuple[np.ndarray, ...] = dataclasses.field(default=(), compare=False)
     """Sets of cells that hold every one of the `group_symbols` once, in partitions: integers (G, n) each, such as

@@ -1,38 +1,24 @@
-"""What `hrm`, `trm` and `direct` share: how they read a board, the two states that they carry, and what they say.
-
-A position is a cell of the board, or one of a few before it. Two states of one vector a position are carried: the
-slow one, z_H, from which the answer is read, and the fast one, z_L.
-"""
+"""How `hrm`, `trm` and `direct` read a board and answer: a position is a cell, or one of a few before the board."""
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hrm_gym.agents.agent import Agent, Output, TaskSpec
+from hrm_gym.agents.agent import Output, TaskSpec
 from hrm_gym.agents.models.layers import Block, Blocks, Linear, Module, Rotary, truncated_normal_
+from hrm_gym.agents.models.two_states import Carry, TwoStates
 
 
-class Carry(NamedTuple):
-    """The state between segments: both of shape (B, P + L, D) with P prefix positions."""
-
-    z_h: Tensor
-    z_l: Tensor
-
-
-class BoardAgent(Agent, abc.ABC):
+class BoardAgent(TwoStates):
     """An agent with one vector a position in two states (HRM, arXiv 2506.21734). See `Agent`."""
-
-    h_init: Tensor
-    l_init: Tensor
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
-        size = self.num_features = config.hidden_size
+        size = config.hidden_size
         positions = config.prefix_tokens + spec.num_cells
         self.embed_tokens = nn.Embedding(spec.num_tokens, size)
         truncated_normal_(self.embed_tokens.weight.data, size**-0.5)
@@ -46,25 +32,15 @@ class BoardAgent(Agent, abc.ABC):
             nn.init.zeros_(self.embed_puzzle.weight)
         self.rotary = _rotary(config, spec.shape)
         self.lm_head = Linear(size, spec.num_tokens)
-        # The initial states are random, but fixed for the model's life: they are buffers, not parameters.
-        self.register_buffer("h_init", truncated_normal_(torch.empty(size), 1.0))
-        self.register_buffer("l_init", truncated_normal_(torch.empty(size), 1.0))
 
     def module(self, num_layers: int) -> Module:
         """A recurrent module of this model's width."""
         return Module(self.config, num_layers, self.spec.shape)
 
-    @abc.abstractmethod
-    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """One segment: the states after all cycles from those before and the embedded puzzle, (B, P + L, D).
-
-        The gradient reaches only as far back as the architecture says; the rest runs without a graph.
-        """
-
-    def initial_state(self, num: int) -> Carry:
-        """See `Agent`."""
-        shape = (num, self.config.prefix_tokens + self.spec.num_cells, self.config.hidden_size)
-        return Carry(*(init.to(self.dtype).expand(shape).contiguous() for init in (self.h_init, self.l_init)))
+    @property
+    def num_positions(self) -> int:
+        """See `TwoStates`."""
+        return self.config.prefix_tokens + self.spec.num_cells
 
     def embed(self, obs: Mapping[str, Tensor]) -> Tensor:
         """The network's input, (B, P + L, D)."""
@@ -81,7 +57,7 @@ class BoardAgent(Agent, abc.ABC):
 
     def forward(self, state: Carry, obs: Mapping[str, Tensor]) -> tuple[Carry, Output]:
         """See `Agent`."""
-        z_h, z_l = self.think(*state, self.embed(obs))
+        z_h, z_l = self.think(*state, self.embed(obs), self.rotary)
         logits = self.lm_head(z_h)[:, self.config.prefix_tokens :]
         return Carry(z_h, z_l), Output(logits, z_h[:, 0])
 

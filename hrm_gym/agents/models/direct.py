@@ -38,8 +38,8 @@ class Direct(BoardAgent):
         super().__init__(config, spec)
         self.net = self.module(config.layers)
 
-    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `BoardAgent.think`. Neither carried state is read; the slow one becomes what the heads read."""
+    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        """See `TwoStates.think`. Neither carried state is read; the slow one becomes what the heads read."""
         # The initial state stands where the others have the carried one: without it, the positions before the
         # board would be zero, and a gate keeps zero at zero.
-        return self.net(self.h_init.to(x.dtype), x, self.rotary), z_l
+        return self.net(self.h_init.to(x.dtype), x, context), z_l

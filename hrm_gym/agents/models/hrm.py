@@ -17,12 +17,13 @@ from torch import Tensor
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.board import BoardAgent
 from hrm_gym.agents.models.layers import Blocks
-from hrm_gym.options import number
+from hrm_gym.agents.models.two_states import TwoStates
+from hrm_gym.options import Options, number
 
 
 @dataclasses.dataclass(frozen=True)
-class HRMConfig(Blocks):
-    """Options of `hrm`."""
+class Cycles(Options):
+    """How long two modules think."""
 
     h_layers: int = number(2, least=1)
     """Blocks in the slow module H."""
@@ -36,10 +37,14 @@ class HRMConfig(Blocks):
     """What is differentiated: the last call of each module (the paper), or the whole last cycle of H."""
 
 
-class HRM(BoardAgent):
-    """Two recurrent modules with weights of their own (section "Hierarchical Reasoning Model")."""
+@dataclasses.dataclass(frozen=True)
+class HRMConfig(Cycles, Blocks):
+    """Options of `hrm`."""
 
-    Config = HRMConfig
+
+class TwoModules(TwoStates):
+    """How HRM thinks, whatever its positions are; goes before the class that reads the board."""
+
     halting = "q_learning"
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
@@ -47,18 +52,24 @@ class HRM(BoardAgent):
         self.h_net = self.module(config.h_layers)
         self.l_net = self.module(config.l_layers)
 
-    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `BoardAgent.think`."""
+    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        """See `TwoStates.think`."""
         c = self.config
         with_gradient = 1 if c.gradient == "one_step" else c.l_cycles  # calls of L in the last cycle of H
         with torch.no_grad():
             for cycle in range(c.h_cycles):
                 last = cycle == c.h_cycles - 1
                 for _ in range(c.l_cycles - with_gradient if last else c.l_cycles):
-                    z_l = self.l_net(z_l, z_h + x, self.rotary)
+                    z_l = self.l_net(z_l, z_h + x, context)
                 if not last:
-                    z_h = self.h_net(z_h, z_l, self.rotary)
+                    z_h = self.h_net(z_h, z_l, context)
         for _ in range(with_gradient):
-            z_l = self.l_net(z_l, z_h + x, self.rotary)
-        z_h = self.h_net(z_h, z_l, self.rotary)
+            z_l = self.l_net(z_l, z_h + x, context)
+        z_h = self.h_net(z_h, z_l, context)
         return z_h, z_l
+
+
+class HRM(TwoModules, BoardAgent):
+    """Two recurrent modules with weights of their own (section "Hierarchical Reasoning Model")."""
+
+    Config = HRMConfig

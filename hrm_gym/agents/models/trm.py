@@ -16,12 +16,13 @@ from torch import Tensor
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.board import BoardAgent
 from hrm_gym.agents.models.layers import Blocks
-from hrm_gym.options import number
+from hrm_gym.agents.models.two_states import TwoStates
+from hrm_gym.options import Options, number
 
 
 @dataclasses.dataclass(frozen=True)
-class TRMConfig(Blocks):
-    """Options of `trm`."""
+class Recursion(Options):
+    """How long one network thinks."""
 
     layers: int = number(2, least=1)
     """Blocks in the network."""
@@ -31,24 +32,33 @@ class TRMConfig(Blocks):
     """Refinements of the latent state for each of them."""
 
 
-class TRM(BoardAgent):
-    """One network for both states."""
+@dataclasses.dataclass(frozen=True)
+class TRMConfig(Recursion, Blocks):
+    """Options of `trm`."""
 
-    Config = TRMConfig
+
+class OneNetwork(TwoStates):
+    """How TRM thinks, whatever its positions are; goes before the class that reads the board."""
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
         self.net = self.module(config.layers)
 
-    def cycle(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def cycle(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
         """Refine the latent state `l_cycles` times, then the answer's state once."""
         for _ in range(self.config.l_cycles):
-            z_l = self.net(z_l, z_h + x, self.rotary)
-        return self.net(z_h, z_l, self.rotary), z_l
+            z_l = self.net(z_l, z_h + x, context)
+        return self.net(z_h, z_l, context), z_l
 
-    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `BoardAgent.think`."""
+    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        """See `TwoStates.think`."""
         with torch.no_grad():
             for _ in range(self.config.h_cycles - 1):
-                z_h, z_l = self.cycle(z_h, z_l, x)
-        return self.cycle(z_h, z_l, x)
+                z_h, z_l = self.cycle(z_h, z_l, x, context)
+        return self.cycle(z_h, z_l, x, context)
+
+
+class TRM(OneNetwork, BoardAgent):
+    """One network for both states."""
+
+    Config = TRMConfig
