@@ -21,6 +21,7 @@ from hrm_gym.agents.training.config import Config
 from hrm_gym.agents.training.run import free_run_dir
 from hrm_gym.agents.training.run import train as _train
 from hrm_gym.agents.training.trainer import Wrap
+from hrm_gym.envs.datasets import read_puzzles
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
@@ -98,10 +99,10 @@ def evaluate(
 
 
 def choose_puzzles(task: Task, split: str, source: str, limit: int) -> Puzzles:
-    """Puzzles of a split, or of the file `source`; the first `limit` of them where it is not 0."""
+    """Puzzles of a split, or all of the file `source`; the first `limit` of them where it is not 0."""
     if limit < 0:
         raise HrmGymError(f"limit is {limit}: give a number of puzzles, or 0 for all")
-    chosen = task.load(source, split) if source else task.dataset(split)
+    chosen = read_puzzles(source, task) if source else task.dataset(split)
     return chosen.map(lambda array: array[: limit or None])
 
 

@@ -19,6 +19,8 @@ _MODELS = "hrm_gym.agents.models"
 _agents: dict[str, str] = {
     "hrm": f"{_MODELS}.hrm:HRM",
     "trm": f"{_MODELS}.trm:TRM",
+    "hrm_symbols": f"{_MODELS}.symbols:SymbolHRM",
+    "trm_symbols": f"{_MODELS}.symbols:SymbolTRM",
     "direct": f"{_MODELS}.direct:Direct",
 }
 _RULES = "hrm_gym.agents.halting"

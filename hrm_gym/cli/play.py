@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from hrm_gym.cli.given import read_given
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step, Think
 from hrm_gym.envs.drawing.recording import Recorder
 from hrm_gym.envs.drawing.renderer import Renderer
@@ -144,10 +145,12 @@ def _cases(task: Task, args: PlayArgs) -> Iterator[Case]:
     """The puzzle that was asked for, checked at once; then, or instead of it, random ones."""
     own = []
     if args.puzzle is not None:
-        puzzle = task.parse(args.puzzle)
         has_solver = type(task).solve is not Task.solve
-        solution = task.solve(puzzle).astype(np.int64) if has_solver else None
-        own.append(Case("your puzzle", puzzle.astype(np.int64), solution))
+        given, many = read_given(args.puzzle, task)
+        for i, puzzle in enumerate(given.puzzle, start=1):
+            solution = task.solve(puzzle).astype(np.int64) if has_solver else None
+            name = f"your puzzle {i}" if many else "your puzzle"
+            own.append(Case(name, puzzle.astype(np.int64), solution))
     return itertools.chain(own, random_cases(task, args.seed))
 
 

@@ -6,15 +6,14 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
 
+from hrm_gym.cli.given import read_given
 from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import Puzzles, Task
-from hrm_gym.errors import HrmGymError
+from hrm_gym.envs.task import Task
 from hrm_gym.options import Options, number
 
 
@@ -51,7 +50,7 @@ def run(argv: Sequence[str]) -> int:
         from hrm_gym.agents.load import load_both
 
         policy, task = load_both(args.env, args.checkpoint, args.device)
-    given, many = _read(args.puzzle, task)
+    given, many = read_given(args.puzzle, task)
     puzzles = np.asarray(given.puzzle)
     if args.exact:
         answers = np.stack([task.solve(puzzle) for puzzle in puzzles]).astype(np.int64)  # refuses what `check` would
@@ -80,30 +79,3 @@ def _print(rows: list[dict[str, object]], task: Task, many: bool, as_json: bool)
             print(json.dumps(row))
         else:
             print(text if many else "\n".join(text[i : i + columns] for i in range(0, len(text), columns)))
-
-
-def _read(source: str, task: Task) -> tuple[Puzzles, bool]:
-    """The puzzles, whose solutions nobody looks at, and whether they came as a list."""
-    if source == "-":
-        return _one(sys.stdin.read(), task), False
-    # A puzzle can be longer than a path may be.
-    path = Path(source)
-    try:
-        is_file = path.is_file() or path.is_dir()
-    except OSError:
-        is_file = False
-    if not is_file:
-        if any(c in source for c in "/\\") or path.suffix in (".csv", ".gz", ".txt", ".npy"):
-            raise HrmGymError(f"no file at {source}: give a file of puzzles, or a puzzle of {task.num_cells} cells")
-        return _one(source, task), False
-    if path.is_file() and path.suffix not in (".gz", ".csv"):
-        text = path.read_text(errors="replace")
-        # One puzzle, perhaps row by row, in which spaces may mean something.
-        if task.num_cells in (len("".join(text.split())), len("".join(text.splitlines()))):
-            return _one(text, task), False
-    return task.load(source, "test"), True
-
-
-def _one(text: str, task: Task) -> Puzzles:
-    puzzle = task.parse(text)[None]
-    return Puzzles(puzzle, puzzle)

@@ -3,46 +3,138 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
+import hashlib
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import replacing
 
 COLUMNS = ("source", "question", "answer", "rating")
 HUB = "hf:"
+LARGEST = 1 << 28  # bytes of text that a file may hold, unpacked
 
 
-def load_puzzles(source: str | Path, task: Task) -> Puzzles:
+def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples: int | None = None) -> Puzzles:
+    """The puzzles of a split: those that the family has, or those of a file.
+
+    A file is split by a hash that all symmetric images of a puzzle share (`Task.keys`): eight tenths are for training,
+    one for validation, one for testing. `dataset="train=a.csv,validation=b.csv,test=c.csv"` names a file for each split
+    instead. Training refuses files that hold puzzles of the family's own test set, or images of them.
+
+    Args:
+        task: the family.
+        split: of `SPLITS`.
+        dataset: a file or folder (see `read_puzzles`), or files by split; None for the family's own puzzles.
+        num_examples: only the first so many; None for all.
+
+    Raises:
+        HrmGymError: on an unknown split, a file that is missing, malformed or holds no puzzle of the split, test
+            puzzles in training, or a number out of range.
+    """
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    return _puzzles_of(task, split, dataset, num_examples)
+
+
+@functools.lru_cache(maxsize=16)
+def _puzzles_of(task: Task, split: str, dataset: str | None, num_examples: int | None) -> Puzzles:
+    data = task.dataset(split) if dataset is None else _of_file(task, split, dataset)
+    if num_examples is not None:
+        size = len(data.puzzle)
+        if not isinstance(num_examples, int | np.integer) or not 1 <= num_examples <= size:
+            raise HrmGymError(
+                f"num_examples={num_examples!r}: the {split} split has {size} puzzles; give 1 to {size} or None"
+            )
+        data = data.map(lambda array: array[:num_examples])
+    return data
+
+
+def _of_file(task: Task, split: str, dataset: str) -> Puzzles:
+    own = task.read(dataset, split)
+    if own is not None:
+        return own
+    named = _named_by_split(dataset)
+    if named:
+        if split not in named:
+            raise HrmGymError(f"dataset {dataset!r} names no file for {split!r}: add {split}=FILE")
+        data = read_puzzles(named[split], task)
+    else:
+        whole = read_puzzles(dataset, task)
+        mine = np.array([_split_of(key) == split for key in task.keys(whole)])
+        if not mine.any():
+            raise HrmGymError(
+                f"{dataset} holds {len(mine)} puzzles, none of which falls to {split!r}: give more, or name a file for "
+                "each split: train=FILE,validation=FILE,test=FILE"
+            )
+        data = whole.map(lambda array: array[mine])
+    if split == "train":
+        _refuse_test_puzzles(task, data, dataset)
+    return data
+
+
+def _split_of(key: bytes) -> str:
+    """Of ten puzzles eight are for training, one for validation and one for testing, by a hash."""
+    return {0: "test", 1: "validation"}.get(hashlib.sha256(key).digest()[0] % 10, "train")
+
+
+def _named_by_split(dataset: str) -> dict[str, str]:
+    """Files by split from "train=a.csv,test=b.csv"; empty where the text is one file's name."""
+    parts = [part.partition("=") for part in dataset.split(",")]
+    if not all(equals and name.strip() in SPLITS for name, equals, _ in parts):
+        return {}
+    return {name.strip(): source.strip() for name, _, source in parts}
+
+
+def _refuse_test_puzzles(task: Task, data: Puzzles, dataset: str) -> None:
+    tested = set(task.keys(task.dataset("test")))
+    seen = sum(key in tested for key in task.keys(data))
+    if seen:
+        raise HrmGymError(
+            f"{dataset} holds {seen} puzzles of the test split, or images of them: take them out before training on it"
+        )
+
+
+def read_puzzles(source: str | Path, task: Task, solved: bool = True) -> Puzzles:
     """Puzzles and solutions from a file or folder, uint8 arrays of shape (N, L).
-
-    Where a file gives no answers, the task's own solver finds them.
 
     Args:
         source: a CSV file with the columns `question` and, if you like, `answer`; any other file: a puzzle a
-            line; either may be gzipped. Or a folder of the reference repositories, `DIR/train` or `DIR/test`
-            with `all__inputs.npy` and `all__labels.npy`. Or `hf:OWNER/NAME/FILE.csv`, a file of a dataset on
-            the Hugging Face hub, downloaded when it is asked for.
+            line, or one puzzle row by row; either may be gzipped. Or a folder of the reference repositories,
+            `DIR/train` or `DIR/test` with `all__inputs.npy` and `all__labels.npy`. Or `hf:OWNER/NAME/FILE.csv`, a file of a dataset
+            on the Hugging Face hub, downloaded when it is asked for. Or what the family reads itself.
         task: whose puzzles they are.
+        solved: find the solutions that the file does not give with the family's solver. Otherwise the puzzle stands in
+            the solution's place.
 
     Raises:
-        HrmGymError: naming the file and the row where one is missing, malformed or of another board.
+        HrmGymError: naming the file and the row where one is missing, malformed, of another board, or where an answer
+            breaks the rules.
     """
+    own = task.read(str(source), None)
+    if own is not None:
+        return own
     path = _download(str(source)) if str(source).startswith(HUB) else Path(source)
     if path.is_dir():
         return _load_arrays(path, task)
     if not path.is_file():
         raise HrmGymError(f"no file at {path}: give a CSV file, a puzzle a line, or a folder of .npy files")
     text = _read(path)
-    is_csv = ".csv" in path.suffixes
-    rows = _csv_rows(path, text) if is_csv else ((i, line, "") for i, line in _lines(text))
-    return _parse(path, rows, task)
+    if ".csv" in path.suffixes:
+        rows: Iterable[tuple[int, str, str]] = _csv_rows(path, text)
+    elif task.num_cells in (len("".join(text.split())), len("".join(text.splitlines()))):
+        rows = [(1, text, "")]  # one puzzle, perhaps row by row, in which spaces may mean something
+    else:
+        rows = ((i, line, "") for i, line in _lines(text))
+    return _parse(path, rows, task, solved)
 
 
 def write_csv(path: str | Path, puzzles: Puzzles, task: Task, source: str = "hrm-gym") -> None:
@@ -71,11 +163,16 @@ def write_csv(path: str | Path, puzzles: Puzzles, task: Task, source: str = "hrm
 
 def _read(path: Path) -> str:
     try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        # gzip's own errors are among them
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise HrmGymError(f"cannot read {path} ({error}): is it the file you mean, and whole?") from None
+    if len(data) > LARGEST:
+        raise HrmGymError(f"{path} holds more than {LARGEST >> 20} MB of text: split it into several files")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise HrmGymError(f"cannot read {path} ({error}): is it a text file?") from None
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -88,27 +185,43 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
     """Line number, question and answer of each row."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    names = reader.fieldnames or []
-    if "question" not in names:
-        found = ", ".join(names) or "none"
-        raise HrmGymError(f"{path} has no column 'question' (found: {found}): give it {', '.join(COLUMNS)}")
-    for row in reader:
-        yield reader.line_num, row["question"] or "", row.get("answer") or ""
+    try:
+        names = reader.fieldnames or []
+        if "question" not in names:
+            found = ", ".join(names) or "none"
+            raise HrmGymError(f"{path} has no column 'question' (found: {found}): give it {', '.join(COLUMNS)}")
+        for row in reader:
+            yield reader.line_num, row["question"] or "", row.get("answer") or ""
+    except csv.Error as error:
+        raise HrmGymError(f"{path}, line {reader.line_num}: {error}") from None
 
 
-def _parse(path: Path, rows: Iterable[tuple[int, str, str]], task: Task) -> Puzzles:
-    puzzles, solutions = [], []
+def _parse(path: Path, rows: Iterable[tuple[int, str, str]], task: Task, solved: bool) -> Puzzles:
+    puzzles, solutions, numbers, given = [], [], [], []
     for number, question, answer in rows:
         try:
             puzzle = task.parse(question)
-            solution = task.parse(answer) if answer.strip() else task.solve(puzzle)
+            has_answer = bool(answer.strip())
+            known = task.parse(answer) if has_answer else None
+            solution = known if known is not None else task.solve(puzzle) if solved else puzzle
         except HrmGymError as error:
             raise HrmGymError(f"{path}, line {number}: {error}") from None
         puzzles.append(puzzle)
         solutions.append(solution)
+        numbers.append(number)
+        given.append(has_answer)
     if not puzzles:
         raise HrmGymError(f"{path} holds no puzzles")
-    return Puzzles(np.stack(puzzles), np.stack(solutions).astype(np.uint8))
+    data = Puzzles(np.stack(puzzles), np.stack(solutions).astype(np.uint8))
+    if task.verifiable:
+        broken = task.violations(data.puzzle.astype(np.int64), data.solution.astype(np.int64)) > 0
+        wrong = np.flatnonzero(np.array(given) & broken)
+        if len(wrong):
+            raise HrmGymError(
+                f"{path}, line {numbers[wrong[0]]}: the answer breaks the rules of the puzzle or changes its givens "
+                f"({len(wrong)} such lines): correct it, or leave the answer out"
+            )
+    return data
 
 
 # ---- arrays of the reference repositories ----------------------------------------------------------------
@@ -124,8 +237,8 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
     for name in ("inputs", "labels"):
         path = folder / f"all__{name}.npy"
         try:
-            array = np.load(path)
-        except (OSError, ValueError) as error:
+            array = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
             raise HrmGymError(f"cannot read {path} ({error}): give whole .npy files of integers") from None
         # There 0 is padding, and a board's tokens begin at 1.
         if array.ndim != 2 or array.shape[1] != task.num_cells or array.dtype.kind not in "iu":
@@ -136,6 +249,8 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
             raise HrmGymError(f"{path} has tokens {array.min()} to {array.max()}: allowed are 1 to {task.num_tokens}")
         boards.append((array - 1).astype(np.uint8))
     _check_vocabulary(folder / "dataset.json", task)
+    if len(boards[0]) != len(boards[1]):
+        raise HrmGymError(f"{folder} has {len(boards[0])} inputs and {len(boards[1])} labels: give as many of both")
     return Puzzles(*boards)
 
 

@@ -15,6 +15,7 @@ from gymnasium import Space, spaces
 
 from hrm_gym.envs.arguments import check_horizon, check_index
 from hrm_gym.envs.arrays import Array, as_int64, as_numpy, concatenate, copy, is_integer, like, where, zeros
+from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import GRADED_BY, SPLITS, Grade, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
@@ -109,8 +110,8 @@ class Rules:
         self.count_violations = count_violations
         self.num_uniforms = 1 + (self.task.num_uniforms if self.augment else 0)
         source = (self.task, split, dataset, num_examples)
-        self.num_puzzles = len(_puzzles(*source).puzzle)
-        self.data = _images(*source) if self.augment else _puzzles(*source)
+        self.num_puzzles = len(puzzles_of(*source).puzzle)
+        self.data = _images(*source) if self.augment else puzzles_of(*source)
         """What episodes are drawn from: the puzzles, and for training their images after them (`Task.images`)."""
         self._tokens = np.arange(self.task.num_tokens)
         self._cells = np.arange(self.task.num_cells)
@@ -312,18 +313,5 @@ def _first(puzzles: Puzzles) -> State:
 
 
 @functools.lru_cache(maxsize=16)
-def _puzzles(task: Task, split: str, dataset: str | None, num_examples: int | None) -> Puzzles:
-    data = task.dataset(split) if dataset is None else task.load(dataset, split)
-    if num_examples is None:
-        return data
-    size = len(data.puzzle)
-    if not isinstance(num_examples, int | np.integer) or not 1 <= num_examples <= size:
-        raise HrmGymError(
-            f"num_examples={num_examples!r}: the {split} split has {size} puzzles; give 1 to {size} or None"
-        )
-    return data.map(lambda array: array[:num_examples])
-
-
-@functools.lru_cache(maxsize=16)
 def _images(task: Task, *source: Any) -> Puzzles:
-    return task.images(_puzzles(task, *source))
+    return task.images(puzzles_of(task, *source))

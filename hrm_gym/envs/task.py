@@ -222,15 +222,27 @@ class Task(abc.ABC):
         """Which cells an answer must repeat, bool of the shape of `puzzle`. Default: those that are not blank."""
         return puzzle != self.blank
 
-    def load(self, source: str, split: str) -> Puzzles:
-        """The puzzles of a file or folder, to be used instead of those of `dataset(split)`.
+    def keys(self, puzzles: Puzzles) -> list[bytes]:
+        """A name for each of N NumPy puzzles that all its symmetric images share: splits are kept apart by it.
+
+        Default: the least of the images that `images` lists. A family whose symmetries are too many to list overrides
+        this.
+        """
+        num = len(puzzles.puzzle)
+        images = np.ascontiguousarray(self.images(puzzles).puzzle, np.uint8).reshape(-1, num, self.num_cells)
+        return [min(image.tobytes() for image in images[:, i]) for i in range(num)]
+
+    def read(self, source: str, split: str | None) -> Puzzles | None:
+        """The puzzles of a file or folder in a form of the family's own; None where it has no such form. Default.
+
+        Args:
+            source: what the user gave.
+            split: of `SPLITS`, or None for all of them.
 
         Raises:
             HrmGymError: naming the file, and the place in it, where one is missing or malformed.
         """
-        from hrm_gym.envs.datasets import load_puzzles
-
-        return load_puzzles(source, self)
+        return None
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """The solution, shape (L,), of one puzzle, shape (L,).
@@ -254,9 +266,8 @@ class Task(abc.ABC):
     def dataset(self, split: str) -> Puzzles:
         """All puzzles of a split, uint8 arrays of shape (N, L).
 
-        The default draws 10,000 for training and 1,000 each for validation and test, with fixed seeds, and keeps
-        no puzzle in two splits. A family whose splits must be disjoint up to symmetry, or which ships its
-        puzzles, overrides this.
+        The default draws 10,000 for training and 1,000 each for validation and test, with fixed seeds, and keeps no
+        puzzle, nor an image of it (see `keys`), in two splits. A family which ships its puzzles overrides this.
         """
         return _sampled(self, split)
 
@@ -302,11 +313,10 @@ class Task(abc.ABC):
 
 @functools.lru_cache(maxsize=16)
 def _sampled(task: Task, split: str) -> Puzzles:
-    # A puzzle that is drawn for several splits stays in the first of these.
+    # A puzzle of which an image is drawn for several splits stays in the first of these.
     order = ("test", "validation", "train")
     num, seed = {"test": (1_000, 1), "validation": (1_000, 2), "train": (10_000, 0)}[split]
     drawn = task.sample(num, np.random.default_rng([0, seed]))
-    earlier = [_sampled(task, other) for other in order[: order.index(split)]]
-    taken = {row.tobytes() for puzzles in earlier for row in puzzles.puzzle}
-    keep = np.array([row.tobytes() not in taken for row in drawn.puzzle])
+    taken = {key for other in order[: order.index(split)] for key in task.keys(_sampled(task, other))}
+    keep = np.array([key not in taken for key in task.keys(drawn)])
     return drawn.map(lambda array: array[keep])

@@ -6,15 +6,18 @@ Counted are the operations of matrix products, attention and convolutions, two f
 
 from __future__ import annotations
 
-import copy
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.trainer import Trainer
 
 PEAK_SIZE = 8192  # rows and columns of the matrices that the peak is measured with
@@ -29,29 +32,27 @@ def _convolution_backward(grad: torch.Size, x: torch.Size, kernel: torch.Size, *
 MAPPING: dict[Any, Any] = {torch.ops.aten.convolution_backward: _convolution_backward}
 
 
-def segment_flops(policy: Policy, backward: bool = False) -> int:
+def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = False) -> int:
     """Operations of one segment for one puzzle, with its gradient where `backward`.
 
-    A copy of the model runs on the meta device, where there are shapes but no numbers.
+    Args:
+        policy: on its device; its gradients are left empty.
+        obs: of one slot.
+        backward: count those of the gradient, too.
     """
-    model = copy.deepcopy(policy).to("meta")
-    spec = policy.agent.spec
-    with torch.device("meta"):
-        obs = {
-            "puzzle": torch.zeros(1, spec.num_cells, dtype=torch.long),
-            "puzzle_id": torch.zeros(1, dtype=torch.long),
-        }
-        with FlopCounterMode(display=False, custom_mapping=MAPPING) as counter, torch.set_grad_enabled(backward):
-            _, out, signals = model(model.initial_state(1), obs)
-            if backward:
-                total = out.logits.float().sum() + sum(signal.sum() for signal in signals.values())
-                (total if out.aux_loss is None else total + out.aux_loss.sum()).backward()
+    with FlopCounterMode(display=False, custom_mapping=MAPPING) as counter, torch.set_grad_enabled(backward):
+        _, out, signals = policy(policy.initial_state(1), obs)
+        if backward:
+            total = out.logits.float().sum() + sum(signal.sum() for signal in signals.values())
+            (total if out.aux_loss is None else total + out.aux_loss.sum()).backward()
+            policy.zero_grad()
     return counter.get_total_flops()
 
 
-def step_flops(policy: Policy, num_envs: int) -> int:
+def step_flops(policy: Policy, obs: Mapping[str, Tensor], num_envs: int) -> int:
     """Operations of a training step: a segment with its gradient in every slot, and what the halting rule thinks."""
-    return num_envs * (segment_flops(policy, backward=True) + policy.halting.forward_passes() * segment_flops(policy))
+    look_ahead = policy.halting.forward_passes() * segment_flops(policy, obs)
+    return num_envs * (segment_flops(policy, obs, backward=True) + look_ahead)
 
 
 def measured_peak(device: torch.device) -> float:
@@ -77,11 +78,12 @@ class Meter:
     """
 
     def __init__(self, trainer: Trainer) -> None:
-        try:
-            self.flops = step_flops(trainer.policy, trainer.config.num_envs)
-        except (NotImplementedError, RuntimeError):  # an agent that cannot run without numbers
-            self.flops = 0
-        """Operations a training step; 0: unknown."""
+        first = trainer.task.dataset("validation").map(lambda array: array[:1])
+        boards = boards_of(first, trainer.device)
+        # Of a copy that nothing has compiled, since the counter sees operators one by one.
+        policy = build(trainer.config, trainer.spec).to(trainer.device)
+        self.flops = step_flops(policy, observation(boards.puzzle, boards.identity), trainer.config.num_envs)
+        """Operations a training step."""
         self._peak = measured_peak(trainer.device) * parallel.size()
 
     def figures(self, steps: int, seconds: float) -> dict[str, float]:

@@ -37,7 +37,7 @@ def train(
     with Watch(trainer, run_dir) as watch:
         obs, state = trainer.start()
         while watch.goes_on(state):
-            state, output, signals = trainer.forward(state, obs)  # think for one segment
+            state, output, signals = trainer.policy(state, obs)  # think for one segment
             answer, halt = trainer.act(output, signals, obs["segment"] + 1)
             after, told, cells = trainer.envs.step(obs, answer, halt)  # graded and paid
             state = detach(state)

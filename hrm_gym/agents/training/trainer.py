@@ -59,7 +59,8 @@ class Trainer:
             self.policy.load_state_dict(self._starting_weights())
         self.policy.to(self.device)
         self.policy.halting.begin(self.envs.num, config.max_segments, self.device)
-        self.forward: Any = torch.compile(self.policy, dynamic=False) if config.compile else self.policy
+        if config.compile:
+            self.policy.agent.compile(dynamic=False)
         self.learner = Learner(config, self.policy, self.task.padding)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = []
@@ -127,7 +128,7 @@ class Trainer:
         """See `Experience.look_ahead`."""
 
         def signals(averaged: bool) -> Signals:
-            model = self.learner.average.policy if averaged else self.forward
+            model = self.learner.average.policy if averaged else self.policy
             with torch.no_grad():
                 return model(state, obs)[2]
 

@@ -21,6 +21,8 @@ from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.flops import Meter
 from hrm_gym.agents.training.progress import Progress
 from hrm_gym.agents.training.trainer import Trainer
+from hrm_gym.envs.datasets import puzzles_of
+from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import replacing
 
@@ -73,7 +75,7 @@ class Watch:
     def __init__(self, trainer: Trainer, run_dir: Path) -> None:
         self._trainer, self._run_dir = trainer, run_dir
         self._config = trainer.config
-        self._validation = trainer.task.dataset("validation").map(lambda array: array[: self._config.eval_puzzles])
+        self._validation = self._puzzles("validation", self._config.eval_puzzles)
         self._signals = Signals()
         self._show: Progress | None = None
         self._figures: list[dict[str, Tensor]] = []
@@ -166,6 +168,11 @@ class Watch:
         for note in trainer.notes:
             show.say(note)
 
+    def _puzzles(self, split: str, num: int) -> Puzzles:
+        """The first puzzles of a split, of the run's file where it has one."""
+        whole = puzzles_of(self._trainer.task, split, self._config.dataset or None)
+        return whole.map(lambda array: array[:num])
+
     def _is_due(self) -> bool:
         c = self._config
         if c.eval_steps:
@@ -235,7 +242,7 @@ class Watch:
         """The final evaluation, the only one on test puzzles, and `result.json`."""
         config, trainer = self._config, self._trainer
         policy = trainer.learner.average.policy
-        puzzles = trainer.task.dataset("test").map(lambda array: array[: config.test_puzzles])
+        puzzles = self._puzzles("test", config.test_puzzles)
         shown = {"env": config.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
         all_segments = Protocol(halting="fixed", max_segments=config.max_segments)
         by_itself = Protocol(halting="learned", max_segments=config.max_segments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -143,22 +144,25 @@ class ARCTask(Task):
     def dataset(self, split: str) -> Puzzles:
         """As `Task.dataset`, in form 0: canvases, uint8 of shape (N, L), and identities, int64 of shape (N,).
 
-        "train" holds the demonstrations of all tasks and the test pairs of the training tasks, "test" the test
-        pairs of the evaluation tasks. A pair that is tested is left out of training wherever else it stands:
+        "train" holds the demonstrations of all tasks and the test pairs of most training tasks, "validation" the test
+        pairs of every tenth training task (by a hash of its name), "test" those of the evaluation tasks. A
+        collection without such training tasks has nothing to spare: its validation puzzles are those that it trains
+        on. A pair that is tested is left out of training wherever else it stands:
         ARC-AGI-1 repeats one, the test of 070dd51e, in the training task 40853293.
 
         A hidden output is an empty canvas.
         """
         return _dataset(self, split)
 
-    def load(self, source: str, split: str) -> Puzzles:
-        """The examples of that split from another source, of tasks that this one has the demonstrations of.
+    def read(self, source: str, split: str | None) -> Puzzles:
+        """As `Task.read`: examples from another source, of tasks that this one has the demonstrations of.
 
-        From its own source they are those of `dataset(split)`, and `num_tasks` counts.
+        From its own source they are those of `dataset(split)`, and `num_tasks` counts. All of them are the test pairs.
 
         Raises:
             HrmGymError: as `files.read`, for a task without an identity, and for a test that is trained on.
         """
+        split = "test" if split is None else split
         _check_split(split)
         if source == self.source:
             return self.dataset(split)
@@ -177,7 +181,7 @@ class ARCTask(Task):
 
     def _examples(self, collection: files.Collection, split: str, source: str | None) -> Puzzles:
         number = {name: i * self.num_variants for i, name in enumerate(self.identities)}
-        rows = list(_tests(collection, self.side) if split == "test" else _training(collection, self.side))
+        rows = list(_PARTS[split](collection, self.side))
         if not rows:
             part = "evaluation tasks" if split == "test" else "pairs to train on"
             fitting = f" that fit into {self.side}x{self.side} cells" if self.side < SIDE else ""
@@ -269,14 +273,31 @@ def _tests(collection: files.Collection, side: int) -> Iterator[_Row]:
         yield from _rows(name, task.tests, side)
 
 
+def _is_held_out(name: str) -> bool:
+    """Whether the test pairs of a training task are validation puzzles."""
+    return hashlib.sha256(name.encode()).digest()[0] % 10 == 0
+
+
+def _validation(collection: files.Collection, side: int) -> Iterator[_Row]:
+    rows: list[_Row] = []
+    for name, task in collection.training.items():
+        if _is_held_out(name):
+            rows += _rows(name, [pair for pair in task.tests if pair.output is not None], side)
+    yield from rows or _training(collection, side)
+
+
 def _training(collection: files.Collection, side: int) -> Iterator[_Row]:
     tested = {(row.puzzle.tobytes(), row.solution.tobytes()) for row in _tests(collection, side)}
     for part in collection:
         for name, task in part.items():
             known = [pair for pair in task.tests if pair.output is not None] if part is collection.training else []
+            known = [] if _is_held_out(name) else known
             for row in _rows(name, (*task.demonstrations, *known), side):
                 if (row.puzzle.tobytes(), row.solution.tobytes()) not in tested:
                     yield row
+
+
+_PARTS = {"train": _training, "validation": _validation, "test": _tests}
 
 
 def _some(names: list[str]) -> str:

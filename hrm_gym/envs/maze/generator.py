@@ -17,9 +17,9 @@ from numba import njit
 
 from hrm_gym.envs.maze import solver
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL, measure, steps
-from hrm_gym.envs.maze.symmetry import form_is_test, images, least_image
+from hrm_gym.envs.maze.symmetry import canonical_forms, form_is_test, images, least_image
 from hrm_gym.envs.streams import below, seed_stream
-from hrm_gym.envs.task import SPLITS, Puzzles
+from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
 LARGEST = 60
@@ -164,6 +164,12 @@ def _generate(
     return puzzles
 
 
+SPLIT_CODES = {None: 0, "train": 1, "test": 2}
+
+VALIDATION_SEED = 100
+"""Added to a seed for validation mazes, which are drawn as the test mazes are."""
+
+
 def generate(
     size: int, min_path: int, num: int, seed: int, split: str | None = None, first: int = 0, sweeps: int = SWEEPS
 ) -> Puzzles:
@@ -178,9 +184,26 @@ def generate(
         first: the number, in the sequence, of the first of them.
         sweeps: length of the Markov chains.
     """
-    code = 0 if split is None else 1 + SPLITS.index(split)
+    code = SPLIT_CODES[split]
     puzzles = _generate(size, min_path, first, num, seed, code, sweeps, images(size))
     return Puzzles(puzzles, solver.solve(puzzles, size))
+
+
+def generate_validation(size: int, min_path: int, num: int, seed: int, test: np.ndarray) -> Puzzles:
+    """Mazes of the test split that are no image of the mazes `test`, uint8 of shape (N, L).
+
+    What keeps test mazes apart from training mazes keeps these apart from them, too. The other arguments are those of
+    `generate`.
+    """
+    known = {form.tobytes() for form in canonical_forms(test, size)}
+    drawn = num
+    while True:
+        puzzles = generate(size, min_path, drawn, seed + VALIDATION_SEED, "test")
+        new = np.array([form.tobytes() not in known for form in canonical_forms(puzzles.puzzle, size)])
+        if new.sum() >= num:
+            kept = np.flatnonzero(new)[:num]
+            return Puzzles(puzzles.puzzle[kept], puzzles.solution[kept])
+        drawn *= 2
 
 
 def check_size(size: int, min_path: int) -> None:

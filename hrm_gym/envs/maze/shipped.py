@@ -8,7 +8,7 @@ from importlib import resources
 import numpy as np
 
 from hrm_gym.envs.maze import solver
-from hrm_gym.envs.maze.generator import generate
+from hrm_gym.envs.maze.generator import generate, generate_validation
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL
 from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError, unknown
@@ -20,7 +20,10 @@ SIZES = {"small": 10, "hard": 30}
 MIN_PATHS = {"small": 20, "hard": 110}
 """Cells that the shortest paths have at least, start and goal among them: more than a board without walls has."""
 
-COUNTS = {"small": {"train": 20_000, "test": 1_000}, "hard": {"train": 1_000, "test": 1_000}}
+COUNTS = {
+    "small": {"train": 20_000, "validation": 1_000, "test": 1_000},
+    "hard": {"train": 1_000, "validation": 500, "test": 1_000},
+}
 """How many mazes each set has."""
 
 SEED = 0
@@ -30,7 +33,11 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
     """The first `num` mazes of a shipped split (default: all), generated anew."""
     if name not in COUNTS:
         raise unknown("set of mazes", name, COUNTS)
-    return generate(SIZES[name], MIN_PATHS[name], COUNTS[name][split] if num is None else num, SEED, split)
+    size, min_path = SIZES[name], MIN_PATHS[name]
+    num = COUNTS[name][split] if num is None else num
+    if split == "validation":
+        return generate_validation(size, min_path, num, SEED, load(name, "test").puzzle)
+    return generate(size, min_path, num, SEED, split)
 
 
 def pack(puzzles: np.ndarray) -> dict[str, np.ndarray]:

@@ -236,6 +236,31 @@ def violations(puzzle: Array, answer: Array, shape: tuple[int, int]) -> Array:
     return torch.from_numpy(_count_violations(tokens(puzzle.numpy()), tokens(answer.numpy()), shape[1]))
 
 
+def is_shortest(puzzle: Array, solution: Array, answer: Array, shape: tuple[int, int]) -> Array:
+    """Which answers are shortest paths, bool (N,), where the solutions are known: tensors of tokens, (N, L).
+
+    No search is needed, since the solution tells the length. An answer that keeps the givens, marks as many cells as the
+    solution, and whose marked cells have two marked neighbours each (start and goal, one) is a path and perhaps closed
+    rings beside it; with a ring the path would be shorter than the shortest.
+    """
+    altered, broken, length = _path(puzzle, answer, shape)
+    return (altered == 0) & (broken == 0) & (length == (solution == PATH).sum(1))
+
+
+def _path(puzzle: Array, answer: Array, shape: tuple[int, int]) -> tuple[Array, Array, Array]:
+    """Cells altered, links broken and cells marked as path, each (N,): tensors."""
+    import torch
+
+    puzzle, answer = puzzle.reshape(-1, *shape), answer.reshape(-1, *shape)
+    path = (puzzle == FREE) & (answer == PATH)
+    altered = ((puzzle != answer) & ~path).sum((1, 2))
+    ends = (puzzle == START) | (puzzle == GOAL)
+    framed = torch.nn.functional.pad((path | ends).long(), (1, 1, 1, 1))
+    neighbours = framed[:, 2:, 1:-1] + framed[:, :-2, 1:-1] + framed[:, 1:-1, 2:] + framed[:, 1:-1, :-2]
+    broken = (path * (neighbours - 2).abs() + ends * (neighbours - 1).abs()).sum((1, 2))
+    return altered, broken, path.sum((1, 2))
+
+
 def violations_on_device(puzzle: Array, answer: Array, shape: tuple[int, int]) -> Array:
     """The same in torch operations alone, their number a function of `shape` alone.
 
@@ -246,14 +271,8 @@ def violations_on_device(puzzle: Array, answer: Array, shape: tuple[int, int]) -
     import torch
 
     rows, columns = shape
-    puzzle, answer = puzzle.reshape(-1, rows, columns), answer.reshape(-1, rows, columns)
-    path = (puzzle == FREE) & (answer == PATH)
-    altered = ((puzzle != answer) & ~path).sum((1, 2))
-    ends = (puzzle == START) | (puzzle == GOAL)
-    framed = torch.nn.functional.pad((path | ends).long(), (1, 1, 1, 1))
-    neighbours = framed[:, 2:, 1:-1] + framed[:, :-2, 1:-1] + framed[:, 1:-1, 2:] + framed[:, 1:-1, :-2]
-    broken = (path * (neighbours - 2).abs() + ends * (neighbours - 1).abs()).sum((1, 2))
-
+    altered, broken, marked = _path(puzzle, answer, shape)
+    puzzle = puzzle.reshape(-1, rows, columns)
     bits = 1 << torch.arange(columns, device=puzzle.device)
     free = ((puzzle != WALL) * bits).sum(-1)
     reached = torch.stack([((puzzle == end) * bits).sum(-1) for end in (START, GOAL)])
@@ -269,4 +288,4 @@ def violations_on_device(puzzle: Array, answer: Array, shape: tuple[int, int]) -
         met += (grown[0] & grown[1]).any(-1)
         inner.copy_(grown)
     length = (2 * rounds + 1 - met) * (met > 0)
-    return altered + broken + (path.sum((1, 2)) - length + 1).abs()
+    return altered + broken + (marked - length + 1).abs()

@@ -40,6 +40,10 @@ class MazeTask(Task):
         self.size = size
         self.min_path = min_path
         self.shape = (size, size)
+        cells = np.arange(size * size).reshape(size, size)
+        down = np.stack((cells[:-1].ravel(), cells[1:].ravel()), axis=1)
+        right = np.stack((cells[:, :-1].ravel(), cells[:, 1:].ravel()), axis=1)
+        self.links = np.concatenate((down, right))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MazeTask) and (self.size, self.min_path) == (other.size, other.min_path)
@@ -69,12 +73,23 @@ class MazeTask(Task):
         """
         return solver.violations(puzzle, answer, self.shape)
 
+    def valid(self, puzzle: Array, solution: Array, answer: Array) -> Array:
+        """As `Task.valid`: of tensors without a search, as the solution tells how long a shortest path is."""
+        if isinstance(puzzle, np.ndarray):
+            return self.violations(puzzle, answer) == 0
+        return solver.is_shortest(puzzle, solution, answer, self.shape)
+
     def images(self, puzzles: Puzzles) -> Puzzles:
         """As `Task.images`: the eight turned and mirrored images of each maze, with their own solutions."""
         sources = symmetry.images(self.size)
         images = np.concatenate([puzzles.puzzle[:, source] for source in sources])
         identity = None if puzzles.identity is None else np.tile(puzzles.identity, len(sources))
         return Puzzles(images, solver.solve(images, self.size).astype(puzzles.solution.dtype), identity)
+
+    def keys(self, puzzles: Puzzles) -> list[bytes]:
+        """As `Task.keys`: the least of the eight turned and mirrored images."""
+        forms = symmetry.canonical_forms(np.ascontiguousarray(puzzles.puzzle, np.uint8), self.size)
+        return [form.tobytes() for form in forms]
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """As `Task.solve`; of several shortest paths, the one by the benchmark's rule (see `solver.solve`)."""
@@ -93,7 +108,7 @@ class MazeTask(Task):
         return solver.path_cells(puzzle, self.size)
 
     def dataset(self, split: str) -> Puzzles:
-        """As `Task.dataset`: the mazes that ship with the package, or, for other sizes, 10,000 and 1,000 made anew."""
+        """As `Task.dataset`: the mazes that ship with the package; for other sizes 10,000, 500 and 1,000 new ones."""
         return _dataset(self, split)
 
     def write_shipped(self, path: Path) -> None:
@@ -155,4 +170,7 @@ def _dataset(task: MazeTask, split: str) -> Puzzles:
         raise unknown("split", split, SPLITS)
     if task.name is not None:
         return shipped.load(task.name, split)
+    if split == "validation":
+        test = _dataset(task, "test").puzzle
+        return generator.generate_validation(task.size, task.min_path, 500, 0, test)
     return generator.generate(task.size, task.min_path, {"train": 10_000, "test": 1_000}[split], 0, split)

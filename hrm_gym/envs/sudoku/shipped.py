@@ -10,6 +10,7 @@ import numpy as np
 from hrm_gym.envs.sudoku.extreme import generate_extreme
 from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.solver import rate
+from hrm_gym.envs.sudoku.symmetry import canonical_forms
 from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import save_arrays
@@ -18,15 +19,18 @@ BOXES = {"4x4": (2, 2), "6x6": (2, 3), "9x9": (3, 3), "extreme": (3, 3)}
 """Rows and columns of a box, by the name of the set."""
 
 COUNTS = {
-    "4x4": {"train": 20_000, "test": 1_000},
-    "6x6": {"train": 20_000, "test": 2_000},
-    "9x9": {"train": 20_000, "test": 2_000},
-    "extreme": {"train": 1_000, "test": 10_000},
+    "4x4": {"train": 20_000, "validation": 1_000, "test": 1_000},
+    "6x6": {"train": 20_000, "validation": 1_000, "test": 2_000},
+    "9x9": {"train": 20_000, "validation": 1_000, "test": 2_000},
+    "extreme": {"train": 1_000, "validation": 1_000, "test": 10_000},
 }
 """How many puzzles each set has."""
 
 SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1}
 """Of each set; made with one seed, the two of 9x9 boards would share their random minimal puzzles."""
+
+VALIDATION_SEED = 100
+"""Added to the seed of a set for its validation puzzles, which are drawn as the test puzzles are."""
 
 
 def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
@@ -39,16 +43,36 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
         raise unknown("set of puzzles", name, COUNTS)
     if num is None:
         num = COUNTS[name][split]
+    if split == "validation":
+        return _validation(name, num)
     if name == "extreme":
         return generate_extreme(num, SEEDS[name], split)
-    return _distinct(name, num, split)
+    return _distinct(name, num, split, SEEDS[name])
 
 
-def _distinct(name: str, num: int, split: str) -> Puzzles:
+def _validation(name: str, num: int) -> Puzzles:
+    """Puzzles drawn as the test ones are, by another seed, without those whose canonical form is that of a test puzzle.
+
+    What keeps the test puzzles apart from the training puzzles keeps these apart from them, too.
+    """
+    test = load(name, "test")[0]
+    known = {form.tobytes() for form in canonical_forms(test.puzzle, test.solution, BOXES[name])}
+    seed, drawn = SEEDS[name] + VALIDATION_SEED, num
+    while True:
+        extreme = name == "extreme"
+        puzzles = generate_extreme(drawn, seed, "test") if extreme else _distinct(name, drawn, "test", seed)
+        forms = canonical_forms(puzzles.puzzle, puzzles.solution, BOXES[name])
+        new = np.array([form.tobytes() not in known for form in forms])
+        if new.sum() >= num:
+            return Puzzles(puzzles.puzzle[new][:num], puzzles.solution[new][:num])
+        drawn *= 2
+
+
+def _distinct(name: str, num: int, split: str, seed: int) -> Puzzles:
     """The first `num` different puzzles of a sequence: on small boards the same ones come again."""
     drawn = num
     while True:
-        puzzles = generate(BOXES[name], drawn, SEEDS[name], split)
+        puzzles = generate(BOXES[name], drawn, seed, split)
         first = np.sort(np.unique(puzzles.puzzle, axis=0, return_index=True)[1])
         if len(first) >= num:
             kept = first[:num]
@@ -94,7 +118,6 @@ def load(name: str, split: str) -> tuple[Puzzles, np.ndarray]:
         raise HrmGymError(f"the shipped puzzles {path} are missing: install the package again, or make them anew")
     with path.open("rb") as file:
         arrays = np.load(file)
-        split = "test" if split == "validation" else split  # TEMPORARY
         solution = arrays[f"{split}_solution"]
         given = np.unpackbits(arrays[f"{split}_given"], axis=1, count=solution.shape[1])
         return Puzzles(solution * given, solution), arrays[f"{split}_rating"]

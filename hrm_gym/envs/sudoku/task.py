@@ -43,6 +43,11 @@ class SudokuTask(Task):
         self.boxes: tuple[int, int] = BOXES[size]
         self.symbols = ".123456789"[: size + 1]
         # An image of a 4x4 training puzzle may be a test puzzle: there are only two grids up to symmetry.
+        cells = np.arange(size * size).reshape(size, size)
+        height, width = self.boxes
+        boxes = cells.reshape(size // height, height, size // width, width).swapaxes(1, 2).reshape(size, size)
+        self.groups = (cells, cells.T.copy(), boxes)
+        self.group_symbols = tuple(range(1, size + 1))
         self.num_uniforms = 0 if size == 4 else symmetry.num_uniforms(self.boxes)
 
     def __eq__(self, other: object) -> bool:
@@ -87,6 +92,11 @@ class SudokuTask(Task):
         if self.num_uniforms == 0:
             return super().restore(answer, uniforms)
         return symmetry.undo_image(answer, uniforms, self.boxes)
+
+    def keys(self, puzzles: Puzzles) -> list[bytes]:
+        """As `Task.keys`: of 9x9 boards the solution grid's, so that a split has grids of its own."""
+        forms = symmetry.canonical_forms(puzzles.puzzle, puzzles.solution, self.boxes)
+        return [form.tobytes() for form in forms]
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """As `Task.solve`."""
