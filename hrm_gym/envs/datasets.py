@@ -109,8 +109,8 @@ def read_puzzles(source: str | Path, task: Task, solved: bool = True) -> Puzzles
     Args:
         source: a CSV file with the columns `question` and, if you like, `answer`; any other file: a puzzle a
             line, or one puzzle row by row; either may be gzipped. Or a folder of the reference repositories,
-            `DIR/train` or `DIR/test` with `all__inputs.npy` and `all__labels.npy`. Or `hf:OWNER/NAME/FILE.csv`, a file of a dataset
-            on the Hugging Face hub, downloaded when it is asked for. Or what the family reads itself.
+            `DIR/train` or `DIR/test` with `all__inputs.npy` and `all__labels.npy`. Or `hf:OWNER/NAME/FILE.csv`, a file
+            of a dataset on the Hugging Face hub, downloaded when it is asked for. Or what the family reads itself.
         task: whose puzzles they are.
         solved: find the solutions that the file does not give with the family's solver. Otherwise the puzzle stands in
             the solution's place.

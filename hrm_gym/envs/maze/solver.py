@@ -239,9 +239,9 @@ def violations(puzzle: Array, answer: Array, shape: tuple[int, int]) -> Array:
 def is_shortest(puzzle: Array, solution: Array, answer: Array, shape: tuple[int, int]) -> Array:
     """Which answers are shortest paths, bool (N,), where the solutions are known: tensors of tokens, (N, L).
 
-    No search is needed, since the solution tells the length. An answer that keeps the givens, marks as many cells as the
-    solution, and whose marked cells have two marked neighbours each (start and goal, one) is a path and perhaps closed
-    rings beside it; with a ring the path would be shorter than the shortest.
+    No search is needed, since the solution tells the length. An answer that keeps the givens, marks as many cells as
+    the solution, and whose marked cells have two marked neighbours each (start and goal, one) is a path and perhaps
+    closed rings beside it; with a ring the path would be shorter than the shortest.
     """
     altered, broken, length = _path(puzzle, answer, shape)
     return (altered == 0) & (broken == 0) & (length == (solution == PATH).sum(1))
