@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from hrm_gym.agents.halting.targets import ExtraPass, bellman
-from hrm_gym.agents.registry import build_reasoner
-from hrm_gym.agents.training.config import Config
-from hrm_gym.agents.training.losses import segment_losses
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.halting.classifier import Classifier
+from hrm_gym.agents.halting.rule import Experience
+from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.state import detach
+from hrm_gym.agents.training.build import build
+from hrm_gym.agents.training.losses import answer_loss
 
 TOLERANCE = 1e-3
 FOLDERS = [Path(__file__).parent / "data"] + [Path(f) for f in [os.environ.get("PARITY_DIR", "")] if f]
@@ -41,7 +44,7 @@ RENAMES = [
 def our_name(name: str, kind: str) -> str:
     for pattern, replacement in [*RENAMES, ("L_level", "l_net" if kind == "hrm" else "net")]:
         name = re.sub(pattern, replacement, name)
-    return name
+    return re.sub("^q_head", "halting.head", name) if name.startswith("q_head") else f"agent.{name}"
 
 
 def relative_error(ours: torch.Tensor, theirs: np.ndarray) -> float:
@@ -56,37 +59,44 @@ def test_parity(path: Path) -> None:
     reference = json.loads(str(data["config"]))
     kind = reference["kind"]
     has_puzzles = reference["puzzle_emb_ndim"] > 0
-    config = Config(
-        agent=kind,
-        hidden_size=reference["hidden_size"],
-        num_heads=reference["num_heads"],
-        expansion=reference["expansion"],
-        mlp_multiple=256,
-        h_layers=reference["H_layers"],
-        l_layers=reference["L_layers"],
-        h_cycles=reference["H_cycles"],
-        l_cycles=reference["L_cycles"],
-        mixer="tokens" if reference.get("mlp_t") else "attention",
-        positions=reference["pos_encodings"],
-        prefix_tokens=reference.get("puzzle_emb_len", 1) if has_puzzles else 0,
-        num_puzzles=reference["num_puzzle_identifiers"] if has_puzzles else 0,
-        halting="q_learning" if kind == "hrm" else "halt_only",
-        max_segments=reference["halt_max_steps"],
-        dtype="float32",
-    )
-    model = build_reasoner(config, reference["vocab_size"], (1, reference["seq_len"]))
+    options = {
+        "env": "Sudoku4x4-v0",
+        "agent": kind,
+        # The reference keeps a head for the value of continuing in TRM, too, and trains it with nothing.
+        "halting": "q_learning",
+        "horizon": "look_ahead",
+        "preset": "paper",
+        "device": "cpu",
+        "dtype": "float32",
+        "hidden_size": reference["hidden_size"],
+        "num_heads": reference["num_heads"],
+        "expansion": float(reference["expansion"]),
+        "mlp_multiple": 256,
+        "h_cycles": reference["H_cycles"],
+        "l_cycles": reference["L_cycles"],
+        "mixer": "tokens" if reference.get("mlp_t") else "attention",
+        "positions": reference["pos_encodings"],
+        "prefix_tokens": reference.get("puzzle_emb_len", 1) if has_puzzles else 0,
+        "max_segments": reference["halt_max_steps"],
+    }
+    sizes = {"h_layers": reference["H_layers"], "l_layers": reference["L_layers"]}
+    config = resolve(options | (sizes if kind == "hrm" else {"layers": reference["L_layers"]}))
+    num_identities = reference["num_puzzle_identifiers"] if has_puzzles else 0
+    spec = TaskSpec(1, reference["seq_len"], reference["vocab_size"], num_identities)
+    policy = build(config, spec)
     weights = {
         our_name(key.removeprefix("weights/"), kind): torch.from_numpy(data[key])
         for key in data.files
         if key.startswith("weights/")
     }
-    model.load_state_dict(weights, strict=True)
+    policy.load_state_dict(weights, strict=True)
 
     batch = reference["batch_size"]
+    policy.halting.begin(batch, reference["halt_max_steps"], torch.device("cpu"))
     solution = torch.from_numpy(data["labels"]).long()
     identities = torch.from_numpy(data["puzzle_identifiers"]).long()
     obs = {"puzzle": torch.from_numpy(data["inputs"]).long(), "puzzle_id": identities}
-    carry = model.initial_carry(batch)
+    state = policy.initial_state(batch)
     compared = set()
 
     def compare(key: str, value: torch.Tensor) -> None:
@@ -96,31 +106,46 @@ def test_parity(path: Path) -> None:
 
     for step in range(reference["halt_max_steps"]):
         at = f"step{step}"
-        model.zero_grad()
-        carry, out = model(carry, obs)
-        keep_on = None
-        if kind == "hrm":
-            segment = torch.full((batch,), step + 1)
+        policy.zero_grad()
+        state, output, signals = policy(state, obs)
+        state = detach(state)
+
+        def look_ahead(averaged, state=state):
             with torch.no_grad():
-                _, following = model(carry, obs)
-            last = segment >= reference["halt_max_steps"]
-            compare(f"{at}/target_q_continue", bellman(following.q_halt, following.q_continue, last))
-            keep_on = ExtraPass(config, torch.device("cpu"), model).loss(carry, obs, out, segment)
-        right = (out.logits.argmax(-1) == solution).all(-1)
-        losses = segment_losses(out, solution, right, keep_on, "stablemax")
-        total = losses.total(config.halt_weight)
-        total.backward()
-        compare(f"{at}/logits", out.logits)
-        compare(f"{at}/q_halt_logits", out.q_halt)
-        compare(f"{at}/q_continue_logits", out.q_continue)
-        compare(f"{at}/z_H", carry.z_h)
-        compare(f"{at}/z_L", carry.z_l)
-        compare(f"{at}/lm_loss", losses.answer)
-        compare(f"{at}/q_halt_loss", losses.halt)
+                return policy(state, obs)[2]
+
+        right = (output.logits.argmax(-1) == solution).all(-1)
+        experience = Experience(
+            obs=obs,
+            output=output,
+            signals=signals,
+            segment=torch.full((batch,), step + 1),
+            halted=torch.zeros(batch, dtype=torch.bool),
+            reward=torch.zeros(batch),
+            ended=torch.zeros(batch, dtype=torch.bool),
+            right=right,
+            solution=solution,
+            state=state,
+            look_ahead=look_ahead,
+        )
+        halt_loss = Classifier.loss(policy.halting, experience).sum()
+        halting_loss = halt_loss
         if kind == "hrm":
-            compare(f"{at}/q_continue_loss", losses.keep_on)
+            compare(f"{at}/target_q_continue", policy.halting.continue_target(experience))
+            halting_loss = policy.halting.loss(experience).sum()
+            compare(f"{at}/q_continue_loss", halting_loss - halt_loss)
+        answer = answer_loss(output.logits, solution, "stablemax").sum()
+        total = answer + config.halt_weight * halting_loss
+        total.backward()
+        compare(f"{at}/logits", output.logits)
+        compare(f"{at}/q_halt_logits", signals["q_halt"])
+        compare(f"{at}/q_continue_logits", signals["q_continue"])
+        compare(f"{at}/z_H", state.z_h)
+        compare(f"{at}/z_L", state.z_l)
+        compare(f"{at}/lm_loss", answer)
+        compare(f"{at}/q_halt_loss", halt_loss)
         compare(f"{at}/loss", total)
-        parameters = dict(model.named_parameters())
+        parameters = dict(policy.named_parameters())
         for key in data.files:
             if key.startswith(f"{at}/grad/"):
                 name = our_name(key.removeprefix(f"{at}/grad/"), kind)

@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from hrm_gym.agents.inference import load as loading
+from hrm_gym.agents import load as loading
 from hrm_gym.cli import play as command
 from hrm_gym.cli.play import PlayArgs, play
 from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step

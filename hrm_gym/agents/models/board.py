@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hrm_gym.agents.agent import Output, TaskSpec
 from hrm_gym.agents.models.layers import Block, Blocks, Linear, Module, Rotary, truncated_normal_
 from hrm_gym.agents.models.two_states import Carry, TwoStates
+from hrm_gym.errors import HrmGymError
 
 
 class BoardAgent(TwoStates):
@@ -18,6 +19,8 @@ class BoardAgent(TwoStates):
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
+        if spec.num_identities and not config.prefix_tokens:
+            raise HrmGymError("prefix_tokens is 0: the embedding of puzzle identities needs at least 1")
         size = config.hidden_size
         positions = config.prefix_tokens + spec.num_cells
         self.embed_tokens = nn.Embedding(spec.num_tokens, size)
@@ -46,11 +49,11 @@ class BoardAgent(TwoStates):
         """The network's input, (B, P + L, D)."""
         size, prefix_tokens = self.config.hidden_size, self.config.prefix_tokens
         x = self.embed_tokens(obs["puzzle"])
-        prefix = x.new_zeros(x.shape[0], prefix_tokens * size)
+        prefix = x.new_zeros(len(x), prefix_tokens, size)
         if self.embed_puzzle is not None:
             row = self.embed_puzzle(obs["puzzle_id"])  # (B, D)
-            prefix = torch.cat((row, prefix[:, size:]), dim=-1)
-        x = torch.cat((prefix.view(-1, prefix_tokens, size), x), dim=1)
+            prefix = torch.cat((row[:, None], prefix[:, 1:]), dim=1)
+        x = torch.cat((prefix, x), dim=1)
         if self.embed_positions is not None:
             x = (x + self.embed_positions.weight) * 0.5**0.5  # keeps the variance of the sum at one
         return (x * size**0.5).to(self.dtype)  # undoes the small initial deviation of the embeddings

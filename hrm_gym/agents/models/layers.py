@@ -43,8 +43,9 @@ class Blocks(Options):
     positions: Literal["rope", "rope2d", "learned", "none"] = "none"
     """Position encoding: rotary in the order of the cells or over rows and columns, learned, or none (token mixing
     and convolution tell positions apart by themselves)."""
-    prefix_tokens: int = number(1, least=1)
-    """Positions before the board: the first one holds the puzzle embedding, and the halting rule reads it."""
+    prefix_tokens: int = number(1, least=0)
+    """Positions before the board, the first of which holds the puzzle embedding. The halting rule reads the first of
+    all positions."""
     normed_swiglu: bool = False
     """Whether a SwiGLU normalises its inner activation, sigmoid(gate) * RMSNorm(gate * up) (made for `muon`)."""
 
