@@ -105,6 +105,9 @@ class Task(abc.ABC):
     verifiable: ClassVar[bool] = True
     """Whether an answer without violations is a right one; where it is not, only the solution tells."""
 
+    hintable: ClassVar[bool] = False
+    """Whether any cell of the solution may be given as well, which makes a puzzle easier and leaves it one."""
+
     violation_name: ClassVar[str] = "broken rules"
     """What violations are called where they are shown."""
 
