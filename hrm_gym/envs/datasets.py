@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,8 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
 
     A file is split by a hash that all symmetric images of a puzzle share (`Task.keys`): eight tenths are for training,
     one for validation, one for testing. `dataset="train=a.csv,validation=b.csv,test=c.csv"` names a file for each split
-    instead. Training refuses files that hold puzzles of the family's own test set, or images of them.
+    instead; a split without one is a tenth of the training file. Training refuses files that hold puzzles of the
+    family's own test set, of the other named files, or images of them.
 
     Args:
         task: the family.
@@ -62,28 +63,30 @@ def _of_file(task: Task, split: str, dataset: str) -> Puzzles:
     own = task.read(dataset, split)
     if own is not None:
         return own
-    named = _named_by_split(dataset)
-    if named:
-        if split not in named:
-            raise HrmGymError(f"dataset {dataset!r} names no file for {split!r}: add {split}=FILE")
-        data = read_puzzles(named[split], task)
-    else:
-        whole = read_puzzles(dataset, task)
-        mine = np.array([_split_of(key) == split for key in task.keys(whole)])
+    named = _named_by_split(dataset) or {"train": dataset}
+    # What no file is named for is a part of the training file.
+    data = read_puzzles(named.get(split) or named["train"], task)
+    if split not in named or split == "train":
+        mine = np.array([_part(key, named) == split for key in task.keys(data)])
         if not mine.any():
             raise HrmGymError(
                 f"{dataset} holds {len(mine)} puzzles, none of which falls to {split!r}: give more, or name a file for "
                 "each split: train=FILE,validation=FILE,test=FILE"
             )
-        data = whole.map(lambda array: array[mine])
+        data = data.map(lambda array: array[mine])
     if split == "train":
-        _refuse_test_puzzles(task, data, dataset)
+        _refuse_known(task, data, dataset, task.dataset("test"), "the test split")
+        for other in ("validation", "test"):
+            if other in named:
+                _refuse_known(task, data, dataset, read_puzzles(named[other], task), named[other])
     return data
 
 
-def _split_of(key: bytes) -> str:
-    """Of ten puzzles eight are for training, one for validation and one for testing, by a hash."""
-    return {0: "test", 1: "validation"}.get(hashlib.sha256(key).digest()[0] % 10, "train")
+def _part(key: bytes, named: Mapping[str, str]) -> str:
+    """The split of a puzzle of the training file: of ten, one is for each split that has no file of its own."""
+    tenth = hashlib.sha256(key).digest()[0] % 10
+    part = {0: "test", 1: "validation"}.get(tenth, "train")
+    return "train" if part in named else part
 
 
 def _named_by_split(dataset: str) -> dict[str, str]:
@@ -91,15 +94,18 @@ def _named_by_split(dataset: str) -> dict[str, str]:
     parts = [part.partition("=") for part in dataset.split(",")]
     if not all(equals and name.strip() in SPLITS for name, equals, _ in parts):
         return {}
-    return {name.strip(): source.strip() for name, _, source in parts}
+    named = {name.strip(): source.strip() for name, _, source in parts}
+    if "train" not in named:
+        raise HrmGymError(f"dataset {dataset!r} names no file to train on: add train=FILE")
+    return named
 
 
-def _refuse_test_puzzles(task: Task, data: Puzzles, dataset: str) -> None:
-    tested = set(task.keys(task.dataset("test")))
-    seen = sum(key in tested for key in task.keys(data))
+def _refuse_known(task: Task, data: Puzzles, dataset: str, others: Puzzles, where: str) -> None:
+    known = set(task.keys(others))
+    seen = sum(key in known for key in task.keys(data))
     if seen:
         raise HrmGymError(
-            f"{dataset} holds {seen} puzzles of the test split, or images of them: take them out before training on it"
+            f"{dataset} holds {seen} puzzles of {where}, or images of them: take them out before training on it"
         )
 
 
@@ -213,14 +219,12 @@ def _parse(path: Path, rows: Iterable[tuple[int, str, str]], task: Task, solved:
     if not puzzles:
         raise HrmGymError(f"{path} holds no puzzles")
     data = Puzzles(np.stack(puzzles), np.stack(solutions).astype(np.uint8))
-    if task.verifiable:
-        broken = task.violations(data.puzzle.astype(np.int64), data.solution.astype(np.int64)) > 0
-        wrong = np.flatnonzero(np.array(given) & broken)
-        if len(wrong):
-            raise HrmGymError(
-                f"{path}, line {numbers[wrong[0]]}: the answer breaks the rules of the puzzle or changes its givens "
-                f"({len(wrong)} such lines): correct it, or leave the answer out"
-            )
+    wrong = np.flatnonzero(np.array(given) & _wrong_answers(data, task))
+    if len(wrong):
+        raise HrmGymError(
+            f"{path}, line {numbers[wrong[0]]}: the answer breaks the rules of the puzzle or changes its givens "
+            f"({len(wrong)} such lines): correct it, or leave the answer out"
+        )
     return data
 
 
@@ -241,6 +245,8 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
         except (OSError, ValueError, EOFError) as error:
             raise HrmGymError(f"cannot read {path} ({error}): give whole .npy files of integers") from None
         # There 0 is padding, and a board's tokens begin at 1.
+        if not isinstance(array, np.ndarray):
+            raise HrmGymError(f"{path} is no .npy file: give whole .npy files of integers")
         if array.ndim != 2 or array.shape[1] != task.num_cells or array.dtype.kind not in "iu":
             raise HrmGymError(
                 f"{path} has {array.dtype} of shape {array.shape}: integers of (N, {task.num_cells}) are needed"
@@ -251,7 +257,22 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
     _check_vocabulary(folder / "dataset.json", task)
     if len(boards[0]) != len(boards[1]):
         raise HrmGymError(f"{folder} has {len(boards[0])} inputs and {len(boards[1])} labels: give as many of both")
-    return Puzzles(*boards)
+    data = Puzzles(*boards)
+    wrong = _wrong_answers(data, task)
+    if wrong.any():
+        raise HrmGymError(
+            f"{folder}, row {int(wrong.argmax())}: the label breaks the rules of the puzzle or changes its givens "
+            f"({int(wrong.sum())} such rows): do inputs and labels belong together?"
+        )
+    return data
+
+
+def _wrong_answers(data: Puzzles, task: Task) -> np.ndarray:
+    """Which solutions break the rules, or where those do not decide change a given: bool (N,)."""
+    puzzle, solution = data.puzzle.astype(np.int64), data.solution.astype(np.int64)
+    if task.verifiable:
+        return np.asarray(task.violations(puzzle, solution)) > 0
+    return (np.asarray(task.is_given(puzzle)) & (puzzle != solution)).any(1)
 
 
 def _check_vocabulary(path: Path, task: Task) -> None:
