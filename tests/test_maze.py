@@ -158,6 +158,43 @@ def test_the_longest_shortest_path_is_measured_on_a_device():
     assert solver.violations_on_device(*tensors, (size, size)).tolist() == [0]
 
 
+def assert_valid_is_without_violations(task, puzzle, answers):
+    puzzle = np.broadcast_to(puzzle, answers.shape)
+    solution = solver.solve(puzzle, task.size)
+    wanted = solver.violations(puzzle, answers, task.shape) == 0
+    assert (task.valid(puzzle, solution, answers) == wanted).all()
+    tensors = (torch.from_numpy(np.array(array)).long() for array in (puzzle, solution, answers))
+    assert (task.valid(*tensors).numpy() == wanted).all()
+    return wanted
+
+
+def test_valid_answers_are_told_without_a_search():
+    # Every choice of path cells on small boards: detours, rings, loose ends, several shortest paths.
+    for puzzle in random_mazes(12, 4, 5, 0.2):
+        free = np.flatnonzero(puzzle == 1)
+        answers = np.tile(puzzle, (2 ** len(free), 1))
+        answers[:, free] = np.array(list(itertools.product((1, 4), repeat=len(free))), np.uint8)
+        assert assert_valid_is_without_violations(MazeTask(4, 2), puzzle, answers).any()
+    rng = np.random.default_rng(0)
+    for size in (5, 10, 30):
+        puzzles = random_mazes(200, size, 6)
+        solutions = solver.solve(puzzles, size)
+        others = solver.solve(puzzles[:, ::-1], size)[:, ::-1]  # shortest paths too, seldom the label's
+        assert assert_valid_is_without_violations(MazeTask(size, 2), puzzles, others).all()
+        assert (others != solutions).any(1).any()
+        for answers in (solutions, puzzles, solutions[rng.permutation(200)], corrupted(puzzles, solutions, rng)[1]):
+            assert_valid_is_without_violations(MazeTask(size, 2), puzzles, answers)
+        one_cell = solutions.copy()  # a right answer with one cell changed
+        one_cell[np.arange(200), rng.integers(0, size * size, 200)] = rng.integers(0, 5, 200)
+        assert_valid_is_without_violations(MazeTask(size, 2), puzzles, one_cell)
+
+
+def test_links_join_neighbours():
+    pairs = {(a, b) for a in range(100) for b in neighbours(a, 10)}
+    assert {tuple(pair) for pair in SMALL.links.tolist()} == {(a, b) for a, b in pairs if a < b}
+    assert len(SMALL.links) == 180
+
+
 @pytest.mark.parametrize(
     ("answer", "count"),
     [

@@ -354,3 +354,17 @@ def test_extreme_puzzles_are_as_hard_as_the_benchmark():
     wanted = statistics(solver.rate(real("sudoku-extreme-matched.csv.gz")[0].puzzle, (3, 3)))
     got = statistics(shipped.load("extreme", "test")[1])
     assert (np.abs(got / wanted - 1) <= 0.15).all(), (got, wanted)
+
+
+# ---- what agents may know ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [4, 6, 9])
+def test_groups_hold_every_digit_of_a_solution_once(size):
+    task = SudokuTask(size)
+    solution = task.sample(20, np.random.default_rng(0)).solution
+    assert len(task.groups) == 3 and task.group_symbols == tuple(range(1, size + 1))
+    for partition in task.groups:
+        assert partition.shape == (size, size) and sorted(partition.ravel()) == list(range(size * size))
+        assert (np.sort(solution[:, partition], axis=-1) == np.arange(1, size + 1)).all()
+    assert len({frozenset(group) for partition in task.groups for group in partition.tolist()}) == 3 * size
