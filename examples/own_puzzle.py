@@ -24,6 +24,7 @@ _BOARDS[:, ::2, ::2] = _SQUARES
 _BOARDS[:, ::2, 1::2] = np.where(_SQUARES[:, :, :-1] < _SQUARES[:, :, 1:], LESS, GREATER)
 _BOARDS[:, 1::2, ::2] = np.where(_SQUARES[:, :-1] < _SQUARES[:, 1:], ABOVE_LESS, ABOVE_GREATER)
 _BOARDS = _BOARDS.reshape(-1, 49)
+_CELLS = np.arange(49).reshape(7, 7)[::2, ::2]  # where the square stands, (4, 4)
 _DIGIT = (np.indices((7, 7)) % 2 == 0).all(0).ravel()  # the cells of the square
 # Bit c of entry (i, j): squares i and j differ in cell c. So clues tell i from j where they share a bit with it.
 _BITS = np.uint64(1) << np.arange(49, dtype=np.uint64)
@@ -35,6 +36,8 @@ class Futoshiki(Task):
 
     shape = (7, 7)
     symbols = ".1234<>^v·"
+    groups = (_CELLS, _CELLS.T)  # rows and columns: sets of cells that hold each of these tokens once
+    group_symbols = (1, 2, 3, 4)
 
     def sample(self, num, rng):
         """Puzzles with one solution that need every one of their clues."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import secrets
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,10 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         HrmGymError: where it cannot be written; what stood at `path` is untouched.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _new_file_beside(path)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -33,8 +36,16 @@ def replacing(path: Path) -> Iterator[Path]:
             f"cannot write {path} ({error.strerror or error}): free some space or choose another place{kept}"
         ) from None
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _new_file_beside(path: Path) -> Path:
+    """An empty file in the folder of `path`, under a name that nothing there has."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return new
 
 
 def save_arrays(arrays: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
@@ -47,3 +58,16 @@ def save_arrays(arrays: Mapping[str, np.ndarray], path: str | os.PathLike[str]) 
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     with replacing(Path(path)) as temporary:
         temporary.write_bytes(buffer.getvalue())
+
+
+def shipped_arrays(package: str, name: str) -> dict[str, np.ndarray]:
+    """The arrays of the file `data/NAME.npz` that a package of puzzles ships.
+
+    Raises:
+        HrmGymError: where the file is missing.
+    """
+    path = resources.files(package).joinpath("data", f"{name}.npz")
+    if not path.is_file():
+        raise HrmGymError(f"the shipped puzzles {path} are missing: install the package again, or make them anew")
+    with path.open("rb") as file, np.load(file) as arrays:
+        return dict(arrays)

@@ -12,6 +12,8 @@ class Latin(Task):
     shape = (3, 3)
     symbols = ".abc"
     num_uniforms = 3
+    groups = (np.arange(9).reshape(3, 3), np.arange(9).reshape(3, 3).T)
+    group_symbols = (1, 2, 3)
 
     def __init__(self, givens: int = 4) -> None:
         self.givens = givens

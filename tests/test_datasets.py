@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hrm_gym.envs.datasets import load_puzzles, write_csv
+from hrm_gym.envs.datasets import read_puzzles, write_csv
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 
@@ -31,7 +31,7 @@ def same(a, b):
 def test_csv_round_trip(puzzles, tmp_path, name):
     write_csv(tmp_path / name, puzzles, TASK)
     first = (tmp_path / name).read_bytes()
-    assert same(load_puzzles(tmp_path / name, TASK), puzzles)
+    assert same(read_puzzles(tmp_path / name, TASK), puzzles)
     write_csv(tmp_path / name, puzzles, TASK)
     assert (tmp_path / name).read_bytes() == first
 
@@ -40,7 +40,7 @@ def test_missing_answers_are_solved_and_columns_are_found_by_name(puzzles, tmp_p
     path = tmp_path / "b.csv"
     lines = ["rating,question", *(f"0,{TASK.format(p)}" for p in puzzles.puzzle)]
     path.write_text("\n".join(lines))
-    assert same(load_puzzles(path, TASK), puzzles)
+    assert same(read_puzzles(path, TASK), puzzles)
 
 
 def test_a_puzzle_a_line(puzzles, tmp_path):
@@ -48,7 +48,7 @@ def test_a_puzzle_a_line(puzzles, tmp_path):
     (tmp_path / "c.txt").write_text(text)
     (tmp_path / "c.txt.gz").write_bytes(gzip.compress(text.encode()))
     for name in ("c.txt", "c.txt.gz"):
-        assert same(load_puzzles(tmp_path / name, TASK), puzzles)
+        assert same(read_puzzles(tmp_path / name, TASK), puzzles)
 
 
 def save_arrays(folder, puzzles, vocabulary):
@@ -60,15 +60,15 @@ def save_arrays(folder, puzzles, vocabulary):
 
 def test_reference_folders_count_tokens_from_one(puzzles, tmp_path):
     save_arrays(tmp_path / "data" / "train", puzzles, vocabulary=6)
-    assert same(load_puzzles(tmp_path / "data" / "train", TASK), puzzles)
+    assert same(read_puzzles(tmp_path / "data" / "train", TASK), puzzles)
     with pytest.raises(HrmGymError, match=r"several splits: give .*train"):
-        load_puzzles(tmp_path / "data", TASK)
+        read_puzzles(tmp_path / "data", TASK)
     save_arrays(tmp_path / "other", puzzles, vocabulary=11)
     with pytest.raises(HrmGymError, match="speaks of 11 tokens"):
-        load_puzzles(tmp_path / "other", TASK)
+        read_puzzles(tmp_path / "other", TASK)
     (tmp_path / "other" / "all__inputs.npy").write_bytes(b"no array")
     with pytest.raises(HrmGymError, match="cannot read"):
-        load_puzzles(tmp_path / "other", TASK)
+        read_puzzles(tmp_path / "other", TASK)
 
 
 @pytest.mark.parametrize(
@@ -88,15 +88,15 @@ def test_reference_folders_count_tokens_from_one(puzzles, tmp_path):
 def test_defects_name_file_and_line(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(HrmGymError, match=message) as error:
-        load_puzzles(tmp_path / name, TASK)
+        read_puzzles(tmp_path / name, TASK)
     assert name in str(error.value) and "\n" not in str(error.value)
 
 
 def test_places_that_are_not_there(puzzles, tmp_path):
     with pytest.raises(HrmGymError, match="no file at"):
-        load_puzzles(tmp_path / "absent.csv", TASK)
+        read_puzzles(tmp_path / "absent.csv", TASK)
     with pytest.raises(HrmGymError, match=r"no all__inputs\.npy"):
-        load_puzzles(tmp_path, TASK)
+        read_puzzles(tmp_path, TASK)
     with pytest.raises(HrmGymError, match="there is no folder"):
         write_csv(tmp_path / "absent" / "a.csv", puzzles, TASK)
 
@@ -116,10 +116,10 @@ def test_a_full_disk_keeps_the_file_from_before(puzzles, tmp_path, monkeypatch):
 
 def test_the_hub_is_asked_only_for_a_named_file_and_says_what_is_missing(monkeypatch):
     with pytest.raises(HrmGymError, match="names no file"):
-        load_puzzles("hf:sapientinc/sudoku-extreme", TASK)
+        read_puzzles("hf:sapientinc/sudoku-extreme", TASK)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(HrmGymError, match=r"hrm-gym\[hub\]"):
-        load_puzzles("hf:sapientinc/sudoku-extreme/test.csv", TASK)
+        read_puzzles("hf:sapientinc/sudoku-extreme/test.csv", TASK)
 
 
 def test_a_file_of_the_hub_is_read_like_any_other(puzzles, tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_file_of_the_hub_is_read_like_any_other(puzzles, tmp_path, monkeypatch
 
     hub = types.SimpleNamespace(hf_hub_download=download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    assert same(load_puzzles("hf:sapientinc/sudoku-extreme/test.csv", TASK), puzzles)
+    assert same(read_puzzles("hf:sapientinc/sudoku-extreme/test.csv", TASK), puzzles)
     assert asked == [("sapientinc/sudoku-extreme", "test.csv", "dataset")]
 
 
@@ -150,10 +150,10 @@ def test_environments_use_a_file_of_puzzles(puzzles, tmp_path):
 @pytest.mark.skipif(not REAL.is_dir(), reason="PUZZLES_DIR names no folder of real puzzles")
 def test_real_puzzles_are_read_and_solved_as_their_authors_did():
     task = make_task("SudokuExtreme-v0")
-    puzzles = load_puzzles(REAL / "sudoku-extreme-real-rows.csv", task)
+    puzzles = read_puzzles(REAL / "sudoku-extreme-real-rows.csv", task)
     for puzzle, solution in zip(puzzles.puzzle, puzzles.solution, strict=True):
         assert np.array_equal(task.solve(puzzle), solution)
-    matched = load_puzzles(REAL / "sudoku-extreme-matched.csv.gz", task)
+    matched = read_puzzles(REAL / "sudoku-extreme-matched.csv.gz", task)
     with gzip.open(REAL / "sudoku-extreme-matched.csv.gz", "rt") as file:
         first = next(iter(csv.DictReader(file)))
     assert len(matched.puzzle) == 10_000 and task.format(matched.puzzle[0]) == first["question"]

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrm_gym.envs.datasets import load_puzzles, write_csv
+from hrm_gym.envs.datasets import read_puzzles, write_csv
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.window import HEIGHT, WIDTH, Renderer
 from hrm_gym.envs.maze import shipped, solver, symmetry
@@ -158,6 +158,43 @@ def test_the_longest_shortest_path_is_measured_on_a_device():
     assert solver.violations_on_device(*tensors, (size, size)).tolist() == [0]
 
 
+def assert_valid_is_without_violations(task, puzzle, answers):
+    puzzle = np.broadcast_to(puzzle, answers.shape)
+    solution = solver.solve(puzzle, task.size)
+    wanted = solver.violations(puzzle, answers, task.shape) == 0
+    assert (task.valid(puzzle, solution, answers) == wanted).all()
+    tensors = (torch.from_numpy(np.array(array)).long() for array in (puzzle, solution, answers))
+    assert (task.valid(*tensors).numpy() == wanted).all()
+    return wanted
+
+
+def test_valid_answers_are_told_without_a_search():
+    # Every choice of path cells on small boards: detours, rings, loose ends, several shortest paths.
+    for puzzle in random_mazes(12, 4, 5, 0.2):
+        free = np.flatnonzero(puzzle == 1)
+        answers = np.tile(puzzle, (2 ** len(free), 1))
+        answers[:, free] = np.array(list(itertools.product((1, 4), repeat=len(free))), np.uint8)
+        assert assert_valid_is_without_violations(MazeTask(4, 2), puzzle, answers).any()
+    rng = np.random.default_rng(0)
+    for size in (5, 10, 30):
+        puzzles = random_mazes(200, size, 6)
+        solutions = solver.solve(puzzles, size)
+        others = solver.solve(puzzles[:, ::-1], size)[:, ::-1]  # shortest paths too, seldom the label's
+        assert assert_valid_is_without_violations(MazeTask(size, 2), puzzles, others).all()
+        assert (others != solutions).any(1).any()
+        for answers in (solutions, puzzles, solutions[rng.permutation(200)], corrupted(puzzles, solutions, rng)[1]):
+            assert_valid_is_without_violations(MazeTask(size, 2), puzzles, answers)
+        one_cell = solutions.copy()  # a right answer with one cell changed
+        one_cell[np.arange(200), rng.integers(0, size * size, 200)] = rng.integers(0, 5, 200)
+        assert_valid_is_without_violations(MazeTask(size, 2), puzzles, one_cell)
+
+
+def test_links_join_neighbours():
+    pairs = {(a, b) for a in range(100) for b in neighbours(a, 10)}
+    assert {tuple(pair) for pair in SMALL.links.tolist()} == {(a, b) for a, b in pairs if a < b}
+    assert len(SMALL.links) == 180
+
+
 @pytest.mark.parametrize(
     ("answer", "count"),
     [
@@ -221,7 +258,7 @@ def test_generated_mazes_are_solvable_and_long(seed):
         SMALL.check(puzzle)
 
 
-@pytest.mark.parametrize("split", [*SPLITS, None])
+@pytest.mark.parametrize("split", ["train", "test", None])
 def test_a_sequence_can_be_made_in_parts(split):
     whole, part = generate(10, 20, 10, 7, split), generate(10, 20, 4, 7, split, first=5)
     assert (whole.puzzle[5:9] == part.puzzle).all()
@@ -313,11 +350,11 @@ def test_files_keep_their_leading_spaces(tmp_path):
     (tmp_path / "mazes.txt").write_text("".join(SMALL.format(puzzle) + "\n" for puzzle in puzzles.puzzle))
     assert (puzzles.puzzle[:, 0] == 1).any() and (puzzles.puzzle[:, -1] == 1).any()
     for name in ("mazes.csv", "mazes.txt"):
-        read = load_puzzles(tmp_path / name, SMALL)
+        read = read_puzzles(tmp_path / name, SMALL)
         assert (read.puzzle == puzzles.puzzle).all() and (read.solution == puzzles.solution).all()
     (tmp_path / "bad.csv").write_text(f'question\n"{"#" * 100}"\n')
     with pytest.raises(HrmGymError, match=r"bad\.csv, line 2: the maze has no S"):
-        load_puzzles(tmp_path / "bad.csv", SMALL)
+        read_puzzles(tmp_path / "bad.csv", SMALL)
 
 
 def test_the_picture_shows_what_it_should():
@@ -348,11 +385,18 @@ def test_shipped_splits_share_nothing_up_to_symmetry(name):
     for split, count in shipped.COUNTS[name].items():
         puzzles = shipped.load(name, split)
         assert len(puzzles.puzzle) == len(puzzles.solution) == count
-        assert (symmetry.is_test(puzzles.puzzle, size) == (split == "test")).all()
+        assert (symmetry.is_test(puzzles.puzzle, size) == (split != "train")).all()
         assert (solver.path_cells(puzzles.puzzle, size) >= shipped.MIN_PATHS[name]).all()
         forms[split] = {form.tobytes() for form in symmetry.canonical_forms(puzzles.puzzle, size)}
         assert len(forms[split]) == count
-    assert not forms["train"] & forms["test"]
+    assert not any(forms[a] & forms[b] for a, b in itertools.combinations(forms, 2))
+
+
+def test_mazes_of_other_sizes_have_three_splits_too():
+    task = MazeTask(6, 8)
+    keys = {split: set(task.keys(task.dataset(split))) for split in SPLITS}
+    assert [len(task.dataset(split).puzzle) for split in SPLITS] == [10_000, 500, 1_000]
+    assert not any(keys[a] & keys[b] for a, b in itertools.combinations(keys, 2))
 
 
 @pytest.mark.parametrize(("name", "num"), [("small", 200), ("hard", 3)])
@@ -364,7 +408,7 @@ def test_the_first_shipped_mazes_are_made_again(name, num, split):
 
 
 def test_a_file_is_made_again_byte_for_byte(tmp_path, monkeypatch):
-    monkeypatch.setitem(shipped.COUNTS, "small", {"train": 30, "test": 20})
+    monkeypatch.setitem(shipped.COUNTS, "small", {"train": 30, "validation": 10, "test": 20})
     for name in ("a.npz", "b.npz"):
         SMALL.write_shipped(tmp_path / name)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -391,7 +435,7 @@ def test_real_mazes_are_solved_to_the_letter():
     with gzip.open(path, "rt") as file:
         rating = [int(row["rating"]) for row in csv.DictReader(file)]
     task = MazeTask()
-    real = load_puzzles(path, task)
+    real = read_puzzles(path, task)
     assert len(real.puzzle) == 1000
     assert (solver.solve(real.puzzle, 30) == real.solution).all()
     assert (task.rate(real.puzzle) == rating).all()
@@ -400,7 +444,7 @@ def test_real_mazes_are_solved_to_the_letter():
 
 @needs_puzzles
 def test_hard_mazes_are_distributed_as_the_benchmark():
-    real = load_puzzles(Path(PUZZLES_DIR) / "maze-30x30-hard.csv.gz", MazeTask()).puzzle
+    real = read_puzzles(Path(PUZZLES_DIR) / "maze-30x30-hard.csv.gz", MazeTask()).puzzle
     for split in SPLITS:
         made = shipped.load("hard", split).puzzle
         for measure in (lambda p: (p == 0).sum(1), lambda p: solver.path_cells(p, 30)):

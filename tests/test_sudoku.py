@@ -246,16 +246,16 @@ def test_boards_that_do_not_exist_are_refused(kwargs):
 def test_shipped_splits_share_nothing_up_to_symmetry(name):
     boxes, forms = shipped.BOXES[name], {}
     for split, count in shipped.COUNTS[name].items():
-        puzzles, _ = shipped.load(name, split)
+        puzzles = shipped.load(name, split)
         assert len(puzzles.puzzle) == count == len(np.unique(puzzles.puzzle, axis=0))
-        assert (symmetry.is_test(*puzzles[:2], boxes) == (split == "test")).all()
+        assert (symmetry.is_test(*puzzles[:2], boxes) == (split != "train")).all()
         forms[split] = {form.tobytes() for form in symmetry.canonical_forms(*puzzles[:2], boxes)}
-    assert not forms["train"] & forms["test"]
+    assert not any(forms[a] & forms[b] for a, b in itertools.combinations(forms, 2))
 
 
 @pytest.mark.parametrize("name", [name_param(name) for name in NAMES])
 def test_shipped_puzzles_have_their_solution_and_rating(name):
-    puzzles, rating = shipped.load(name, "test")
+    puzzles, rating = shipped.load(name, "test"), shipped.load_ratings(name, "test")
     puzzle, solution = (array[:1000] for array in puzzles[:2])
     solutions, counts = solver._search_all(puzzle, *shipped.BOXES[name], 2)
     assert (counts[:, 0] == 1).all() and (solutions == solution).all()
@@ -268,15 +268,15 @@ def test_the_smallest_shipped_file_is_made_again_byte_for_byte(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["6x6", "9x9"])
-@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("split", SPLITS)
 def test_the_first_shipped_puzzles_are_made_again(name, split):
-    again, stored = shipped.generate_split(name, split, 200), shipped.load(name, split)[0]
+    again, stored = shipped.generate_split(name, split, 200), shipped.load(name, split)
     assert all((a == b[:200]).all() for a, b in zip(again[:2], stored[:2], strict=True))
 
 
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 def test_the_first_walk_of_the_extreme_puzzles_is_made_again():
-    stored = shipped.load("extreme", "train")[0]
+    stored = shipped.load("extreme", "train")
     again = generate_pool(len(stored.puzzle), shipped.SEEDS["extreme"], "train", 0, walks=1)
     hunted = extreme.places(0, len(stored.puzzle), shipped.SEEDS["extreme"]) >= extreme.EASY_SHARE
     met = again.puzzle.any(1)
@@ -288,7 +288,7 @@ def test_the_first_walk_of_the_extreme_puzzles_is_made_again():
 def test_half_of_the_searched_training_puzzles_are_deep_and_no_test_puzzle_is():
     place = extreme.places(0, 1000, shipped.SEEDS["extreme"])
     searched = place >= extreme.EASY_SHARE
-    train, test = (shipped.load("extreme", split)[0].puzzle[:1000] for split in ("train", "test"))
+    train, test = (shipped.load("extreme", split).puzzle[:1000] for split in ("train", "test"))
     is_deep = deep.resistance(train) >= deep.DEEP
     assert 0.49 <= is_deep[searched].mean() <= 0.51 and not is_deep[~searched].any()
     assert not (deep.resistance(test) >= deep.DEEP).any()
@@ -352,5 +352,19 @@ def statistics(rating):
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 def test_extreme_puzzles_are_as_hard_as_the_benchmark():
     wanted = statistics(solver.rate(real("sudoku-extreme-matched.csv.gz")[0].puzzle, (3, 3)))
-    got = statistics(shipped.load("extreme", "test")[1])
+    got = statistics(shipped.load_ratings("extreme", "test"))
     assert (np.abs(got / wanted - 1) <= 0.15).all(), (got, wanted)
+
+
+# ---- what agents may know ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [4, 6, 9])
+def test_groups_hold_every_digit_of_a_solution_once(size):
+    task = SudokuTask(size)
+    solution = task.sample(20, np.random.default_rng(0)).solution
+    assert len(task.groups) == 3 and task.group_symbols == tuple(range(1, size + 1))
+    for partition in task.groups:
+        assert partition.shape == (size, size) and sorted(partition.ravel()) == list(range(size * size))
+        assert (np.sort(solution[:, partition], axis=-1) == np.arange(1, size + 1)).all()
+    assert len({frozenset(group) for partition in task.groups for group in partition.tolist()}) == 3 * size

@@ -23,15 +23,15 @@ def run(argv: Sequence[str]) -> int:
     """Print the table."""
     tyro.cli(Arguments, args=list(argv), prog="hrm-gym envs")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("id", "board", "symbols", "training puzzles", "test puzzles"):
-        table.add_column(name, justify="right" if "puzzles" in name else "left")
+    for name in ("id", "board", "symbols", *SPLITS):
+        table.add_column(name, justify="right" if name in SPLITS else "left")
     missing: dict[str, str] = {}
     for env_id in task_ids():
         task = make_task(env_id)
         try:
             counts = [f"{len(task.dataset(split).puzzle):,}" for split in SPLITS]
         except HrmGymError as error:  # a family whose puzzles come with another package
-            counts, missing[env_id] = ["-", "-"], str(error)
+            counts, missing[env_id] = ["-"] * len(SPLITS), str(error)
         table.add_row(env_id, "x".join(map(str, task.shape)), task.symbols, *counts)
     Console().print(table)
     for env_id, reason in missing.items():

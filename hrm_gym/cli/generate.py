@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class Arguments:
     """How many puzzles."""
     seed: int = 0
     """The same seed and number give the same file."""
+    overwrite: bool = False
+    """Replace a file that is already there."""
     shipped: bool = False
     """Make the environment's shipped set anew instead, bit for bit: an .npz file."""
 
@@ -33,17 +36,20 @@ class Arguments:
 def run(argv: Sequence[str]) -> int:
     """Generate as the arguments say."""
     args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym generate")
-    if args.shipped:
-        make_task(args.env).write_shipped(args.out)
-        print(f"written: the puzzles that ship with {args.env} to {args.out}")
-        return 0
     if args.num < 1:
         raise HrmGymError(f"--num {args.num}: give at least 1")
     if args.seed < 0:
         raise HrmGymError(f"--seed {args.seed}: give 0 or more")
-    if not args.out.parent.is_dir():  # told before the work, not after it
+    # Told before the work, not after it.
+    if not args.out.parent.is_dir():
         raise HrmGymError(f"cannot write {args.out}: there is no folder {args.out.parent}; make it first")
+    if not args.overwrite and os.path.lexists(args.out):
+        raise HrmGymError(f"{args.out} is already there: choose another name, or add --overwrite")
     task = make_task(args.env)
+    if args.shipped:
+        task.write_shipped(args.out)
+        print(f"written: the puzzles that ship with {args.env} to {args.out}")
+        return 0
     puzzles = task.sample(args.num, np.random.default_rng(args.seed))
     write_csv(args.out, puzzles, task, source=f"hrm-gym {args.env} seed {args.seed}")
     print(f"written: {args.num:,} puzzles to {args.out}")

@@ -72,6 +72,11 @@ def where(condition: Array, a: Array, b: Array) -> Array:
     return torch.where(condition, a, b)
 
 
+def gather(array: Array, index: Array) -> Array:
+    """`array[i, index[i, j]]` for arrays of shape (N, M) and indices of shape (N, K)."""
+    return np.take_along_axis(array, index, 1) if isinstance(array, np.ndarray) else array.gather(1, index)
+
+
 def as_int64(array: Array) -> Array:
     """`array` with 64-bit integers, the type of tokens in every observation."""
     return array.astype(np.int64) if isinstance(array, np.ndarray) else array.long()

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from hrm_gym.files import replacing
 
 COLUMNS = ("source", "question", "answer", "rating")
 HUB = "hf:"
-LARGEST = 1 << 28  # bytes of text that a file may hold, unpacked
+LARGEST = 1 << 28  # bytes that a compressed file may unpack to
 
 
 def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples: int | None = None) -> Puzzles:
@@ -28,8 +28,9 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
 
     A file is split by a hash that all symmetric images of a puzzle share (`Task.keys`): eight tenths are for training,
     one for validation, one for testing. `dataset="train=a.csv,validation=b.csv,test=c.csv"` names a file for each split
-    instead; a split without one is a tenth of the training file. Training refuses files that hold puzzles of the
-    family's own test set, of the other named files, or images of them.
+    instead; a puzzle that stands, perhaps as an image, in several of them counts for testing rather than validation and
+    for validation rather than training. Training refuses files that hold puzzles of the family's own test set, or
+    images of them.
 
     Args:
         task: the family.
@@ -63,30 +64,40 @@ def _of_file(task: Task, split: str, dataset: str) -> Puzzles:
     own = task.read(dataset, split)
     if own is not None:
         return own
-    named = _named_by_split(dataset) or {"train": dataset}
-    # What no file is named for is a part of the training file.
-    data = read_puzzles(named.get(split) or named["train"], task)
-    if split not in named or split == "train":
-        mine = np.array([_part(key, named) == split for key in task.keys(data)])
+    named = _named_by_split(dataset)
+    if named:
+        data = _of_named(task, split, dataset, named)
+    else:
+        whole = read_puzzles(dataset, task)
+        mine = np.array([_split_of(key) == split for key in task.keys(whole)])
         if not mine.any():
             raise HrmGymError(
                 f"{dataset} holds {len(mine)} puzzles, none of which falls to {split!r}: give more, or name a file for "
                 "each split: train=FILE,validation=FILE,test=FILE"
             )
-        data = data.map(lambda array: array[mine])
+        data = whole.map(lambda array: array[mine])
     if split == "train":
-        _refuse_known(task, data, dataset, task.dataset("test"), "the test split")
-        for other in ("validation", "test"):
-            if other in named:
-                _refuse_known(task, data, dataset, read_puzzles(named[other], task), named[other])
+        _refuse_test_puzzles(task, data, dataset)
     return data
 
 
-def _part(key: bytes, named: Mapping[str, str]) -> str:
-    """The split of a puzzle of the training file: of ten, one is for each split that has no file of its own."""
-    tenth = hashlib.sha256(key).digest()[0] % 10
-    part = {0: "test", 1: "validation"}.get(tenth, "train")
-    return "train" if part in named else part
+def _of_named(task: Task, split: str, dataset: str, named: dict[str, str]) -> Puzzles:
+    if split not in named:
+        raise HrmGymError(f"dataset {dataset!r} names no file for {split!r}: add {split}=FILE")
+    data = read_puzzles(named[split], task)
+    first = [named[other] for other in SPLITS[SPLITS.index(split) + 1 :] if other in named]
+    taken = {key for source in first for key in task.keys(read_puzzles(source, task))}
+    mine = np.array([key not in taken for key in task.keys(data)])
+    if not mine.any():
+        raise HrmGymError(
+            f"all puzzles of {named[split]} stand in {' or '.join(first)} too, or images of them: give others to {split}"
+        )
+    return data.map(lambda array: array[mine])
+
+
+def _split_of(key: bytes) -> str:
+    """Of ten puzzles eight are for training, one for validation and one for testing, by a hash."""
+    return {0: "test", 1: "validation"}.get(hashlib.sha256(key).digest()[0] % 10, "train")
 
 
 def _named_by_split(dataset: str) -> dict[str, str]:
@@ -94,18 +105,15 @@ def _named_by_split(dataset: str) -> dict[str, str]:
     parts = [part.partition("=") for part in dataset.split(",")]
     if not all(equals and name.strip() in SPLITS for name, equals, _ in parts):
         return {}
-    named = {name.strip(): source.strip() for name, _, source in parts}
-    if "train" not in named:
-        raise HrmGymError(f"dataset {dataset!r} names no file to train on: add train=FILE")
-    return named
+    return {name.strip(): source.strip() for name, _, source in parts}
 
 
-def _refuse_known(task: Task, data: Puzzles, dataset: str, others: Puzzles, where: str) -> None:
-    known = set(task.keys(others))
-    seen = sum(key in known for key in task.keys(data))
+def _refuse_test_puzzles(task: Task, data: Puzzles, dataset: str) -> None:
+    tested = set(task.keys(task.dataset("test")))
+    seen = sum(key in tested for key in task.keys(data))
     if seen:
         raise HrmGymError(
-            f"{dataset} holds {seen} puzzles of {where}, or images of them: take them out before training on it"
+            f"{dataset} holds {seen} puzzles of the test split, or images of them: take them out before training on it"
         )
 
 
@@ -169,16 +177,16 @@ def write_csv(path: str | Path, puzzles: Puzzles, task: Task, source: str = "hrm
 
 def _read(path: Path) -> str:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            data = file.read(LARGEST + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise HrmGymError(f"cannot read {path} ({error}): is it the file you mean, and whole?") from None
-    if len(data) > LARGEST:
-        raise HrmGymError(f"{path} holds more than {LARGEST >> 20} MB of text: split it into several files")
-    try:
+        if path.suffix == ".gz":
+            with gzip.open(path) as file:
+                data = file.read(LARGEST + 1)
+            if len(data) > LARGEST:
+                raise HrmGymError(f"{path} unpacks to more than {LARGEST >> 20} MB: unpack it yourself, or split it")
+        else:
+            data = path.read_bytes()
         return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise HrmGymError(f"cannot read {path} ({error}): is it a text file?") from None
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise HrmGymError(f"cannot read {path} ({error}): is it the file you mean, and whole?") from None
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -203,29 +211,36 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _parse(path: Path, rows: Iterable[tuple[int, str, str]], task: Task, solved: bool) -> Puzzles:
-    puzzles, solutions, numbers, given = [], [], [], []
+    puzzles, solutions, places = [], [], []
     for number, question, answer in rows:
         try:
             puzzle = task.parse(question)
-            has_answer = bool(answer.strip())
-            known = task.parse(answer) if has_answer else None
-            solution = known if known is not None else task.solve(puzzle) if solved else puzzle
+            solution = task.parse(answer) if answer.strip() else task.solve(puzzle) if solved else puzzle
         except HrmGymError as error:
             raise HrmGymError(f"{path}, line {number}: {error}") from None
         puzzles.append(puzzle)
         solutions.append(solution)
-        numbers.append(number)
-        given.append(has_answer)
+        places.append(number if answer.strip() else 0)
     if not puzzles:
-        raise HrmGymError(f"{path} holds no puzzles")
+        raise HrmGymError(f"{path} holds no puzzles: give one a line, or a CSV file with the column 'question'")
     data = Puzzles(np.stack(puzzles), np.stack(solutions).astype(np.uint8))
-    wrong = np.flatnonzero(np.array(given) & _wrong_answers(data, task))
-    if len(wrong):
-        raise HrmGymError(
-            f"{path}, line {numbers[wrong[0]]}: the answer breaks the rules of the puzzle or changes its givens "
-            f"({len(wrong)} such lines): correct it, or leave the answer out"
-        )
+    known = np.flatnonzero(places)
+    _check_answers(task, data.map(lambda array: array[known]), [f"{path}, line {places[i]}" for i in known])
     return data
+
+
+def _check_answers(task: Task, data: Puzzles, places: Sequence[str]) -> None:
+    """Refuse answers that are none, where the rules of the family tell; `places` says where each stands."""
+    for begin in range(0, len(places) if task.verifiable else 0, 10_000):
+        puzzle, answer = (array[begin : begin + 10_000].astype(np.int64) for array in data[:2])
+        altered = task.is_given(puzzle) & (puzzle != answer)
+        wrong = np.flatnonzero(altered.any(1) | (task.violations(puzzle, answer) > 0))
+        if len(wrong):
+            i = int(wrong[0])
+            row, column = divmod(int(altered[i].argmax()), task.shape[1])
+            given = f"changes the given at row {row + 1}, column {column + 1}"
+            reason = given if altered[i].any() else "breaks the rules"
+            raise HrmGymError(f"{places[begin + i]}: the answer {reason}: correct it, or leave it out")
 
 
 # ---- arrays of the reference repositories ----------------------------------------------------------------
@@ -245,8 +260,6 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
         except (OSError, ValueError, EOFError) as error:
             raise HrmGymError(f"cannot read {path} ({error}): give whole .npy files of integers") from None
         # There 0 is padding, and a board's tokens begin at 1.
-        if not isinstance(array, np.ndarray):
-            raise HrmGymError(f"{path} is no .npy file: give whole .npy files of integers")
         if array.ndim != 2 or array.shape[1] != task.num_cells or array.dtype.kind not in "iu":
             raise HrmGymError(
                 f"{path} has {array.dtype} of shape {array.shape}: integers of (N, {task.num_cells}) are needed"
@@ -257,22 +270,11 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
     _check_vocabulary(folder / "dataset.json", task)
     if len(boards[0]) != len(boards[1]):
         raise HrmGymError(f"{folder} has {len(boards[0])} inputs and {len(boards[1])} labels: give as many of both")
+    if not len(boards[0]):
+        raise HrmGymError(f"{folder} holds no puzzles: give whole .npy files")
     data = Puzzles(*boards)
-    wrong = _wrong_answers(data, task)
-    if wrong.any():
-        raise HrmGymError(
-            f"{folder}, row {int(wrong.argmax())}: the label breaks the rules of the puzzle or changes its givens "
-            f"({int(wrong.sum())} such rows): do inputs and labels belong together?"
-        )
+    _check_answers(task, data, [f"{folder}, row {i}" for i in range(len(boards[0]))])
     return data
-
-
-def _wrong_answers(data: Puzzles, task: Task) -> np.ndarray:
-    """Which solutions break the rules, or where those do not decide change a given: bool (N,)."""
-    puzzle, solution = data.puzzle.astype(np.int64), data.solution.astype(np.int64)
-    if task.verifiable:
-        return np.asarray(task.violations(puzzle, solution)) > 0
-    return (np.asarray(task.is_given(puzzle)) & (puzzle != solution)).any(1)
 
 
 def _check_vocabulary(path: Path, task: Task) -> None:

@@ -40,3 +40,13 @@ def seed_stream(state: np.ndarray, seed: int, number: int) -> None:
     state[0] = np.uint64(seed)
     state[0] = _mix(state) + np.uint64(number)
     state[0] = _mix(state)
+
+
+@njit(cache=True, nogil=True)
+def is_one_in(tokens: np.ndarray, many: int) -> bool:
+    """Whether `tokens` are one in so `many`: a fixed choice, by their FNV-1a hash, folded."""
+    code = np.uint64(0xCBF29CE484222325)
+    for token in tokens:
+        code = (code ^ np.uint64(token)) * np.uint64(0x100000001B3)
+    code ^= code >> np.uint64(32)
+    return code % np.uint64(many) == np.uint64(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -128,6 +129,34 @@ class Task(abc.ABC):
     num_variants: int = 1
     """In how many forms each of them appears; identity number i is form `i % num_variants` of
     `identities[i // num_variants]`, and the first form is the puzzle as it is."""
+
+    # ---- which task it is ------------------------------------------------------------------------
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What it was built with, by name; a family that keeps an argument under another name overrides this.
+
+        Tasks of one class with equal arguments are equal. Without an attribute for each argument a task equals only
+        itself.
+        """
+        try:
+            return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        except AttributeError:
+            return {"id": id(self)}
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same family with the same arguments."""
+        return isinstance(other, Task) and type(self) is type(other) and self.arguments == other.arguments
+
+    def __hash__(self) -> int:
+        """Equal for equal tasks."""
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        """The call that builds it."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
+
+    # ---- sizes -----------------------------------------------------------------------------------
 
     @property
     def num_cells(self) -> int:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, side_of
-from hrm_gym.envs.arrays import Array, as_int64, like, where
+from hrm_gym.envs.arc.grids import END, FIRST_COLOUR, PADDING, side_of
+from hrm_gym.envs.arrays import Array, as_int64, gather, like, where
 
 NUM_FORMS = 8 * math.factorial(9)
 """How many forms there are at all."""
@@ -142,7 +142,7 @@ def _image(
     # Where each cell of the image comes from; cells outside the grid are written over.
     turned = moves[:, :1]
     source = (rows * (side - (side - 1) * turned))[:, :, None] + (columns * (1 + (side - 1) * turned))[:, None, :]
-    colours = _gather(tokens, as_int64(_gather(canvas, source.reshape(-1, side * side))))
+    colours = gather(tokens, as_int64(gather(canvas, source.reshape(-1, side * side))))
     kinds = (in_rows[:, :, None] * in_columns[:, None, :]).reshape(-1, side * side)
     image = colours * (kinds == 1) + END * (kinds == 2)
     return image.astype(canvas.dtype) if isinstance(canvas, np.ndarray) else image.to(canvas.dtype)
@@ -157,7 +157,3 @@ def _lines(line: Array, length: Array, start: Array, flipped: Array) -> tuple[Ar
     inside = (line >= start) & (line < start + length)
     shown = where(flipped[:, None] == 1, length - 1 - line + start, line - start)
     return shown * inside, inside + 2 * (line == start + length)
-
-
-def _gather(array: Array, index: Array) -> Array:
-    return np.take_along_axis(array, index, 1) if isinstance(array, np.ndarray) else array.gather(1, index)

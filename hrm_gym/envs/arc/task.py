@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.arc import files, symmetry, voting
-from hrm_gym.envs.arc.canvas import END, PADDING, SIDE, encode, extent, origin
+from hrm_gym.envs.arc import sources, symmetry, voting
+from hrm_gym.envs.arc.grids import END, PADDING, SIDE, encode, extent, origin
 from hrm_gym.envs.arc.view import ARCView
 from hrm_gym.envs.arrays import Array, as_int64, like
 from hrm_gym.envs.task import SPLITS, Ballots, Puzzles, Standing, Task
@@ -26,12 +26,12 @@ class ARCTask(Task):
     learns an embedding from the demonstrations: those of all tasks are trained on, and of the training tasks
     the test pairs too, but never a test output of an evaluation task (HRM, arXiv 2506.21734, section 3.1).
 
-    Tokens: 0 is padding, 1 the end marker, 2 to 11 the ten colours; see `canvas`. Padding of a solution does not
+    Tokens: 0 is padding, 1 the end marker, 2 to 11 the ten colours; see `grids`. Padding of a solution does not
     count: an answer is right when its grid and the end markers are.
 
     Args:
         version: of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
-        dataset: folder or file of tasks to use instead; see `files.read`.
+        dataset: folder or file of tasks to use instead; see `sources.read`.
         augmentations: in how many more forms each task appears; see `symmetry`.
         num_tasks: keep only the first so many training tasks and evaluation tasks, by name; 0 keeps all.
         side: rows and columns of the canvas; tasks with larger grids are left out. A smaller one than the
@@ -57,8 +57,8 @@ class ARCTask(Task):
         num_tasks: int = 0,
         side: int = SIDE,
     ) -> None:
-        if version not in files.RELEASES:
-            raise HrmGymError(f"no version {version!r} of ARC: choose one of {', '.join(map(str, files.RELEASES))}")
+        if version not in sources.RELEASES:
+            raise HrmGymError(f"no version {version!r} of ARC: choose one of {', '.join(map(str, sources.RELEASES))}")
         for name, value, most in (("augmentations", augmentations, MOST_AUGMENTATIONS), ("num_tasks", num_tasks, None)):
             if not isinstance(value, int) or value < 0 or (most is not None and value > most):
                 allowed = "0 (all) or more" if most is None else f"0 to {most}"
@@ -73,23 +73,21 @@ class ARCTask(Task):
         self.shape = (side, side)
         self.num_variants = 1 + augmentations
 
-    def _arguments(self) -> tuple[int, str | None, int, int, int]:
-        return self.version, self.source, self.augmentations, self.num_tasks, self.side
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ARCTask) and self._arguments() == other._arguments()
-
-    def __hash__(self) -> int:
-        return hash((ARCTask, *self._arguments()))
-
-    def __repr__(self) -> str:
-        version, source, augmentations, num_tasks, side = self._arguments()
-        return f"ARCTask({version=}, dataset={source!r}, {augmentations=}, {num_tasks=}, {side=})"
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As `Task.arguments`."""
+        return {
+            "version": self.version,
+            "dataset": self.source,
+            "augmentations": self.augmentations,
+            "num_tasks": self.num_tasks,
+            "side": self.side,
+        }
 
     # ---- tasks -----------------------------------------------------------------------------------
 
     @property
-    def collection(self) -> files.Collection:
+    def collection(self) -> sources.Collection:
         """All tasks, read when they are first asked for."""
         return _collection(self.version, self.source, self.num_tasks, self.side)
 
@@ -101,7 +99,7 @@ class ARCTask(Task):
     @property
     def known_outputs(self) -> frozenset[str]:
         """Names of the tasks whose test outputs are trained on."""
-        return frozenset(self.collection.training)
+        return frozenset(name for name in self.collection.training if not _is_held_out(name))
 
     def refuse_seen(self, names: Iterable[str]) -> None:
         """Refuse to report on tasks whose test outputs are trained on.
@@ -147,8 +145,8 @@ class ARCTask(Task):
         "train" holds the demonstrations of all tasks and the test pairs of most training tasks, "validation" the test
         pairs of every tenth training task (by a hash of its name), "test" those of the evaluation tasks. A
         collection without such training tasks has nothing to spare: its validation puzzles are those that it trains
-        on. A pair that is tested is left out of training wherever else it stands:
-        ARC-AGI-1 repeats one, the test of 070dd51e, in the training task 40853293.
+        on. A pair that is tested, or is for validation, is left out of training wherever else it stands: ARC-AGI-1
+        repeats one, the test of 070dd51e, in the training task 40853293.
 
         A hidden output is an empty canvas.
         """
@@ -160,13 +158,13 @@ class ARCTask(Task):
         From its own source they are those of `dataset(split)`, and `num_tasks` counts. All of them are the test pairs.
 
         Raises:
-            HrmGymError: as `files.read`, for a task without an identity, and for a test that is trained on.
+            HrmGymError: as `sources.read`, for a task without an identity, and for a test that is trained on.
         """
         split = "test" if split is None else split
         _check_split(split)
         if source == self.source:
             return self.dataset(split)
-        collection = _fitting(files.read(source, self.version), self.side)
+        collection = _fitting(sources.read(source, self.version), self.side)
         known = set(self.identities)
         names = collection.evaluation if split == "test" else [name for part in collection for name in part]
         foreign = [name for name in names if name not in known]
@@ -179,7 +177,7 @@ class ARCTask(Task):
             self.refuse_seen(names)
         return self._examples(collection, split, source)
 
-    def _examples(self, collection: files.Collection, split: str, source: str | None) -> Puzzles:
+    def _examples(self, collection: sources.Collection, split: str, source: str | None) -> Puzzles:
         number = {name: i * self.num_variants for i, name in enumerate(self.identities)}
         rows = list(_PARTS[split](collection, self.side))
         if not rows:
@@ -207,7 +205,7 @@ class ARCTask(Task):
     def violations(self, puzzle: Array, answer: Array) -> Array:
         """How many end markers each answer lacks beside and below its grid, int64 of shape (N,).
 
-        The grid begins where the input does (see `canvas.extent`); an answer without one has one violation. So 0
+        The grid begins where the input does (see `grids.extent`); an answer without one has one violation. So 0
         means that the answer says where it ends, not that it is the right one.
         """
         top, left = origin(puzzle)
@@ -261,14 +259,18 @@ class _Row(NamedTuple):
     puzzle: np.ndarray
     solution: np.ndarray
 
+    @property
+    def pair(self) -> tuple[bytes, bytes]:
+        return self.puzzle.tobytes(), self.solution.tobytes()
 
-def _rows(name: str, pairs: Iterable[files.Pair], side: int) -> Iterator[_Row]:
+
+def _rows(name: str, pairs: Iterable[sources.Pair], side: int) -> Iterator[_Row]:
     for pair in pairs:
         puzzle = encode(pair.input, side=side)
         yield _Row(name, puzzle, puzzle * 0 if pair.output is None else encode(pair.output, side=side))
 
 
-def _tests(collection: files.Collection, side: int) -> Iterator[_Row]:
+def _tests(collection: sources.Collection, side: int) -> Iterator[_Row]:
     for name, task in collection.evaluation.items():
         yield from _rows(name, task.tests, side)
 
@@ -278,23 +280,25 @@ def _is_held_out(name: str) -> bool:
     return hashlib.sha256(name.encode()).digest()[0] % 10 == 0
 
 
-def _validation(collection: files.Collection, side: int) -> Iterator[_Row]:
-    rows: list[_Row] = []
+def _held_out(collection: sources.Collection, side: int) -> Iterator[_Row]:
+    tested = {row.pair for row in _tests(collection, side)}
     for name, task in collection.training.items():
         if _is_held_out(name):
-            rows += _rows(name, [pair for pair in task.tests if pair.output is not None], side)
-    yield from rows or _training(collection, side)
+            rows = _rows(name, [pair for pair in task.tests if pair.output is not None], side)
+            yield from (row for row in rows if row.pair not in tested)
 
 
-def _training(collection: files.Collection, side: int) -> Iterator[_Row]:
-    tested = {(row.puzzle.tobytes(), row.solution.tobytes()) for row in _tests(collection, side)}
+def _validation(collection: sources.Collection, side: int) -> Iterator[_Row]:
+    yield from list(_held_out(collection, side)) or _training(collection, side)
+
+
+def _training(collection: sources.Collection, side: int) -> Iterator[_Row]:
+    apart = {row.pair for rows in (_tests, _held_out) for row in rows(collection, side)}
     for part in collection:
         for name, task in part.items():
             known = [pair for pair in task.tests if pair.output is not None] if part is collection.training else []
-            known = [] if _is_held_out(name) else known
-            for row in _rows(name, (*task.demonstrations, *known), side):
-                if (row.puzzle.tobytes(), row.solution.tobytes()) not in tested:
-                    yield row
+            rows = _rows(name, (*task.demonstrations, *known), side)
+            yield from (row for row in rows if row.pair not in apart)
 
 
 _PARTS = {"train": _training, "validation": _validation, "test": _tests}
@@ -309,20 +313,20 @@ def _check_split(split: str) -> None:
         raise unknown("split", split, SPLITS)
 
 
-def _fitting(collection: files.Collection, side: int) -> files.Collection:
+def _fitting(collection: sources.Collection, side: int) -> sources.Collection:
     """The tasks all of whose grids fit onto a canvas of that side."""
 
-    def fits(task: files.Examples) -> bool:
+    def fits(task: sources.Examples) -> bool:
         pairs = (*task.demonstrations, *task.tests)
         return all(max(grid.shape) <= side for pair in pairs for grid in pair if grid is not None)
 
-    return files.Collection(*({name: task for name, task in part.items() if fits(task)} for part in collection))
+    return sources.Collection(*({name: task for name, task in part.items() if fits(task)} for part in collection))
 
 
 @functools.lru_cache(maxsize=8)
-def _collection(version: int, source: str | None, num_tasks: int, side: int) -> files.Collection:
-    collection = _fitting(files.read(source, version), side)
-    return files.Collection(*(dict(list(part.items())[: num_tasks or None]) for part in collection))
+def _collection(version: int, source: str | None, num_tasks: int, side: int) -> sources.Collection:
+    collection = _fitting(sources.read(source, version), side)
+    return sources.Collection(*(dict(list(part.items())[: num_tasks or None]) for part in collection))
 
 
 @functools.lru_cache(maxsize=16)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hrm_gym.envs.arc.canvas import END, FIRST_COLOUR, PADDING, decode, origin, side_of
+from hrm_gym.envs.arc.grids import END, FIRST_COLOUR, PADDING, decode, origin, side_of
 from hrm_gym.envs.drawing.canvas import CARD, INK, MUTED, OPEN, RULE, WRONG, Box, Canvas, Colour, fold, ink_on, mix
 
 if TYPE_CHECKING:
-    from hrm_gym.envs.arc.task import ARCTask
     from hrm_gym.envs.drawing.frame import Frame
 
 COLOURS: tuple[Colour, ...] = (
@@ -35,6 +34,27 @@ _READABLE = 12  # side of a cell from which its digit can be read
 _WINDOWS = (5, 10, 15, 20, 25)  # so many rows and columns of the answer's canvas are shown, or all of them
 
 
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+
+
+class Shown(Protocol):
+    """What the view asks of a task: see `ARCTask`."""
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+
+    @property
+    def num_variants(self) -> int:
+        """In how many forms each appears."""
+
+    def demonstrations(self, identity: int) -> Pairs:
+        """Inputs and outputs of a task, in the form that the identity says."""
+
+    def violations(self, puzzle: Any, answer: Any) -> Any:
+        """End markers that answers lack."""
+
+
 class ARCView:
     """Draws the cells of a frame in the benchmark's colours, with their digits where these can be read.
 
@@ -43,7 +63,7 @@ class ARCView:
     revealed, a cross marks what it contradicts.
     """
 
-    def __init__(self, task: ARCTask) -> None:
+    def __init__(self, task: Shown) -> None:
         self._task = task
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
@@ -135,8 +155,6 @@ class ARCView:
 
 _GAP = 14  # between one pair and the next, logical pixels
 _ARROW = 16  # between an input and its output, logical pixels
-
-Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 def _arrangement(pairs: Pairs, area: Box) -> tuple[int, bool]:

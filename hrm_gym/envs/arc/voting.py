@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.envs.arc import symmetry
-from hrm_gym.envs.arc.canvas import decode, encode, side_of
+from hrm_gym.envs.arc.grids import decode, encode, side_of
 from hrm_gym.envs.task import Ballots, Standing
 
 ATTEMPTS = 2

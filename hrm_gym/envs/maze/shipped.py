@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 
 import numpy as np
 
@@ -11,8 +10,8 @@ from hrm_gym.envs.maze import solver
 from hrm_gym.envs.maze.generator import generate, generate_validation
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL
 from hrm_gym.envs.task import SPLITS, Puzzles
-from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import save_arrays
+from hrm_gym.errors import unknown
+from hrm_gym.files import save_arrays, shipped_arrays
 
 SIZES = {"small": 10, "hard": 30}
 """Rows and columns of the mazes, by the name of the set."""
@@ -74,10 +73,6 @@ def load(name: str, split: str) -> Puzzles:
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    path = resources.files("hrm_gym.envs.maze").joinpath("data", f"{name}.npz")
-    if not path.is_file():
-        raise HrmGymError(f"the shipped mazes {path} are missing: install the package again, or make them anew")
-    with path.open("rb") as file:
-        arrays = np.load(file)
-        puzzles = unpack(arrays[f"{split}_walls"], arrays[f"{split}_ends"], SIZES[name])
+    arrays = shipped_arrays(__package__, name)
+    puzzles = unpack(arrays[f"{split}_walls"], arrays[f"{split}_ends"], SIZES[name])
     return Puzzles(puzzles, solver.solve(puzzles, SIZES[name]))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.arrays import Array
+from hrm_gym.envs.arrays import Array, as_int64
 from hrm_gym.errors import HrmGymError
 
 WALL, FREE, START, GOAL, PATH = range(5)
@@ -237,7 +237,7 @@ def violations(puzzle: Array, answer: Array, shape: tuple[int, int]) -> Array:
 
 
 def is_shortest(puzzle: Array, solution: Array, answer: Array, shape: tuple[int, int]) -> Array:
-    """Which answers are shortest paths, bool (N,), where the solutions are known: tensors of tokens, (N, L).
+    """Which answers are shortest paths, bool (N,), where the solutions are known; tokens of shape (N, L).
 
     No search is needed, since the solution tells the length. An answer that keeps the givens, marks as many cells as
     the solution, and whose marked cells have two marked neighbours each (start and goal, one) is a path and perhaps
@@ -248,16 +248,18 @@ def is_shortest(puzzle: Array, solution: Array, answer: Array, shape: tuple[int,
 
 
 def _path(puzzle: Array, answer: Array, shape: tuple[int, int]) -> tuple[Array, Array, Array]:
-    """Cells altered, links broken and cells marked as path, each (N,): tensors."""
-    import torch
-
+    """Cells altered, links broken and cells marked as path, each (N,), of NumPy arrays and tensors alike."""
     puzzle, answer = puzzle.reshape(-1, *shape), answer.reshape(-1, *shape)
     path = (puzzle == FREE) & (answer == PATH)
     altered = ((puzzle != answer) & ~path).sum((1, 2))
     ends = (puzzle == START) | (puzzle == GOAL)
-    framed = torch.nn.functional.pad((path | ends).long(), (1, 1, 1, 1))
-    neighbours = framed[:, 2:, 1:-1] + framed[:, :-2, 1:-1] + framed[:, 1:-1, 2:] + framed[:, 1:-1, :-2]
-    broken = (path * (neighbours - 2).abs() + ends * (neighbours - 1).abs()).sum((1, 2))
+    way = as_int64(path | ends)
+    around = way * 0  # how many neighbours of each cell are on the way
+    around[:, 1:] += way[:, :-1]
+    around[:, :-1] += way[:, 1:]
+    around[:, :, 1:] += way[:, :, :-1]
+    around[:, :, :-1] += way[:, :, 1:]
+    broken = (path * abs(around - 2) + ends * abs(around - 1)).sum((1, 2))
     return altered, broken, path.sum((1, 2))
 
 

@@ -11,6 +11,8 @@ import functools
 import numpy as np
 from numba import njit
 
+from hrm_gym.envs.streams import is_one_in
+
 TEST_ONE_IN = 10
 """One in so many canonical forms is for testing."""
 
@@ -40,12 +42,8 @@ def least_image(puzzle: np.ndarray, images: np.ndarray, best: np.ndarray) -> Non
 
 @njit(cache=True, nogil=True)
 def form_is_test(form: np.ndarray) -> bool:
-    """Whether a canonical form belongs to the test split, by its FNV-1a hash, folded."""
-    code = np.uint64(0xCBF29CE484222325)
-    for token in form:
-        code = (code ^ np.uint64(token)) * np.uint64(0x100000001B3)
-    code ^= code >> np.uint64(32)
-    return code % np.uint64(TEST_ONE_IN) == np.uint64(0)
+    """Whether a canonical form belongs to the test split."""
+    return is_one_in(form, TEST_ONE_IN)
 
 
 @njit(cache=True, nogil=True)

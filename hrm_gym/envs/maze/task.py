@@ -45,15 +45,6 @@ class MazeTask(Task):
         right = np.stack((cells[:, :-1].ravel(), cells[:, 1:].ravel()), axis=1)
         self.links = np.concatenate((down, right))
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, MazeTask) and (self.size, self.min_path) == (other.size, other.min_path)
-
-    def __hash__(self) -> int:
-        return hash((MazeTask, self.size, self.min_path))
-
-    def __repr__(self) -> str:
-        return f"MazeTask(size={self.size}, min_path={self.min_path})"
-
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: mazes from both splits, distributed as `generator` says."""
         return generator.generate(self.size, self.min_path, num, int(rng.integers(2**60)))
@@ -74,9 +65,7 @@ class MazeTask(Task):
         return solver.violations(puzzle, answer, self.shape)
 
     def valid(self, puzzle: Array, solution: Array, answer: Array) -> Array:
-        """As `Task.valid`: of tensors without a search, as the solution tells how long a shortest path is."""
-        if isinstance(puzzle, np.ndarray):
-            return self.violations(puzzle, answer) == 0
+        """As `Task.valid`, without a search, as the solution tells how long a shortest path is."""
         return solver.is_shortest(puzzle, solution, answer, self.shape)
 
     def images(self, puzzles: Puzzles) -> Puzzles:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.solver import rate
 from hrm_gym.envs.sudoku.symmetry import canonical_forms
 from hrm_gym.envs.task import SPLITS, Puzzles
-from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import save_arrays
+from hrm_gym.errors import unknown
+from hrm_gym.files import save_arrays, shipped_arrays
 
 BOXES = {"4x4": (2, 2), "6x6": (2, 3), "9x9": (3, 3), "extreme": (3, 3)}
 """Rows and columns of a box, by the name of the set."""
@@ -55,7 +54,7 @@ def _validation(name: str, num: int) -> Puzzles:
 
     What keeps the test puzzles apart from the training puzzles keeps these apart from them, too.
     """
-    test = load(name, "test")[0]
+    test = load(name, "test")
     known = {form.tobytes() for form in canonical_forms(test.puzzle, test.solution, BOXES[name])}
     seed, drawn = SEEDS[name] + VALIDATION_SEED, num
     while True:
@@ -105,19 +104,20 @@ def write_shipped(name: str, path: str | os.PathLike[str]) -> None:
     save_arrays(shipped(name), path)
 
 
-def load(name: str, split: str) -> tuple[Puzzles, np.ndarray]:
-    """A shipped split: its puzzles, uint8 arrays of shape (N, L), and their ratings, uint16 of shape (N,).
+def load(name: str, split: str) -> Puzzles:
+    """A shipped split, uint8 arrays of shape (N, L).
 
     Raises:
         HrmGymError: for an unknown split, or where the file is missing.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    path = resources.files("hrm_gym.envs.sudoku").joinpath("data", f"{name}.npz")
-    if not path.is_file():
-        raise HrmGymError(f"the shipped puzzles {path} are missing: install the package again, or make them anew")
-    with path.open("rb") as file:
-        arrays = np.load(file)
-        solution = arrays[f"{split}_solution"]
-        given = np.unpackbits(arrays[f"{split}_given"], axis=1, count=solution.shape[1])
-        return Puzzles(solution * given, solution), arrays[f"{split}_rating"]
+    arrays = shipped_arrays(__package__, name)
+    solution = arrays[f"{split}_solution"]
+    given = np.unpackbits(arrays[f"{split}_given"], axis=1, count=solution.shape[1])
+    return Puzzles(solution * given, solution)
+
+
+def load_ratings(name: str, split: str) -> np.ndarray:
+    """The ratings of a shipped split, uint16 of shape (N,): see `solver.rate`."""
+    return shipped_arrays(__package__, name)[f"{split}_rating"]

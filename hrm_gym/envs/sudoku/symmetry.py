@@ -16,7 +16,8 @@ import itertools
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.arrays import Array, as_int64, where
+from hrm_gym.envs.arrays import Array, as_int64, gather, where
+from hrm_gym.envs.streams import is_one_in
 
 TEST_ONE_IN = 10
 """One in so many canonical forms of 4x4 and 6x6 is for testing."""
@@ -49,13 +50,13 @@ def random_image(tokens: tuple[Array, ...], uniforms: Array, boxes: tuple[int, i
         The images, of the shapes and types of `tokens`.
     """
     source, label = _symmetries(uniforms, boxes)
-    return tuple(_relabel(_gather(array, source), label + 1) for array in tokens)
+    return tuple(_relabel(gather(array, source), label + 1) for array in tokens)
 
 
 def undo_image(tokens: Array, uniforms: Array, boxes: tuple[int, int]) -> Array:
     """The inverse of `random_image` for one array of shape (N, L)."""
     source, label = _symmetries(uniforms, boxes)
-    return _gather(_relabel(tokens, label.argsort(-1) + 1), source.argsort(-1))
+    return gather(_relabel(tokens, label.argsort(-1) + 1), source.argsort(-1))
 
 
 def _symmetries(uniforms: Array, boxes: tuple[int, int]) -> tuple[Array, Array]:
@@ -84,12 +85,8 @@ def _nested(outer: Array, inner: Array) -> Array:
 
 def _relabel(tokens: Array, label: Array) -> Array:
     given = as_int64(tokens > 0)
-    image = _gather(label, as_int64(tokens) - given) * given
+    image = gather(label, as_int64(tokens) - given) * given
     return image.astype(tokens.dtype) if isinstance(tokens, np.ndarray) else image.to(tokens.dtype)
-
-
-def _gather(array: Array, index: Array) -> Array:
-    return np.take_along_axis(array, index, 1) if isinstance(array, np.ndarray) else array.gather(1, index)
 
 
 # ---- canonical forms --------------------------------------------------------------------------------
@@ -269,13 +266,8 @@ def _canonical_into(puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray
 
 @njit(cache=True, nogil=True)
 def _is_test(form: np.ndarray) -> bool:
-    """Whether a canonical form belongs to the test split, by its FNV-1a hash, folded."""
-    code = np.uint64(0xCBF29CE484222325)
-    for token in form:
-        code = (code ^ np.uint64(token)) * np.uint64(0x100000001B3)
-    code ^= code >> np.uint64(32)
-    one_in = TEST_ONE_IN_9X9 if len(form) == 81 else TEST_ONE_IN
-    return code % np.uint64(one_in) == np.uint64(0)
+    """Whether a canonical form belongs to the test split."""
+    return is_one_in(form, TEST_ONE_IN_9X9 if len(form) == 81 else TEST_ONE_IN)
 
 
 @njit(cache=True, nogil=True)

@@ -44,22 +44,13 @@ class SudokuTask(Task):
         self.shape = (size, size)
         self.boxes: tuple[int, int] = BOXES[size]
         self.symbols = ".123456789"[: size + 1]
-        # An image of a 4x4 training puzzle may be a test puzzle: there are only two grids up to symmetry.
         cells = np.arange(size * size).reshape(size, size)
         height, width = self.boxes
         boxes = cells.reshape(size // height, height, size // width, width).swapaxes(1, 2).reshape(size, size)
         self.groups = (cells, cells.T.copy(), boxes)
         self.group_symbols = tuple(range(1, size + 1))
+        # An image of a 4x4 training puzzle may be a test puzzle: there are only two grids up to symmetry.
         self.num_uniforms = 0 if size == 4 else symmetry.num_uniforms(self.boxes)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SudokuTask) and (self.size, self.extreme) == (other.size, other.extreme)
-
-    def __hash__(self) -> int:
-        return hash((SudokuTask, self.size, self.extreme))
-
-    def __repr__(self) -> str:
-        return f"SudokuTask(size={self.size}, extreme={self.extreme})"
 
     def parse(self, text: str) -> np.ndarray:
         """As `Task.parse`; a blank is written '.' or '0'."""
@@ -136,4 +127,4 @@ def _union(masks: Iterable[Array]) -> Array:
 
 @functools.lru_cache(maxsize=8)
 def _shipped(name: str, split: str) -> Puzzles:
-    return shipped.load(name, split)[0]
+    return shipped.load(name, split)

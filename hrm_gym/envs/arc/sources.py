@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.arc.canvas import SIDE
+from hrm_gym.envs.arc.grids import SIDE
 from hrm_gym.errors import HrmGymError
 
 RELEASES = {1: "aa922be", 2: "f3283f7"}
