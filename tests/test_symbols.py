@@ -27,7 +27,7 @@ def puzzles(env, num):
     return make_task(env).dataset("test").map(lambda array: torch.as_tensor(array[:num]).long())
 
 
-def thought(made, puzzle, segments=3):
+def thought(made, puzzle, segments=1):
     state = made.initial_state(len(puzzle))
     with torch.no_grad():
         for _ in range(segments):
@@ -48,7 +48,7 @@ def test_the_answer_turns_with_the_puzzle(env, agent):
     image = task.augment(given, uniforms)
     assert not torch.equal(image.puzzle, given.puzzle)
     (logits, belief), (turned, same) = thought(made, given.puzzle), thought(made, image.puzzle)
-    assert torch.allclose(belief, same, atol=1e-4) and belief.std() > 1e-3
+    assert torch.allclose(belief, same, atol=1e-3) and belief.std() > 0.1
     assert torch.equal(task.restore(turned.argmax(-1), uniforms), logits.argmax(-1))
 
 
@@ -57,10 +57,10 @@ def test_transposition_and_relabelling_one_by_one(env, size):
     made, given = policy(env), puzzles(env, 8).puzzle
     logits, belief = thought(made, given)
     turned, same = thought(made, transposed(given, size))
-    assert torch.allclose(transposed(turned, size), logits, atol=1e-4) and torch.allclose(same, belief, atol=1e-4)
+    assert torch.allclose(transposed(turned, size), logits, atol=1e-3) and torch.allclose(same, belief, atol=1e-3)
     label = torch.cat((torch.zeros(1, dtype=torch.long), torch.randperm(size) + 1))
     relabelled, same = thought(made, label[given])
-    assert torch.allclose(relabelled[..., label], logits, atol=1e-4) and torch.allclose(same, belief, atol=1e-4)
+    assert torch.allclose(relabelled[..., label], logits, atol=1e-3) and torch.allclose(same, belief, atol=1e-3)
 
 
 def test_the_givens_are_answered_as_they_are_and_struck_symbols_never():

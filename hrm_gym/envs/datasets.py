@@ -90,7 +90,7 @@ def _of_named(task: Task, split: str, dataset: str, named: dict[str, str]) -> Pu
     mine = np.array([key not in taken for key in task.keys(data)])
     if not mine.any():
         raise HrmGymError(
-            f"all puzzles of {named[split]} stand in {' or '.join(first)} too, or images of them: give others to {split}"
+            f"all puzzles of {named[split]} stand in {' or '.join(first)} too, or images of them: give others"
         )
     return data.map(lambda array: array[mine])
 
