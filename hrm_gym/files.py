@@ -12,6 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
 from hrm_gym.errors import HrmGymError
 
 
@@ -26,7 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _new_file_beside(path)
+        mode = temporary.stat().st_mode
         yield temporary
+        os.chmod(temporary, mode)  # some libraries write files that their owner alone may read
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -39,6 +46,25 @@ def replacing(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder that this one writes to, until it ends.
+
+    Raises:
+        HrmGymError: where another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise HrmGymError(
+                    f"another process trains in {folder}: wait for it, stop it, or give another --run-dir"
+                ) from None
+        yield
 
 
 def _new_file_beside(path: Path) -> Path:

@@ -35,3 +35,11 @@ class Latin(Task):
         table = concatenate([letters[:, :1] * 0, letters])
         rows = like(np.arange(len(table)), table)[:, None]
         return puzzles.map(lambda board: table[rows, as_int64(board)])
+
+    def keys(self, puzzles):
+        """Letters in the order of their first appearance in the solution."""
+        names = []
+        for puzzle, solution in zip(puzzles.puzzle, puzzles.solution, strict=True):
+            order = list(dict.fromkeys(solution.tolist()))
+            names.append(bytes(order.index(token) + 1 if token else 0 for token in puzzle.tolist()))
+        return names

@@ -11,6 +11,7 @@ from hrm_gym.agents.agent import Agent, Output
 from hrm_gym.agents.halting.rule import HaltingRule, Signals
 from hrm_gym.agents.normalisation import probabilities
 from hrm_gym.agents.state import State
+from hrm_gym.errors import HrmGymError
 
 
 class Policy(nn.Module):
@@ -35,7 +36,17 @@ class Policy(nn.Module):
         return self.agent.initial_state(num)
 
     def forward(self, state: State, obs: Mapping[str, Tensor]) -> tuple[State, Output, Signals]:
-        """Think for one segment: the state after it, the output, and what the halting rule reads from it."""
+        """Think for one segment: the state after it, the output, and what the halting rule reads from it.
+
+        Raises:
+            HrmGymError: where the puzzles are no tensor, or of another board.
+        """
+        puzzle, spec = obs["puzzle"], self.agent.spec
+        if not isinstance(puzzle, Tensor) or puzzle.ndim != 2 or puzzle.shape[1] != spec.num_cells:
+            raise HrmGymError(
+                f"obs['puzzle'] is a {type(puzzle).__name__} of shape {tuple(getattr(puzzle, 'shape', ()))}: give an "
+                f"integer tensor of shape (B, {spec.num_cells}), the {spec.rows}x{spec.columns} board row by row"
+            )
         state, output = self.agent(state, obs)
         return state, output, self.halting.read(output)
 

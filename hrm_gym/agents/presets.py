@@ -51,6 +51,27 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_minutes": 60.0,
         "eval_minutes": 5.0,
     },
+    # 9x9 Sudokus on a processor by a state for every (cell, symbol): half an hour shows it learning, hours solve most.
+    "groups": {
+        "hidden_size": 64,
+        "layers": 1,
+        "h_layers": 1,
+        "l_layers": 1,
+        "h_cycles": 3,
+        "l_cycles": 6,
+        "loss": "softmax",
+        "lr": 5e-4,
+        "clip": 1.0,
+        "decay_from": 0.7,
+        "halt_weight": 0.35,
+        "exploration": 0.25,
+        "hints": 0.4,
+        "augment": False,  # the network is the same under every symmetry
+        "compile": True,
+        "max_minutes": 480.0,
+        "eval_minutes": 10.0,
+        "eval_puzzles": 400,
+    },
     # Boards whose rules join neighbours, such as mazes, on a processor.
     "local": {
         "hidden_size": 64,
@@ -107,11 +128,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 # What `--agent auto` stands for: HRM, except where larger boards have to be learned soon.
-PREFERRED_AGENT = {"medium": "trm", "local": "trm", "gpu": "trm", "gpu_local": "trm"}
+PREFERRED_AGENT = {"medium": "trm", "groups": "trm_symbols", "local": "trm", "gpu": "trm", "gpu_local": "trm"}
 
 
-def choose_preset(task: Task, device: str) -> str:
-    """The preset that `auto` stands for, by the board and the device."""
+def choose_preset(task: Task, device: str, agent: str = "auto") -> str:
+    """The preset that `auto` stands for, by the board, the device and the agent."""
+    if agent.endswith("_symbols") or (agent == "auto" and task.groups and task.hintable and task.num_cells > 36):
+        return "groups"
     if task.num_cells <= 16:
         return "tiny"
     if task.num_cells <= 36:
@@ -137,7 +160,7 @@ def resolve(options: Mapping[str, Any]) -> Config:
     preset, agent, halting = named["preset"], import_named(named["agent"]), import_named(named["halting"])
     if preset == "auto":
         arguments = task_arguments(options.get("task_args", ""))
-        preset = choose_preset(make_task(env, options.get("dataset") or None, **arguments), device)
+        preset = choose_preset(make_task(env, options.get("dataset") or None, **arguments), device, agent)
     if preset not in PRESETS:
         raise unknown("preset", preset, [*PRESETS, "auto"])
     agent = PREFERRED_AGENT.get(preset, "hrm") if agent == "auto" else agent

@@ -38,7 +38,7 @@ def map_tensors(function: Callable[..., Tensor], nest: State, *others: State) ->
 
 
 def items(nest: State, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Each tensor with the name of its place, such as "z_h" or "cells/0"; a lone tensor is called "state"."""
+    """Each tensor with the name of its place, such as "cells/0"; a lone tensor is called "state"."""
     if isinstance(nest, Tensor):
         yield prefix or "state", nest
         return

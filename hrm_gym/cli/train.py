@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from hrm_gym.agents.devices import choose_device
+from hrm_gym.agents.devices import choose_device, choose_dtype
 from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.registry import import_named
 from hrm_gym.agents.training import checkpoint as checkpoints
@@ -35,7 +35,7 @@ CHANGEABLE = {
     "test_puzzles",
     "save_minutes",
 }
-_FIRST = ("env", "agent", "halting", "preset", "device", "task_args", "dataset", "resume")
+_FIRST = ("env", "agent", "halting", "preset", "device", "dtype", "task_args", "dataset", "resume")
 """Options from which preset, agent and rule follow, and with them what other options there are."""
 
 
@@ -105,6 +105,8 @@ def _resume(run_dir: Path, given: dict[str, str], argv: Sequence[str]) -> int:
                 f"--init-from {run_dir}"
             )
     device = parallel.join(choose_device(told.device))
+    if device.partition(":")[0] != saved.config.device.partition(":")[0] and "dtype" not in given:
+        told = dataclasses.replace(told, dtype=choose_dtype(device))  # the activations follow the device
     told = dataclasses.replace(told, resume="", device=device, run_dir=str(run_dir))
     train(told, run_dir, saved)
     parallel.leave()

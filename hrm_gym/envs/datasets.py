@@ -90,7 +90,7 @@ def _of_named(task: Task, split: str, dataset: str, named: dict[str, str]) -> Pu
     mine = np.array([key not in taken for key in task.keys(data)])
     if not mine.any():
         raise HrmGymError(
-            f"all puzzles of {named[split]} stand in {' or '.join(first)} too, or images do: give others to {split}"
+            f"all puzzles of {named[split]} stand in {' or '.join(first)} too, or images of them: give others"
         )
     return data.map(lambda array: array[mine])
 
@@ -207,7 +207,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
         for row in reader:
             yield reader.line_num, row["question"] or "", row.get("answer") or ""
     except csv.Error as error:
-        raise HrmGymError(f"{path}, line {reader.line_num + 1}: {error}") from None
+        raise HrmGymError(f"{path}, line {reader.line_num}: {error}") from None
 
 
 def _parse(path: Path, rows: Iterable[tuple[int, str, str]], task: Task, solved: bool) -> Puzzles:

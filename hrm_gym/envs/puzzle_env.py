@@ -87,6 +87,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
     | `segment_cost` | `0.0` | the cost of every segment after the first; finite, not negative |
     | `graded_by` | `"rules"` | or `"solution"`, see Rewards |
     | `augment` | `None` | random symmetries; `None`: in training only. The other splits do not allow them |
+    | `hints` | `0.0` | share of training puzzles that are shown with some of their solution filled in |
     | `count_violations` | `True` | whether `info` has `violations`; for large mazes on a GPU counting takes time |
     | `dataset` | `None` | the path of a file of puzzles that replaces the shipped ones |
     | `render_mode` | `None` | `"human"`, `"rgb_array"` or `"ansi"` |

@@ -26,6 +26,7 @@ ENVIRONMENT_ARGUMENTS = (
     "segment_cost",
     "graded_by",
     "augment",
+    "hints",
     "dataset",
     "count_violations",
 )

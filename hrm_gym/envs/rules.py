@@ -48,8 +48,11 @@ class Rules:
         graded_by: "rules" (an answer is right where it satisfies the rules, if they decide) or "solution" (where it
             equals the solution).
         augment: show puzzles under a random symmetry; None does so for training. No other split allows it.
+        hints: share of the episodes whose puzzle is shown with some of its solution filled in, as given cells: of the
+            blank cells a random part, mostly small, at most seven tenths. For training; needs a family whose givens are
+            cells of the solution (`Task.hintable`).
         count_violations: tell in the information how many rules an answer breaks.
-        dataset: path of a file of puzzles to use instead of those of the task (see `Task.load`).
+        dataset: path of a file of puzzles to use instead of those of the task (see `datasets.puzzles_of`).
         **task_kwargs: arguments of the task.
 
     Raises:
@@ -68,6 +71,7 @@ class Rules:
         segment_cost: float = 0.0,
         graded_by: str = "rules",
         augment: bool | None = None,
+        hints: float = 0.0,
         count_violations: bool = True,
         dataset: str | None = None,
         **task_kwargs: Any,
@@ -93,6 +97,7 @@ class Rules:
             segment_cost=segment_cost,
             graded_by=graded_by,
             augment=augment,
+            hints=hints,
             count_violations=count_violations,
             dataset=dataset,
             **task_kwargs,
@@ -108,7 +113,15 @@ class Rules:
         self.graded_by = graded_by
         self.augment = split == "train" if augment is None else augment
         self.count_violations = count_violations
-        self.num_uniforms = 1 + (self.task.num_uniforms if self.augment else 0)
+        if not (isinstance(hints, int | float) and 0 <= hints <= 1):
+            raise HrmGymError(f"hints={hints!r}: it is a share between 0 and 1")
+        if hints and not (self.task.hintable and split == "train"):
+            raise HrmGymError(
+                f"hints={hints}: only training puzzles whose givens are cells of the solution get hints; leave it out"
+            )
+        self.hints = float(hints)
+        self._num_symmetry = self.task.num_uniforms if self.augment else 0
+        self.num_uniforms = 1 + self._num_symmetry + (2 + self.task.num_cells if hints else 0)
         source = (self.task, split, dataset, num_examples)
         self.num_puzzles = len(puzzles_of(*source).puzzle)
         self.data = _images(*source) if self.augment else puzzles_of(*source)
@@ -167,8 +180,16 @@ class Rules:
         index = index - as_int64(index == num)
         puzzles = data.map(lambda array: array[index])
         if self.augment:
-            puzzles = self.task.augment(puzzles, uniforms[:, 1:])
+            puzzles = self.task.augment(puzzles, uniforms[:, 1 : 1 + self._num_symmetry])
+        if self.hints:
+            puzzles = self._hinted(puzzles, uniforms[:, 1 + self._num_symmetry :])
         return _first(puzzles)
+
+    def _hinted(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
+        """The puzzles, some of them with hints; `uniforms` has shape (N, 2 + L)."""
+        share = 0.7 * uniforms[:, 1] ** 3 * (uniforms[:, 0] < self.hints)
+        filled = (uniforms[:, 2:] < share[:, None]) & ~self.task.is_given(puzzles.puzzle)
+        return puzzles._replace(puzzle=where(filled, puzzles.solution, puzzles.puzzle))
 
     def chosen(self, options: dict[str, Any], num: int) -> State | None:
         """The `num` episodes that the options of `reset` ask for, in NumPy; None where they ask for none.

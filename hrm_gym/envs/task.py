@@ -106,6 +106,9 @@ class Task(abc.ABC):
     verifiable: ClassVar[bool] = True
     """Whether an answer without violations is a right one; where it is not, only the solution tells."""
 
+    hintable: ClassVar[bool] = False
+    """Whether any cell of the solution may be given as well, which makes a puzzle easier and leaves it one."""
+
     violation_name: ClassVar[str] = "broken rules"
     """What violations are called where they are shown."""
 
@@ -254,9 +257,17 @@ class Task(abc.ABC):
     def keys(self, puzzles: Puzzles) -> list[bytes]:
         """A name for each of N NumPy puzzles that all its symmetric images share: splits are kept apart by it.
 
-        Default: the least of the images that `images` lists. A family whose `augment` draws others overrides this, or
-        training meets images of test puzzles.
+        Default: the least of the images that `images` lists.
+
+        Raises:
+            HrmGymError: where the family has symmetries by `augment`, which the default cannot list: such a family
+                overrides this.
         """
+        if self.num_uniforms:
+            raise HrmGymError(
+                f"{type(self).__name__} shows puzzles under symmetries (augment), so give it `keys`, a name that all "
+                "images of a puzzle share: without it images of test puzzles would be trained on"
+            )
         num = len(puzzles.puzzle)
         images = np.ascontiguousarray(self.images(puzzles).puzzle, np.uint8).reshape(-1, num, self.num_cells)
         return [min(image.tobytes() for image in images[:, i]) for i in range(num)]

@@ -129,13 +129,6 @@ class SymbolAgent(TwoStates):
         HrmGymError: where the family names no groups, or has cells that are in none.
     """
 
-    run_defaults = {  # noqa: RUF012 (as in Agent)
-        "hidden_size": 64,
-        "loss": "softmax",
-        "lr": 5e-4,
-        "clip": 1.0,
-    }
-
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         _check(spec)
         super().__init__(config, spec)

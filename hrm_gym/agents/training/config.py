@@ -56,6 +56,8 @@ class RunOptions(Options):
     """Train on the puzzles of this file or folder instead of the ones that ship with the environment."""
     augment: bool = True
     """Show training puzzles under random symmetries."""
+    hints: float = share(0.0)
+    """Share of the training puzzles that are shown with some of their solution filled in (Sudoku)."""
     task_args: str = ""
     """Arguments of the puzzle family as `name=value`, with commas between them: `augmentations=30,num_tasks=10`."""
     graded_by: Literal["rules", "solution"] = "rules"

@@ -210,6 +210,7 @@ class Slots:
                 num_examples=config.num_examples or None,
                 dataset=config.dataset or None,
                 augment=config.augment,
+                hints=config.hints,
                 # Nothing is learned from their number, and to count them in a large maze takes longer than to think.
                 count_violations=False,
                 **arguments,

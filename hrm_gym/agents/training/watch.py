@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import signal
@@ -24,7 +25,7 @@ from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import replacing
+from hrm_gym.files import locked, replacing
 
 REPORT_SECONDS = 1.0
 FLAT_EVALUATIONS = 8
@@ -82,8 +83,11 @@ class Watch:
         self._reached = False
         self._flat = self._early = 0
         self._broken = False
-        self._reported = self._evaluated = self._stored = trainer.seconds
+        self._reported = self._evaluated = trainer.seconds
+        self._stored = -math.inf  # there is a checkpoint to go on from before the first step
+        self._held = contextlib.ExitStack()
         if parallel.leads():
+            self._held.enter_context(locked(run_dir))
             with replacing(run_dir / "config.json") as temporary:
                 temporary.write_text(self._config.to_json() + "\n")
             self._meter = Meter(trainer)
@@ -100,6 +104,7 @@ class Watch:
         if self._show:
             self._show.__exit__(*exc)
         self._signals.__exit__(*exc)
+        self._held.close()
 
     # ---- what the loop asks and tells ------------------------------------------------------------
 

@@ -32,6 +32,8 @@ class SudokuTask(Task):
         HrmGymError: for a size or a combination that does not exist.
     """
 
+    hintable = True
+
     def __init__(self, size: int = 9, extreme: bool = False) -> None:
         if size not in BOXES:
             raise HrmGymError(f"no Sudoku of size {size!r}: choose one of {', '.join(map(str, BOXES))}")
