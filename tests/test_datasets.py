@@ -253,6 +253,23 @@ def test_images_of_sampled_puzzles_stay_in_one_split():
     assert all(shown) and not any(a & b for a, b in itertools.combinations(shown, 2))
 
 
+def test_a_family_with_too_few_puzzles_for_three_splits_is_told():
+    class Few(Mirrored):
+        def sample(self, num, rng):
+            return super().sample(num, np.random.default_rng(0)).map(lambda array: array[:1])
+
+    with pytest.raises(HrmGymError, match="Few has so few puzzles that all validation puzzles are images"):
+        Few().dataset("validation")
+
+
+def test_symmetries_that_nobody_listed_are_refused():
+    class Shifted(Mirrored):
+        num_uniforms = 1
+
+    with pytest.raises(HrmGymError, match="Shifted shows puzzles under symmetries"):
+        Shifted().dataset("train")
+
+
 # ---- what is written ---------------------------------------------------------------------------------
 
 
