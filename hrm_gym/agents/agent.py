@@ -92,6 +92,10 @@ class Agent(nn.Module, abc.ABC):
     halting: ClassVar[str] = "classifier"
     """The halting rule that goes with it where nobody chooses another."""
 
+    equivariant: ClassVar[bool] = False
+    """Whether its answer turns with the puzzle under all symmetries of the family: then attempts at symmetric images
+    are one attempt, and attempts differ by noise on the initial state instead."""
+
     run_defaults: ClassVar[Mapping[str, Any]] = {}
     """Settings of a run that suit it, over those of the preset, such as {"lr": 1e-4}."""
 

@@ -52,6 +52,8 @@ def run(argv: Sequence[str]) -> int:
         if getattr(args, name) < 0:
             raise HrmGymError(f"--{name.replace('_', '-')} {getattr(args, name)}: give a number of 0 or more")
     check_costs(args.costs)
+    if not args.out:
+        raise HrmGymError("--out is empty: give a folder")
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise HrmGymError(f"--out {out} is a file: give a folder")

@@ -127,7 +127,7 @@ def canonical_id(name: str) -> str:
     return env_id
 
 
-def make_task(task: str, dataset: str | None = None, **kwargs: Any) -> Task:
+def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
     """The task behind an id; the same object each time.
 
     Args:
@@ -180,8 +180,9 @@ def _task_class(entry: str) -> type[Task]:
 def _import(name: str, task: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
+    except (ModuleNotFoundError, TypeError, ValueError) as error:
+        missing = getattr(error, "name", None)
+        if isinstance(error, ModuleNotFoundError) and (missing is None or not name.startswith(missing)):
             raise  # The family's module is there and misses a package of its own: say which.
         raise HrmGymError(
             f"no module {name!r} for {task!r}: run the command in its folder, or put that on PYTHONPATH"
@@ -197,4 +198,8 @@ def _build(entry: str, kwargs: str) -> Task:
         for name in arguments:
             if name not in allowed:
                 raise unknown("argument", name, [*ENVIRONMENT_ARGUMENTS, *allowed])
-    return cls(**arguments)
+    try:
+        return cls(**arguments)
+    except TypeError as error:  # an abstract class, or arguments of other types than the class expects
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        raise HrmGymError(f"{entry} cannot be built with ({given}): {error}") from None

@@ -8,12 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from hrm_gym.agents import state as nests
 from hrm_gym.agents.inference.attempts import shown_as
 from hrm_gym.agents.inference.think import boards_of, think
 from hrm_gym.agents.policy import Policy
 from hrm_gym.envs.task import Puzzles, Task
 
 BATCH_SIZE = 256
+NOISE = 1.0
+"""Standard deviation of the noise on the initial states of further attempts."""
 
 
 class Solution(NamedTuple):
@@ -42,8 +45,9 @@ def solve_puzzles(
 ) -> list[Solution]:
     """Answers that satisfy the rules, else the last ones.
 
-    The first attempt is about the puzzle as it is; the others are about images of it under random symmetries of the
-    family, where it has such that can be undone. Where the rules cannot tell, the answer on which the agent halts
+    The first attempt is about the puzzle as it is. The others are about images of it under random symmetries of the
+    family; where it has none that can be undone, or the agent answers all images alike, they begin from initial states
+    with noise. Where the rules cannot tell, the answer on which the agent halts
     counts.
 
     Args:
@@ -52,7 +56,7 @@ def solve_puzzles(
         puzzles: N puzzles; nobody looks at their solutions.
         rollouts: attempts side by side.
         max_segments: segments of an attempt.
-        seconds: a batch of puzzles gets further rounds of attempts for so long; 0: one round.
+        seconds: a puzzle; a batch gets further rounds of attempts for as long as that is for all of it; 0: one round.
         seed: of the symmetries.
     """
     generator = torch.Generator(policy.device).manual_seed(seed)
@@ -74,12 +78,12 @@ def _solve_batch(
     seconds: float,
     generator: torch.Generator,
 ) -> list[Solution]:
-    began = time.monotonic()
     num, device = len(boards.puzzle), boards.puzzle.device
+    deadline = time.monotonic() + seconds * num
     answers = torch.zeros_like(boards.puzzle)
     valid = torch.zeros(num, dtype=torch.bool, device=device)
     tried, segments = torch.zeros_like(valid, dtype=torch.long), torch.zeros_like(valid, dtype=torch.long)
-    varied = task.num_uniforms > 0 and type(task).restore is not Task.restore
+    has_images = task.num_uniforms > 0 and type(task).restore is not Task.restore and not policy.agent.equivariant
     again = True
     while again:
         open_ = (~valid).nonzero()[:, 0]  # puzzles without a valid answer, (m,)
@@ -87,13 +91,16 @@ def _solve_batch(
         # The first round begins with the puzzles as they are; later ones are about images alone.
         first = bool((tried == 0).all())
         width = rollouts if first else rollouts + 1
-        shown, restore = shown_as(task, left, width if varied else 1, generator, symmetry=True)
-        width = width if varied else 1
+        shown, restore = shown_as(task, left, width, generator, symmetry=has_images)
+        initial = policy.initial_state(len(shown.puzzle))
+        if not has_images:
+            as_it_is = torch.arange(len(shown.puzzle), device=device) % width == 0
+            initial = nests.select(as_it_is, initial, nests.perturb(initial, NOISE, generator))
         asked = left.puzzle.repeat_interleave(width, 0)  # (m * width, L), as they are
         tried[open_] += width if first else width - 1
         rows = torch.arange(len(open_), device=device)
         todo = torch.ones_like(rows, dtype=torch.bool)
-        for segment, thought in enumerate(think(policy, shown.puzzle, max_segments, shown.identity), start=1):
+        for segment, thought in enumerate(think(policy, shown.puzzle, max_segments, shown.identity, initial), start=1):
             answer = restore(thought.answer)
             broken = task.violations(asked, answer) if task.verifiable else (~thought.halt).int()
             least = broken.view(-1, width).argmin(1)  # the first of equals, which is the puzzle as it is
@@ -101,9 +108,9 @@ def _solve_batch(
             answers[slots], segments[slots] = now[todo], segment
             valid[slots] = (broken.view(-1, width)[rows, least] == 0)[todo]
             todo &= ~valid[open_]
-            if not todo.any() or (seconds and time.monotonic() - began > seconds):
+            if not todo.any() or (seconds and time.monotonic() > deadline):
                 break
-        again = varied and bool(seconds) and time.monotonic() - began < seconds and not bool(valid.all())
+        again = bool(seconds) and time.monotonic() < deadline and not bool(valid.all())
     tokens = answers.cpu().numpy()
     columns = (tokens, valid.tolist(), tried.tolist(), segments.tolist())
     return [Solution(t, task.format(t), v, a, s) for t, v, a, s in zip(*columns, strict=True)]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
@@ -34,7 +35,13 @@ def observation(puzzle: Tensor, identity: Tensor | None) -> dict[str, Tensor]:
     return {"puzzle": puzzle} if identity is None else {"puzzle": puzzle, "puzzle_id": identity}
 
 
-def think(policy: Policy, puzzles: Tensor, max_segments: int, identities: Tensor | None = None) -> Iterator[Thought]:
+def think(
+    policy: Policy,
+    puzzles: Tensor,
+    max_segments: int,
+    identities: Tensor | None = None,
+    initial: State | None = None,
+) -> Iterator[Thought]:
     """Think about puzzles; every `next` is one more segment.
 
     Args:
@@ -42,6 +49,7 @@ def think(policy: Policy, puzzles: Tensor, max_segments: int, identities: Tensor
         puzzles: tokens, integers of shape (n, L), a tensor or NumPy array.
         max_segments: segments to think.
         identities: integers of shape (n,), where the family has such.
+        initial: the state to begin from; None for the agent's own.
 
     Raises:
         HrmGymError: on boards of another shape, or tokens that the agent does not know.
@@ -57,13 +65,12 @@ def think(policy: Policy, puzzles: Tensor, max_segments: int, identities: Tensor
         raise HrmGymError(
             f"tokens {int(puzzles.min())} to {int(puzzles.max())}: allowed are 0 to {spec.num_tokens - 1}"
         )
-    return _think(policy, observation(puzzles, identities), max_segments)
+    state = policy.initial_state(len(puzzles)) if initial is None else initial
+    return _think(policy, state, observation(puzzles, identities), max_segments)
 
 
-def _think(policy: Policy, obs: dict[str, Tensor], max_segments: int) -> Iterator[Thought]:
-    num = len(obs["puzzle"])
-    state = policy.initial_state(num)
-    segment = torch.zeros(num, dtype=torch.long, device=policy.device)
+def _think(policy: Policy, state: State, obs: dict[str, Tensor], max_segments: int) -> Iterator[Thought]:
+    segment = torch.zeros(len(obs["puzzle"]), dtype=torch.long, device=policy.device)
     for _ in range(max_segments):
         with torch.inference_mode():
             segment = segment + 1

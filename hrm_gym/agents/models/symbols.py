@@ -129,6 +129,8 @@ class SymbolAgent(TwoStates):
         HrmGymError: where the family names no groups, or has cells that are in none.
     """
 
+    equivariant = True
+
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         _check(spec)
         super().__init__(config, spec)

@@ -58,7 +58,11 @@ def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:
     """
     if config.run_dir:
         path = Path(config.run_dir)
-        if (path / "config.json").exists():
+        try:
+            taken = (path / "config.json").exists()
+        except OSError as error:
+            raise HrmGymError(f"--run-dir {config.run_dir[:80]!r}: {error.strerror}; give another name") from None
+        if taken:
             raise HrmGymError(
                 f"{path} already holds a run: go on with it by --resume {path}, or give another --run-dir"
             )
