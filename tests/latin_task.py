@@ -1,5 +1,7 @@
 """A puzzle family outside the package: Latin squares of 3x3, which the tests register as anyone could."""
 
+import zlib
+
 import numpy as np
 
 from hrm_gym.envs.arrays import as_int64, concatenate, like
@@ -43,3 +45,10 @@ class Latin(Task):
             order = list(dict.fromkeys(solution.tolist()))
             names.append(bytes(order.index(token) + 1 if token else 0 for token in puzzle.tolist()))
         return names
+
+    def dataset(self, split):
+        """By a hash: there are so few puzzles that test puzzles drawn first would leave none for training."""
+        drawn = self.sample(3_000, np.random.default_rng(0))
+        part = np.array([zlib.crc32(key) % 10 for key in self.keys(drawn)])
+        mine = {"train": part > 1, "validation": part == 1, "test": part == 0}[split]
+        return drawn.map(lambda board: board[mine])

@@ -1,5 +1,6 @@
 """ARC: files, canvases, forms, split, vote and picture, on tiny tasks and, where there are any, real ones."""
 
+import itertools
 import json
 import os
 import pickle
@@ -13,10 +14,10 @@ import torch
 import hrm_gym  # noqa: F401 (registers the ids)
 from hrm_gym.envs.arc import sources, symmetry, voting
 from hrm_gym.envs.arc.grids import SIDE, decode, encode
-from hrm_gym.envs.arc.task import ARCTask
+from hrm_gym.envs.arc.task import ARCTask, _is_held_out
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.window import HEIGHT, WIDTH, Renderer
-from hrm_gym.envs.task import Ballots, Puzzles
+from hrm_gym.envs.task import SPLITS, Ballots, Puzzles
 from hrm_gym.errors import HrmGymError
 
 PUZZLES_DIR = os.environ.get("PUZZLES_DIR")
@@ -402,12 +403,20 @@ def test_what_is_tested_is_never_trained_on(folder):
     assert_nothing_leaks(task)
 
 
-def assert_nothing_leaks(task):
-    train, test = (
-        {(a.tobytes(), b.tobytes()) for a, b in zip(*task.dataset(split)[:2], strict=True)}
-        for split in ("train", "test")
-    )
-    assert test and not train & test
+def assert_nothing_leaks(task, splits=("train", "test")):
+    parts = [{(a.tobytes(), b.tobytes()) for a, b in zip(*task.dataset(split)[:2], strict=True)} for split in splits]
+    assert all(parts) and not any(a & b for a, b in itertools.combinations(parts, 2))
+
+
+def test_a_tenth_of_the_training_tasks_is_for_validation(folder):
+    held_out = next(f"task{i}" for i in itertools.count() if _is_held_out(f"task{i}"))
+    repeated = task_of(7)["test"][0]  # which another task demonstrates
+    tasks = {**TRAINING, held_out: task_of(7), "e": {"train": [pair(5), repeated], "test": [pair(6)]}}
+    write(folder / "training.json", tasks)
+    task = ARCTask(dataset=folder)
+    assert grids_of(task.dataset("validation"), task) == listed({held_out: tasks[held_out]}, "test")
+    assert held_out not in task.known_outputs and held_out in task.identities
+    assert_nothing_leaks(task, SPLITS)
 
 
 def test_fewer_tasks(folder):
@@ -613,10 +622,11 @@ def test_real_tasks(name, counts):
     pairs = sum(len(t.demonstrations) for part in task.collection for t in part.values())
     pairs += sum(len(t.tests) for t in training.values())
     repeated = {"arc-agi-1": 1, "arc-agi-2": 0}[name]  # a tested pair that stands in a training task
-    assert len(task.dataset("train").puzzle) == pairs - repeated
+    held_out = len(task.dataset("validation").puzzle)
+    assert len(task.dataset("train").puzzle) == pairs - repeated - held_out and 0.07 < held_out / len(training) < 0.16
     assert len(task.dataset("test").puzzle) == sum(len(t.tests) for t in evaluation.values())
-    assert_nothing_leaks(task)
-    for split in ("train", "test"):
+    assert_nothing_leaks(task, SPLITS)
+    for split in SPLITS:
         puzzles = task.dataset(split)
         assert (task.violations(puzzles.puzzle, puzzles.puzzle) == 0).all()
         assert (task.violations(puzzles.puzzle, puzzles.solution) == 0).all()
@@ -629,7 +639,7 @@ def test_real_tasks(name, counts):
 def test_who_learned_on_one_release_does_not_report_on_the_other():
     with pytest.raises(HrmGymError, match="not trained on the demonstrations of 18 tasks"):
         real("arc-agi-2").read(str(Path(PUZZLES_DIR) / "arc-agi-1"), "test")
-    with pytest.raises(HrmGymError, match=r"376 tasks, such as .* are trained on"):
+    with pytest.raises(HrmGymError, match=r"3\d\d tasks, such as .* are trained on"):
         real("arc-agi-2").refuse_seen(real("arc-agi-1").collection.evaluation)
 
 

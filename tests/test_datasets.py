@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import itertools
 import json
 import os
 import sys
@@ -10,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hrm_gym.envs.datasets import read_puzzles, write_csv
+from hrm_gym.cli import main
+from hrm_gym.envs import datasets
+from hrm_gym.envs.datasets import puzzles_of, read_puzzles, write_csv
 from hrm_gym.envs.registration import make_task
+from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
 TASK = make_task("Sudoku4x4-v0")
@@ -25,6 +29,9 @@ def puzzles():
 
 def same(a, b):
     return np.array_equal(a.puzzle, b.puzzle) and np.array_equal(a.solution, b.solution)
+
+
+# ---- one reader --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
@@ -83,6 +90,8 @@ def test_reference_folders_count_tokens_from_one(puzzles, tmp_path):
         ("d.csv", "question\n" + "." * 16 + "\n", "line 2: .*solutions"),
         ("d.txt", "....\n", "line 1"),
         ("d.csv.gz", "question\n", "cannot read .*d.csv.gz"),
+        ("d.txt", "", "holds no puzzles"),
+        ("d.csv", "question\n" + "." * 200_000 + "\n", "line 2: field larger"),
     ],
 )
 def test_defects_name_file_and_line(tmp_path, name, content, message):
@@ -90,6 +99,210 @@ def test_defects_name_file_and_line(tmp_path, name, content, message):
     with pytest.raises(HrmGymError, match=message) as error:
         read_puzzles(tmp_path / name, TASK)
     assert name in str(error.value) and "\n" not in str(error.value)
+
+
+def refused(match, source, task=TASK, **options):
+    with pytest.raises(HrmGymError, match=match) as error:
+        read_puzzles(source, task, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_windows_writes_line_ends_and_marks_of_its_own(puzzles, tmp_path):
+    texts = [TASK.format(p) for p in puzzles.puzzle]
+    answers = [TASK.format(p) for p in puzzles.solution]
+    rows = [f"{a},{b}" for a, b in zip(texts, answers, strict=True)]
+    (tmp_path / "a.csv").write_bytes(("\ufeff" + "\r\n".join(["question,answer", *rows, ""])).encode())
+    (tmp_path / "a.txt").write_bytes(("\ufeff" + "\r\n".join([*texts, ""])).encode())
+    for name in ("a.csv", "a.txt"):
+        assert same(read_puzzles(tmp_path / name, TASK), puzzles)
+    (tmp_path / "one.txt").write_bytes("\r\n".join(texts[0][i : i + 4] for i in range(0, 16, 4)).encode())
+    assert same(read_puzzles(tmp_path / "one.txt", TASK), puzzles.map(lambda array: array[:1]))
+
+
+def test_answers_are_not_looked_for_where_nobody_needs_them(puzzles, tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("\n".join(TASK.format(p) for p in puzzles.puzzle))
+    monkeypatch.setattr(type(TASK), "solve", None)
+    assert (read_puzzles(tmp_path / "a.txt", TASK, solved=False).puzzle == puzzles.puzzle).all()
+
+
+def test_wrong_answers_are_refused_with_their_line(puzzles, tmp_path):
+    path = tmp_path / "a.csv"
+    altered, broken = (puzzles.map(np.copy) for _ in range(2))
+    given, blank = (int(np.flatnonzero((puzzles.puzzle[2] == 0) == want)[0]) for want in (False, True))
+    altered.solution[2, given] = altered.solution[2, given] % 4 + 1
+    broken.solution[2, blank] = broken.solution[2, blank] % 4 + 1
+    write_csv(path, altered, TASK)
+    refused(rf"line 4: the answer changes the given at row {given // 4 + 1}, column {given % 4 + 1}", path)
+    write_csv(path, broken, TASK)
+    refused("line 4: the answer breaks the rules", path)
+    save_arrays(tmp_path / "arrays", broken, vocabulary=6)
+    refused("arrays, row 2: the answer breaks the rules", tmp_path / "arrays")
+
+
+def test_arrays_of_different_lengths_and_empty_ones_are_refused(puzzles, tmp_path):
+    save_arrays(tmp_path / "a", puzzles, vocabulary=6)
+    np.save(tmp_path / "a" / "all__labels.npy", puzzles.solution[:-1].astype(np.int64) + 1)
+    refused("7 inputs and 6 labels", tmp_path / "a")
+    save_arrays(tmp_path / "b", puzzles.map(lambda array: array[:0]), vocabulary=6)
+    refused("holds no puzzles", tmp_path / "b")
+    (tmp_path / "b" / "all__inputs.npy").write_bytes(b"")
+    refused("cannot read", tmp_path / "b")
+
+
+def test_damaged_and_swelling_gzip_files_are_refused(puzzles, tmp_path, monkeypatch):
+    path = tmp_path / "a.csv.gz"
+    write_csv(path, puzzles, TASK)
+    whole = path.read_bytes()
+    for damaged in (whole[:-12], whole[:30] + bytes([whole[30] ^ 255]) + whole[31:], whole[:5]):
+        path.write_bytes(damaged)
+        refused("cannot read", path)
+    monkeypatch.setattr(datasets, "LARGEST", 1 << 20)
+    path.write_bytes(gzip.compress(b"\n" * (1 << 21)))
+    refused("unpacks to more than 1 MB", path)
+
+
+# ---- the splits of a file ----------------------------------------------------------------------------
+
+
+SIX = make_task("Sudoku6x6-v0")
+
+
+def random_image(puzzles, seed):
+    uniforms = np.random.default_rng(seed).random((len(puzzles.puzzle), SIX.num_uniforms))
+    return SIX.augment(puzzles, uniforms)
+
+
+def fresh(num, seed=7):
+    """6x6 puzzles of which no image is a shipped test puzzle."""
+    puzzles = SIX.sample(num, np.random.default_rng(seed))
+    tested = set(SIX.keys(SIX.dataset("test")))
+    keep = np.array([key not in tested for key in SIX.keys(puzzles)])
+    return puzzles.map(lambda array: array[keep])
+
+
+def keys(task, split, source):
+    return set(task.keys(puzzles_of(task, split, str(source))))
+
+
+def test_a_file_falls_into_three_parts_that_share_no_image(tmp_path):
+    puzzles = fresh(400)
+    images = random_image(puzzles, 0)
+    assert (images.puzzle != puzzles.puzzle).any(1).mean() > 0.9
+    write_csv(tmp_path / "a.csv", puzzles, SIX)
+    write_csv(tmp_path / "images.csv", images, SIX)
+    parts = {split: keys(SIX, split, tmp_path / "a.csv") for split in SPLITS}
+    assert not any(a & b for a, b in itertools.combinations(parts.values(), 2))
+    sizes = [len(puzzles_of(SIX, split, str(tmp_path / "a.csv")).puzzle) for split in SPLITS]
+    assert sum(sizes) == len(puzzles.puzzle) and 0.7 < sizes[0] / sum(sizes) < 0.9 and min(sizes) > 20
+    assert all(keys(SIX, split, tmp_path / "images.csv") == parts[split] for split in SPLITS)
+
+
+def test_a_file_for_each_split(tmp_path):
+    puzzles = fresh(60)
+    names = [tmp_path / f"{name}.csv" for name in "abc"]
+    for i, name in enumerate(names):
+        write_csv(name, puzzles.map(lambda array, i=i: array[20 * i : 20 * (i + 1)]), SIX)
+    source = ",".join(f"{split}={name}" for split, name in zip(SPLITS, names, strict=True))
+    for i, split in enumerate(SPLITS):
+        assert same(puzzles_of(SIX, split, source), puzzles.map(lambda array, i=i: array[20 * i : 20 * (i + 1)]))
+    with pytest.raises(HrmGymError, match="names no file for 'validation'"):
+        puzzles_of(SIX, "validation", f"train={names[0]},test={names[1]}")
+    # What stands in two of them, even as an image, is not trained on.
+    write_csv(names[1], random_image(puzzles.map(lambda array: array[5:20]), 1), SIX)
+    assert same(puzzles_of(SIX, "train", f"test={names[1]},train={names[0]}"), puzzles.map(lambda array: array[:5]))
+    with pytest.raises(HrmGymError, match=r"all puzzles of .*a.csv stand in .*a.csv too"):
+        puzzles_of(SIX, "train", f"train={names[0]},test={names[0]}")
+
+
+@pytest.mark.parametrize("env_id", ["Sudoku6x6-v0", "Sudoku9x9-v0", "MazeSmall-v0"])
+def test_training_refuses_images_of_the_shipped_test_puzzles(tmp_path, env_id):
+    task = make_task(env_id)
+    tested = task.dataset("test").map(lambda array: array[:30])
+    if task.num_uniforms:
+        images = task.augment(tested, np.random.default_rng(0).random((30, task.num_uniforms)))
+    else:
+        images = task.images(tested).map(lambda array: array[-30:])
+    assert (images.puzzle != tested.puzzle).any(1).all()
+    write_csv(tmp_path / "a.csv", images, task)
+    for source in (str(tmp_path / "a.csv"), f"train={tmp_path / 'a.csv'}"):
+        with pytest.raises(HrmGymError, match="puzzles of the test split, or images of them"):
+            puzzles_of(task, "train", source)
+    assert len(puzzles_of(task, "test", f"test={tmp_path / 'a.csv'}").puzzle) == 30
+
+
+class Mirrored(Task):
+    """Rows of letters of which some are shown; the mirror image of a puzzle is one."""
+
+    shape = (1, 10)
+    symbols = ".ab"
+
+    def sample(self, num, rng):
+        solution = rng.integers(1, 3, (num, 10)).astype(np.uint8)
+        return Puzzles(solution * (rng.random((num, 10)) < 0.5), solution)
+
+    def violations(self, puzzle, answer):
+        return (answer == 0).sum(-1) + ((puzzle > 0) & (puzzle != answer)).sum(-1)
+
+    def images(self, puzzles):
+        return puzzles.map(lambda array: np.concatenate([array, array[:, ::-1]]))
+
+
+def test_images_of_sampled_puzzles_stay_in_one_split():
+    task = Mirrored()
+    shown = [{row.tobytes() for row in task.images(task.dataset(split)).puzzle} for split in SPLITS]
+    assert all(shown) and not any(a & b for a, b in itertools.combinations(shown, 2))
+
+
+def test_a_family_with_too_few_puzzles_for_three_splits_is_told():
+    class Few(Mirrored):
+        def sample(self, num, rng):
+            return super().sample(num, np.random.default_rng(0)).map(lambda array: array[:1])
+
+    with pytest.raises(HrmGymError, match="Few has so few puzzles that all validation puzzles are images"):
+        Few().dataset("validation")
+
+
+def test_symmetries_that_nobody_listed_are_refused():
+    class Shifted(Mirrored):
+        num_uniforms = 1
+
+    with pytest.raises(HrmGymError, match="Shifted shows puzzles under symmetries"):
+        Shifted().dataset("train")
+
+
+# ---- what is written ---------------------------------------------------------------------------------
+
+
+def test_generating_replaces_no_file_unless_told(tmp_path, capsys):
+    out = tmp_path / "a.csv"
+    arguments = ["generate", "--env", "Sudoku4x4-v0", "--num", "3", "--out", str(out)]
+    assert main(arguments) == 0
+    out.write_text("precious")
+    for more in ([], ["--shipped"]):
+        assert main([*arguments, *more]) == 2
+    assert out.read_text() == "precious" and "--overwrite" in capsys.readouterr().err
+    assert main([*arguments, "--overwrite"]) == 0 and len(read_puzzles(out, TASK).puzzle) == 3
+
+
+def test_temporary_files_touch_nothing_of_the_user(puzzles, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "a.csv.tmp").symlink_to(tmp_path / "mine")
+    write_csv(tmp_path / "a.csv", puzzles, TASK)
+    assert (tmp_path / "a.csv.tmp").is_symlink() and (tmp_path / "mine").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.csv.tmp", "mine"]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o666 & ~mask  # readable by others as any file
+
+
+def test_the_table_of_environments_has_a_column_a_split(capsys, monkeypatch):
+    monkeypatch.setattr("hrm_gym.cli.envs.task_ids", lambda: ("Sudoku4x4-v0",))
+    assert main(["envs"]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in (*SPLITS, "20,000", "1,000"))
+
+
+# ---- places ------------------------------------------------------------------------------------------
 
 
 def test_places_that_are_not_there(puzzles, tmp_path):
@@ -138,9 +351,10 @@ def test_a_file_of_the_hub_is_read_like_any_other(puzzles, tmp_path, monkeypatch
     assert asked == [("sapientinc/sudoku-extreme", "test.csv", "dataset")]
 
 
-def test_environments_use_a_file_of_puzzles(puzzles, tmp_path):
+def test_environments_use_a_file_of_puzzles(tmp_path):
     import gymnasium as gym
 
+    puzzles = TASK.dataset("train").map(lambda a: a[:60])
     write_csv(tmp_path / "a.csv", puzzles, TASK)
     env = gym.make("hrm_gym:Sudoku4x4-v0", dataset=str(tmp_path / "a.csv"))
     rows = {row.tobytes() for row in puzzles.puzzle.astype(np.int64)}

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import itertools
 import os
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hrm_gym.envs.sudoku import deep, extreme, shipped, solver, symmetry
 from hrm_gym.envs.sudoku.extreme import generate_pool
 from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.task import BOXES, SudokuTask
-from hrm_gym.envs.task import Puzzles
+from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import save_arrays
 

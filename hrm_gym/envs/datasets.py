@@ -207,7 +207,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
         for row in reader:
             yield reader.line_num, row["question"] or "", row.get("answer") or ""
     except csv.Error as error:
-        raise HrmGymError(f"{path}, line {reader.line_num}: {error}") from None
+        raise HrmGymError(f"{path}, line {reader.line_num + 1}: {error}") from None
 
 
 def _parse(path: Path, rows: Iterable[tuple[int, str, str]], task: Task, solved: bool) -> Puzzles:

@@ -359,4 +359,9 @@ def _sampled(task: Task, split: str) -> Puzzles:
     drawn = task.sample(num, np.random.default_rng([0, seed]))
     taken = {key for other in order[: order.index(split)] for key in task.keys(_sampled(task, other))}
     keep = np.array([key not in taken for key in task.keys(drawn)])
+    if not keep.any():
+        raise HrmGymError(
+            f"{type(task).__name__} has so few puzzles that all {split} puzzles are images of those of another split: "
+            "give the family a `dataset` of its own"
+        )
     return drawn.map(lambda array: array[keep])
