@@ -6,7 +6,6 @@ import json
 import pytest
 import torch
 import torch.nn.functional as F
-
 from loop import Loop, tiny
 
 from hrm_gym.agents import Protocol, TaskSpec, evaluate
