@@ -3,8 +3,8 @@
     python benchmarks/training.py
     python benchmarks/training.py --presets small groups --steps 20 --threads 1
 
-Eager and compiled steps take turns, so that a busy machine slows them alike. The matrix rate is that of a bfloat16 product
-of two large matrices on the same threads.
+Eager and compiled steps take turns, so that a busy machine slows them alike. The matrix rate is that of a bfloat16
+product of two large matrices on the same threads.
 """
 
 from __future__ import annotations

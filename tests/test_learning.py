@@ -389,7 +389,7 @@ def chosen(env_id, **options):
 def test_auto_chooses_by_board():
     presets = [chosen(f"Sudoku{b}-v0", agent="hrm").preset for b in ("4x4", "6x6", "9x9")]
     assert presets == ["tiny", "small", "medium"]
-    assert [chosen(f"Sudoku{b}-v0").agent for b in ("6x6", "9x9")] == ["hrm", "trm"]
+    assert [chosen(f"Sudoku{b}-v0").agent for b in ("6x6", "9x9")] == ["hrm", "trm_symbols"]
     assert [chosen("Sudoku4x4-v0", agent=agent).halting for agent in BOARD] == [
         "q_learning",
         "classifier",

@@ -158,9 +158,9 @@ def resolve(options: Mapping[str, Any]) -> Config:
     named = {name: options.get(name, getattr(run, name)) for name in ("env", "agent", "halting", "preset", "device")}
     device, env = choose_device(named["device"]), canonical_id(named["env"])
     preset, agent, halting = named["preset"], import_named(named["agent"]), import_named(named["halting"])
+    task = make_task(env, options.get("dataset") or None, **task_arguments(options.get("task_args", "")))
     if preset == "auto":
-        arguments = task_arguments(options.get("task_args", ""))
-        preset = choose_preset(make_task(env, options.get("dataset") or None, **arguments), device, agent)
+        preset = choose_preset(task, device, agent)
     if preset not in PRESETS:
         raise unknown("preset", preset, [*PRESETS, "auto"])
     agent = PREFERRED_AGENT.get(preset, "hrm") if agent == "auto" else agent
@@ -168,6 +168,8 @@ def resolve(options: Mapping[str, Any]) -> Config:
     classes = RunOptions, agent_class(agent).Config, halting_class(halting).Config
     known = {field.name for cls in classes for field in dataclasses.fields(cls)}
     suits = {name: value for name, value in PRESETS[preset].items() if name in known}
+    if not task.hintable:
+        suits.pop("hints", None)
     whole = {**suits, **agent_class(agent).run_defaults, **options, "env": env, "preset": preset, "device": device}
     if whole.get("dtype", "auto") == "auto":
         whole["dtype"] = choose_dtype(device)
