@@ -1,3 +1,4 @@
+import importlib
 import os
 import subprocess
 import sys
@@ -11,8 +12,11 @@ import hrm_gym as package
 from hrm_gym.cli import main
 from hrm_gym.envs.puzzle_env import PuzzleEnv
 
+# Agents and halting rules from outside go through all that those of the package go through, as does the puzzle.
+for module in ("own_doors", "examples.own_agent", "examples.own_halting_rule"):
+    importlib.import_module(module)
 package.register_task("Latin3x3-v0", "latin_task:Latin", givens=4)
-package.make_task("examples.own_puzzle:Futoshiki4x4-v0")  # the example goes through all that the families go through
+package.make_task("examples.own_puzzle:Futoshiki4x4-v0")
 
 
 @pytest.fixture(autouse=True)

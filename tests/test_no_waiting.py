@@ -4,13 +4,14 @@ import dataclasses
 
 import pytest
 import torch
+from loop import Loop, tiny
 from test_arc import EVALUATION, TRAINING, write
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hrm_gym.agents.training.config import Config
-from hrm_gym.agents.training.trainer import Trainer
+from hrm_gym.agents.state import items
+from hrm_gym.agents.training.watch import Watch
 
 # Operators whose result, or whose result's shape, the host must know.
 READING = (
@@ -70,38 +71,39 @@ class NoMixing(TorchDispatchMode):
         return result
 
 
-TINY = Config(
-    **{"env": "Sudoku4x4-v0", "agent": "hrm", "device": "cpu", "dtype": "float32", "max_steps": 10},
-    **{"hidden_size": 16, "h_layers": 1, "l_layers": 1, "num_envs": 8, "max_segments": 3, "warmup_steps": 2},
-)
-MAZE = dataclasses.replace(TINY, env="MazeSmall-v0", mixer="convolution", num_envs=4)
-ARC = dataclasses.replace(MAZE, env="ARC1-v0", task_args="augmentations=3")
+SMALL = {"num_envs": 8, "max_segments": 3, "warmup_steps": 2, "max_steps": 10}
+MAZE = SMALL | {"env": "MazeSmall-v0", "mixer": "convolution", "num_envs": 4}
+# The models over candidates are left out: how many there are decides the shapes of what they compute.
 CASES = {
-    "sudoku": TINY,
-    "next segment": dataclasses.replace(TINY, halt_target="next_segment", mixer="attention", positions="rope"),
-    "monte carlo": dataclasses.replace(TINY, halt_target="monte_carlo", loss="softmax", optimizer="adam_atan2"),
-    "target network": dataclasses.replace(TINY, target_network=True),
-    "maze": dataclasses.replace(MAZE, agent="trm", halting="halt_only", gradient="last_cycle"),
-    "arc": ARC,
+    "sudoku": SMALL,
+    "next segment": SMALL | {"halt_target": "next_segment", "mixer": "attention", "positions": "rope"},
+    "monte carlo": SMALL | {"halt_target": "monte_carlo", "loss": "softmax", "optimizer": "adam_atan2"},
+    "target network": SMALL | {"target_network": True},
+    "horizon": SMALL | {"horizon": "look_ahead"},
+    "confidence": SMALL | {"halting": "confidence", "initial_noise": 0.1, "clip": 1.0},
+    "fixed": SMALL | {"halting": "fixed", "segments": 2, "segment_cost": 0.1, "graded_by": "solution"},
+    "maze": MAZE | {"agent": "trm", "halting": "classifier"},
+    "arc": MAZE | {"env": "ARC1-v0", "task_args": "augmentations=3"},
+    "own": SMALL | {"agent": "own_gru", "halting": "own_patience"},
 }
 
 
 @pytest.fixture(params=CASES)
 def config(request, tmp_path):
     if request.param != "arc":
-        return CASES[request.param]
+        return tiny(**CASES[request.param])
     write(tmp_path / "training.json", TRAINING)
     write(tmp_path / "evaluation.json", EVALUATION)
-    return dataclasses.replace(ARC, dataset=str(tmp_path))
+    return tiny(**CASES["arc"], dataset=str(tmp_path))
 
 
 def test_a_training_step_reads_nothing_back(config):
-    trainer = Trainer(config)
+    loop = Loop(config)
     # The CPU's environments draw for finished slots alone; a GPU's do not know which they are.
-    trainer.envs.unwrapped._uniforms.on_host = False
+    loop.trainer.envs._envs.unwrapped._uniforms.on_host = False
     with NoReading(), NoMethods():
         for _ in range(4):  # longer than an episode
-            trainer.train_segment()
+            loop.step()
 
 
 def test_a_training_step_sends_nothing(config, monkeypatch):
@@ -112,16 +114,26 @@ def test_a_training_step_sends_nothing(config, monkeypatch):
             return super().__new__(cls)
 
     monkeypatch.setattr(torch, "Generator", OnHost)
-    trainer = Trainer(dataclasses.replace(config, device="meta", optimizer="adam_atan2"))
-    trainer.train_segment()  # constant tables are sent once
+    loop = Loop(dataclasses.replace(config, device="meta", optimizer="adam_atan2"))
+    loop.step()  # constant tables are sent once
     with NoReading(), NoMethods(), NoMixing():
-        figures = trainer.train_segment()
-    assert trainer.carry.z_h.is_meta and figures["answer_loss"].is_meta
+        figures = loop.step()
+    assert all(z.is_meta for _, z in items(loop.state)) and figures["answer_loss"].is_meta
+
+
+def test_what_is_shown_of_a_step_stays_on_the_device(tmp_path):
+    loop = Loop(tiny(**SMALL))
+    loop.trainer.envs._envs.unwrapped._uniforms.on_host = False
+    watch = Watch(loop.trainer, tmp_path)
+    losses = loop.step()
+    with NoReading(), NoMethods():
+        watch.saw(loop.experience, losses, loop.cells)
+    assert watch._figures
 
 
 def test_training_does_not_count_violations():
     # On a GPU a maze's are thousands of operators a step.
-    envs = Trainer(MAZE).envs
+    envs = Loop(tiny(**MAZE)).trainer.envs._envs
     *_, infos = envs.step(torch.as_tensor(envs.action_space.sample()))
     assert {"is_success", "cell_accuracy", "solution"} < infos.keys() and "violations" not in infos
 

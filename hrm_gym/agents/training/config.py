@@ -172,4 +172,5 @@ def assemble(run: RunOptions, options: Mapping[str, Any], agent_name: str, halti
         raise unknown(f"option of agent {agent_name!r} with halting {halting_name!r}", next(iter(left)), known)
     whole = {field.name: getattr(run, field.name) for field in dataclasses.fields(RunOptions)}
     whole |= {**parts[0], "agent": agent_name, "halting": halting_name}
+    RunOptions.from_dict(whole)  # refuses values of other types
     return Config(**whole, agent_options=agent.from_dict(parts[1]), halting_options=halting.from_dict(parts[2]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_flop_count
 
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
@@ -29,7 +29,21 @@ def _convolution_backward(grad: torch.Size, x: torch.Size, kernel: torch.Size, *
     return 2 * conv_flop_count(list(x), list(kernel), list(grad))
 
 
-MAPPING: dict[Any, Any] = {torch.ops.aten.convolution_backward: _convolution_backward}
+def _attention(query: torch.Size, key: torch.Size, value: torch.Size, *others: Any, **options: Any) -> int:
+    """Scores and sums of a CPU's fused attention, which torch does not count."""
+    return sdpa_flop_count(query, key, value)
+
+
+def _attention_backward(grad: torch.Size, *qkv_and_more: Any, **options: Any) -> int:
+    """The gradients of both products."""
+    return 2 * sdpa_flop_count(*qkv_and_more[:3])
+
+
+MAPPING: dict[Any, Any] = {
+    torch.ops.aten.convolution_backward: _convolution_backward,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
 
 
 def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = False) -> int:
@@ -81,7 +95,8 @@ class Meter:
         first = trainer.task.dataset("validation").map(lambda array: array[:1])
         boards = boards_of(first, trainer.device)
         # Of a copy that nothing has compiled, since the counter sees operators one by one.
-        policy = build(trainer.config, trainer.spec).to(trainer.device)
+        with torch.random.fork_rng(devices=[]):  # its weights take no random numbers of the run
+            policy = build(trainer.config, trainer.spec).to(trainer.device)
         self.flops = step_flops(policy, observation(boards.puzzle, boards.identity), trainer.config.num_envs)
         """Operations a training step."""
         self._peak = measured_peak(trainer.device) * parallel.size()

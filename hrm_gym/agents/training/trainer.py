@@ -104,7 +104,7 @@ class Trainer:
             return self.envs.reset(), self.initial_state()
         obs = self.envs.load_state_dict(self._saved.part("envs"))
         saved = {name: tensor[self.envs.own] for name, tensor in self._saved.part("state").items()}
-        state = nests.restore(self.initial_state(), saved)
+        state = nests.restore(self.policy.initial_state(self.envs.num), saved)  # whose noise would be drawn in vain
         self._saved = None
         return obs, state
 
