@@ -163,7 +163,9 @@ def test_generate_writes_the_benchmarks_form_and_the_same_for_the_same_seed(hrm_
     path = tmp_path / name
     texts = []
     for seed in (1, 1, 2):
-        code, _, err = hrm_gym("generate", "--env", "Sudoku6x6-v0", "--num", 4, "--seed", seed, "--out", path)
+        code, _, err = hrm_gym(
+            "generate", "--env", "Sudoku6x6-v0", "--num", 4, "--seed", seed, "--out", path, "--overwrite"
+        )
         assert code == 0, err
         content = path.read_bytes()
         texts.append((gzip.decompress(content) if name.endswith("gz") else content).decode())

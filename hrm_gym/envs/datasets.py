@@ -29,8 +29,8 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
     A file is split by a hash that all symmetric images of a puzzle share (`Task.keys`): eight tenths are for training,
     one for validation, one for testing. `dataset="train=a.csv,validation=b.csv,test=c.csv"` names a file for each split
     instead; a puzzle that stands, perhaps as an image, in several of them counts for testing rather than validation and
-    for validation rather than training. Training refuses files that hold puzzles of the family's own test set, or
-    images of them.
+    for validation rather than training. Puzzles of the family's own test set, and images of them, are left out of
+    training; of 9x9 Sudokus so are other puzzles of the same grid.
 
     Args:
         task: the family.
@@ -39,8 +39,8 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
         num_examples: only the first so many; None for all.
 
     Raises:
-        HrmGymError: on an unknown split, a file that is missing, malformed or holds no puzzle of the split, test
-            puzzles in training, or a number out of range.
+        HrmGymError: on an unknown split, a file that is missing, malformed or holds no puzzle of the split that may
+            be used, or a number out of range.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -77,7 +77,7 @@ def _of_file(task: Task, split: str, dataset: str) -> Puzzles:
             )
         data = whole.map(lambda array: array[mine])
     if split == "train":
-        _refuse_test_puzzles(task, data, dataset)
+        data = _without(task, data, task.dataset("test"), dataset, "the family's test split")
     return data
 
 
@@ -85,13 +85,18 @@ def _of_named(task: Task, split: str, dataset: str, named: dict[str, str]) -> Pu
     if split not in named:
         raise HrmGymError(f"dataset {dataset!r} names no file for {split!r}: add {split}=FILE")
     data = read_puzzles(named[split], task)
-    first = [named[other] for other in SPLITS[SPLITS.index(split) + 1 :] if other in named]
-    taken = {key for source in first for key in task.keys(read_puzzles(source, task))}
+    for other in SPLITS[SPLITS.index(split) + 1 :]:
+        if other in named:
+            data = _without(task, data, read_puzzles(named[other], task), named[split], named[other])
+    return data
+
+
+def _without(task: Task, data: Puzzles, others: Puzzles, source: str, place: str) -> Puzzles:
+    """The puzzles of `source` that are neither in `place` nor images of one there."""
+    taken = set(task.keys(others))
     mine = np.array([key not in taken for key in task.keys(data)])
     if not mine.any():
-        raise HrmGymError(
-            f"all puzzles of {named[split]} stand in {' or '.join(first)} too, or images of them: give others"
-        )
+        raise HrmGymError(f"all puzzles of {source} stand in {place} too, or images of them: give others")
     return data.map(lambda array: array[mine])
 
 
@@ -106,15 +111,6 @@ def _named_by_split(dataset: str) -> dict[str, str]:
     if not all(equals and name.strip() in SPLITS for name, equals, _ in parts):
         return {}
     return {name.strip(): source.strip() for name, _, source in parts}
-
-
-def _refuse_test_puzzles(task: Task, data: Puzzles, dataset: str) -> None:
-    tested = set(task.keys(task.dataset("test")))
-    seen = sum(key in tested for key in task.keys(data))
-    if seen:
-        raise HrmGymError(
-            f"{dataset} holds {seen} puzzles of the test split, or images of them: take them out before training on it"
-        )
 
 
 def read_puzzles(source: str | Path, task: Task, solved: bool = True) -> Puzzles:
