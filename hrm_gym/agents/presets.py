@@ -51,6 +51,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_minutes": 60.0,
         "eval_minutes": 5.0,
     },
+    # The same for 4x4 and 6x6 Sudokus: a minute, compiling included.
+    "groups_small": {
+        "hidden_size": 32,
+        "message_size": 32,
+        "mlp_size": 64,
+        "loss": "softmax",
+        "lr": 1e-3,
+        "clip": 1.0,
+        "decay_from": 0.4,
+        "augment": False,
+        "compile": True,
+        "max_minutes": 1.5,
+        "eval_minutes": 0.5,
+    },
     # 9x9 Sudokus on a processor by a state for every (cell, symbol): half an hour shows it learning, hours solve most.
     "groups": {
         "hidden_size": 64,
@@ -128,13 +142,20 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 # What `--agent auto` stands for: HRM, except where larger boards have to be learned soon.
-PREFERRED_AGENT = {"medium": "trm", "groups": "trm_symbols", "local": "trm", "gpu": "trm", "gpu_local": "trm"}
+PREFERRED_AGENT = {
+    "medium": "trm",
+    "groups": "trm_symbols",
+    "groups_small": "trm_symbols",
+    "local": "trm",
+    "gpu": "trm",
+    "gpu_local": "trm",
+}
 
 
 def choose_preset(task: Task, device: str, agent: str = "auto") -> str:
     """The preset that `auto` stands for, by the board, the device and the agent."""
     if agent.endswith("_symbols") or (agent == "auto" and task.groups and task.hintable and task.num_cells > 36):
-        return "groups"
+        return "groups" if task.num_cells > 36 else "groups_small"
     if task.num_cells <= 16:
         return "tiny"
     if task.num_cells <= 36:
