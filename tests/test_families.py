@@ -13,8 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_arc import EVALUATION, TRAINING, write
 
 from hrm_gym.agents import load_agent
+from hrm_gym.agents.load import load_task
 from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.checkpoint import load_task
 from hrm_gym.agents.training.optimizers import SignSGD
 from hrm_gym.cli import main
 
@@ -61,7 +61,7 @@ def trained(request, train):
 def test_the_loss_falls_and_the_result_is_complete(trained):
     _, folder, _ = trained
     result = json.loads((folder / "result.json").read_text())
-    assert result["steps"] == 40 and {"exact_accuracy", "valid_accuracy", "cell_accuracy"} <= result.keys()
+    assert result["training"]["steps"] == 40 and {"exact_accuracy", "valid_accuracy", "cell_accuracy"} <= result.keys()
     events = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0}).Reload()
     losses = [event.value for event in events.Scalars("train/answer_loss")]
     assert losses[-1] < 0.8 * losses[0]
@@ -123,15 +123,15 @@ def test_arc_does_not_report_on_what_it_was_trained_on(arc_run, arc, hrm_gym, tm
 def test_an_embedding_of_each_form_is_learned(arc_run):
     saved = checkpoints.load(arc_run)
     task = load_task("ARC1-v0", arc_run)
-    table = saved.part("model")["embed_puzzle.weight"]
+    table = saved.part("model")["agent.embed_puzzle.weight"]
     assert table.shape == (task.num_identities, 32) and (table != 0).any(1).all()
-    assert torch.equal(table, saved.part("ema")["embed_puzzle.weight"])
+    assert torch.equal(table, saved.part("ema")["agent.embed_puzzle.weight"])
     agent = load_agent("ARC1-v0", arc_run)
     tests = task.dataset("test")
     puzzle, identity = (torch.as_tensor(a.astype(np.int64)) for a in (tests.puzzle, tests.identity))
     with torch.no_grad():
         outputs = [
-            agent(agent.initial_carry(len(puzzle)), {"puzzle": puzzle, "puzzle_id": i})[1].logits
+            agent(agent.initial_state(len(puzzle)), {"puzzle": puzzle, "puzzle_id": i})[1].logits
             for i in (identity, identity * 0)
         ]
     assert not torch.equal(*outputs)

@@ -11,26 +11,34 @@ from pathlib import Path
 
 import pytest
 import torch
+from loop import Loop, tiny
 from test_arc import EVALUATION, TRAINING, write
 
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training import parallel
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.run import train
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.errors import HrmGymError
 
 ROOT = Path(__file__).parent.parent
 STEPS, HALF = 8, 4
-SUDOKU = Config(
-    **{"env": "Sudoku4x4-v0", "agent": "hrm", "device": "cpu", "dtype": "float32", "seed": 5, "max_steps": STEPS},
-    **{"hidden_size": 16, "h_layers": 1, "l_layers": 1, "h_cycles": 1, "l_cycles": 1},
+SUDOKU = tiny(
+    **{"seed": 5, "max_steps": STEPS, "h_cycles": 1, "l_cycles": 1},
     **{"num_envs": 12, "max_segments": 4, "exploration": 0.3, "warmup_steps": 2},
 )
+FIELDS = {name: value for name, value in SUDOKU.to_dict().items() if not name.endswith("_options")}
+ARC = {"env": "ARC1-v0", "task_args": "augmentations=3", "num_envs": 4}
+
+
+def like_sudoku(**options):
+    return tiny(**FIELDS | SUDOKU.agent_options.to_dict() | SUDOKU.halting_options.to_dict() | options)
+
+
 CASES = {
     "extra_pass": SUDOKU,
-    "monte_carlo": dataclasses.replace(SUDOKU, halt_target="monte_carlo", optimizer="adam_atan2"),
-    "arc": dataclasses.replace(SUDOKU, env="ARC1-v0", mixer="convolution", task_args="augmentations=3", num_envs=4),
+    "monte_carlo": like_sudoku(halt_target="monte_carlo", optimizer="adam_atan2"),
+    "arc": like_sudoku(**ARC, mixer="convolution"),
 }
 
 
@@ -40,40 +48,41 @@ def cases(folder):
 
 def learn(config, name, saved=None):
     """Leaves checkpoints `name-4` and `name-8`, which also hold what all slots were shown."""
-    trainer = Trainer(config, saved)
+    loop = Loop(config, saved)
+    learner = loop.trainer.learner
     if saved is None:  # of random values some halt early, so that slots get new puzzles at different times
-        torch.nn.init.normal_(trainer.agent.q_head.weight)
+        torch.nn.init.normal_(loop.policy.halting.head.weight)
     seen = []
-    while trainer.step < STEPS:
-        seen.append(parallel.gather(torch.cat((trainer.obs["puzzle"], trainer.obs["segment"][:, None]), 1)))
-        trainer.train_segment()
-        if trainer.step in (HALF, STEPS):
-            snapshot = trainer.snapshot()
+    while learner.steps < STEPS:
+        seen.append(parallel.gather(torch.cat((loop.obs["puzzle"], loop.obs["segment"][:, None]), 1)))
+        loop.step()
+        if learner.steps in (HALF, STEPS):
+            snapshot = loop.snapshot()
             snapshot.tensors["seen"] = torch.stack(seen)
             if parallel.leads():
-                checkpoints.save(Path(f"{name}-{trainer.step}"), snapshot)
+                checkpoints.save(Path(f"{name}-{learner.steps}"), snapshot)
 
 
 def stop(config, run_dir, rank):
     """A run of which one process, not the one that leads, is told to stop."""
-    original, trainers = Trainer.train_segment, []
+    original, learners = Learner.step, []
 
-    def segment(trainer):
-        trainers.append(trainer)
-        if rank == 1 and trainer.step == HALF:
+    def step(learner, *arguments):
+        learners.append(learner)
+        if rank == 1 and learner.steps == HALF:
             signal.raise_signal(signal.SIGTERM)
-        return original(trainer)
+        return original(learner, *arguments)
 
-    Trainer.train_segment = segment
+    Learner.step = step
     try:
         # The learning rate follows the clock: without one clock for both, the weights would part.
         config = dataclasses.replace(config, max_steps=0, max_minutes=1.0, decay_from=0.0)
         assert train(config, run_dir) is None
     finally:
-        Trainer.train_segment = original
-    weights = torch.cat([p.detach().flatten() for p in trainers[-1].agent.parameters()])
+        Learner.step = original
+    weights = torch.cat([p.detach().flatten() for p in learners[-1].policy.parameters()])
     one, other = parallel.gather(weights[None])
-    assert trainers[-1].step == HALF + 1 and torch.equal(one, other)
+    assert learners[-1].steps == HALF + 1 and torch.equal(one, other)
 
 
 def process(rank, port, folder):
@@ -150,9 +159,10 @@ def test_torchrun_leaves_one_whole_run(tmp_path):
         [*command, str(ROOT / "train_agent.py"), *arguments], capture_output=True, text=True, env=environment, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("final, 16 held out") == 1  # one process speaks
+    assert done.stdout.count("test, 16 puzzles") == 1  # one process speaks
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["steps"] == 20 and result["processes"] == 2 and len(result["curve"]) == 2
+    told = result["training"]
+    assert told["steps"] == 20 and told["processes"] == 2 and len(told["validation_curve"]) == 2
     saved = checkpoints.load(tmp_path / "run")
-    assert saved.counters["step"] == 20 and len(saved.tensors["carry/z_h"]) == 16
+    assert saved.counters["step"] == 20 and len(saved.tensors["state/z_h"]) == 16
     assert len(list((tmp_path / "run").glob("events.*"))) == 1

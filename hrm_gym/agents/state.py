@@ -119,7 +119,7 @@ def moved(before: State, after: State) -> Tensor:
     """
 
     def flat(nest: State) -> Tensor:
-        numbers = [tensor.float().flatten(1) for _, tensor in items(nest) if tensor.is_floating_point()]
+        numbers = [tensor.float().reshape(len(tensor), -1) for _, tensor in items(nest) if tensor.is_floating_point()]
         return torch.cat(numbers, dim=1)  # (B, all numbers of a slot)
 
     a, b = flat(before), flat(after)

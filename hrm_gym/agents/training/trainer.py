@@ -73,9 +73,14 @@ class Trainer:
 
     # ---- the clock -------------------------------------------------------------------------------
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds by this process's own clock; unlike `tick` it waits for no other process."""
+        return time.monotonic() - self._began
+
     def tick(self, *flags: bool) -> list[bool]:
         """Look at the clock; returns which `flags` are raised in any process."""
-        self.seconds, raised = parallel.agree(time.monotonic() - self._began, *flags)
+        self.seconds, raised = parallel.agree(self.elapsed, *flags)
         return raised
 
     @property

@@ -224,7 +224,7 @@ class Watch:
             return
         finally:
             self._signals.may_break = False
-            trainer.tick()
+            trainer.seconds = trainer.elapsed  # the other processes wait at their next `tick`
             self._evaluated = self._reported = trainer.seconds
         grades = {"exact_accuracy": float(scores.exact.mean()), "valid_accuracy": float(scores.valid.mean())}
         trainer.curve.append({"step": trainer.learner.steps, "seconds": trainer.seconds, **grades})
