@@ -68,7 +68,7 @@ def test_a_wrapper_of_rewards_changes_what_is_learned():
         for _ in range(300):
             loop.step()
         values.append(loop.experience.signals["q_continue"].sigmoid().mean().item())
-    assert values[1] < 0.5 * values[0]
+    assert values[0] > 0.8 and values[1] < 0.55  # of a return of at most 1, half is taken
 
 
 def test_checkpoints_are_readable_as_the_umask_says(tmp_path):
