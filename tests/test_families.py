@@ -105,7 +105,7 @@ def test_arc_is_scored_by_its_protocol_and_handed_in(arc_run, arc, hrm_gym, tmp_
     code, out, err = hrm_gym(*call, "--puzzles", arc / "evaluation.json", "--submission", path)
     assert code == 0, err
     figures = json.loads(out)
-    assert figures["votes"] == 3 and 0 <= figures["pass@1"] <= figures["pass@2"] <= 1
+    assert figures["protocol"]["votes"] == 3 and 0 <= figures["pass@1"] <= figures["pass@2"] <= 1
     assert {name: len(tests) for name, tests in json.loads(path.read_text()).items()} == {"c": 1, "d": 2}
     code, _, err = hrm_gym(*call, "--submission", tmp_path / "none" / "a.json")
     assert code == 2 and "no such folder" in err and len(err.strip().splitlines()) == 1

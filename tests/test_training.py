@@ -12,14 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from loop import Loop, tiny
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hrm_gym.agents import load_agent
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.config import Config
-from hrm_gym.agents.training.run import train
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.errors import HrmGymError
 

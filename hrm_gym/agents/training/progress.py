@@ -82,15 +82,17 @@ class Progress:
 
     def _table(self) -> Table:
         t = self._training
-        table = Table(title=self._title, title_style="bold", box=None, padding=(0, 1), show_header=True)
+        table = Table(
+            title=self._title, title_style="bold", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True
+        )
         columns = {
             "step": f"{int(t['step']):,}",
             "time": clock(t["seconds"]),
             "left": clock(t["left"]) if t["left"] >= 0 else "-",
             "loss": f"{t.get('answer_loss', 0):.3f}",
-            "right": f"{100 * t.get('accuracy', 0):.1f} %",
-            "belief": f"{100 * t['belief']:.1f} %" if "belief" in t else "-",
-            "cells": f"{100 * t.get('cell_accuracy', 0):.1f} %",
+            "right": f"{100 * t.get('accuracy', 0):.1f}%",
+            "belief": f"{100 * t['belief']:.1f}%" if "belief" in t else "-",
+            "cells": f"{100 * t.get('cell_accuracy', 0):.1f}%",
             "length": f"{t.get('episode_segments', 0):.1f}",
             "seg/s": f"{t.get('segments_per_second', 0):,.0f}",
             "TFLOP/s": self._speed(),
