@@ -111,8 +111,6 @@ def grade(
 ) -> tuple[Evaluation, dict[str, float], dict[str, Any]]:
     """Evaluate, by votes where the family has several forms: the result, the family's own scores, its submission."""
     if task.num_variants == 1:
-        if protocol.votes:
-            raise HrmGymError(f"votes is {protocol.votes}: each puzzle of this family has one form; leave it out")
         return _evaluate(policy, task, puzzles, protocol, batch_size=batch_size), {}, {}
     result, standing = evaluate_by_votes(policy, task, puzzles, protocol, batch_size=batch_size)
     return result, standing.scores, standing.submission

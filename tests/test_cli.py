@@ -44,7 +44,7 @@ def test_several_attempts_solve_more(hrm_gym, tmp_path):
     path.write_text("\n".join(map(task.format, puzzles)))
     solved = []
     for rollouts in (1, 6):
-        options = ("--max-segments", 5, "--rollouts", rollouts, "--device", "cpu")
+        options = ("--max-segments", 5, "--rollouts", rollouts, "--seconds", 0, "--device", "cpu")
         _, out, _ = hrm_gym("solve", "--env", "Sudoku9x9-v0", *options, path)
         answers = np.stack([task.parse(line) for line in out.splitlines()])
         solved.append((task.violations(puzzles, answers) == 0).sum())
@@ -146,7 +146,7 @@ def test_evaluate_on_a_file_and_with_rollouts(hrm_gym, tmp_path):
     [
         (["--env", "Sudoku4x4-v0", "--puzzles", "nowhere.csv"], "nowhere.csv"),
         (["--env", "Sudoku4x4-v0", "--checkpoint", "nowhere"], "no checkpoint at nowhere"),
-        (["--env", "Sudoku4x4-v0", "--limit", "-1"], "--limit -1"),
+        (["--env", "Sudoku4x4-v0", "--limit", "-1"], "limit is -1"),
         (["--env", "Sudoku4x4"], "did you mean 'Sudoku4x4-v0'"),
     ],
 )
@@ -233,7 +233,11 @@ def test_the_readmes_environment_example_runs():
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.S)
     assert blocks
+    scopes: list[dict[str, object]] = []
     for block in blocks:
-        scope: dict[str, object] = {}
-        exec(compile(block, "README.md", "exec"), scope)
-    assert np.isfinite(float(scope["reward"]))  # type: ignore[arg-type]
+        scopes.append({})
+        exec(compile(block, "README.md", "exec"), scopes[-1])
+    stepped = [scope for scope in scopes if "env" in scope]
+    assert len(stepped) == 2 and all(np.isfinite(float(scope["reward"])) for scope in stepped)  # type: ignore[arg-type]
+    told = scopes[-1]
+    assert told["figures"]["num_puzzles"] == 100 and told["solution"].valid  # type: ignore[attr-defined, index]

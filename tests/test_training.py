@@ -19,6 +19,7 @@ from hrm_gym.agents import load_agent
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.config import Config
 from hrm_gym.agents.training.trainer import Trainer
+from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 
 ROOT = Path(__file__).parent.parent
@@ -247,3 +248,13 @@ def load_test_puzzles(num):
     from hrm_gym.envs.registration import make_task
 
     return make_task("Sudoku4x4-v0").dataset("test").puzzle[:num].astype(np.int64)
+
+
+def test_an_exported_agent_is_small_and_answers_almost_alike(whole, tmp_path):
+    path = tmp_path / "agent.safetensors"
+    checkpoints.export(whole[0], path)
+    assert path.stat().st_size < (whole[0] / checkpoints.FILE_NAME).stat().st_size / 5
+    puzzles = torch.from_numpy(make_task("Sudoku4x4-v0").dataset("test").puzzle[:64].astype(np.int64))
+    policies = [load_agent("Sudoku4x4-v0", source) for source in (whole[0], path)]
+    outs = [policy(policy.initial_state(64), {"puzzle": puzzles})[1].logits.argmax(-1) for policy in policies]
+    assert (outs[0] == outs[1]).float().mean() > 0.95

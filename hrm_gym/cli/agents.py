@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 
 import torch
@@ -18,9 +17,16 @@ from hrm_gym.agents.registry import agent_class, agent_names, halting_class, hal
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.build import build
 from hrm_gym.envs.registration import make_task
+from hrm_gym.errors import HrmGymError
 
 # The board on which a preset's size is counted: the one that `auto` chooses it for.
-BOARDS = {"tiny": "Sudoku4x4-v0", "small": "Sudoku6x6-v0", "local": "MazeSmall-v0", "gpu_local": "MazeHard-v0"}
+BOARDS = {
+    "tiny": "Sudoku4x4-v0",
+    "small": "Sudoku6x6-v0",
+    "groups_small": "Sudoku6x6-v0",
+    "local": "MazeSmall-v0",
+    "gpu_local": "MazeHard-v0",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +45,7 @@ def run(argv: Sequence[str]) -> int:
         table = _table(title, ("name", "what it is"))
         for name in names:
             cls = class_of(name)
-            doc = (sys.modules[cls.__module__].__doc__ or cls.__doc__ or "").strip().splitlines()
-            table.add_row(name, doc[0] if doc else "")
+            table.add_row(name, (cls.__doc__ or "").strip().partition("\n")[0])
         console.print(table)
     sizes = _table("presets (millions of parameters on the board)", ("preset", "board", *agent_names()))
     for preset in PRESETS:
@@ -49,8 +54,11 @@ def run(argv: Sequence[str]) -> int:
         counts = []
         for agent in agent_names():
             config = resolve({"env": env, "agent": agent, "preset": preset, "device": "cpu"})
-            with torch.device("meta"):
-                counts.append(f"{build(config, spec).num_parameters / 1e6:.2f}")
+            try:
+                with torch.device("meta"):
+                    counts.append(f"{build(config, spec).num_parameters / 1e6:.2f}")
+            except HrmGymError:  # an agent that this puzzle is not for
+                counts.append("-")
         sizes.add_row(preset, env, *counts)
     console.print(sizes)
     shipped = _table("shipped agents", ("environment", "agent", "parameters", "training steps", "minutes", "exact"))

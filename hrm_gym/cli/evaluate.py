@@ -55,14 +55,15 @@ def run(argv: Sequence[str]) -> int:
     env = args.env or trained_env(args.checkpoint)
     policy, task = load_both(env, args.checkpoint, args.device)
     puzzles = choose_puzzles(task, args.split, args.puzzles, args.limit)
-    result, scores, submission = grade(policy, task, puzzles, args.protocol, args.batch_size)
+    protocol = args.protocol.for_family(task)
+    result, scores, submission = grade(policy, task, puzzles, protocol, args.batch_size)
     if args.submission:
         if not submission:
             raise HrmGymError("--submission: this family has no competition; leave it out")
         with replacing(Path(args.submission)) as temporary:
             temporary.write_text(json.dumps(submission))
     told = {"env": env, "puzzles": args.puzzles or f"{args.split} split"}
-    figures = {**report(policy, result, args.protocol, **told), **scores}
+    figures = {**report(policy, result, protocol, **told), **scores}
     if args.json:
         print(json.dumps(figures))
         return 0

@@ -24,7 +24,7 @@ class ClassifierConfig(Options):
 
 
 class Classifier(LearnedRule):
-    """`q_halt`: the probability that the answer is right."""
+    """A classifier of right answers: halts where `q_halt`, that probability, is above 1/2."""
 
     Config = ClassifierConfig
     signals = ("q_halt",)

@@ -27,7 +27,7 @@ class ConfidenceConfig(Options):
 
 
 class Confidence(HaltingRule):
-    """`confidence`: the probability of the chosen symbol in the least certain cell."""
+    """A random stop in training; in use it halts where the least certain cell is certain enough."""
 
     Config = ConfidenceConfig
     signals = ("confidence",)

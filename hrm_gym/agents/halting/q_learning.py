@@ -63,7 +63,7 @@ class QLearningConfig(Options):
 
 
 class QLearning(LearnedRule):
-    """`q_halt` and `q_continue`; halts where the first is greater."""
+    """Q-learning of halting and continuing: halts where `q_halt` is above `q_continue`."""
 
     Config = QLearningConfig
     signals = ("q_halt", "q_continue")

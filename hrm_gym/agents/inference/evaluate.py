@@ -49,6 +49,19 @@ class Protocol(Options):
     seed: int = number(0, least=0, most=2**63 - 1)
     """Of the noise or the symmetries."""
 
+    def for_family(self, task: Task) -> Protocol:
+        """The same with the number of votes that a family's puzzles get.
+
+        Raises:
+            HrmGymError: for votes where each puzzle has one form, and for more votes than forms.
+        """
+        forms = task.num_variants
+        if self.votes and forms == 1:
+            raise HrmGymError(f"votes is {self.votes}: each puzzle of this family has one form; leave it out")
+        if self.votes > forms:
+            raise HrmGymError(f"votes is {self.votes}: each puzzle has {forms} forms; give at most so many")
+        return dataclasses.replace(self, votes=self.votes or (forms if forms > 1 else 0))
+
 
 @dataclasses.dataclass
 class Evaluation:

@@ -13,7 +13,6 @@ import numpy as np
 from hrm_gym.agents.inference.evaluate import Evaluation, Protocol, evaluate
 from hrm_gym.agents.policy import Policy
 from hrm_gym.envs.task import Ballots, Puzzles, Standing, Task
-from hrm_gym.errors import HrmGymError
 
 
 def evaluate_by_votes(
@@ -35,9 +34,8 @@ def evaluate_by_votes(
     Raises:
         HrmGymError: for more forms than there are, and as `evaluate`.
     """
-    if protocol.votes > task.num_variants:
-        raise HrmGymError(f"{protocol.votes} votes: each puzzle has {task.num_variants} forms; give at most so many")
-    num, forms = len(puzzles.puzzle), protocol.votes or task.num_variants
+    protocol = protocol.for_family(task)
+    num, forms = len(puzzles.puzzle), protocol.votes
     example, number = np.divmod(np.arange(num * forms), forms)
     images = task.variants(puzzles.map(lambda array: array[example]), number)
     thought = evaluate(policy, task, images, protocol, batch_size=batch_size)

@@ -28,7 +28,7 @@ class DirectConfig(Blocks):
 
 
 class Direct(BoardAgent):
-    """One feed-forward pass."""
+    """One pass through a stack of blocks: the baseline without recurrence."""
 
     Config = DirectConfig
     # A second segment would give the first one's answer again; the slots rather take fresh puzzles.

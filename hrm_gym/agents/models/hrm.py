@@ -70,6 +70,6 @@ class TwoModules(TwoStates):
 
 
 class HRM(TwoModules, BoardAgent):
-    """Two recurrent modules with weights of their own (section "Hierarchical Reasoning Model")."""
+    """Hierarchical Reasoning Model: a slow and a fast module, each with its own weights (arXiv 2506.21734)."""
 
     Config = HRMConfig

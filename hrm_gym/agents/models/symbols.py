@@ -234,7 +234,7 @@ class SymbolTRMConfig(Recursion, Nodes):
 
 
 class SymbolTRM(OneNetwork, SymbolAgent):
-    """TRM over candidates."""
+    """`trm` with a state for every candidate (cell, symbol), for puzzles whose rules are groups."""
 
     Config = SymbolTRMConfig
 
@@ -245,6 +245,6 @@ class SymbolHRMConfig(Cycles, Nodes):
 
 
 class SymbolHRM(TwoModules, SymbolAgent):
-    """HRM over candidates."""
+    """`hrm` with a state for every candidate (cell, symbol), for puzzles whose rules are groups."""
 
     Config = SymbolHRMConfig

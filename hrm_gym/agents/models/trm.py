@@ -59,6 +59,6 @@ class OneNetwork(TwoStates):
 
 
 class TRM(OneNetwork, BoardAgent):
-    """One network for both states."""
+    """Tiny Recursive Model: one network for both states (arXiv 2510.04871)."""
 
     Config = TRMConfig

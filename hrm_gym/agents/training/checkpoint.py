@@ -137,6 +137,24 @@ def restore_policy(saved: Checkpoint, path: Path, spec: TaskSpec, dtype: Any) ->
     return policy
 
 
+def export(run_dir: Path, target: Path) -> None:
+    """Write a finished run's averaged weights alone, in bfloat16, with its score: the form that is shipped.
+
+    Raises:
+        HrmGymError: where the run is not finished, cannot be read, or `target` cannot be written.
+    """
+    saved = load(run_dir)
+    try:
+        result = json.loads((run_dir / "result.json").read_text())
+        scores = {name: result[name] for name in ("exact_accuracy", "num_puzzles", "device")}
+    except (OSError, KeyError, json.JSONDecodeError):
+        raise HrmGymError(f"{run_dir} has no result.json: go on with it by --resume {run_dir} first") from None
+    counters = {name: saved.counters[name] for name in ("step", "seconds", "identities")}
+    config = dataclasses.replace(saved.config, run_dir="", init_from="", dataset="")
+    tensors = {name: t.bfloat16() for name, t in saved.tensors.items() if name.startswith("ema/")}
+    save(target, dataclasses.replace(saved, config=config, counters=counters | scores, tensors=tensors))
+
+
 def _check_known(path: Path, config: dict[str, Any]) -> None:
     """A file names its agent and its rule, and imports neither: the user's command does."""
     for kind, names in (("agent", agent_names()), ("halting", halting_names())):

@@ -147,7 +147,7 @@ class Trainer:
         tensors |= {f"state/{name}": parallel.gather(z) for name, z in nests.items(state)}
         tensors |= {f"envs/{name}": t for name, t in self.envs.state_dict().items()}
         tensors |= {f"memory/{name}": parallel.gather(t) for name, t in self.policy.halting.memory.items()}
-        tensors["random/exploration"] = self.generator.get_state()
+        tensors |= {"random/torch": torch.get_rng_state(), "random/exploration": self.generator.get_state()}
         counters = {**self.learner.counters(), "seconds": self.seconds, "curve": self.curve}
         counters |= {"identities": self.task.identities, "device": self.device.type}
         return Checkpoint(self.config, self.spec, counters, tensors)
@@ -159,6 +159,7 @@ class Trainer:
             raise HrmGymError("the checkpoint does not hold what this run's halting rule remembers")
         rule.memory = {name: memory[name][self.envs.own].to(old) for name, old in rule.memory.items()}
         self.curve = saved.counters["curve"]
+        torch.set_rng_state(saved.tensors["random/torch"])  # an agent's own random numbers, such as dropout's
         if saved.counters["device"] == self.device.type:
             self.generator.set_state(saved.tensors["random/exploration"])
         else:  # the state of one device's generator means nothing to another's

@@ -83,6 +83,8 @@ class Watch:
         self._reached = False
         self._flat = self._early = 0
         self._broken = False
+        self._stopped = False
+        """Whether any process was asked to end."""
         self._reported = self._evaluated = trainer.seconds
         self._stored = -math.inf  # there is a checkpoint to go on from before the first step
         self._held = contextlib.ExitStack()
@@ -117,7 +119,7 @@ class Watch:
                 self._report(self._show)
             if due:
                 self._evaluate(self._show)
-        asked, reached, broken = trainer.tick(self._signals.asked, self._reached, self._broken)
+        self._stopped, reached, broken = trainer.tick(self._signals.asked, self._reached, self._broken)
         if broken:
             raise HrmGymError(
                 f"the loss is no longer a finite number at step {trainer.learner.steps:,}: "
@@ -125,7 +127,7 @@ class Watch:
             )
         if trainer.seconds - self._stored >= 60 * config.save_minutes:
             self._save(state)
-        return not (asked or reached or trainer.is_over)
+        return not (self._stopped or reached or trainer.is_over)
 
     def saw(self, experience: Experience, losses: dict[str, Tensor], cells: Tensor) -> None:
         """Take note of a step; nothing is brought to the host."""
@@ -149,7 +151,7 @@ class Watch:
         self._save(state)
         if not self._show:
             return None
-        if self._signals.asked:
+        if self._stopped:
             self._show.say(
                 f"stopped at step {self._trainer.learner.steps:,}; go on with: "
                 f"python train_agent.py --resume {self._run_dir}"
