@@ -91,9 +91,10 @@ def evaluate(
     """
     policy, task = load_both(env, checkpoint, device)
     chosen = choose_puzzles(task, split, puzzles, limit)
-    result, scores, _ = grade(policy, task, chosen, Protocol.from_dict(protocol), batch_size)
+    followed = Protocol.from_dict(protocol).for_family(task)
+    result, scores, _ = grade(policy, task, chosen, followed, batch_size)
     return {
-        **report(policy, result, Protocol.from_dict(protocol), env=env, puzzles=puzzles or f"{split} split"),
+        **report(policy, result, followed, env=env, puzzles=puzzles or f"{split} split"),
         **scores,
     }
 

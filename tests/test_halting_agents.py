@@ -1,6 +1,5 @@
 """The halting environment over an agent, policies for it, and the command that compares them."""
 
-import dataclasses
 import inspect
 import json
 import pickle
@@ -23,11 +22,14 @@ from test_halting_env import hand_made, random_episodes, walk
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.agents import evaluate, load_agent
-from hrm_gym.agents.inference.live import FEATURES, first_puzzles, make_halting_env, record
-from hrm_gym.agents.registry import defaults
+from hrm_gym.agents import Protocol, evaluate, load_agent
+from hrm_gym.agents.halting.fixed import Fixed, FixedConfig
+from hrm_gym.agents.halting_ids import make_halting_env
+from hrm_gym.agents.inference.live import FEATURES, first_puzzles, record
+from hrm_gym.agents.inference.report import wilson
+from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.studies import policies
-from hrm_gym.agents.studies.halting_study import study, wilson
+from hrm_gym.agents.studies.halting_study import study
 from hrm_gym.agents.training.checkpoint import FILE_NAME, save
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.cli import main
@@ -37,14 +39,15 @@ from hrm_gym.envs.registration import halting_id
 
 ENV = "Sudoku4x4-v0"
 HALT = "Sudoku4x4-Halt-v0"
+SIGNALS = ("q_halt", "q_continue")  # of the shipped HRM
 FEW = {"num_examples": 40, "max_segments": 4}
 MODES = tuple(AutoresetMode)
 every_mode = pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 
 
 @pytest.fixture(scope="module")
-def agent():
-    return load_agent(ENV)
+def policy():
+    return load_agent(ENV, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def puzzles():
 # ---- the environments of the ids -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"recorded": False}, {"pooled_states": True}, {"reward": "regret"}])
+@pytest.mark.parametrize("kwargs", [{}, {"recorded": False}, {"features": True}, {"reward": "regret"}])
 def test_the_checkers_of_gymnasium_and_stable_baselines3(kwargs):
     env = gym.make(HALT, disable_env_checker=True, **FEW, **kwargs).unwrapped
     with warnings.catch_warnings():
@@ -66,7 +69,7 @@ def test_the_checkers_of_gymnasium_and_stable_baselines3(kwargs):
 
 def test_the_helper_of_stable_baselines3_which_asks_for_pictures_makes_it_without():
     envs = make_vec_env(HALT, n_envs=2, env_kwargs=FEW)
-    assert envs.reset().shape == (2, 1 + len(FEATURES))
+    assert envs.reset().shape == (2, 1 + len(SIGNALS) + len(FEATURES))
 
 
 def test_every_puzzle_has_a_halting_environment():
@@ -86,9 +89,10 @@ def test_the_checkers_with_an_untrained_agent_of_every_family(env_id, recorded, 
     dataset = ""
     if "augmentations" in inspect.signature(type(hrm_gym.make_task(env_id))).parameters:  # ARC reads its tasks
         dataset = str(write(tmp_path / "tasks.json", EVALUATION))
-    config = defaults(env_id, "auto", "local", "cpu")
-    config = dataclasses.replace(config, dataset=dataset, hidden_size=16, h_cycles=1, num_envs=2, max_segments=3)
-    save(tmp_path / FILE_NAME, Trainer(config).snapshot())
+    sizes = {"hidden_size": 16, "h_cycles": 1, "num_envs": 2, "max_segments": 3}
+    config = resolve({"env": env_id, "preset": "local", "device": "cpu", "dataset": dataset, **sizes})
+    trainer = Trainer(config)
+    save(tmp_path / FILE_NAME, trainer.snapshot(trainer.start()[1]))
     few = {"num_examples": 3, "split": "test", "max_segments": 3}
     halting = gym.make(halting_id(env_id), agent=str(tmp_path), recorded=recorded, **few, disable_env_checker=True)
     with warnings.catch_warnings():
@@ -106,7 +110,7 @@ def test_make_vec_gives_the_native_batch_and_equals_sync():
 
 @every_mode
 def test_live_equals_recorded(mode):
-    kinds = {**FEW, "pooled_states": True, "autoreset_mode": mode.value, "reward": "delta"}
+    kinds = {**FEW, "features": True, "autoreset_mode": mode.value, "reward": "delta"}
     recorded, live = (gym.make_vec(HALT, N, recorded=recorded, **kinds) for recorded in (True, False))
     rng, over = np.random.default_rng(0), np.zeros(N, bool)
     pairs = [[envs.reset(seed=3) for envs in (recorded, live)]]
@@ -151,32 +155,32 @@ def test_environments_share_a_recording_until_the_file_changes():
 # ---- what is seen of an agent --------------------------------------------------------------------
 
 
-def test_features_are_what_they_are_called(agent, puzzles):
+def test_features_are_what_they_are_called(policy, puzzles):
     task = hrm_gym.make_task(ENV)
-    episodes = record(agent, task, puzzles, 4, batch_size=7, pooled_states=True)
-    assert episodes.names[: len(FEATURES)] == FEATURES and episodes.names[-1] == "state_63"
-    told = episodes.features[:, :, : len(FEATURES)]
+    episodes = record(policy, task, puzzles, 4, batch_size=7, features=True)
+    seen = len(SIGNALS) + len(FEATURES)
+    assert episodes.names[:seen] == (*SIGNALS, *FEATURES) and episodes.names[-1] == "state_63"
+    told = episodes.features[:, :, :seen]
     assert (told >= 0).all() and (told <= 1).all()
     assert (episodes.column("changed")[:, 0] == 1).all()
     assert (episodes.column("violations")[episodes.right] == 0).all()
-    right = evaluate(agent, task, puzzles, max_segments=4).right_after
-    assert np.allclose(episodes.right.mean(0), right)
-    by_itself = evaluate(agent, task, puzzles, max_segments=4, halting="learned")
-    assert (policies.learned(episodes) == by_itself.segments).all()
+    fixed = Protocol(max_segments=4, halting="fixed")
+    assert np.allclose(episodes.right.mean(0), evaluate(policy, task, puzzles, fixed).after)
+    signals = policies.signals_of(policy.halting, episodes)
     for margin in (-1.0, 0.0, 1.5):
-        led = evaluate(agent, task, puzzles, max_segments=4, halting="learned", halt_margin=margin)
-        assert (policies.threshold(episodes, "margin", margin) == led.segments).all()
-    carry = agent.initial_carry(len(puzzles.puzzle))
+        led = evaluate(policy, task, puzzles, Protocol(max_segments=4, halt_margin=margin))
+        assert (policies.threshold(signals["lead"], margin) == led.segments).all()
+    state = policy.initial_state(len(puzzles.puzzle))
     with torch.inference_mode():
-        after, out = agent(carry, {"puzzle": torch.as_tensor(puzzles.puzzle).long()})
-    assert np.allclose(episodes.column("q_halt")[:, 0], out.q_halt.sigmoid(), atol=1e-5)
-    assert np.allclose(episodes.features[:, 0, len(FEATURES) :], after.z_h.float().mean(1), atol=0.02)
+        _, output, read = policy(state, {"puzzle": torch.as_tensor(puzzles.puzzle).long()})
+    assert np.allclose(episodes.column("q_halt")[:, 0], read["q_halt"].sigmoid(), atol=1e-5)
+    assert np.allclose(episodes.features[:, 0, seen:], output.features.float(), atol=0.02)
 
 
-def test_agents_without_a_value_of_continuing_show_one_half(agent, puzzles, monkeypatch):
-    monkeypatch.setattr(agent, "config", dataclasses.replace(agent.config, halting="halt_only"))
-    episodes = record(agent, hrm_gym.make_task(ENV), puzzles, 2)
-    assert (episodes.column("q_continue") == 0.5).all()
+def test_agents_without_a_value_of_continuing_show_none():
+    policy, task = load_agent("MazeSmall-v0", device="cpu"), hrm_gym.make_task("MazeSmall-v0")
+    episodes = record(policy, task, first_puzzles(task, "test", 4), 2)
+    assert episodes.names == ("q_halt", *FEATURES)
 
 
 # ---- policies ------------------------------------------------------------------------------------
@@ -185,12 +189,13 @@ def test_agents_without_a_value_of_continuing_show_one_half(agent, puzzles, monk
 def test_stopping_rules_by_hand():
     episodes = hand_made()  # q_halt is 0.0, 0.1, 0.2 and 0.3, 0.4, 0.5
     assert policies.fixed(episodes, 2).tolist() == [2, 2]
-    assert policies.threshold(episodes, "q_halt", 0.15).tolist() == [3, 1]
-    assert policies.threshold(episodes, "q_halt", 9.0).tolist() == [3, 3]
-    assert policies.threshold(episodes, "q_halt", 0.05, below=True).tolist() == [1, 3]
-    always, *_, never = policies.levels(episodes, "q_halt")
-    assert policies.threshold(episodes, "q_halt", always).tolist() == [1, 1]
-    assert policies.threshold(episodes, "q_halt", never).tolist() == [3, 3]
+    signal = episodes.column("q_halt")
+    assert policies.threshold(signal, 0.15).tolist() == [3, 1]
+    assert policies.threshold(signal, 9.0).tolist() == [3, 3]
+    assert policies.threshold(signal, 0.05, below=True).tolist() == [1, 3]
+    always, *_, never = policies.levels(signal)
+    assert policies.threshold(signal, always).tolist() == [1, 1]
+    assert policies.threshold(signal, never).tolist() == [3, 3]
     assert policies.oracle(episodes).tolist() == [2, 1], "where none is right, no time is spent"
     assert policies.value(episodes, np.array([2, 3]), cost=0.1) == pytest.approx(0.5 - 0.1 * 1.5)
     assert policies.best_fixed(episodes, 0.1) == 2
@@ -212,6 +217,7 @@ def test_learners_find_the_moment(algorithm):
     assert stops.mean() < solved.mean() + 0.3
 
 
+RULE = Fixed(FixedConfig(), 1)
 # ---- bad input ----------------------------------------------------------------------------------
 
 
@@ -219,8 +225,8 @@ def test_learners_find_the_moment(algorithm):
     ("call", "message"),
     [
         (lambda: gym.make(HALT, reward="sucess"), "did you mean 'success'"),
-        (lambda: gym.make(HALT, segment_cost=-0.1), "0 or more"),
-        (lambda: gym.make(HALT, segment_cost=float("nan")), "0 or more"),
+        (lambda: gym.make(HALT, segment_cost=-0.1), "segment_cost"),
+        (lambda: gym.make(HALT, segment_cost=float("nan")), "segment_cost"),
         (lambda: gym.make(HALT, reward="regret", recorded=False), "recorded=True"),
         (lambda: gym.make(HALT, max_segments=0), "at least 1"),
         (lambda: gym.make(HALT, num_examples=0), "at least 1"),
@@ -233,11 +239,11 @@ def test_learners_find_the_moment(algorithm):
         (lambda: gym.make_vec(HALT, 2, autoreset_mode="Nextstep", **FEW), "did you mean 'NextStep'"),
         (lambda: gym.make_vec(HALT, 2, max_episode_steps=3, **FEW), "max_segments"),
         (lambda: gym.make_vec(HALT, 0, **FEW), "at least 1"),
-        (lambda: policies.threshold(hand_made(), "q_hallt", 0.5), "did you mean 'q_halt'"),
+        (lambda: hand_made().column("q_hallt"), "did you mean 'q_halt'"),
         (lambda: policies.fixed(hand_made(), 4), "1 to 3"),
         (lambda: policies.learn(hand_made(), "dqnn", 0.1), "did you mean 'dqn'"),
-        (lambda: study(random_episodes(), random_episodes(), [-1.0]), "give 0 or more"),
-        (lambda: study(random_episodes(), random_episodes(segments=4), [0.1]), "differ"),
+        (lambda: study(RULE, random_episodes(), random_episodes(), [-1.0]), "give 0 or more"),
+        (lambda: study(RULE, random_episodes(), random_episodes(segments=4), [0.1]), "differ"),
     ],
 )
 def test_bad_calls(call, message):
@@ -246,7 +252,7 @@ def test_bad_calls(call, message):
 
 
 def _shipped():
-    from hrm_gym.agents.training.checkpoint import pretrained_path
+    from hrm_gym.agents.load import pretrained_path
 
     return pretrained_path(ENV)
 
@@ -256,18 +262,31 @@ def _shipped():
 
 def test_the_command_writes_a_table_figures_and_a_plot(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    sizes = ["--limit", "40", "--train-puzzles", "60", "--max-segments", "4", "--train-steps", "300", "--costs", "0.01"]
+    sizes = [
+        "--limit",
+        "40",
+        "--fit-puzzles",
+        "60",
+        "--max-segments",
+        "4",
+        "--train-steps",
+        "300",
+        "--costs",
+        "0.01",
+        "--seeds",
+        "0",
+    ]
     assert main(["halting", "--env", ENV, "--out", str(tmp_path / "study"), *sizes]) == 0
     figures = json.loads((tmp_path / "study" / "result.json").read_text())
     rows = {row["policy"]: row for row in figures["rows"]}
-    assert {"fixed", "q_halt > q_continue", "random", "oracle", "DQN", "PPO", "threshold on residual"} <= set(rows)
+    assert {"fixed", "own rule", "random", "oracle", "DQN", "PPO", "threshold on residual"} <= set(rows)
     assert figures["conditions"]["test puzzles"] == 40
     for row in rows.values():
         low, high = row["accuracy_interval"]
         assert low <= row["accuracy"] <= high
         assert 1 <= row["mean_segments"] <= 4
     assert max(row["accuracy"] for row in rows.values()) == rows["oracle"]["accuracy"]
-    assert "| DQN | 0.01 | 300 steps |" in (tmp_path / "study" / "table.md").read_text()
+    assert "| DQN | 0.01 | 300 steps, seed 0 |" in (tmp_path / "study" / "table.md").read_text()
     assert (tmp_path / "study" / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert "oracle" in capsys.readouterr().out
 
@@ -286,7 +305,9 @@ def test_bad_words(words, message, tmp_path, capsys):
     assert message in told and told.count("\n") == 1
 
 
-def test_without_matplotlib_one_line_says_so(tmp_path, capsys, monkeypatch):
+def test_without_matplotlib_only_the_plot_is_missing(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert main(["halting", "--env", ENV, "--out", str(tmp_path)]) == 2
-    assert "pip install 'hrm-gym[plots]'" in capsys.readouterr().err
+    few = ["--limit", "20", "--fit-puzzles", "20", "--max-segments", "2", "--train-steps", "0"]
+    assert main(["halting", "--env", ENV, "--out", str(tmp_path / "study"), *few]) == 0
+    assert "pip install 'hrm-gym[plots]'" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "study").iterdir()) == ["result.json", "table.md"]

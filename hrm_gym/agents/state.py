@@ -112,7 +112,7 @@ def perturb(nest: State, noise: float, generator: torch.Generator) -> State:
     return map_tensors(add, nest)
 
 
-def moved(before: State, after: State) -> Tensor:
+def residual(before: State, after: State) -> Tensor:
     """How far each slot's state moved, |after - before| / (|after| + |before|) over all its real numbers: (B,).
 
     0 is a fixed point; 1 is the greatest possible change.

@@ -185,7 +185,7 @@ def _think_all(
         belief = policy.halting.belief(signals)
         if belief is not None:
             result.belief[finished] = belief[done].float()
-        result.residual[finished] = nests.moved(nests.take(before, done), nests.take(state, done))
+        result.residual[finished] = nests.residual(nests.take(before, done), nests.take(state, done))
         # Finished slots take the jobs that wait; where none are left, the batch shrinks.
         new = torch.arange(waiting, min(waiting + len(finished), total), device=device)
         waiting += len(new)

@@ -23,7 +23,7 @@ FEATURES = (
     "confidence_min",  # the same in the least certain cell
     "entropy",  # of a cell's symbol, mean over the cells, as a share of the highest possible one
     "changed",  # share of cells whose symbol differs from the segment before; 1 after the first segment
-    "moved",  # how far the agent's state moved: |new - old| / (|new| + |old|) over all its numbers
+    "residual",  # how far the agent's state moved: |new - old| / (|new| + |old|) over all its numbers
     "violations",  # broken rules a cell, at most 1
 )
 """What is seen of every agent after a segment, after the signals of its halting rule; all in [0, 1]."""
@@ -60,7 +60,7 @@ def segment_features(
         confidence.min(-1).values,
         entropy,
         (answer != previous).float().mean(-1),
-        nests.moved(before, after),
+        nests.residual(before, after),
         task.violations(puzzle, answer) / task.num_cells,
     )
     return torch.stack([column.float() for column in columns], dim=-1).clamp(0.0, 1.0)

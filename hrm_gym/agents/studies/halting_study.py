@@ -24,7 +24,7 @@ THRESHOLDS = (
     ("own rule + margin", "lead", False),
     ("threshold on belief", "belief", False),
     ("threshold on confidence", "confidence_mean", False),
-    ("threshold on movement", "moved", True),
+    ("threshold on residual", "residual", True),
 )
 """Name, signal (see `policies.signals_of`), and whether to halt below the level."""
 

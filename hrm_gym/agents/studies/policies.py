@@ -47,14 +47,14 @@ def signals_of(rule: HaltingRule, episodes: Episodes) -> dict[str, np.ndarray]:
     """What thresholds are set on, (N, T) each.
 
     `lead`: by how many logits the agent's own rule prefers halting; above 0 is its own policy. `belief`: how sure it is
-    that the answer is right, a logit, where it has a belief. `confidence_mean` and `moved`: see `FEATURES`.
+    that the answer is right, a logit, where it has a belief. `confidence_mean` and `residual`: see `FEATURES`.
     """
     read = {name: torch.logit(torch.from_numpy(episodes.column(name)).double(), eps=1e-7) for name in rule.signals}
     segment = torch.arange(1, episodes.max_segments + 1).expand(episodes.right.shape)
     found = {"lead": rule.lead(read, segment).numpy()}
     if (belief := rule.belief(read)) is not None:
         found["belief"] = belief.numpy()
-    return found | {name: episodes.column(name) for name in ("confidence_mean", "moved")}
+    return found | {name: episodes.column(name) for name in ("confidence_mean", "residual")}
 
 
 def threshold(signal: np.ndarray, level: float, below: bool = False) -> np.ndarray:

@@ -40,7 +40,7 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     | `confidence_min` | the same in the least certain cell |
     | `entropy` | of the symbol of a cell, mean over the cells, as a share of the highest possible entropy |
     | `changed` | share of cells that changed since the segment before; 1 after the first |
-    | `moved` | how far the agent's state moved: norm of the difference over the sum of both norms |
+    | `residual` | how far the agent's state moved: norm of the difference over the sum of both norms |
     | `violations` | broken rules per cell, at most 1 |
 
     All of these lie in [0, 1]. Entries whose names begin with `state_` (see `pooled_states`) are means of the agent's

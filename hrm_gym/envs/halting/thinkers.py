@@ -38,7 +38,7 @@ class Thinker(Protocol):
     num_puzzles: int
     names: tuple[str, ...]
     """Of the F features. An agent's thinker gives, in this order: the signals of its halting rule (such as
-    `q_halt` and `q_continue`), `confidence_mean`, `confidence_min`, `entropy`, `changed`, `moved`, `violations`."""
+    `q_halt` and `q_continue`), `confidence_mean`, `confidence_min`, `entropy`, `changed`, `residual`, `violations`."""
     episodes: Episodes | None
     """All segments of all puzzles, where they are recorded beforehand."""
 
