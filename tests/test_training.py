@@ -213,7 +213,7 @@ def test_a_checkpoint_of_another_board_or_architecture(whole, tmp_path):
     with pytest.raises(HrmGymError, match="was trained on Sudoku4x4-v0"):
         load_agent("Sudoku6x6-v0", whole[0])
     saved = checkpoints.load(whole[0])
-    for name in [n for n in saved.tensors if n.startswith("ema/h_net")]:
+    for name in [n for n in saved.tensors if n.startswith("ema/agent.h_net")]:
         del saved.tensors[name]
     checkpoints.save(tmp_path / "other.safetensors", saved)
     with pytest.raises(HrmGymError, match="does not hold the weights of a 'hrm' agent"):

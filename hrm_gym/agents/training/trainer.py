@@ -65,10 +65,16 @@ class Trainer:
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = []
         """What a person should know about how this run was resumed."""
-        self._saved = saved
+        self.seconds = 0.0
+        self._resumed: tuple[dict[str, Tensor], State] | None = None
         if saved is not None:
-            self._restore(saved)
-        self.seconds = 0.0 if saved is None else float(saved.counters["seconds"])
+            try:
+                self._resumed = self._restore(saved)
+            except KeyError as error:
+                raise HrmGymError(
+                    f"the checkpoint has no {error}: another version of hrm-gym wrote it; start a new run from its "
+                    "weights with --init-from"
+                ) from None
         self._began = time.monotonic() - self.seconds
 
     # ---- the clock -------------------------------------------------------------------------------
@@ -105,13 +111,8 @@ class Trainer:
 
     def start(self) -> tuple[dict[str, Tensor], State]:
         """Observations and states of this process's slots: fresh ones, or those of the checkpoint."""
-        if self._saved is None:
-            return self.envs.reset(), self.initial_state()
-        obs = self.envs.load_state_dict(self._saved.part("envs"))
-        saved = {name: tensor[self.envs.own] for name, tensor in self._saved.part("state").items()}
-        state = nests.restore(self.policy.initial_state(self.envs.num), saved)  # whose noise would be drawn in vain
-        self._saved = None
-        return obs, state
+        resumed, self._resumed = self._resumed, None
+        return resumed or (self.envs.reset(), self.initial_state())
 
     def initial_state(self) -> State:
         """States that have thought nothing yet, with noise where it is asked for."""
@@ -152,7 +153,8 @@ class Trainer:
         counters |= {"identities": self.task.identities, "device": self.device.type}
         return Checkpoint(self.config, self.spec, counters, tensors)
 
-    def _restore(self, saved: Checkpoint) -> None:
+    def _restore(self, saved: Checkpoint) -> tuple[dict[str, Tensor], State]:
+        """Go on from a checkpoint: the observations and states of this process's slots as they stood."""
         self.learner.restore(saved.tensors, saved.counters)
         memory, rule = saved.part("memory"), self.policy.halting
         if set(memory) != set(rule.memory):
@@ -168,6 +170,11 @@ class Trainer:
                 f"resumed on {self.device.type} what {saved.counters['device']} began: no longer bit for bit, since "
                 "each device has random numbers and rounding of its own"
             )
+        self.seconds = float(saved.counters["seconds"])
+        obs = self.envs.load_state_dict(saved.part("envs"))
+        of_slots = {name: tensor[self.envs.own] for name, tensor in saved.part("state").items()}
+        # Without noise, which would be drawn in vain.
+        return obs, nests.restore(self.policy.initial_state(self.envs.num), of_slots)
 
     def _starting_weights(self) -> dict[str, Tensor]:
         path = Path(self.config.init_from)
