@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from hrm_gym.agents.inference.evaluate import Evaluation, Protocol
-from hrm_gym.agents.inference.evaluate import evaluate as _evaluate
+from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
+from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
 from hrm_gym.agents.inference.report import report
-from hrm_gym.agents.inference.solve import Solution, solve_puzzles
-from hrm_gym.agents.inference.votes import evaluate_by_votes
+from hrm_gym.agents.inference.solving import Solution, solve_puzzles
+from hrm_gym.agents.inference.voting import evaluate_by_votes
 from hrm_gym.agents.load import load_agent, load_both
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.presets import resolve
@@ -113,8 +113,8 @@ def grade(
     """Evaluate, by votes where the family has several forms: the result, the family's own scores, its submission."""
     if task.num_variants == 1:
         return _evaluate(policy, task, puzzles, protocol, batch_size=batch_size), {}, {}
-    result, standing = evaluate_by_votes(policy, task, puzzles, protocol, batch_size=batch_size)
-    return result, standing.scores, standing.submission
+    result, counted = evaluate_by_votes(policy, task, puzzles, protocol, batch_size=batch_size)
+    return result, counted.scores, counted.submission
 
 
 def solve(

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import hrm_gym  # noqa: F401 (registers the ids)
-from hrm_gym.envs.arc import sources, symmetry, voting
+from hrm_gym.envs.arc import sources, symmetry, votes
 from hrm_gym.envs.arc.grids import SIDE, decode, encode
 from hrm_gym.envs.arc.task import ARCTask, _is_held_out
 from hrm_gym.envs.drawing.frame import Frame
@@ -527,11 +527,11 @@ def grid(*rows):
 def test_votes_come_first_then_the_mean_value():
     a, b, c = grid([1]), grid([1, 1]), grid([1], [1])  # the same bytes in part, other shapes
     empty = np.zeros((0, 0), np.uint8)
-    ranked = voting.vote([a, b, c, b, c, empty, empty, empty], [9.0, 1.0, 1.0, 1.0, 2.0, 99.0, 99.0, 99.0])
+    ranked = votes.vote([a, b, c, b, c, empty, empty, empty], [9.0, 1.0, 1.0, 1.0, 2.0, 99.0, 99.0, 99.0])
     assert [g.tolist() for g in ranked] == [c.tolist(), b.tolist(), a.tolist()]
-    assert voting.vote([a, b], [0.0, 0.0])[0] is a and voting.vote([], []) == []
-    assert voting.vote([a, b], [np.nan, -5.0])[0] is b
-    assert voting.pass_at(ranked, b, 2) and not voting.pass_at(ranked, b, 1) and not voting.pass_at([], b, 2)
+    assert votes.vote([a, b], [0.0, 0.0])[0] is a and votes.vote([], []) == []
+    assert votes.vote([a, b], [np.nan, -5.0])[0] is b
+    assert votes.pass_at(ranked, b, 2) and not votes.pass_at(ranked, b, 1) and not votes.pass_at([], b, 2)
 
 
 def test_the_standing_of_answers(task):
@@ -551,7 +551,7 @@ def test_the_standing_of_answers(task):
     give(1, 4, task.variants(tests, 4).solution[1], 9.0)
     give(2, 0, tests.solution[2] * 0, 9.0)
     ballots = Ballots(*map(np.array, (example, variant, answer, q)))
-    result = task.standing(tests, ballots)
+    result = task.count_votes(tests, ballots)
     assert result.scores == {"pass@1": 0.5, "pass@2": 0.75}
     assert (result.answers == np.stack([tests.solution[0], wrong, wrong * 0])).all()
     outputs = [decode(canvas).tolist() for canvas in tests.solution]
@@ -560,11 +560,11 @@ def test_the_standing_of_answers(task):
         "d": [{"attempt_1": [[5]], "attempt_2": outputs[1]}, {"attempt_1": [[0]], "attempt_2": [[0]]}],
     }
     assert json.loads(json.dumps(result.submission)) == result.submission
-    hidden = voting.standing(names, tests.solution * 0, ballots)
+    hidden = votes.count_votes(names, tests.solution * 0, ballots)
     assert hidden.scores == {} and hidden.submission == result.submission
     part = tests.solution.copy()
     part[2] = 0  # a hidden test does not count, neither as solved nor as not
-    part = voting.standing(names, part, ballots, ks=(2,))
+    part = votes.count_votes(names, part, ballots, ks=(2,))
     assert part.scores == {"pass@2": 1.0}
 
 

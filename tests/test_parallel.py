@@ -59,7 +59,7 @@ def learn(config, name, saved=None):
         if learner.steps in (HALF, STEPS):
             snapshot = loop.snapshot()
             snapshot.tensors["seen"] = torch.stack(seen)
-            if parallel.leads():
+            if parallel.is_leader():
                 checkpoints.save(Path(f"{name}-{learner.steps}"), snapshot)
 
 

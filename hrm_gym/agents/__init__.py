@@ -5,7 +5,7 @@ They know environments only by the Gymnasium interface.
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec
 from hrm_gym.agents.halting.rule import Experience, HaltingRule, LearnedRule
-from hrm_gym.agents.inference.evaluate import Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.inference.think import think
 from hrm_gym.agents.load import load_agent
 from hrm_gym.agents.policy import Policy

@@ -10,7 +10,7 @@ from typing import Literal, cast
 
 import tyro
 
-from hrm_gym.agents.inference.evaluate import Protocol
+from hrm_gym.agents.inference.evaluation import Protocol
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade

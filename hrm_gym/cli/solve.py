@@ -57,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
         valid = task.violations(puzzles.astype(np.int64), answers) == 0
         rows = [{"answer": task.format(a), "valid": bool(v)} for a, v in zip(answers, valid, strict=True)]
     else:
-        from hrm_gym.agents.inference.solve import solve_puzzles
+        from hrm_gym.agents.inference.solving import solve_puzzles
 
         for puzzle in puzzles:
             task.check(puzzle)

@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
         resolve(given),
         "Train an agent. Defaults below are those of the chosen env, agent, halting rule, preset and device.",
     )
-    run_dir = free_run_dir(config) if parallel.leads() else Path(config.run_dir)  # the others write nothing
+    run_dir = free_run_dir(config) if parallel.is_leader() else Path(config.run_dir)  # the others write nothing
     config = dataclasses.replace(config, run_dir=str(run_dir), device=parallel.join(config.device))
     train(config, run_dir)
     parallel.leave()

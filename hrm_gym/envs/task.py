@@ -70,7 +70,7 @@ class Ballots(NamedTuple):
     """The value of halting on it, (M,)."""
 
 
-class Standing(NamedTuple):
+class VoteResult(NamedTuple):
     """What the votes of several forms come to."""
 
     answers: np.ndarray
@@ -242,7 +242,7 @@ class Task(abc.ABC):
         """Puzzles of identities in form `number`, one for all or integers of shape (N,). Default: as they are."""
         return puzzles
 
-    def standing(self, puzzles: Puzzles, ballots: Ballots) -> Standing:
+    def count_votes(self, puzzles: Puzzles, ballots: Ballots) -> VoteResult:
         """Count the votes that answers to `puzzles` in several forms are for one another.
 
         Raises:

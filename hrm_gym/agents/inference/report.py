@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hrm_gym.agents.inference.evaluate import Evaluation, Protocol
+from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
 from hrm_gym.agents.policy import Policy
 
 

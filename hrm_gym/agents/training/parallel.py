@@ -60,7 +60,7 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def leads() -> bool:
+def is_leader() -> bool:
     """Whether this is rank 0, which alone evaluates, shows and writes; known before `join`."""
     return int(os.environ.get("RANK", "0")) == 0
 
@@ -70,7 +70,7 @@ def size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def own(num: int) -> slice:
+def local_slots(num: int) -> slice:
     """The slots of this process among all `num`.
 
     Raises:
@@ -117,7 +117,7 @@ def agree(seconds: float, *flags: bool) -> tuple[float, list[bool]]:
     """The clock of rank 0, and which flags are raised in any process; hosts wait for each other, devices do not."""
     if size() == 1:
         return seconds, list(flags)
-    told = torch.tensor([seconds if leads() else 0.0, *flags], dtype=torch.float64)
+    told = torch.tensor([seconds if is_leader() else 0.0, *flags], dtype=torch.float64)
     dist.all_reduce(told)
     clock, *raised = told.tolist()
     return clock, [count > 0 for count in raised]

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
-from hrm_gym.agents.inference.evaluate import Evaluation
+from hrm_gym.agents.inference.evaluation import Evaluation
 from hrm_gym.agents.inference.think import boards_of, think
 from hrm_gym.agents.policy import Policy
 from hrm_gym.envs.drawing.frame import Frame

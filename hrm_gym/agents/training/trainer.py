@@ -207,7 +207,7 @@ class Slots:
     """
 
     def __init__(self, config: Config, arguments: dict[str, Any], seed: int, wrap: Wrap) -> None:
-        self.own = parallel.own(config.num_envs)
+        self.own = parallel.local_slots(config.num_envs)
         self.num = self.own.stop - self.own.start
         """Slots of this process."""
         self._seed = seed

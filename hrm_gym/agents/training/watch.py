@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.halting.rule import Experience
-from hrm_gym.agents.inference.evaluate import Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.state import State
 from hrm_gym.agents.training import checkpoint as checkpoints
@@ -88,7 +88,7 @@ class Watch:
         self._reported = self._evaluated = trainer.seconds
         self._stored = -math.inf  # there is a checkpoint to go on from before the first step
         self._held = contextlib.ExitStack()
-        if parallel.leads():
+        if parallel.is_leader():
             self._held.enter_context(locked(run_dir))
             with replacing(run_dir / "config.json") as temporary:
                 temporary.write_text(self._config.to_json() + "\n")
@@ -188,7 +188,7 @@ class Watch:
 
     def _save(self, state: State) -> None:
         snapshot = self._trainer.snapshot(state)  # gathered from all processes
-        if parallel.leads():
+        if parallel.is_leader():
             checkpoints.save(self._run_dir / checkpoints.FILE_NAME, snapshot)
         self._stored = self._trainer.seconds
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.arc import sources, symmetry, voting
+from hrm_gym.envs.arc import sources, symmetry, votes
 from hrm_gym.envs.arc.grids import END, PADDING, SIDE, encode, extent, origin
 from hrm_gym.envs.arc.view import ARCView
 from hrm_gym.envs.arrays import Array, as_int64, like
-from hrm_gym.envs.task import SPLITS, Ballots, Puzzles, Standing, Task
+from hrm_gym.envs.task import SPLITS, Ballots, Puzzles, Task, VoteResult
 from hrm_gym.errors import HrmGymError, unknown
 
 MOST_AUGMENTATIONS = 100_000
@@ -242,9 +242,9 @@ class ARCTask(Task):
             raise HrmGymError(f"no form {number}: there are 0 to {self.num_variants - 1}; see augmentations")
         return self._in_form(puzzles, as_int64(puzzles.puzzle[:, 0] * 0) + number, None)
 
-    def standing(self, puzzles: Puzzles, ballots: Ballots) -> Standing:
-        """As `Task.standing`, by the benchmark's protocol: see `voting.standing`."""
-        return voting.standing(self.names(puzzles.identity), puzzles.solution, ballots)
+    def count_votes(self, puzzles: Puzzles, ballots: Ballots) -> VoteResult:
+        """As `Task.count_votes`, by the benchmark's protocol: see `votes.count_votes`."""
+        return votes.count_votes(self.names(puzzles.identity), puzzles.solution, ballots)
 
     def _in_form(self, puzzles: Puzzles, number: Array, shift: Array | None) -> Puzzles:
         puzzle, solution = symmetry.images(puzzles.puzzle, puzzles.solution, number, self.num_variants, shift)

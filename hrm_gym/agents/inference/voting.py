@@ -10,14 +10,14 @@ import dataclasses
 
 import numpy as np
 
-from hrm_gym.agents.inference.evaluate import Evaluation, Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import Evaluation, Protocol, evaluate
 from hrm_gym.agents.policy import Policy
-from hrm_gym.envs.task import Ballots, Puzzles, Standing, Task
+from hrm_gym.envs.task import Ballots, Puzzles, Task, VoteResult
 
 
 def evaluate_by_votes(
     policy: Policy, task: Task, puzzles: Puzzles, protocol: Protocol, *, batch_size: int = 256
-) -> tuple[Evaluation, Standing]:
+) -> tuple[Evaluation, VoteResult]:
     """Let an agent think about puzzles in their first forms, and let the answers vote.
 
     Args:
@@ -39,11 +39,11 @@ def evaluate_by_votes(
     example, number = np.divmod(np.arange(num * forms), forms)
     images = task.variants(puzzles.map(lambda array: array[example]), number)
     thought = evaluate(policy, task, images, protocol, batch_size=batch_size)
-    standing = task.standing(puzzles, Ballots(example, number, thought.answers, thought.belief))
-    grade = task.grade(puzzles.puzzle, puzzles.solution, standing.answers, by="solution")
+    counted = task.count_votes(puzzles, Ballots(example, number, thought.answers, thought.belief))
+    grade = task.grade(puzzles.puzzle, puzzles.solution, counted.answers, by="solution")
     result = dataclasses.replace(
         thought,
-        answers=standing.answers,
+        answers=counted.answers,
         exact=np.asarray(grade.right),
         valid=np.asarray(grade.valid),
         belief=thought.belief.reshape(num, forms).max(1),
@@ -51,4 +51,4 @@ def evaluate_by_votes(
         segments=thought.segments.reshape(num, forms).sum(1),
         cell_accuracy=float(grade.cell_accuracy.mean()),
     )
-    return result, standing
+    return result, counted

@@ -15,13 +15,13 @@ import numpy as np
 
 from hrm_gym.envs.arc import symmetry
 from hrm_gym.envs.arc.grids import decode, encode, side_of
-from hrm_gym.envs.task import Ballots, Standing
+from hrm_gym.envs.task import Ballots, VoteResult
 
 ATTEMPTS = 2
 """How many answers ARC Prize accepts for a test input."""
 
 
-def standing(names: Sequence[str], solution: np.ndarray, ballots: Ballots, ks: Sequence[int] = (1, 2)) -> Standing:
+def count_votes(names: Sequence[str], solution: np.ndarray, ballots: Ballots, ks: Sequence[int] = (1, 2)) -> VoteResult:
     """Count the votes of M answers to N test inputs.
 
     Args:
@@ -50,7 +50,7 @@ def standing(names: Sequence[str], solution: np.ndarray, ballots: Ballots, ks: S
             solved[names[i]].append(pass_at(ranked[i], solutions[i], k))
         scores[f"pass@{k}"] = float(np.mean([np.mean(of_task) for of_task in solved.values()]))
     best = [encode(grids[0], side=side_of(solution)) if grids else np.zeros_like(solution[0]) for grids in ranked]
-    return Standing(np.stack(best), scores, submission(names, ranked))
+    return VoteResult(np.stack(best), scores, submission(names, ranked))
 
 
 def vote(grids: Sequence[np.ndarray], q_values: Sequence[float]) -> list[np.ndarray]:
