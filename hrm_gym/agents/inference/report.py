@@ -21,9 +21,9 @@ def report(policy: Policy, result: Evaluation, protocol: Protocol, **conditions:
     num = len(result.exact)
     return {
         "exact_accuracy": float(result.exact.mean()),
-        "exact_interval": wilson(int(result.exact.sum()), num),
+        "exact_interval": list(wilson(int(result.exact.sum()), num)),
         "valid_accuracy": float(result.valid.mean()),
-        "valid_interval": wilson(int(result.valid.sum()), num),
+        "valid_interval": list(wilson(int(result.valid.sum()), num)),
         "cell_accuracy": result.cell_accuracy,
         "mean_segments": float(result.segments.mean()),
         "accuracy_after_segments": [round(float(share), 4) for share in result.after],
