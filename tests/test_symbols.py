@@ -18,7 +18,8 @@ SMALL = {"device": "cpu", "dtype": "float32", "hidden_size": 16, "message_size":
 
 def policy(env, agent="trm_symbols", seed=0):
     torch.manual_seed(seed)
-    made = build(resolve({"env": env, "agent": agent, **SMALL}), TaskSpec.of(make_task(env)))
+    options = {"env": env, "agent": agent, "preset": "groups", **SMALL}
+    made = build(resolve(options), TaskSpec.of(make_task(env)))
     torch.nn.init.normal_(made.halting.head.weight)  # at zero, the values would say nothing
     return made
 
