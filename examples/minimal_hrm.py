@@ -13,6 +13,7 @@ import gymnasium as gym
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 # ---- the network: a slow module H and a fast module L ------------------------------------------------
 
@@ -90,13 +91,16 @@ class HRM(nn.Module):
 
 
 def train(env="Sudoku4x4-v0", num_envs=64, max_segments=16, minutes=2.0, gamma=0.9, seed=0):
-    """HRM's training loop is a reinforcement-learning loop over a batch of environments. Returns the network."""
+    """HRM's training loop is a reinforcement-learning loop over a batch of environments. Returns the averaged network."""
     torch.manual_seed(seed)
     envs = gym.make_vec(
         f"hrm_gym:{env}", num_envs=num_envs, device="cpu", autoreset_mode="SameStep", max_segments=max_segments
     )
     task = envs.unwrapped.task
     agent = HRM(task.num_cells, task.num_tokens)
+    average = AveragedModel(
+        agent, multi_avg_fn=get_ema_multi_avg_fn(0.995)
+    )  # steadier than any one step
     optimizer = torch.optim.AdamW(agent.parameters(), lr=2e-3, weight_decay=1.0, betas=(0.9, 0.95))
     obs, info = envs.reset(seed=seed)
     state = agent.initial_state(num_envs)
@@ -127,6 +131,7 @@ def train(env="Sudoku4x4-v0", num_envs=64, max_segments=16, minutes=2.0, gamma=0
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        average.update_parameters(agent)
 
         # finished slots think afresh about their next puzzle, the others go on
         fresh = agent.initial_state(num_envs)
@@ -134,7 +139,7 @@ def train(env="Sudoku4x4-v0", num_envs=64, max_segments=16, minutes=2.0, gamma=0
         steps, right = steps + 1, 0.99 * right + 0.01 * correct.float().mean().item()
         if steps % 200 == 0:
             print(f"step {steps:5}  loss {loss.item():.3f}  right {100 * right:5.1f} %", flush=True)
-    return agent
+    return average.module
 
 
 @torch.no_grad()
