@@ -91,16 +91,14 @@ class HRM(nn.Module):
 
 
 def train(env="Sudoku4x4-v0", num_envs=64, max_segments=16, minutes=2.0, gamma=0.9, seed=0):
-    """HRM's training loop is a reinforcement-learning loop over a batch of environments. Returns the averaged network."""
+    """HRM's training loop is a reinforcement-learning loop over a batch of environments; gives the averaged network."""
     torch.manual_seed(seed)
     envs = gym.make_vec(
         f"hrm_gym:{env}", num_envs=num_envs, device="cpu", autoreset_mode="SameStep", max_segments=max_segments
     )
     task = envs.unwrapped.task
     agent = HRM(task.num_cells, task.num_tokens)
-    average = AveragedModel(
-        agent, multi_avg_fn=get_ema_multi_avg_fn(0.995)
-    )  # steadier than any one step
+    average = AveragedModel(agent, multi_avg_fn=get_ema_multi_avg_fn(0.995))  # steadier than any one step
     optimizer = torch.optim.AdamW(agent.parameters(), lr=2e-3, weight_decay=1.0, betas=(0.9, 0.95))
     obs, info = envs.reset(seed=seed)
     state = agent.initial_state(num_envs)

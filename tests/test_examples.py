@@ -61,3 +61,12 @@ def test_a_missing_library_is_told_in_one_line(name):
     assert done.returncode == 1 and not done.stdout
     assert len(done.stderr.splitlines()) == 1
     assert "this example needs" in done.stderr and "pip install" in done.stderr
+
+
+def test_hrm_in_one_file_learns():
+    from examples import minimal_hrm
+
+    source = (ROOT / "examples" / "minimal_hrm.py").read_text()
+    assert len(source.splitlines()) <= 200
+    assert "hrm_gym" not in source.replace('f"hrm_gym:{env}"', "").replace("python examples/minimal_hrm.py", "")
+    assert minimal_hrm.accuracy(minimal_hrm.train(minutes=0.75)) > 0.5
