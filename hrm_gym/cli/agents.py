@@ -61,13 +61,15 @@ def run(argv: Sequence[str]) -> int:
                 counts.append("-")
         sizes.add_row(preset, env, *counts)
     console.print(sizes)
-    shipped = _table("shipped agents", ("environment", "agent", "parameters", "training steps", "minutes", "exact"))
+    shipped = _table("shipped agents", ("environment", "agent", "parameters", "steps", "minutes", "exact", "by itself"))
     for path in sorted(PRETRAINED.glob("*.safetensors")):
         saved = checkpoints.load(path)
         count = sum(tensor.numel() for name, tensor in saved.part("ema").items() if not name.endswith("_init"))
         minutes = f"{saved.counters['seconds'] / 60:.1f}"
         exact = f"{100 * saved.counters['exact_accuracy']:.1f} % of {saved.counters['num_puzzles']:,}"
-        shipped.add_row(path.stem, saved.config.agent, f"{count:,}", f"{saved.counters['step']:,}", minutes, exact)
+        steps, by_itself = f"{saved.counters['step']:,}", saved.counters["learned_halting"]
+        halted = f"{100 * by_itself['exact_accuracy']:.1f} % in {by_itself['mean_segments']:.1f}"
+        shipped.add_row(path.stem, saved.config.agent, f"{count:,}", steps, minutes, exact, halted)
     console.print(shipped)
     return 0
 

@@ -147,6 +147,8 @@ def export(run_dir: Path, target: Path) -> None:
     try:
         result = json.loads((run_dir / "result.json").read_text())
         scores = {name: result[name] for name in ("exact_accuracy", "num_puzzles", "device")}
+        by_itself = result["halting_by_itself"]
+        scores["learned_halting"] = {name: by_itself[name] for name in ("exact_accuracy", "mean_segments")}
     except (OSError, KeyError, json.JSONDecodeError):
         raise HrmGymError(f"{run_dir} has no result.json: go on with it by --resume {run_dir} first") from None
     counters = {name: saved.counters[name] for name in ("step", "seconds", "identities")}
