@@ -113,9 +113,11 @@ class Watch:
     def goes_on(self, state: State) -> bool:
         """Whether there is another step to make; evaluates and saves where it is time to."""
         trainer, config = self._trainer, self._config
+        saving = trainer.seconds - self._stored >= 60 * config.save_minutes  # the same in all processes
         if self._show and self._figures:
             due = self._is_due()
-            if due or trainer.seconds - self._reported >= REPORT_SECONDS:
+            # Before saving, too: a loss that is not finite must not replace the last good checkpoint.
+            if due or saving or trainer.seconds - self._reported >= REPORT_SECONDS:
                 self._report(self._show)
             if due:
                 self._evaluate(self._show)
@@ -125,7 +127,7 @@ class Watch:
                 f"the loss is no longer a finite number at step {trainer.learner.steps:,}: "
                 f"{self._run_dir} keeps the last checkpoint before; resume it with a lower --lr, or set --clip 1"
             )
-        if trainer.seconds - self._stored >= 60 * config.save_minutes:
+        if saving:
             self._save(state)
         return not (self._stopped or reached or trainer.is_over)
 
