@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import sys
 
 import torch
 import torch.distributed as dist
@@ -54,10 +55,14 @@ def join(device: str) -> str:
 
 
 def leave() -> None:
-    """Part from the other processes, once all are done."""
+    """Part from the other processes, once all are done, and end this one; does nothing in a run of one process."""
     if dist.is_initialized():
         agree(0.0)
         dist.destroy_process_group()
+        # gloo's threads now and then abort an interpreter that ends in the ordinary way.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def is_leader() -> bool:
