@@ -10,7 +10,6 @@ from torch import Tensor
 from hrm_gym.envs.task import Puzzles, Task
 
 SELECT = ("belief", "residual", "rules")
-VARY = ("noise", "symmetry")
 
 
 def shown_as(
