@@ -6,7 +6,8 @@
     python play.py --headless --record out.gif --episodes 3     without a screen
     python play.py --headless                                   as text
 
-Keys: space pause, right arrow one segment, r new puzzle, + and - speed, s reveal, h help, q quit.
+Keys: space pause, left and right arrow back and on, r new puzzle, t type one in, + and - speed, s reveal, h explains, q
+quit.
 """
 
 import sys

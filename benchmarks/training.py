@@ -1,57 +1,100 @@
-"""How fast a training step is: slot-segments a second and the share of the processor's matrix rate, eager and compiled.
+"""How fast a training step is: slot-segments a second and the share of the device's matrix rate, form by form.
 
     python benchmarks/training.py
     python benchmarks/training.py --presets small groups --steps 20 --threads 1
+    python benchmarks/training.py --presets gpu_groups --device cuda --profile
 
-Eager and compiled steps take turns, so that a busy machine slows them alike. The matrix rate is that of a bfloat16
-product of two large matrices on the same threads.
+The forms are `plain`, `compiled`, and on a GPU `graphs`: compiled with CUDA graphs. They take turns, so that a busy
+machine slows them alike. The matrix rate is that of a product of two large matrices in the device's fast type. On a
+GPU some steps are queued in a row, as in training, and then waited for. `--profile` tells of ten steps what share of
+the time the device computes, how long the host takes to queue a step, what makes it wait, and what takes longest.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import time
+from pathlib import Path
+from typing import Any
 
 import torch
 from halting_throughput import processor
+from torch.profiler import ProfilerActivity, profile
 
 import hrm_gym
+from hrm_gym.agents.devices import choose_dtype
 from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.presets import PRESETS, resolve
 from hrm_gym.agents.state import detach, select
-from hrm_gym.agents.training.flops import Meter
+from hrm_gym.agents.training.build import DTYPES
+from hrm_gym.agents.training.flops import Meter, measured_peak
 from hrm_gym.agents.training.trainer import Trainer
+from hrm_gym.errors import first_line
 
-ENVS = {"tiny": "Sudoku4x4-v0", "small": "Sudoku6x6-v0", "local": "MazeSmall-v0"}
+ENVS = {
+    **{"tiny": "Sudoku4x4-v0", "small": "Sudoku6x6-v0", "groups_small": "Sudoku6x6-v0"},
+    **{"local": "MazeSmall-v0", "grid": "MazeSmall-v0", "gpu_local": "MazeHard-v0", "gpu_grid": "MazeHard-v0"},
+}
+FORMS = {
+    "plain": {"compile": False},
+    "compiled": {"compile": True},
+    "graphs": {"compile": True, "cuda_graphs": True},
+}
+WARM = 3
+"""Steps before any is timed: they compile, and record graphs."""
+IN_A_ROW = 10
+"""Steps that a GPU is given at once, and steps that are profiled."""
+WAITS = ("Synchronize", "Memcpy", "aten::item", "aten::_local_scalar_dense", "aten::nonzero")
+"""What a host that waits for its GPU calls: parts of names."""
 
 
 class Steps:
-    """A training run that is stepped by hand."""
+    """A training run that is stepped by hand.
 
-    def __init__(self, preset: str, agent: str, compiled: bool) -> None:
-        options = {"env": ENVS.get(preset, "SudokuExtreme-v0"), "preset": preset, "agent": agent, "device": "cpu"}
-        self.trainer = Trainer(resolve({**options, "compile": compiled}))
+    Args:
+        options: of the run.
+        form: a key of `FORMS`.
+    """
+
+    def __init__(self, options: dict[str, Any], form: str) -> None:
+        self.trainer = Trainer(resolve({**options, **FORMS[form]}))
         self.obs, self.state = self.trainer.start()
+        self.loss = float("nan")
 
-    def step(self) -> float:
-        """One step; its seconds."""
-        began, trainer = time.perf_counter(), self.trainer
+    def step(self) -> torch.Tensor:
+        """One step; its loss, which stays on the device."""
+        trainer = self.trainer
+        trainer.tick()
         state, output, signals = trainer.policy(self.state, self.obs)
         answer, halt = trainer.act(output, signals, self.obs["segment"] + 1)
         after, told, _ = trainer.envs.step(self.obs, answer, halt)
         state = detach(state)
         ahead = trainer.look_ahead(state, self.obs)
-        experience = Experience(output=output, signals=signals, state=state, look_ahead=ahead, **told)
-        trainer.learner.step(experience, 0.0)
+        seen = trainer.policy.of_agent(state)
+        experience = Experience(output=output, signals=signals, state=seen, look_ahead=ahead, **told)
+        losses = trainer.learner.step(experience, 0.0)
         self.state, self.obs = select(experience.ended, trainer.initial_state(), state), after
-        return time.perf_counter() - began
+        return losses["answer_loss"]
+
+    def run(self, num: int) -> tuple[float, float]:
+        """Some steps in a row; seconds until they are queued, and until they are done, each a step."""
+        began = time.perf_counter()
+        for _ in range(num):
+            loss = self.step()
+        queued = time.perf_counter() - began
+        self.loss = float(loss)  # the host waits here, and for nothing else
+        return queued / num, (time.perf_counter() - began) / num
 
 
-def matrix_rate(size: int = 2048, repeats: int = 10) -> float:
-    """Operations a second of a bfloat16 product, the best of a few."""
-    a, b = torch.randn(2, size, size).bfloat16()
+def matrix_rate(device: torch.device, size: int = 1024, repeats: int = 10) -> float:
+    """Operations a second of a product in the device's fast type, the best of a few."""
+    if device.type == "cuda":
+        return measured_peak(device)
+    # Where a processor has no bfloat16, a product in it takes a hundred times as long.
+    a, b = torch.randn(2, size, size).to(DTYPES[choose_dtype("cpu")])
     shortest = float("inf")
     for _ in range(repeats):
         began = time.perf_counter()
@@ -60,42 +103,151 @@ def matrix_rate(size: int = 2048, repeats: int = 10) -> float:
     return 2 * size**3 / shortest
 
 
+def covered(spans: list[tuple[float, float]]) -> float:
+    """How much of the line the spans (begin, end) cover together."""
+    total, end = 0.0, float("-inf")
+    for begin, until in sorted(spans):
+        total += max(0.0, until - max(begin, end))
+        end = max(end, until)
+    return total
+
+
+def look_inside(run: Steps, num: int = IN_A_ROW) -> dict[str, Any]:
+    """A profile of some steps: times in milliseconds a step, shares in [0, 1]."""
+    on_gpu = run.trainer.device.type == "cuda"
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
+    with profile(activities=activities) as told:
+        queued, done = run.run(num)
+    events = list(told.events())
+    kernels = [e for e in events if e.device_type == torch.autograd.DeviceType.CUDA]
+    host = [e for e in events if e.device_type == torch.autograd.DeviceType.CPU]
+    spans = [(float(e.time_range.start), float(e.time_range.end)) for e in (kernels or host)]
+    longest: dict[str, float] = {}
+    for row in told.key_averages():
+        spent = row.self_device_time_total if on_gpu else row.self_cpu_time_total
+        longest[row.key] = longest.get(row.key, 0.0) + spent
+    waits: dict[str, list[float]] = {}
+    for event in host:
+        if on_gpu and any(name in event.name for name in WAITS):
+            waits.setdefault(event.name, []).append(event.time_range.elapsed_us())
+    top = sorted(longest.items(), key=lambda item: -item[1])[:8]
+    whole = 1e6 * done * num
+    return {
+        "ms": 1e3 * done,
+        "queued_ms": 1e3 * queued,
+        "busy": covered(spans) / whole,
+        "kernels": len(kernels) / num,
+        # The last wait is the profile's own, for the loss of the last step.
+        "waits": {name: [len(spent) / num, sum(spent) / 1e3 / num] for name, spent in waits.items()},
+        "longest": {name: spent / 1e3 / num for name, spent in top},
+    }
+
+
+def describe(seen: dict[str, Any], on_gpu: bool) -> str:
+    """A profile in lines."""
+    what = "the device computes" if on_gpu else "operators run"
+    lines = [
+        f"    {seen['ms']:.1f} ms a step while profiled; {what} {100 * seen['busy']:.0f} % of it, "
+        f"the host queues it in {seen['queued_ms']:.1f} ms"
+    ]
+    for name, (count, spent) in seen["waits"].items():
+        lines.append(f"    waits: {count:5.1f} x {name}, {spent:.2f} ms a step")
+    for name, spent in seen["longest"].items():
+        lines.append(f"    {spent:8.2f} ms  {name[:90]}")
+    return "\n".join(lines)
+
+
+def compare(preset: str, args: argparse.Namespace, peak: float) -> dict[str, Any]:
+    """Measure a preset in all forms, print and give the figures."""
+    device = torch.device(args.device)
+    options = {"env": ENVS.get(preset, "SudokuExtreme-v0"), "preset": preset, "agent": args.agent}
+    options |= {"device": args.device, **dict(map(setting, args.set))}
+    runs: dict[str, Steps] = {}
+    for form in args.forms:
+        began = time.perf_counter()
+        try:
+            run = Steps(options, form)
+            run.run(WARM)
+        except Exception as error:  # a form that a machine does not have must not hide the others
+            print(f"  {form:8} failed: {type(error).__name__}: {first_line(error)[:300]}", flush=True)
+            continue
+        runs[form] = run
+        print(f"  {form:8} warm in {time.perf_counter() - began:.0f} s, loss {run.loss:.4f}", flush=True)
+    if not runs:
+        return {}
+    row = IN_A_ROW if device.type == "cuda" else 1
+    times: dict[str, list[tuple[float, float]]] = {form: [] for form in runs}
+    for _ in range(-(-args.steps // row)):
+        for form, run in runs.items():
+            times[form].append(run.run(row))
+    trainer = next(iter(runs.values())).trainer
+    config, flops = trainer.config, Meter(trainer).flops
+    print(f"{preset} ({config.agent}, batch {config.num_envs}, {config.dtype}, {flops / 1e9:.1f} GFLOP a step)")
+    figures: dict[str, Any] = {}
+    for form, spent in times.items():
+        done = [seconds for _, seconds in spent]
+        middle = statistics.median(done)
+        figures[form] = {
+            "ms": 1e3 * middle,
+            "queued_ms": 1e3 * statistics.median(queued for queued, _ in spent),
+            "segments_per_second": config.num_envs / middle,
+            "tflops_per_second": flops / middle / 1e12,
+            "share_of_rate": flops / middle / peak,
+            "loss": runs[form].loss,
+        }
+        print(
+            f"  {form:8} {1e3 * middle:7.1f} ms a step ({1e3 * min(done):.1f} to {1e3 * max(done):.1f})  "
+            f"{config.num_envs / middle:9,.0f} segments a second  {flops / middle / 1e12:7.2f} TFLOP/s, "
+            f"{100 * flops / middle / peak:5.1f} % of the rate"
+        )
+        if form != "plain" and "plain" in times:
+            ratios = [a / b for (_, a), (_, b) in zip(times["plain"], spent, strict=True)]
+            print(
+                f"           {statistics.median(ratios):.2f} times as fast as plain "
+                f"({min(ratios):.2f} to {max(ratios):.2f})"
+            )
+    if args.profile:
+        for form, run in runs.items():
+            figures[form]["profile"] = look_inside(run)
+            print(f"  {form}, ten steps:\n{describe(figures[form]['profile'], device.type == 'cuda')}", flush=True)
+    return figures
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """A name and a value from NAME=VALUE; the value is JSON, or else text."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--presets", nargs="+", default=["small", "medium", "groups"], choices=list(PRESETS))
     parser.add_argument("--agent", default="auto")
-    parser.add_argument("--steps", type=int, default=10, help="timed steps of each kind")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--forms", nargs="+", choices=list(FORMS), help="default: all that the device has")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="other options of the runs")
+    parser.add_argument("--steps", type=int, default=10, help="timed steps of each form")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    peak = matrix_rate()
-    print(f"hrm-gym {hrm_gym.__version__}, torch {torch.__version__}, {processor()}, {args.threads} threads")
-    print(f"load {os.getloadavg()[0]:.2f}, matrix rate {peak / 1e9:,.0f} GFLOP/s in bfloat16")
+    device = torch.device(args.device)
+    on_gpu = device.type == "cuda"
+    args.forms = args.forms or list(FORMS if on_gpu else ("plain", "compiled"))
+    peak = matrix_rate(device)
+    name = torch.cuda.get_device_name(device) if on_gpu else f"{processor()}, {args.threads} threads"
+    print(f"hrm-gym {hrm_gym.__version__}, torch {torch.__version__}, {name}")
+    print(f"load {os.getloadavg()[0]:.2f}, matrix rate {peak / 1e12:,.3f} TFLOP/s in {choose_dtype(args.device)}")
+    figures = {"device": name, "torch": torch.__version__, "matrix_tflops": peak / 1e12, "presets": {}}
     for preset in args.presets:
-        runs = {name: Steps(preset, args.agent, name == "compiled") for name in ("eager", "compiled")}
-        began = time.perf_counter()
-        for run in runs.values():
-            for _ in range(3):
-                run.step()
-        warm = time.perf_counter() - began
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        for _ in range(args.steps):
-            for name, run in runs.items():
-                seconds[name].append(run.step())
-        config = runs["eager"].trainer.config
-        flops = Meter(runs["eager"].trainer).flops
-        print(
-            f"{preset} ({config.agent}, batch {config.num_envs}, {flops / 1e9:.1f} GFLOP a step; warm in {warm:.0f} s)"
-        )
-        for name, times in seconds.items():
-            middle = statistics.median(times)
-            print(
-                f"  {name:8} {1e3 * middle:7.0f} ms a step ({1e3 * min(times):.0f} to {1e3 * max(times):.0f})  "
-                f"{config.num_envs / middle:7,.0f} segments a second  {100 * flops / middle / peak:5.1f} % of the rate"
-            )
-        ratios = [a / b for a, b in zip(seconds["eager"], seconds["compiled"], strict=True)]
-        print(f"  compiled is {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})")
+        figures["presets"][preset] = compare(preset, args, peak)
+        if args.json:
+            args.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

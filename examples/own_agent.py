@@ -1,7 +1,7 @@
 """An agent of your own, outside the package: a convolutional GRU whose state is a dictionary.
 
-    python train_agent.py --env MazeSmall-v0 --agent examples.own_agent:conv_gru --max-minutes 10
-    python play.py --env MazeSmall-v0 --agent examples.own_agent:conv_gru --checkpoint runs/MazeSmall-v0-conv_gru-seed0
+    hrm-gym train --env MazeSmall-v0 --agent examples.own_agent:conv_gru --max-minutes 10
+    hrm-gym play --env MazeSmall-v0 --agent examples.own_agent:conv_gru --checkpoint runs/MazeSmall-v0-conv_gru-seed0
 
 Importing this file registers the name; nothing in the package knows of it. docs/own_agents.md walks through it.
 """
@@ -19,11 +19,11 @@ register_agent("conv_gru", "examples.own_agent:ConvGRU")
 
 @dataclasses.dataclass(frozen=True)
 class ConvGRUConfig(Options):
-    """Options of `conv_gru`; they appear in `train_agent.py --agent examples.own_agent:conv_gru --help`."""
+    """Options of `conv_gru`; they appear in `hrm-gym train --agent examples.own_agent:conv_gru --help`."""
 
     width: int = number(32, least=1)
     """Features a cell."""
-    updates: int = number(6, least=1)
+    updates: int = number(6, least=1, most=256)
     """Updates of every cell in a segment."""
 
 
@@ -58,3 +58,7 @@ class ConvGRU(Agent):
         features = cells.flatten(2).transpose(1, 2)  # (B, L, width)
         state = {"cells": cells, "thought": state["thought"] + 1}
         return state, Output(self.answer(F.relu(features)), features.mean(1))
+
+    def tensors(self, state):
+        """What analyses look at: (B, L, width), features last."""
+        return {"cells": state["cells"].flatten(2).transpose(1, 2)}

@@ -1,6 +1,6 @@
 """A halting rule of your own, outside the package: two critics of the answer, one of them pessimistic.
 
-    python train_agent.py --env Sudoku4x4-v0 --halting examples.own_halting_rule:agreement
+    hrm-gym train --env Sudoku4x4-v0 --halting examples.own_halting_rule:agreement
 
 It reads two signals by one head of its own and halts where neither objects; docs/own_halting_rules.md walks
 through it.

@@ -1,7 +1,7 @@
 """A puzzle of your own: Futoshiki, a Latin square with signs of less and greater between its cells.
 
-    python train_agent.py --env examples.own_puzzle:Futoshiki4x4-v0 --agent trm --preset small --run-dir runs/futoshiki
-    python play.py --env examples.own_puzzle:Futoshiki4x4-v0 --checkpoint runs/futoshiki
+    hrm-gym train --env examples.own_puzzle:Futoshiki4x4-v0 --agent trm --preset small --run-dir runs/futoshiki
+    hrm-gym play --env examples.own_puzzle:Futoshiki4x4-v0 --checkpoint runs/futoshiki
 
 docs/own_puzzles.md walks through it.
 """

@@ -33,6 +33,7 @@ _LAZY = {
     "train": "hrm_gym.api",
     "evaluate": "hrm_gym.api",
     "solve": "hrm_gym.api",
+    "analyze": "hrm_gym.api",
     "load_agent": "hrm_gym.agents.load",
     "register_agent": "hrm_gym.agents.registry",
     "register_halting": "hrm_gym.agents.registry",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hrm_gym.agents.analysis import Finding, analyses_of, findings, open_subject
 from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
 from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
 from hrm_gym.agents.inference.report import report
@@ -49,7 +50,7 @@ def train(env: str = "Sudoku6x6-v0", agent: str = "auto", *, wrap: Wrap | None =
         agent: a registered agent, "module:NAME", or "auto".
         wrap: wraps the training environments, a `gymnasium.vector.VectorEnv` of torch tensors, such as in a wrapper
             that changes rewards.
-        **options: those of `python train_agent.py --help`, with underscores: `max_minutes=5`, `hidden_size=64`.
+        **options: those of `hrm-gym train --help`, with underscores: `max_minutes=5`, `hidden_size=64`.
 
     Returns:
         The run; its folder can be given to `load_agent`, `evaluate` and `solve`.
@@ -108,12 +109,17 @@ def choose_puzzles(task: Task, split: str, source: str, limit: int) -> Puzzles:
 
 
 def grade(
-    policy: Policy, task: Task, puzzles: Puzzles, protocol: Protocol, batch_size: int
+    policy: Policy,
+    task: Task,
+    puzzles: Puzzles,
+    protocol: Protocol,
+    batch_size: int,
+    tell: Callable[[int, int], None] | None = None,
 ) -> tuple[Evaluation, dict[str, float], dict[str, Any]]:
     """Evaluate, by votes where the family has several forms: the result, the family's own scores, its submission."""
     if task.num_variants == 1:
-        return _evaluate(policy, task, puzzles, protocol, batch_size=batch_size), {}, {}
-    result, counted = evaluate_by_votes(policy, task, puzzles, protocol, batch_size=batch_size)
+        return _evaluate(policy, task, puzzles, protocol, batch_size=batch_size, tell=tell), {}, {}
+    result, counted = evaluate_by_votes(policy, task, puzzles, protocol, batch_size=batch_size, tell=tell)
     return result, counted.scores, counted.submission
 
 
@@ -150,3 +156,36 @@ def solve(
     return solve_puzzles(
         policy, task, Puzzles(tokens[None], tokens[None]), rollouts=rollouts, max_segments=max_segments, seconds=seconds
     )[0]
+
+
+def analyze(
+    env: str,
+    checkpoint: str | Path = "pretrained",
+    *,
+    what: Sequence[str] = (),
+    split: str = "validation",
+    device: str = "auto",
+    beside: Sequence[str | Path] = (),
+    **settings: Any,
+) -> list[Finding]:
+    """Look inside an agent; what `hrm-gym analyze` writes.
+
+    Args:
+        env: an environment id.
+        checkpoint: "pretrained", a run's folder or a file.
+        what: names of `hrm_gym.agents.analysis.ANALYSES`; all by default.
+        split: "validation", "test" or "train".
+        device: "auto", "cpu" or "cuda".
+        beside: other agents for the same puzzles, as `checkpoint`; `convergence` draws them beside this one.
+        **settings: the fields of `hrm_gym.agents.analysis.Settings`, such as `puzzles=1000`.
+
+    Returns:
+        The findings, each with `figures`, `text` and `plot()`; what does not suit the agent is left out.
+
+    Raises:
+        HrmGymError: on an unknown analysis or setting, or a missing agent.
+    """
+    chosen = analyses_of(what)
+    subject = open_subject(env, checkpoint, split, device, beside, **settings)
+    told = {"checkpoint": str(checkpoint), "split": split}
+    return [one for one in findings(subject, chosen, told) if isinstance(one, Finding)]

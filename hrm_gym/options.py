@@ -4,7 +4,8 @@
     class Config(Options):
         lr: float = number(1e-3, above=0)
 
-Choices are `Literal` types. Numbers must be finite, whether they have bounds or not.
+Choices are `Literal` types. Numbers must be finite and fit into tensors, whether they have bounds
+or not.
 """
 
 from __future__ import annotations
@@ -67,6 +68,22 @@ def share(default: float) -> Any:
     return number(default, least=0, most=1)
 
 
+LARGEST_INTEGER, LARGEST_FLOAT = 2**63 - 1, 3e38
+"""What fits into 64 bits, and into a float of 32."""
+DEPTH = 256
+"""The most layers, or repetitions in a segment, that one option may ask for."""
+CYCLES = 32
+"""The same where two such options multiply."""
+
+
+def depth(default: int, *, least: int = 1, most: int = DEPTH) -> Any:
+    """A dataclass field that counts layers, or repetitions in a segment.
+
+    It has an upper bound, for a checkpoint sets it, too: a small file from a stranger must not think for years.
+    """
+    return number(default, least=least, most=most)
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """A frozen dataclass that refuses values which its fields do not allow.
@@ -116,7 +133,9 @@ def _check(name: str, value: Any, kind: Any, bounds: Bounds | None) -> None:
         raise unknown(name, value, get_args(kind))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise HrmGymError(f"{name} is {value}: give a finite number")
+    if abs(value) > (most := LARGEST_FLOAT if isinstance(value, float) else LARGEST_INTEGER):
+        raise HrmGymError(f"{name} is beyond {most:g}, as far as can be computed with: it must be smaller")
     if bounds is not None and not bounds.allow(value):
         raise HrmGymError(f"{name} is {value}: it must be {bounds}")

@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+if "PYTEST_XDIST_WORKER" in os.environ:  # torch's threads would get in each other's way
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 
 import hrm_gym as package
 from hrm_gym.cli import main
+from hrm_gym.cli import parse as parsing
 from hrm_gym.envs.puzzle_env import PuzzleEnv
 
 # Agents and halting rules from outside go through all that those of the package go through, as does the puzzle.
@@ -37,6 +40,31 @@ def without_display():
         return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True).stdout
 
     return run
+
+
+class UnderstoodError(Exception):
+    """The arguments of a command were allowed."""
+
+
+@pytest.fixture
+def understood(monkeypatch, capsys):
+    """Checks the words of a command, up to the point where it would begin to work; `where` names them if they fail."""
+
+    def check(words, where):
+        words = ["cpu" if words[i - 1] == "--device" else word for i, word in enumerate(words)]
+        real = parsing.parse
+
+        def parse(*arguments, **options):
+            real(*arguments, **options)
+            raise UnderstoodError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(importlib.import_module(f"hrm_gym.cli.{words[0]}"), "parse", parse)
+            with pytest.raises(UnderstoodError):
+                status = main(words)
+                pytest.fail(f"{where}: status {status}: {capsys.readouterr().err}")
+
+    return check
 
 
 @pytest.fixture

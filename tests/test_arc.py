@@ -117,6 +117,7 @@ def broken(**kwargs):
     [
         ("{", ["is not JSON"]),
         ("\x00\xff", ["is not JSON"]),
+        ("[" * 100_000, ["is not JSON"]),
         ([], ["holds no tasks"]),
         ({}, ["no tasks in"]),
         ({"x": []}, ["'x'", "no demonstration"]),

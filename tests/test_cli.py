@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import re
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hrm_gym.agents.inference.report import wilson
 from hrm_gym.cli import COMMANDS
+from hrm_gym.envs.drawing.viewing import board_text
 from hrm_gym.envs.registration import make_task, task_ids
 
 ROOT = Path(__file__).parent.parent
@@ -82,7 +85,7 @@ def test_an_answer_against_the_rules_is_status_1(hrm_gym):
     puzzles = [task.format(p) for p in task.dataset("test").puzzle[:20]]
     codes = set()
     for puzzle in puzzles:
-        code, out, err = hrm_gym("solve", "--env", "Sudoku6x6-v0", "--max-segments", 1, puzzle)
+        code, out, err = hrm_gym("solve", "--env", "Sudoku6x6-v0", "--max-segments", 1, "--seconds", 0.1, puzzle)
         assert len(board(out)) == 36
         assert ("breaks the rules" in err) == (code == 1)
         codes.add(code)
@@ -124,6 +127,54 @@ def test_evaluate_prints_one_json_object(hrm_gym, halting):
         assert figures[name] > 0
 
 
+def test_evaluate_in_words_and_for_tensorboard(hrm_gym, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    code, out, err = hrm_gym("evaluate", "--env", "Sudoku4x4-v0", "--limit", 50, "--log-dir", tmp_path / "events")
+    assert code == 0 and err == ""  # no bar where there is no terminal
+    lines = dict(re.split(r"  +|(?<=16) ", line, maxsplit=1) for line in out.splitlines())
+    low, high = wilson(round(float(lines["exactly right"].split()[0]) / 2), 50)
+    assert lines["exactly right"].endswith(f"% ({100 * low:.1f} to {100 * high:.1f})")
+    assert lines["after 1 / 2 / 4 / 8 / 16"].count("/") == 4 and lines["protocol"] == "halting learned, max_segments 16"
+    assert "50 of Sudoku4x4-v0, test split" in lines["puzzles"] and "161,282" in lines["agent"]
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    (curve,) = (tag for tag in events.Tags()["scalars"] if tag.endswith("right_after_segments"))
+    after = events.Scalars(curve)
+    assert [event.step for event in after] == list(range(1, 17))
+    told = lines["after 1 / 2 / 4 / 8 / 16"].split(" % ")[0].split(" / ")
+    assert [f"{100 * after[segment - 1].value:.1f}" for segment in (1, 2, 4, 8, 16)] == told
+
+
+def test_a_bar_counts_on_a_terminal_and_leaves_no_trace():
+    from rich.console import Console
+
+    from hrm_gym.cli.bar import bar
+
+    shown = io.StringIO()
+    with bar("thinking", Console(file=shown, force_terminal=True, width=100)) as tell:
+        tell(3, 7)
+    assert "thinking" in shown.getvalue() and "3/7" in shown.getvalue() and shown.getvalue().endswith("\x1b[2K")
+    silent = io.StringIO()
+    with bar("thinking", Console(file=silent)) as tell:
+        tell(3, 7)
+    assert silent.getvalue() == ""
+
+
+def test_solve_pretty(hrm_gym):
+    code, out, _ = hrm_gym("solve", "--env", "Sudoku4x4-v0", "--pretty", "1...2..4..3..1..")
+    lines = out.splitlines()
+    assert code == 0 and lines[0] == lines[6] == "+------+------+"
+    assert re.fullmatch(r"valid, \d+ attempts?, \d+ segments?", lines[7])
+    digits = [character for line in lines[:7] for character in line if character.isdigit()]
+    assert len(digits) == 16 and digits[0] == "1" and "?" not in out
+    task = make_task("Sudoku4x4-v0")
+    given = task.parse("1...2..4..3..1..").astype(np.int64)
+    told = board_text(task, given, task.solve(given), marks=False, bold=True)
+    assert told.count("\x1b[1m") == np.count_nonzero(given)
+    assert re.sub(r"\x1b\[\dm", "", told) == "\n".join(lines[:7])
+
+
 def test_evaluate_on_a_file_and_with_rollouts(hrm_gym, tmp_path):
     task = make_task("Sudoku4x4-v0")
     puzzles = task.dataset("test")
@@ -141,6 +192,14 @@ def test_evaluate_on_a_file_and_with_rollouts(hrm_gym, tmp_path):
     assert code == 0 and figures["num_puzzles"] == 30 and figures["mean_segments"] == 12
 
 
+def test_the_shipped_agent_of_another_environment_is_graded(hrm_gym):
+    checkpoint = ("--checkpoint", "pretrained:SudokuExtreme-v0", "--device", "cpu", "--max-segments", 4)
+    code, out, _ = hrm_gym("evaluate", "--env", "Sudoku4x4-v0", *checkpoint, "--limit", 50, "--json")
+    figures = json.loads(out)
+    assert code == 0 and figures["agent"] == "trm_symbols" and figures["env"] == "Sudoku4x4-v0"
+    assert figures["valid_accuracy"] == 1.0  # it has seen 9x9 boards alone
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -148,6 +207,9 @@ def test_evaluate_on_a_file_and_with_rollouts(hrm_gym, tmp_path):
         (["--env", "Sudoku4x4-v0", "--checkpoint", "nowhere"], "no checkpoint at nowhere"),
         (["--env", "Sudoku4x4-v0", "--limit", "-1"], "limit is -1"),
         (["--env", "Sudoku4x4"], "did you mean 'Sudoku4x4-v0'"),
+        (["--env", "MazeSmall-v0", "--checkpoint", "pretrained:Sudoku9x9-v0"], "boards of 10x10, 5 symbols"),
+        (["--env", "Sudoku4x4-v0", "--checkpoint", "pretrained:Copy-v0"], "no agent is shipped for Copy-v0"),
+        (["--env", "Sudoku4x4-v0", "--checkpoint", "pretrained:Sudoku9x8-v0"], "did you mean 'Sudoku9x9-v0'"),
     ],
 )
 def test_evaluate_refuses(hrm_gym, arguments, message):
@@ -186,7 +248,7 @@ def test_generate_makes_a_shipped_set_anew_bit_for_bit(hrm_gym, tmp_path):
 
 def test_generate_refuses(hrm_gym, tmp_path):
     for arguments, message in (
-        (["--num", 0, "--out", tmp_path / "a.csv"], "--num 0"),
+        (["--num", 0, "--out", tmp_path / "a.csv"], "--num is 0"),
         (["--num", 1, "--out", tmp_path / "no" / "such" / "a.csv"], "a.csv"),
     ):
         code, _, err = hrm_gym("generate", "--env", "Sudoku4x4-v0", *arguments)
@@ -217,27 +279,3 @@ def test_the_console_script_and_a_reader_that_leaves():
     command = f"{sys.executable} -m hrm_gym.cli envs | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.startswith("id") and "Traceback" not in done.stderr
-
-
-# ---- what the papers of the house promise ----------------------------------------------------------------
-
-
-def test_ci_runs_the_readmes_test_command():
-    readme = (ROOT / "README.md").read_text()
-    commands = re.findall(r"^(python3 -m venv .*pytest)$", readme, flags=re.M)
-    assert len(commands) == 1
-    assert commands[0] in (ROOT / ".ci" / "run").read_text().splitlines()
-
-
-def test_the_readmes_environment_example_runs():
-    readme = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.S)
-    assert blocks
-    scopes: list[dict[str, object]] = []
-    for block in blocks:
-        scopes.append({})
-        exec(compile(block, "README.md", "exec"), scopes[-1])
-    stepped = [scope for scope in scopes if "env" in scope]
-    assert len(stepped) == 2 and all(np.isfinite(float(scope["reward"])) for scope in stepped)  # type: ignore[arg-type]
-    told = scopes[-1]
-    assert told["figures"]["num_puzzles"] == 100 and told["solution"].valid  # type: ignore[attr-defined, index]

@@ -10,47 +10,56 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
-from loop import Loop, tiny
+from loop import Loop, agents_here, tiny
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.agents import Protocol, agent_names, evaluate, halting_names, load_agent, registry, think
+from hrm_gym.agents import Protocol, evaluate, halting_names, load_agent, registry, think
 from hrm_gym.agents.inference.live import first_puzzles, record
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.checkpoint import FILE_NAME
 from hrm_gym.agents.training.run import train
+from hrm_gym.agents.training.typed import again, names
+from hrm_gym.envs.registration import halting_id
 
-ENV, HALT = "Sudoku4x4-v0", "Sudoku4x4-Halt-v0"
+ENVS = {"tem": "Walk-v0"}
+"""Where an agent cannot take a Sudoku: a puzzle that it can."""
 OWN = ("own_gru", "own_patience", "conv_gru", "agreement", "own_doors", "own_agent", "own_halting_rule")
-PAIRS = [("hrm", rule) for rule in halting_names()] + [(agent, "own_patience") for agent in agent_names()]
-PAIRS += [(agent, "auto") for agent in agent_names()]
+PAIRS = [("hrm", rule) for rule in halting_names()] + [(agent, "own_patience") for agent in agents_here()]
+PAIRS += [(agent, "auto") for agent in agents_here()]
 
 
 @pytest.fixture(params=dict.fromkeys(PAIRS), ids="-".join)
 def config(request):
     agent, halting = request.param
-    return tiny(agent=agent, halting=halting, num_envs=4, max_steps=3, eval_puzzles=4, test_puzzles=4)
+    env = ENVS.get(agent, "Sudoku4x4-v0")
+    return tiny(env=env, agent=agent, halting=halting, num_envs=4, max_steps=3, eval_puzzles=4, test_puzzles=4)
 
 
 def test_it_thinks_trains_resumes_evaluates_and_halts(config, tmp_path):
-    whole, part = Loop(config), Loop(config)
+    # One after the other: an agent may draw from torch's own generator, which all share.
+    whole = Loop(config)
     for _ in range(3):
         assert all(torch.isfinite(loss) for loss in whole.step().values())
+    theirs = whole.snapshot().tensors
+    part = Loop(config)
     part.step()
     checkpoints.save(tmp_path / FILE_NAME, part.snapshot())
     resumed = Loop(config, checkpoints.load(tmp_path))
     for _ in range(2):
         resumed.step()
-    ours, theirs = resumed.snapshot().tensors, whole.snapshot().tensors
+    ours = resumed.snapshot().tensors
     assert ours.keys() == theirs.keys()
     for name, tensor in theirs.items():
         assert torch.equal(ours[name], tensor), name
 
-    policy, task = load_agent(ENV, tmp_path, "cpu"), hrm_gym.make_task(ENV)
+    policy, task = load_agent(config.env, tmp_path, "cpu"), hrm_gym.make_task(config.env)
     puzzles = first_puzzles(task, "validation", 5)
     names = policy.halting.signals
     for thought in think(policy, puzzles.puzzle, 2):
-        assert thought.answer.shape == thought.confidence.shape == (5, 16) and thought.halt.dtype == torch.bool
+        assert (
+            thought.answer.shape == thought.confidence.shape == (5, task.num_cells) and thought.halt.dtype == torch.bool
+        )
         assert tuple(thought.signals) == names
         shown = [*thought.signals.values()] + ([] if thought.belief is None else [thought.belief])
         assert all(((s >= 0) & (s <= 1)).all() for s in shown)
@@ -63,7 +72,7 @@ def test_it_thinks_trains_resumes_evaluates_and_halts(config, tmp_path):
     assert np.isfinite(episodes.features).all()
     few = {"num_examples": 3, "max_segments": 3, "split": "validation", "device": "cpu"}
     for recorded in (True, False):
-        env = gym.make(HALT, agent=str(tmp_path), recorded=recorded, **few, disable_env_checker=True)
+        env = gym.make(halting_id(config.env), agent=str(tmp_path), recorded=recorded, **few, disable_env_checker=True)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             check_env(env.unwrapped, skip_render_check=True)
@@ -73,6 +82,14 @@ def test_a_whole_run_leaves_its_result(tmp_path):
     config = tiny(agent="own_gru", halting="own_patience", num_envs=4, max_steps=3, eval_puzzles=4, test_puzzles=4)
     result = train(config, tmp_path)
     assert result["agent"] == "own_gru" and result["training"]["steps"] == 3
+
+
+def test_what_a_run_tells_to_type_names_the_module_of_what_is_from_outside():
+    inside, outside = tiny(), tiny(agent="own_gru", halting="own_patience")
+    assert again(inside, "play") == "hrm-gym play"
+    assert again(outside, "train") == "hrm-gym train --agent own_doors:own_gru --halting own_doors:own_patience"
+    unknown = dataclasses.replace(outside, env="Latin4x4-v0")  # registered in another process, and not in this one
+    assert names(unknown)["env"] == "Latin4x4-v0"
 
 
 def test_the_package_names_nobody_from_outside():
@@ -86,7 +103,7 @@ def test_a_checkpoint_imports_nothing(table, name, tmp_path, monkeypatch):
     checkpoints.save(tmp_path / FILE_NAME, loop.snapshot())
     monkeypatch.delitem(getattr(registry, table), name)
     with pytest.raises(HrmGymError, match=name) as error:
-        load_agent(ENV, tmp_path)
+        load_agent("Sudoku4x4-v0", tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -97,9 +114,9 @@ def test_a_flipped_byte_and_weights_that_are_no_numbers(tmp_path):
     damaged[-5] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(HrmGymError, match="is damaged"):
-        load_agent(ENV, path)
+        load_agent("Sudoku4x4-v0", path)
     name = "ema/agent.lm_head.weight"
     tensors = snapshot.tensors | {name: torch.full_like(snapshot.tensors[name], float("nan"))}
     checkpoints.save(path, dataclasses.replace(snapshot, tensors=tensors))
     with pytest.raises(HrmGymError, match="not finite numbers"):
-        load_agent(ENV, path)
+        load_agent("Sudoku4x4-v0", path)

@@ -295,7 +295,7 @@ def test_the_command_writes_a_table_figures_and_a_plot(tmp_path, capsys):
     ("words", "message"),
     [
         (["--costs", "-1"], "give 0 or more"),
-        (["--limit", "-1"], "--limit -1"),
+        (["--limit", "-1"], "--limit is -1"),
         (["--checkpoint", "nowhere"], "nowhere"),
     ],
 )
@@ -309,5 +309,5 @@ def test_without_matplotlib_only_the_plot_is_missing(tmp_path, capsys, monkeypat
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     few = ["--limit", "20", "--fit-puzzles", "20", "--max-segments", "2", "--train-steps", "0"]
     assert main(["halting", "--env", ENV, "--out", str(tmp_path / "study"), *few]) == 0
-    assert "pip install 'hrm-gym[plots]'" in capsys.readouterr().out
+    assert 'pip install "hrm-gym[plots]"' in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "study").iterdir()) == ["result.json", "table.md"]

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from loop import Loop, tiny
+from loop import Loop, agents_here, tiny
 
 from hrm_gym.agents import Output, Protocol, TaskSpec, agent_names, evaluate, halting_names, think
 from hrm_gym.agents import state as nests
@@ -17,10 +17,12 @@ from hrm_gym.agents.halting.fixed import Fixed, FixedConfig
 from hrm_gym.agents.halting.q_learning import QLearning, QLearningConfig
 from hrm_gym.agents.halting.rule import Experience, halting_label
 from hrm_gym.agents.inference.attempts import SELECT
+from hrm_gym.agents.inference.evaluation import evaluate_stops
 from hrm_gym.agents.load import load_both
 from hrm_gym.agents.normalisation import stablemax_log_probabilities
 from hrm_gym.agents.presets import PRESETS, resolve
 from hrm_gym.agents.registry import agent_class, halting_class
+from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.config import Config, RunOptions
 from hrm_gym.agents.training.losses import answer_loss
@@ -33,6 +35,11 @@ SMALL = tiny()
 SPEC = TaskSpec.of(make_task("Sudoku4x4-v0"))
 BOARD = ("hrm", "trm", "direct")
 """Agents whose positions are the cells."""
+
+
+def board_for(agent, sudoku):
+    """An environment that an agent can take: a walk for `tem`, else a Sudoku."""
+    return "Walk-v0" if agent == "tem" else sudoku
 
 
 def small(**options):
@@ -225,10 +232,11 @@ def test_one_segment_gives_shapes_and_gradients_everywhere(agent, mixer):
     assert [name for name, p in policy.named_parameters() if p.grad is None] == []
 
 
-@pytest.mark.parametrize("agent", agent_names())
+@pytest.mark.parametrize("agent", agents_here())
 def test_select_touches_only_the_marked_slots(agent):
-    policy = small(agent=agent)
-    puzzle = torch.from_numpy(make_task("Sudoku4x4-v0").dataset("train").puzzle[:2].astype(np.int64))
+    task = make_task(board_for(agent, "Sudoku4x4-v0"))
+    policy = build(tiny(agent=agent), TaskSpec.of(task))
+    puzzle = torch.from_numpy(task.dataset("train").puzzle[:2].astype(np.int64))
     state, *_ = policy(policy.initial_state(2), {"puzzle": puzzle})
     fresh = policy.initial_state(2)
     after = nests.select(torch.tensor([True, False]), fresh, state)
@@ -255,6 +263,41 @@ def test_one_step_gradient_differs_from_the_last_cycle_but_the_answer_does_not()
     name = "agent.l_net.layers.0.mlp.down.weight"
     first, second = (dict(m.named_parameters())[name].grad for m in (one, whole))
     assert not torch.allclose(first, second, rtol=1e-2)
+
+
+def test_a_held_h_state_stays_in_its_subspace_and_nothing_else_is_held():
+    torch.manual_seed(0)
+    policy = small(h_dimensions=3, h_cycles=2)
+    assert policy.num_parameters == small().num_parameters  # the subspace is not learned
+    obs, seen = {"puzzle": torch.randint(0, 5, (6, 16))}, []
+    policy.agent.h_net.register_forward_hook(lambda module, arguments, state: seen.append(state))
+    state = policy.initial_state(6)
+    seen.append(state.z_h)
+    for _ in range(2):
+        state = policy(state, obs)[0]
+    assert len(seen) == 5  # the initial state, and every update of H, not the last of a segment alone
+    together = torch.cat([z.detach().reshape(-1, 16) for z in seen]).double()
+    assert torch.linalg.matrix_rank(together, rtol=1e-4) == 3
+    assert torch.linalg.matrix_rank(state.z_l.detach().reshape(-1, 16).double(), rtol=1e-4) == 16
+
+
+def test_a_held_agent_learns_and_comes_back_from_its_file_with_its_subspace(tmp_path):
+    loop = Loop(tiny(h_dimensions=2))
+    before = {name: p.clone() for name, p in loop.policy.agent.named_parameters()}
+    basis = loop.policy.agent.h_net.basis.clone()
+    for _ in range(3):
+        loop.step()
+    agent = loop.policy.agent
+    assert all(not torch.equal(p, before[name]) for name, p in agent.named_parameters() if p.ndim == 2)
+    assert torch.equal(agent.h_net.basis, basis)
+    checkpoints.save(tmp_path / "held.safetensors", loop.snapshot())
+    again, _ = load_both("Sudoku4x4-v0", tmp_path / "held.safetensors", "cpu")
+    assert torch.equal(again.agent.h_net.basis, basis)
+
+
+def test_dimensions_that_the_state_does_not_have_are_refused():
+    with pytest.raises(HrmGymError, match=r"h_dimensions is 17: the state has 16 \(hidden_size\), give no more"):
+        small(h_dimensions=17)
 
 
 # ---- evaluation ------------------------------------------------------------------------------------------
@@ -303,6 +346,26 @@ def test_fixed_halting_uses_all_segments_and_counts_right_answers_by_segment(thi
     assert result.after[-1] == pytest.approx(0.2)
 
 
+def test_one_pass_gives_what_each_protocol_gives_alone(thinker):
+    task = make_task("Sudoku4x4-v0")
+    puzzles = task.dataset("test").map(lambda a: a[:40])
+    protocols = [
+        Protocol(halting="fixed", max_segments=6),
+        Protocol(halting="learned", max_segments=8),
+        Protocol(halting="learned", max_segments=4, halt_margin=2.0),
+    ]
+    together = evaluate_stops(thinker, task, puzzles, protocols, batch_size=7)
+    assert len({result.segments.mean() for result in together}) == 3  # else the test means nothing
+    for result, protocol in zip(together, protocols, strict=True):
+        alone = evaluate(thinker, task, puzzles, protocol, batch_size=7)
+        for name in ("answers", "exact", "valid", "segments"):
+            assert np.array_equal(getattr(result, name), getattr(alone, name)), name
+        for name in ("belief", "residual", "after"):
+            assert np.allclose(getattr(result, name), getattr(alone, name), atol=1e-5), name
+    with pytest.raises(HrmGymError, match="may differ in halting"):
+        evaluate_stops(thinker, task, puzzles, [Protocol(), Protocol(rollouts=2)])
+
+
 def test_rollouts_choose_by_the_belief_alone(thinker):
     task = make_task("Sudoku4x4-v0")
     puzzles = task.dataset("test").map(lambda a: a[:6])
@@ -316,15 +379,15 @@ def test_rollouts_choose_by_the_belief_alone(thinker):
 
 
 def test_rollouts_may_be_about_symmetric_images():
-    """The shipped agent solves more of these with eight attempts, and the answers fit the puzzles as they are."""
+    """The shipped agent solves more of these with four attempts, and the answers fit the puzzles as they are."""
     agent, task = load_both("Sudoku9x9-v0")
-    puzzles = task.dataset("test").map(lambda a: a[:24])
+    puzzles = task.dataset("test").map(lambda a: a[:16])
     one = evaluated(agent, task, puzzles, max_segments=6)
-    many = evaluated(agent, task, puzzles, max_segments=6, rollouts=8, vary="symmetry")
+    many = evaluated(agent, task, puzzles, max_segments=6, rollouts=4, vary="symmetry")
     assert many.valid.sum() > one.valid.sum() and many.exact.sum() > one.exact.sum()
     assert np.array_equal(many.exact, (many.answers == puzzles.solution).all(1))
     shuffled = Puzzles(puzzles.puzzle, puzzles.solution[::-1])
-    again = evaluated(agent, task, shuffled, max_segments=6, rollouts=8, vary="symmetry")
+    again = evaluated(agent, task, shuffled, max_segments=6, rollouts=4, vary="symmetry")
     assert np.array_equal(again.answers, many.answers)
 
 
@@ -373,13 +436,14 @@ def test_evaluation_refuses_what_makes_no_sense(thinker):
 # ---- configuration ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("agent", agent_names())
+@pytest.mark.parametrize("agent", agents_here())
 def test_every_preset_builds_every_agent(agent):
     for preset in PRESETS:
-        config = resolve({"env": "Sudoku9x9-v0", "agent": agent, "preset": preset, "device": "cpu"})
+        env = board_for(agent, "Sudoku9x9-v0")
+        config = resolve({"env": env, "agent": agent, "preset": preset, "device": "cpu"})
         assert (config.preset, config.agent) == (preset, agent)
         with torch.device("meta"):
-            build(config, TaskSpec.of(make_task("Sudoku9x9-v0")))
+            build(config, TaskSpec.of(make_task(env)))
 
 
 def chosen(env_id, **options):
@@ -398,7 +462,8 @@ def test_auto_chooses_by_board():
 
 
 def test_auto_sees_the_arguments_of_the_family():
-    assert chosen("MazeSmall-v0").preset == "local"
+    assert (chosen("MazeSmall-v0").preset, chosen("MazeSmall-v0").agent) == ("grid", "trm_grid")
+    assert chosen("MazeSmall-v0", agent="trm").preset == "local"
     assert chosen("MazeSmall-v0", task_args="size=6,min_path=8").preset == "small"
 
 
@@ -442,7 +507,7 @@ def test_every_number_refuses_what_makes_no_sense(kind, field):
         with pytest.raises(HrmGymError, match=f"{field.name} is"):
             kind(**{field.name: value})
     bounds = field.metadata["bounds"]
-    if field.name != "halt_margin":  # a lead in logits, of either sign
+    if field.name not in ("halt_margin", "halt_bias", "cell_halt_bias"):  # logits, of either sign
         with pytest.raises(HrmGymError, match=f"{field.name} is -1"):
             kind(**{field.name: type(field.default)(-1)})
     step = 1 if type(field.default) is int else 1e-6
@@ -505,12 +570,21 @@ def boards_for(agent):
         yield env_id
 
 
-@pytest.mark.parametrize(("agent", "env_id"), [(agent, env) for agent in agent_names() for env in boards_for(agent)])
+SOON = {"latent_tokens": {"stage_steps": 0}, "trans_nar": {"pretrain_steps": 1}}
+"""What makes all of an agent take part from the first step or the second, where it learns in stages."""
+
+
+@pytest.mark.parametrize(("agent", "env_id"), [(agent, env) for agent in agents_here() for env in boards_for(agent)])
 def test_every_agent_takes_steps_on_every_environment(env_id, agent):
     sizes = {"hidden_size": 16, "num_heads": 2, "h_layers": 1, "l_layers": 1, "message_size": 8, "mlp_size": 16}
     known = {field.name for field in dataclasses.fields(agent_class(agent).Config)}
     sizes = {name: size for name, size in sizes.items() if name in known}
-    loop = Loop(chosen(env_id, agent=agent, num_envs=4, max_segments=2, **sizes))
+    # Not compiled, which would take most of the time; `test_the_networks_of_nodes_are_compiled` does that.
+    options = {"num_envs": 4, "max_segments": 2, "compile": False, **sizes, **SOON.get(agent, {})}
+    loop = Loop(chosen(env_id, agent=agent, **options))
+    begun = []
+    begin = loop.trainer.initial_state
+    loop.trainer.initial_state = lambda: begun.append(begin()) or begun[-1]
     before = {name: p.detach().clone() for name, p in loop.policy.named_parameters()}
     first = loop.obs["puzzle"].clone()
     for step in range(1, 3):
@@ -519,7 +593,20 @@ def test_every_agent_takes_steps_on_every_environment(env_id, agent):
         # Two segments are all there are: after the second every slot is new, its thoughts included.
         assert (loop.obs["segment"] == (1 if step == 1 else 0)).all()
         assert torch.equal(loop.obs["puzzle"], first) == (step == 1)
-        fresh = dict(nests.items(loop.policy.initial_state(4)))
+        fresh, again = (dict(nests.items(loop.policy.initial_state(4))) for _ in range(2))
+        if not all(torch.equal(z, again[name]) for name, z in fresh.items()):  # drawn anew each time
+            fresh = dict(nests.items(begun[-1]))
         same = all(torch.equal(z, fresh[name]) for name, z in nests.items(loop.state))
         assert same == (step == 2)
     assert all(not torch.equal(before[name], p) for name, p in loop.policy.named_parameters())
+
+
+@pytest.mark.parametrize(("agent", "env_id"), [("trm_symbols", "Sudoku4x4-v0"), ("trm_grid", "MazeSmall-v0")])
+def test_the_networks_of_nodes_are_compiled(agent, env_id):
+    """Those presets compile: the compiled network learns as the plain one does."""
+    sizes = {"hidden_size": 16, "mlp_size": 16, "num_envs": 4, "max_segments": 2, "dtype": "float32"}
+    compiled, plain = (Loop(chosen(env_id, agent=agent, compile=compile, **sizes)) for compile in (True, False))
+    assert compiled.policy.agent.networks()[0].refine is not plain.policy.agent.networks()[0].refine
+    for _ in range(2):
+        ours, theirs = (loop.step()["answer_loss"] for loop in (compiled, plain))
+        assert torch.isfinite(ours) and torch.allclose(ours, theirs, rtol=1e-3)

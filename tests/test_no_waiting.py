@@ -73,7 +73,7 @@ class NoMixing(TorchDispatchMode):
 
 SMALL = {"num_envs": 8, "max_segments": 3, "warmup_steps": 2, "max_steps": 10}
 MAZE = SMALL | {"env": "MazeSmall-v0", "mixer": "convolution", "num_envs": 4}
-# The models over candidates are left out: how many there are decides the shapes of what they compute.
+GROUPS = SMALL | {"agent": "trm_symbols", "message_size": 8, "mlp_size": 16, "halting": "classifier"}
 CASES = {
     "sudoku": SMALL,
     "next segment": SMALL | {"halt_target": "next_segment", "mixer": "attention", "positions": "rope"},
@@ -84,6 +84,9 @@ CASES = {
     "fixed": SMALL | {"halting": "fixed", "segments": 2, "segment_cost": 0.1, "graded_by": "solution"},
     "maze": MAZE | {"agent": "trm", "halting": "classifier"},
     "arc": MAZE | {"env": "ARC1-v0", "task_args": "augmentations=3"},
+    # With a list as long as there are candidates, their number would decide the shapes of what is computed.
+    "candidates": GROUPS | {"nodes_per_board": 64},
+    "candidates in two modules": GROUPS | {"agent": "hrm_symbols", "nodes_per_board": 64, "halting": "q_learning"},
     "own": SMALL | {"agent": "own_gru", "halting": "own_patience"},
 }
 

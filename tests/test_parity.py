@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.halting.classifier import Classifier
-from hrm_gym.agents.halting.rule import Experience
+from hrm_gym.agents.halting.rule import Experience, halting_errors
 from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.state import detach
 from hrm_gym.agents.training.build import build
@@ -128,7 +127,7 @@ def test_parity(path: Path) -> None:
             state=state,
             look_ahead=look_ahead,
         )
-        halt_loss = Classifier.loss(policy.halting, experience).sum()
+        halt_loss = halting_errors(experience).sum()
         halting_loss = halt_loss
         if kind == "hrm":
             compare(f"{at}/target_q_continue", policy.halting.continue_target(experience))

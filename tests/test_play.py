@@ -8,9 +8,11 @@ import pytest
 
 from hrm_gym.agents import load as loading
 from hrm_gym.cli import play as command
-from hrm_gym.cli.play import PlayArgs, play
-from hrm_gym.cli.player import KEYS, RESULT_SECONDS, Case, Player, Step
+from hrm_gym.cli.editor import Editor
+from hrm_gym.cli.play import Arguments, play
+from hrm_gym.cli.player import FIRST_SECONDS, KEYS, RESULT_SECONDS, Case, Player, Step
 from hrm_gym.envs.drawing.frame import right_cells
+from hrm_gym.envs.drawing.recording import FADE_FRAMES
 from hrm_gym.envs.drawing.renderer import HEIGHT, WIDTH
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
@@ -148,6 +150,93 @@ def test_right_does_one_segment(player):
     assert player.frame.segment == 0 and len(player.results) == 1
 
 
+def test_left_goes_back_and_right_on_again(player):
+    seen = [player.frame]
+    for _ in range(3):
+        player.advance()
+        seen.append(player.frame)
+    for before in seen[-2::-1]:
+        player.key("left")
+        assert player.paused and player.frame.segment == before.segment
+        assert np.array_equal(player.frame.answer, before.answer) and player.frame.ended == before.ended
+    for after in seen[1:]:
+        player.key("right")
+        assert player.frame.segment == after.segment and player.frame.ended == after.ended
+    assert len(player.results) == 1  # nothing was thought twice
+    player.key("right")
+    assert player.frame.segment == 0
+    player.key("left")
+    assert player.frame.segment == 0  # not into the puzzle before
+
+
+def test_going_back_hides_what_only_the_end_reveals():
+    player = Player(TASK, cases(), thinker(99, right=False), max_segments=2)
+    player.advance()
+    player.advance()
+    assert player.frame.reveal
+    player.key("left")
+    assert not player.frame.reveal
+    player.key("s")
+    assert player.frame.reveal
+    player.key("s"), player.key("right")
+    assert player.frame.reveal and player.frame.ended
+
+
+def test_signals_have_a_place_before_the_first_segment():
+    player = Player(TASK, cases(), thinker(3), asked=("is it right?",))
+    assert list(player.frame.signals) == ["is it right?"] and np.isnan(player.frame.signals["is it right?"])
+
+
+# ---- a puzzle typed in -----------------------------------------------------------------------------------
+
+
+def typed(player, text):
+    for character in text:
+        player.key("space" if character == "." else character)
+
+
+def test_a_puzzle_is_typed_in(player):
+    case = next(cases(7))
+    player.advance()
+    player.key("t")
+    player.tick(10)
+    assert player.frame.cursor == 0 and not player.frame.puzzle.any()
+    typed(player, TASK.format(case.puzzle))
+    assert np.array_equal(player.frame.puzzle, case.puzzle) and player.frame.cursor == 0
+    player.key("return")
+    assert player.frame.cursor is None and player.frame.message.startswith("your puzzle")
+    for _ in range(3):
+        player.advance()
+    assert player.results[-1] == ("your puzzle", True, 3)
+
+
+def test_what_is_no_puzzle_is_told_and_escape_goes_back(player):
+    player.advance()
+    before = player.frame
+    player.key("t")
+    typed(player, "11")
+    player.key("return")
+    assert "twice" in player.frame.message and player.frame.cursor == 2
+    player.key("escape")
+    assert not player.done and player.frame.segment == 1 and np.array_equal(player.frame.answer, before.answer)
+    player.key("escape")
+    assert player.done
+
+
+def test_the_editor_moves_clicks_and_corrects():
+    editor = Editor(TASK)
+    for key in ("left", "4", "down", "2", "backspace", "3", "cell 10", "1", "up", "x"):
+        editor.key(key)
+    written = {3: 4, 8: 3, 10: 1}
+    assert {int(i): int(editor.tokens[i]) for i in np.flatnonzero(editor.tokens)} == written and editor.cursor == 7
+    maze = Editor(make_task("MazeSmall-v0"))
+    for key in ("s", "#", "space", "g"):
+        maze.key(key)
+    assert make_task("MazeSmall-v0").format(maze.tokens)[:4] == "S# G" and maze.puzzle().shape == (100,)
+    with pytest.raises(HrmGymError, match="given by examples"):
+        Editor(make_task("ARC1-v0"))
+
+
 def test_r_takes_a_new_puzzle(player):
     before = player.frame.puzzle
     player.advance()
@@ -217,7 +306,7 @@ def test_stay_pauses_at_the_result():
 
 
 def test_text(capsys):
-    assert play(PlayArgs(env=ENV, headless=True, episodes=2)) == 0
+    assert play(Arguments(env=ENV, headless=True, episodes=2)) == 0
     out = capsys.readouterr().out
     assert out.count("segment 3 of 64") == 2 and out.count("segment 0 of 64") == 2
     assert out.count(": solved in 3 segments") == 2
@@ -226,41 +315,42 @@ def test_text(capsys):
 def test_the_seed_chooses_the_puzzles(capsys):
     texts = []
     for seed in (1, 1, 2):
-        play(PlayArgs(env=ENV, headless=True, seed=seed))
+        play(Arguments(env=ENV, headless=True, seed=seed))
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1] != texts[2]
 
 
 def test_the_namespace_before_an_id(capsys):
-    assert play(PlayArgs(env=f"hrm_gym/{ENV}", headless=True)) == 0
+    assert play(Arguments(env=f"hrm_gym/{ENV}", headless=True)) == 0
     assert ": solved in 3 segments" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
 def test_recording_decodes(tmp_path, suffix, capsys):
     path = tmp_path / f"out{suffix}"
-    assert play(PlayArgs(env=ENV, headless=True, record=path, episodes=2, speed=5.0)) == 0
+    assert play(Arguments(env=ENV, headless=True, record=path, episodes=2, speed=5.0)) == 0
     frames = iio.imread(path)
-    thinking, result = 2, round(10 * RESULT_SECONDS)  # frames of an MP4 at ten a second
-    assert frames.shape == (8 if suffix == ".gif" else 2 * (3 * thinking + result), HEIGHT, WIDTH, 3)
+    first, thinking, result = (round(10 * s) for s in (FIRST_SECONDS, 0.2, RESULT_SECONDS))  # of an MP4, ten a second
+    fades = FADE_FRAMES  # from the second segment to the result; the others are too short for it
+    assert frames.shape == (2 * (4 + fades if suffix == ".gif" else first + 2 * thinking + result), HEIGHT, WIDTH, 3)
     assert f"written: {path}" in capsys.readouterr().out
 
 
 def test_window_records_what_was_seen(tmp_path):
     path = tmp_path / "out.gif"
-    assert play(PlayArgs(env=ENV, record=path, episodes=1, speed=60.0)) == 0
-    assert 1 <= len(iio.imread(path)) <= 4
+    assert play(Arguments(env=ENV, record=path, episodes=1, speed=60.0)) == 0
+    assert 1 <= len(iio.imread(path)) <= 4 + 3 * FADE_FRAMES
 
 
 def test_window_closes_on_its_button(monkeypatch, capsys):
     monkeypatch.setattr("hrm_gym.envs.drawing.window.Window.events", lambda self: ["quit"])
-    assert play(PlayArgs(env=ENV)) == 0
+    assert play(Arguments(env=ENV)) == 0
     assert capsys.readouterr().out == ""
 
 
 def test_own_puzzle(capsys):
     puzzle = TASK.format(next(cases()).puzzle)
-    assert play(PlayArgs(env=ENV, puzzle=puzzle, headless=True)) == 0
+    assert play(Arguments(env=ENV, puzzle=puzzle, headless=True)) == 0
     assert "your puzzle: solved in 3 segments" in capsys.readouterr().out
 
 
@@ -278,13 +368,13 @@ def test_own_puzzle(capsys):
         ({"env": "Sudoku5x5-v0"}, "Sudoku4x4-v0"),
         ({"env": None, "checkpoint": "runs/mine"}, "no checkpoint at runs/mine"),
         ({"record": Path("out.avi")}, ".gif or .mp4"),
-        ({"record": Path("no/such/folder/out.gif")}, "No such file or directory"),
+        ({"record": Path("no/such/folder/out.gif")}, "there is no folder no/such/folder"),
     ],
     ids=str,
 )
 def test_bad_input_is_one_line(arguments, message):
     with pytest.raises(HrmGymError) as error:
-        play(PlayArgs(**{"env": ENV, "headless": True, **arguments}))
+        play(Arguments(**{"env": ENV, "headless": True, **arguments}))
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
@@ -292,7 +382,7 @@ def test_no_display_is_one_line(without_display):
     code = (
         "from tests.test_play import *\n"
         "command.load = lambda *_: thinker(3)\n"
-        "try:\n    play(PlayArgs(env=ENV))\n"
+        "try:\n    play(Arguments(env=ENV))\n"
         "except HrmGymError as error:\n    print(error)"
     )
     out = without_display(code)
@@ -306,8 +396,10 @@ def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(command, "load", lambda *_: think)
     path = tmp_path / "out.gif"
-    assert play(PlayArgs(env=ENV, headless=True, record=path)) == 0
-    assert len(iio.imread(path)) == 3
+    assert play(Arguments(env=ENV, headless=True, record=path)) == 0
+    assert len(iio.imread(path)) == 3 + 2 * FADE_FRAMES
+    times = [iio.immeta(path, index=i)["duration"] for i in range(3 + 2 * FADE_FRAMES)]
+    assert times[0] == 1000 * FIRST_SECONDS and sum(times[1:5]) == sum(times[5:]) == 500
 
 
 def test_the_default_is_the_hardest_with_an_agent(tmp_path, monkeypatch):

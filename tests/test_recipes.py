@@ -13,7 +13,7 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.models.layers import SwiGLU, TokenMixing, swiglu_width
 from hrm_gym.agents.normalisation import stablemax_log_probabilities
-from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.presets import choose_preset, resolve
 from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.build import build
@@ -319,7 +319,14 @@ def test_depth_at_test_may_exceed_that_in_training():
 
 
 @pytest.mark.parametrize(
-    ("env", "preset"), [("Sudoku4x4-v0", "gpu"), ("MazeSmall-v0", "gpu_local"), ("Sudoku4x4-v0", "paper")]
+    ("env", "preset"),
+    [
+        ("Sudoku4x4-v0", "gpu"),
+        ("Sudoku4x4-v0", "gpu_groups"),
+        ("MazeSmall-v0", "gpu_local"),
+        ("MazeSmall-v0", "gpu_grid"),
+        ("Sudoku4x4-v0", "paper"),
+    ],
 )
 def test_the_presets_of_a_gpu_learn_at_a_small_size_on_a_processor(env, preset):
     sizes = {"hidden_size": 32, "num_heads": 2, "h_cycles": 2, "l_cycles": 2, "num_envs": 8, "max_segments": 2}
@@ -331,6 +338,32 @@ def test_the_presets_of_a_gpu_learn_at_a_small_size_on_a_processor(env, preset):
     loop = Loop(resolve({**chosen, **sizes, **budget}))
     losses = [float(loop.step()["answer_loss"]) for _ in range(40)]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+@pytest.mark.parametrize(
+    ("env", "agent", "on_gpu", "on_cpu"),
+    [
+        ("SudokuExtreme-v0", "auto", "gpu_groups", "groups"),
+        ("Sudoku6x6-v0", "trm_symbols", "groups_small", "groups_small"),
+        ("SudokuExtreme-v0", "trm", "gpu", "medium"),
+        ("MazeHard-v0", "auto", "gpu_grid", "grid"),
+        ("MazeHard-v0", "hrm_grid", "gpu_grid", "grid"),
+        ("MazeHard-v0", "trm", "gpu_local", "local"),
+    ],
+)
+def test_auto_chooses_by_the_device(env, agent, on_gpu, on_cpu):
+    task = make_task(env)
+    assert (choose_preset(task, "cuda:0", agent), choose_preset(task, "cpu", agent)) == (on_gpu, on_cpu)
+
+
+def test_cuda_graphs_are_asked_of_the_compiler_and_told_of_every_step(monkeypatch):
+    asked, marked = [], []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: asked.append(how))
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: marked.append(1))
+    for graphs in (False, True):
+        Loop(tiny(compile=True, cuda_graphs=graphs)).trainer.tick()
+    assert asked == [{"dynamic": False, "mode": None}, {"dynamic": False, "mode": "reduce-overhead"}]
+    assert marked == [1]
 
 
 def test_gradients_are_clipped_to_the_norm_that_is_asked_for():

@@ -12,7 +12,7 @@ import pytest
 from hrm_gym.envs.drawing import canvas as drawing
 from hrm_gym.envs.drawing import recording
 from hrm_gym.envs.drawing.canvas import Box, Canvas, confidence_colour
-from hrm_gym.envs.drawing.frame import Frame, is_right, right_cells
+from hrm_gym.envs.drawing.frame import Frame, broken_cells, is_right, right_cells
 from hrm_gym.envs.drawing.recording import Recorder
 from hrm_gym.envs.drawing.renderer import HEIGHT, WIDTH, Renderer
 from hrm_gym.envs.drawing.viewing import ending
@@ -77,6 +77,7 @@ STATES = {
     "halted": {"ended": "halted", "segment": 16},
     "out of segments": {"ended": "out_of_segments", "reveal": True, "segment": 16},
     "help": {"overlay": KEYS},
+    "typing": {"cursor": 3, "overlay": KEYS, "message": "the puzzle contradicts itself: digit 1 stands twice " * 3},
     "long": {"segment": 1000, "max_segments": 1000},
 }
 
@@ -164,6 +165,7 @@ def test_every_picture_is_a_fresh_array():
         {"solution": None},
         {"message": "other"},
         {"overlay": KEYS},
+        {"cursor": 2},
         {"beliefs": (0.9, 0.1, 0.5)},
     ],
     ids=lambda change: next(iter(change)),
@@ -208,18 +210,86 @@ def test_a_network_that_diverged_is_still_drawn():
 def words_of(frame, task, monkeypatch):
     """All texts of a picture."""
     words = []
-    monkeypatch.setattr(Canvas, "text", lambda self, text, *rest: words.append(text))
+    monkeypatch.setattr(Canvas, "text", lambda self, text, *rest, **options: words.append(text))
     Renderer(task).rgb(frame)
     return words
 
 
-def test_the_panel_says_why_an_episode_ended(monkeypatch):
+@pytest.mark.parametrize(
+    ("ended", "answer", "told"),
+    [
+        ("halted", 1, "solved, stopped by itself"),
+        ("halted", 2, "wrong, stopped too early"),
+        ("out_of_segments", 1, "solved, out of time"),
+        ("out_of_segments", 2, "out of time"),
+        ("", 1, "thinking"),
+    ],
+)
+def test_the_panel_says_how_an_episode_ended(ended, answer, told, monkeypatch):
     task = BOARDS["4x4"]
-    halted, out = ("halted", "halted", "out of segments"), ("out_of_segments", "out of segments", "halted")
-    for ended, told, untold in (halted, out):
-        words = words_of(frame_of(task, ended=ended), task, monkeypatch)
-        assert told in words and "not solved" in words and untold not in words
+    words = words_of(frame_of(task, ended=ended, answer=np.full(16, answer)), task, monkeypatch)
+    assert words.count(told) == 1 and sum("solved" in word or "out of time" in word for word in words) <= 1
+    assert any(word.startswith("stopped at") for word in words) == (ended == "halted")
     assert ending(False, True) == "" and ending(True, True) == "halted" and ending(True, False) == "out_of_segments"
+
+
+def test_an_agent_without_signals_has_no_row_for_them():
+    task = BOARDS["4x4"]
+    known, unknown, none = (
+        Renderer(task).rgb(frame_of(task, 0, signals=signals, belief=None, beliefs=(), confidence=None, previous=None))
+        for signals in ({"a": 0.0}, {"a": float("nan")}, {})
+    )
+    row = slice(186, 210)
+    assert len(np.unique(none[row, 644:936].reshape(-1, 3), axis=0)) > 1  # what comes next has moved up
+    changed = (known != unknown).any(-1)
+    assert changed.any() and not changed[:, :640].any()  # a dash keeps the place of a number
+    ys = np.nonzero(changed)[0]
+    assert row.start <= ys.min() and ys.max() <= row.stop
+
+
+def test_the_axis_of_the_curves_grows_with_what_was_thought(monkeypatch):
+    task = BOARDS["4x4"]
+    assert "8" in words_of(frame_of(task, 3, max_segments=64), task, monkeypatch)
+    monkeypatch.undo()
+    words = words_of(frame_of(task, 20, max_segments=64), task, monkeypatch)
+    assert "20" in words and "64" not in words and "8" not in words
+
+
+def test_cells_that_break_a_rule_are_marked_while_thinking():
+    task = make_task("Sudoku4x4-v0")
+    puzzle = np.zeros(16, np.int64)
+    puzzle[0] = 1
+    answer = puzzle.copy()
+    answer[[3, 5, 15]] = 1, 1, 1  # 3 shares a row and 5 a box with the given; 15 shares a column with 3
+    frame = Frame(puzzle=puzzle, answer=answer, segment=1)
+    assert np.flatnonzero(broken_cells(task, frame)).tolist() == [3, 5, 15]
+    answer[0] = 2
+    assert broken_cells(task, dataclasses.replace(frame, answer=answer))[0]
+    alone = np.where(np.arange(16) == 3, 1, 0)
+    assert not broken_cells(task, Frame(puzzle=puzzle * 0, answer=alone)).any()
+    unmarked = dataclasses.replace(frame, puzzle=answer)  # nothing but givens
+    for shown, seen in ((frame, True), (unmarked, False)):
+        board = Renderer(task).rgb(shown)[:, :620].astype(int)
+        assert (np.abs(board - drawing.WRONG).max(-1) < 6).any() == seen
+
+
+def test_a_path_is_marked_where_it_ends():
+    from hrm_gym.envs.maze.view import _broken
+
+    task = make_task("MazeSmall-v0")
+    maze = task.dataset("test").map(lambda array: array[0].astype(np.int64))
+    frame = Frame(puzzle=maze.puzzle, answer=maze.solution)
+    assert not _broken(frame, task.shape).any()
+    path = np.flatnonzero((maze.solution == task.symbols.index("o")) & (maze.puzzle == task.symbols.index(" ")))
+    cut = maze.solution.copy()
+    cut[path[len(path) // 2]] = task.symbols.index(" ")
+    assert _broken(dataclasses.replace(frame, answer=cut), task.shape).sum() in (1, 2)
+
+
+def test_a_point_of_the_picture_leads_to_its_cell():
+    renderer = Renderer(BOARDS["12x2"])
+    assert renderer.cell_at(30, 30) is None and renderer.cell_at(700, 300) is None
+    assert renderer.cell_at(320 - 10, 30) == 0 and renderer.cell_at(320 + 10, 610) == 23
 
 
 def test_the_panel_shows_signals_by_name_and_no_value_that_was_not_learned(monkeypatch):
@@ -305,9 +375,41 @@ def test_window_shows_and_hears(window):
     ):
         pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key, unicode=written))
     pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE, unicode="\x1b"))
+    pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=(600, 600)))
+    pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=(900, 600)))
     pygame.event.post(pygame.event.Event(pygame.QUIT))
-    assert window.events() == ["right", "space", "r", "+", "escape", "quit"]
+    assert window.events() == ["right", "space", "r", "+", "escape", "cell 15", "quit"]
     assert window.events() == []
+
+
+def test_a_window_may_fade_from_segment_to_segment(monkeypatch):
+    import pygame
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    task = BOARDS["4x4"]
+    window = Window(Renderer(task), fade=10.0)
+    first = frame_of(task, 1)
+    second = dataclasses.replace(first, segment=2, answer=np.full(16, 4), previous=first.answer)
+
+    def shown():
+        return pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1).astype(int)
+
+    now = [1000]
+    monkeypatch.setattr(pygame.time, "get_ticks", lambda: now[0])
+    try:
+        window.show(first)
+        before = shown()
+        window.show(second)
+        assert np.array_equal(shown(), before)
+        now[0] += 5000
+        window.show(second)
+        after = Renderer(task).rgb(second).astype(int)
+        assert np.abs(shown() - (before + after) / 2).max() < 4
+        now[0] += 6000
+        window.show(second)
+        assert np.array_equal(shown(), after)
+    finally:
+        window.close()
 
 
 def test_window_closes_twice(window):
@@ -330,10 +432,10 @@ def test_without_a_display_one_line_says_what_to_do(without_display):
 # ---- recordings ------------------------------------------------------------------------------------------
 
 
-def record(path, frames=4, seconds=0.3):
+def record(path, frames=4, seconds=0.3, overwrite=False):
     task = BOARDS["6x6"]
     renderer = Renderer(task)
-    with Recorder(path) as recorder:
+    with Recorder(path, overwrite) as recorder:
         for segment in range(frames):
             recorder.add(renderer.rgb(frame_of(task, segment)), 1.0 if segment == frames - 1 else seconds)
     assert recorder.written
@@ -367,7 +469,7 @@ def test_other_suffixes_are_refused(tmp_path, name):
 
 
 def test_a_missing_folder_is_told_at_once(tmp_path):
-    with pytest.raises(HrmGymError, match="No such file or directory"):
+    with pytest.raises(HrmGymError, match="there is no folder"):
         Recorder(tmp_path / "none" / "out.gif")
     (tmp_path / "folder.gif").mkdir()
     with pytest.raises(HrmGymError, match="it is a folder"):
@@ -384,7 +486,7 @@ def test_a_full_disk_leaves_the_older_file_alone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(recording.Recorder, "_write_gif", full)
     with pytest.raises(HrmGymError, match="No space left on device"):
-        record(path)
+        record(path, overwrite=True)
     assert path.read_bytes() == b"older" and os.listdir(tmp_path) == ["out.gif"]
 
 

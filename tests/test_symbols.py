@@ -8,18 +8,21 @@ import torch
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.candidates import build_graph, candidates
+from hrm_gym.agents.models.padded import pad_graph
 from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.state import detach
 from hrm_gym.agents.training.build import build
+from hrm_gym.agents.training.run import train
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 
 SMALL = {"device": "cpu", "dtype": "float32", "hidden_size": 16, "message_size": 8, "mlp_size": 16}
 
 
-def policy(env, agent="trm_symbols", seed=0):
+def policy(env, agent="trm_symbols", seed=0, spec=None, **more):
     torch.manual_seed(seed)
-    options = {"env": env, "agent": agent, "preset": "groups", **SMALL}
-    made = build(resolve(options), TaskSpec.of(make_task(env)))
+    options = {"env": env, "agent": agent, "preset": "groups", **SMALL, **more}
+    made = build(resolve(options), spec or TaskSpec.of(make_task(env)))
     torch.nn.init.normal_(made.halting.head.weight)  # at zero, the values would say nothing
     return made
 
@@ -98,12 +101,12 @@ def test_candidates_and_groups_are_those_counted_by_hand():
     same = symbol[:, None] == symbol
     expected = sum((same & (unit[:, None] == unit)).float() for unit in (row, column, box))
     expected = expected + (cell[:, None] == cell).float()
-    assert torch.equal(shared, expected)
+    assert torch.equal(shared[:num], expected) and not shared[num:].any()  # the rest fills the list up
 
 
 def test_the_same_weights_think_about_boards_of_another_size():
     trained = policy("SudokuExtreme-v0")
-    for env in ("Sudoku4x4-v0", "Sudoku6x6-v0"):
+    for env in ("Sudoku4x4-v0", "Sudoku6x6-v0", "Sudoku16x16-v0"):
         other = policy(env, seed=1)
         other.load_state_dict(trained.state_dict())
         assert type(other.agent).fits(trained.agent.spec, other.agent.spec)
@@ -130,3 +133,81 @@ def test_families_without_groups_are_refused_in_one_line(agent):
         with pytest.raises(HrmGymError, match=message) as error:
             build(dataclasses.replace(config, env=env), TaskSpec.of(make_task(env)))
         assert "\n" not in str(error.value)
+
+
+# ---- graphs of a fixed size ------------------------------------------------------------------------------
+
+
+def learned(made, puzzle, segments=2):
+    """States, output, signals and gradients after some segments."""
+    state = made.initial_state(len(puzzle))
+    for _ in range(segments):
+        state, output, signals = made(detach(state), {"puzzle": puzzle})
+    (output.logits.clamp(-50, 50).square().sum() + signals["q_halt"].sum()).backward()
+    return detach(state), output, signals, {name: p.grad for name, p in made.named_parameters()}
+
+
+@pytest.mark.parametrize("agent", ["trm_symbols", "hrm_symbols"])
+@pytest.mark.parametrize(("env", "room"), [("SudokuExtreme-v0", 256), ("Sudoku6x6-v0", 10_000), ("Sudoku4x4-v0", 32)])
+def test_a_graph_of_a_fixed_size_says_and_learns_the_same(env, room, agent):
+    spec = TaskSpec.of(make_task(env))
+    if env == "Sudoku4x4-v0":  # with a partition of fewer and larger groups than the others
+        spec = dataclasses.replace(spec, groups=(*spec.groups[:2], np.arange(16).reshape(2, 8)))
+    mixed = puzzles(env, 6).puzzle
+    mixed[0] = puzzles(env, 1).solution[0]  # one board has no candidate
+    state, output, signals, gradients = learned(policy(env, agent, spec=spec), mixed)
+    fixed = policy(env, agent, spec=spec, nodes_per_board=room)
+    state_, output_, signals_, gradients_ = learned(fixed, mixed)
+    fixed.agent.check()
+    assert torch.equal(state.z_h, state_.z_h) and torch.equal(state.z_l, state_.z_l)
+    assert torch.equal(output.logits, output_.logits)
+    assert torch.allclose(output.features, output_.features, atol=1e-6)
+    assert torch.allclose(signals["q_halt"], signals_["q_halt"], atol=1e-5)
+    for name, gradient in gradients.items():
+        assert (gradient - gradients_[name]).norm() <= 1e-5 * gradient.norm(), name
+
+
+def test_the_shapes_of_a_graph_of_a_fixed_size_do_not_depend_on_the_puzzles():
+    task, shown = make_task("Sudoku4x4-v0"), puzzles("Sudoku4x4-v0", 3)
+    partitions = [torch.as_tensor(groups) for groups in task.groups]
+    shapes = set()
+    for puzzle in (shown.puzzle, shown.solution, torch.zeros_like(shown.puzzle)):
+        given = puzzle.unsqueeze(-1) == torch.arange(1, 5)
+        graph = pad_graph(candidates(given, puzzle == 0, partitions), partitions, 100)
+        shapes.add(tuple((tuple(tensor.shape), tensor.dtype) for tensor in graph))
+    assert len(shapes) == 1
+
+
+def test_candidates_beyond_the_room_are_told_of():
+    shown = puzzles("SudokuExtreme-v0", 4).puzzle
+    made = policy("SudokuExtreme-v0", nodes_per_board=150)
+    logits = thought(policy("SudokuExtreme-v0"), shown)[0]
+    num = int(((logits > -100) & (logits < 100)).sum())
+    made.agent.check()
+    _, output, _ = made(made.initial_state(4), {"puzzle": shown})
+    assert torch.isfinite(output.logits).all()
+    with pytest.raises(HrmGymError, match=f"{num - 600:,} candidates more than --nodes-per-board 150"):
+        made.agent.check()
+    exact = policy("SudokuExtreme-v0", nodes_per_board=150).eval()  # whoever is not trained has room for all
+    assert torch.equal(thought(exact, shown)[0], thought(policy("SudokuExtreme-v0"), shown)[0])
+    exact.agent.check()
+
+
+def test_training_ends_where_there_is_no_room(tmp_path):
+    options = {"env": "Sudoku6x6-v0", "agent": "trm_symbols", **SMALL, "num_envs": 4, "nodes_per_board": 10}
+    config = resolve({**options, "preset": "groups_small", "max_steps": 3, "eval_steps": 2, "compile": False})
+    with pytest.raises(HrmGymError, match="--nodes-per-board 10 leaves room for"):
+        train(config, tmp_path)
+
+
+def test_what_is_compiled_for_graphs_of_a_fixed_size_leaves_lists_alone(monkeypatch):
+    compiled = []
+    told = lambda f, **how: lambda *a: compiled.append(how) or f(*a)  # noqa: E731
+    monkeypatch.setattr(torch, "compile", told)
+    made, shown = policy("Sudoku4x4-v0", nodes_per_board=64), puzzles("Sudoku4x4-v0", 2).puzzle
+    made.agent.compile(dynamic=False, mode="reduce-overhead")
+    thought(made, shown)
+    cycles = made.agent.config.h_cycles * (made.agent.config.l_cycles + 1)
+    assert compiled == [{"dynamic": False, "mode": "reduce-overhead"}] * cycles
+    thought(made.eval(), shown)
+    assert len(compiled) == cycles

@@ -1,6 +1,7 @@
 """The value of continuing learns from three sources; all of them know the same Markov decision process."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from loop import Loop, tiny
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.classifier import Classifier, ClassifierConfig
 from hrm_gym.agents.halting.q_learning import QLearning, QLearningConfig
-from hrm_gym.agents.halting.rule import Experience
+from hrm_gym.agents.halting.rule import Experience, halting_errors
 from hrm_gym.errors import HrmGymError
 
 SOLVED_AT, MOST = 3, 4
@@ -114,7 +115,7 @@ def test_slots_that_ended_are_not_continued():
         rule.begin(2, MOST, torch.device("cpu"))
         rule.loss(chain(rule, torch.tensor([2, 2]), halted=torch.tensor(ended)))
         experience = chain(rule, torch.tensor(then))
-        return rule.loss(experience) - Classifier.loss(rule, experience)
+        return rule.loss(experience) - halting_errors(experience)
 
     one, two = error([False, True], [3, 1])
     assert one > 0 and two == 0
@@ -127,7 +128,7 @@ def test_returns_count_the_episode_that_ended_and_no_older_one():
         rule.loss(chain(rule, torch.tensor([segment]), cost=0.1))
     rule.loss(chain(rule, torch.tensor([1]), cost=0.1))
     experience = chain(rule, torch.tensor([2]), halted=torch.tensor([True]), cost=0.1)
-    error = rule.loss(experience) - Classifier.loss(rule, experience)
+    error = rule.loss(experience) - halting_errors(experience)
     q_continue = rule.read(output(torch.tensor([1])))["q_continue"]
     assert torch.allclose(error, F.binary_cross_entropy_with_logits(q_continue, torch.zeros(1), reduction="none"))
 
@@ -143,7 +144,7 @@ def test_target_network_gives_the_values():
     assert torch.allclose(rule.continue_target(experience), expected)
     rule.config = QLearningConfig()
     assert torch.allclose(rule.continue_target(experience), torch.full((2,), 3.0).sigmoid())
-    loss = rule.loss(experience) - Classifier.loss(rule, experience)
+    loss = rule.loss(experience) - halting_errors(experience)
     q_continue = experience.signals["q_continue"]
     assert not torch.allclose(loss, F.binary_cross_entropy_with_logits(q_continue, expected, reduction="none"))
 
@@ -165,7 +166,7 @@ def test_what_the_environment_pays_is_the_label_of_halting():
     rule = q_learning()
     experience = chain(rule, torch.tensor([3, 3]), halted=torch.tensor([True, False]))
     half = experience._replace(reward=torch.tensor([0.5, 0.0]))
-    losses = Classifier.loss(rule, half)
+    losses = halting_errors(half)
     labels = torch.tensor([0.5, 1.0])  # the second goes on: what it would have been paid
     expected = F.binary_cross_entropy_with_logits(half.signals["q_halt"], labels, reduction="none")
     assert torch.allclose(losses, expected)
@@ -189,6 +190,26 @@ def test_training_goes_on_bit_for_bit(kind):
     assert ours.keys() == theirs.keys()
     for name, tensor in theirs.items():
         assert torch.equal(ours[name], tensor), name
+
+
+@pytest.mark.parametrize("cost", [1.0, 8.0])
+def test_a_dear_wrong_halt_asks_for_more_certainty(cost):
+    """Of answers that are right so often, it learns odds lower by the cost; so it halts where the odds are above it."""
+    rule = Classifier(ClassifierConfig(wrong_halt_cost=cost), MOST)
+    told = chain(rule, torch.tensor([3, 3, 3, 3, 1]))  # four right answers and a wrong one
+    q_halt = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([q_halt], max_iter=50)
+
+    def loss():
+        optimizer.zero_grad()
+        value = rule.loss(told._replace(signals={"q_halt": q_halt.expand(5)})).mean()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    odds = 4 / cost
+    assert q_halt.item() == pytest.approx(math.log(odds), abs=1e-3)
+    assert rule.decide({"q_halt": q_halt.detach()}, torch.ones(1)).item() == (odds > 1)
 
 
 def test_a_classifier_learns_no_value_of_continuing():

@@ -69,12 +69,14 @@ def test_a_run_learns_and_leaves_everything_behind(whole):
     told = result["training"]
     assert {"seed", "num_training_puzzles", "preset", "halting", "max_segments", "graded_by"} <= told.keys()
     assert told["steps"] == 60 and len(told["validation_curve"]) == 3
+    for point in told["validation_curve"]:
+        assert 0 <= point["exact_accuracy_by_itself"] <= 1 and 1 <= point["mean_segments_by_itself"] <= 16
     events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
     losses = [event.value for event in events.Scalars("train/answer_loss")]
     assert len(losses) >= 3 and losses[-1] < 0.8 * losses[0]
     assert "board/after_04_segments" in events.Tags()["images"]
     assert "train/ended_after" in events.Tags()["histograms"]
-    assert "play.py" in out
+    assert f"watch it: hrm-gym play --checkpoint {folder}" in out
 
 
 def test_the_checkpoint_reloads_and_gives_the_scores_of_the_result(whole):
@@ -124,9 +126,9 @@ def test_a_run_killed_outright_leaves_its_last_checkpoint_whole(tmp_path):
     process = start(*TINY, "--max-steps", 5000, "--save-minutes", 0.0001, "--run-dir", folder)
     path = folder / checkpoints.FILE_NAME
     deadline = time.monotonic() + 120
-    while not path.exists() and time.monotonic() < deadline:
+    while not (path.exists() and checkpoints.load(folder).counters["step"] > 0) and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.5)
+    time.sleep(0.5)  # so that the kill falls anywhere, into the writing of a checkpoint too
     process.kill()
     process.communicate()
     assert checkpoints.load(folder).counters["step"] > 0
@@ -226,11 +228,13 @@ def test_a_full_disk_leaves_the_checkpoint_from_before(whole, tmp_path, monkeypa
     checkpoints.save(path, saved)
     before = path.read_bytes()
 
-    def full(tensors, target, metadata):
-        Path(target).write_bytes(b"part of it")
+    write = Path.write_bytes
+
+    def full(target, data):
+        write(target, b"part of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(HrmGymError, match=r"No space left.*untouched"):
         checkpoints.save(path, saved)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hrm_gym.agents.state import State, items
-from hrm_gym.envs.task import Task
+from hrm_gym.envs.task import Task, Traces
 from hrm_gym.options import Options
 
 
@@ -39,6 +39,13 @@ class TaskSpec:
     """The n tokens that each group holds."""
     links: np.ndarray | None = dataclasses.field(default=None, compare=False)
     """Pairs of neighbouring cells, integers (E, 2), where the family names them."""
+    moves: tuple[int, ...] = dataclasses.field(default=(), compare=False)
+    """Where a board is a walk, moves above what is seen after each: the tokens of moves. Empty where it is none."""
+    trace: Callable[[np.ndarray, int], Traces] | None = dataclasses.field(default=None, compare=False, repr=False)
+    """How a solver goes about puzzles (see `Task.trace`), for agents that imitate it in training; None where the
+    family has none."""
+    num_notes: int = dataclasses.field(default=0, compare=False)
+    """Different notes in a trace."""
 
     @property
     def num_cells(self) -> int:
@@ -61,6 +68,9 @@ class TaskSpec:
             groups=tuple(task.groups),
             group_symbols=tuple(task.group_symbols),
             links=task.links,
+            moves=tuple(task.moves),
+            trace=task.trace if type(task).trace is not Task.trace else None,
+            num_notes=task.num_notes,
         )
 
 
@@ -136,12 +146,26 @@ class Agent(nn.Module, abc.ABC):
         return trained == now
 
     def tensors(self, state: State) -> dict[str, Tensor]:
-        """The tensors of a state that analyses look at, by name. Default: all of them."""
+        """The tensors of a state that analyses look at, by name: (B, ..., F), features last. Default: all of them."""
         return dict(items(state))
+
+    def layers(self) -> Sequence[nn.Module]:
+        """The layers in their order, where a segment is one pass through a stack. Default: none.
+
+        Analyses show how far each moves what goes through. A layer is called with that first and gives it on, (B, ...).
+        """
+        return ()
 
     def matrices(self) -> list[nn.Parameter]:
         """The weights that Muon takes: matrices between activations. Default: those of all `nn.Linear` modules."""
         return [cast(nn.Parameter, m.weight) for m in self.modules() if isinstance(m, nn.Linear)]
+
+    def check(self) -> None:
+        """Look for what a step on a GPU cannot say without making the host wait; called once a second in training.
+
+        Raises:
+            HrmGymError: where something went wrong that nobody would notice.
+        """
 
     # ---- what follows from it --------------------------------------------------------------------
 

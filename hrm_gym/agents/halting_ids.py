@@ -18,6 +18,7 @@ from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
 from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker, Thinker
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.files import is_file, is_folder
 
 NUM_RECORDED = 1_000
 """How many puzzles are recorded where nobody says how many."""
@@ -89,8 +90,8 @@ def _thinker(
     if recorded:
         path = pretrained_path(env_id) if agent == "pretrained" else Path(agent)
         # All environments of a process over one agent share one recording, until its file changes.
-        file = path / FILE_NAME if path.is_dir() else path
-        written = file.stat().st_mtime_ns if file.is_file() else 0
+        file = path / FILE_NAME if is_folder(path) else path
+        written = file.stat().st_mtime_ns if is_file(file) else 0
         episodes = _recorded(env_id, agent, written, split, num_examples, max_segments, features, device)
         return RecordedThinker(episodes, num_slots), {"max_segments": max_segments, **rules}
     model, task = load_both(env_id, agent, device)

@@ -30,7 +30,7 @@ def pretrained_path(env_id: str) -> Path:
         shipped = sorted(file.stem for file in PRETRAINED.glob("*.safetensors")) or ["none"]
         raise HrmGymError(
             f"no agent is shipped for {name} (shipped: {', '.join(shipped)}): train one with "
-            f"python train_agent.py --env {name}, then give --checkpoint RUN_FOLDER"
+            f"hrm-gym train --env {env_id}, then give --checkpoint RUN_FOLDER"
         )
     return path
 
@@ -106,12 +106,8 @@ def _open(env_id: str, checkpoint: str | Path) -> tuple[Path, Checkpoint, Task]:
             f"{path} was trained on {config.env} (boards of {theirs}), and {env_id} has boards of {ours}: "
             "give a checkpoint trained on it"
         )
-    identities = tuple(saved.counters.get("identities", ()))
-    if same and identities != tuple(task.identities):
-        raise HrmGymError(
-            f"{path} was trained on other puzzles than {config.dataset or env_id} holds now: "
-            "put back the files that it was trained on"
-        )
-    if not same and identities:
+    if same:
+        checkpoints.refuse_other_puzzles(saved, task, str(path))
+    elif saved.counters.get("identities"):
         raise HrmGymError(f"{path} knows the puzzles of {config.env} only: evaluate it with --env {config.env}")
     return path, saved, task

@@ -30,10 +30,12 @@ class Policy(nn.Module):
         self.loss = loss
         self.agent = agent
         self.halting = halting
+        self._carries = bool(halting.carried(1, torch.device("cpu")))
 
     def initial_state(self, num: int) -> State:
-        """The state of `num` slots that have thought nothing yet."""
-        return self.agent.initial_state(num)
+        """The state of `num` slots that have thought nothing yet: the agent's, with what the rule carries, if any."""
+        state, carried = self.agent.initial_state(num), self.halting.carried(num, self.device)
+        return {"agent": state, "halting": carried} if carried else state
 
     def forward(self, state: State, obs: Mapping[str, Tensor]) -> tuple[State, Output, Signals]:
         """Think for one segment: the state after it, the output, and what the halting rule reads from it.
@@ -47,8 +49,20 @@ class Policy(nn.Module):
                 f"obs['puzzle'] is a {type(puzzle).__name__} of shape {tuple(getattr(puzzle, 'shape', ()))}: give an "
                 f"integer tensor of shape (B, {spec.num_cells}), the {spec.rows}x{spec.columns} board row by row"
             )
-        state, output = self.agent(state, obs)
-        return state, output, self.halting.read(output)
+        if not self._carries:
+            state, output = self.agent(state, obs)
+            return state, output, self.halting.read(output)
+        thought, output = self.agent(state["agent"], obs)
+        signals, carried = self.halting.follow(self.halting.read(output), state["halting"])
+        return {"agent": thought, "halting": carried}, output, signals
+
+    def of_agent(self, state: State) -> State:
+        """The agent's part of a state."""
+        return state["agent"] if self._carries else state
+
+    def with_agent(self, state: State, thought: State) -> State:
+        """A state whose agent's part is `thought`."""
+        return {**state, "agent": thought} if self._carries else thought
 
     def probabilities(self, output: Output) -> Tensor:
         """The distribution over the symbols of each cell, float32 (B, L, V)."""

@@ -37,6 +37,34 @@ _GPU: dict[str, Any] = {
     "eval_minutes": 5.0,
     "eval_puzzles": 1024,
 }
+# A state for every candidate of a 9x9 Sudoku.
+_GROUPS: dict[str, Any] = {
+    "layers": 1,
+    "h_layers": 1,
+    "l_layers": 1,
+    "h_cycles": 3,
+    "l_cycles": 6,
+    "loss": "softmax",
+    "lr": 5e-4,
+    "clip": 1.0,
+    "halt_weight": 0.35,
+    "hints": 0.4,
+    "augment": False,  # the network is the same under every symmetry
+    "compile": True,
+}
+# Convolved boards of any size.
+_GRID: dict[str, Any] = {
+    "h_cycles": 2,
+    "l_cycles": 4,
+    "exploration": 0.5,  # else solved boards leave training, and the agent drifts away from what it has solved
+    "loss": "softmax",
+    "lr": 1e-3,
+    "decay_from": 0.05,
+    "weight_decay": 0.1,
+    "clip": 1.0,
+    "compile": True,
+    "eval_minutes": 2.0,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     # 4x4 Sudokus on a processor: a minute.
     "tiny": {"hidden_size": 64, "lr": 2e-3, "max_minutes": 1.0, "eval_minutes": 0.2},
@@ -67,24 +95,34 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # 9x9 Sudokus on a processor by a state for every (cell, symbol): half an hour shows it learning, hours solve most.
     "groups": {
+        **_GROUPS,
         "hidden_size": 64,
-        "layers": 1,
-        "h_layers": 1,
-        "l_layers": 1,
-        "h_cycles": 3,
-        "l_cycles": 6,
-        "loss": "softmax",
-        "lr": 5e-4,
-        "clip": 1.0,
         "decay_from": 0.7,
-        "halt_weight": 0.35,
         "exploration": 0.25,
-        "hints": 0.4,
-        "augment": False,  # the network is the same under every symmetry
-        "compile": True,
         "max_minutes": 480.0,
         "eval_minutes": 10.0,
         "eval_puzzles": 400,
+    },
+    # The same on one GPU in under half an hour; nobody has run it yet.
+    "gpu_groups": {
+        **_GROUPS,
+        # Width 64 underfits: it solves 22 % of the deep ones of its training puzzles. Published runs have 128 to 256.
+        # A GPU multiplies wide matrices at a larger share of its rate, and all sizes are multiples of its tiles.
+        "hidden_size": 192,
+        "message_size": 128,
+        "mlp_size": 384,
+        "num_envs": 512,  # published: 272 to 768
+        "nodes_per_board": 256,  # training boards have 229 on average, with a deviation of 18, and fewer with hints
+        "warmup_steps": 500,
+        "decay_from": 0.3,
+        # Weights shrink by lr * weight_decay a step: to 1/e in 10,000 steps of published runs (1e-4, 1.0), in 20,000
+        # here, of perhaps 30,000. At 1.0 the matrices of mazes shrank until training came apart (docs/mazes.md).
+        "weight_decay": 0.1,
+        "exploration": 0.5,  # 0.25 drifts on boards that are solved, 0.8 does not
+        "max_minutes": 18.0,
+        "save_minutes": 4.0,  # the states of 512 boards are 290 MB
+        "eval_minutes": 3.0,
+        "eval_puzzles": 512,
     },
     # Boards whose rules join neighbours, such as mazes, on a processor.
     "local": {
@@ -96,6 +134,23 @@ PRESETS: dict[str, dict[str, Any]] = {
         "lr": 1e-3,
         "max_minutes": 10.0,
         "eval_minutes": 1.0,
+    },
+    # The same by convolved boards of any size.
+    "grid": {
+        **_GRID,
+        "hidden_size": 48,
+        "mlp_size": 64,
+        "num_envs": 32,
+        "max_minutes": 20.0,
+    },
+    # The same on one GPU in minutes; nobody has run it yet.
+    "gpu_grid": {
+        **_GRID,
+        "hidden_size": 128,  # of 9 x 128 inputs a product of the convolution: wide enough for a GPU's matrix units
+        "mlp_size": 256,
+        "num_envs": 128,  # 115,200 cells of 30x30 mazes
+        "warmup_steps": 200,
+        "max_minutes": 10.0,
     },
     # 9x9 Sudokus on one GPU in under half an hour: TRM with deeper cycles, 5 M parameters.
     "gpu": {
@@ -146,7 +201,10 @@ PREFERRED_AGENT = {
     "medium": "trm",
     "groups": "trm_symbols",
     "groups_small": "trm_symbols",
+    "gpu_groups": "trm_symbols",
     "local": "trm",
+    "grid": "trm_grid",
+    "gpu_grid": "trm_grid",
     "gpu": "trm",
     "gpu_local": "trm",
 }
@@ -154,15 +212,20 @@ PREFERRED_AGENT = {
 
 def choose_preset(task: Task, device: str, agent: str = "auto") -> str:
     """The preset that `auto` stands for, by the board, the device and the agent."""
+    on_gpu = device.startswith("cuda")
     if agent.endswith("_symbols") or (agent == "auto" and task.groups and task.hintable and task.num_cells > 36):
-        return "groups" if task.num_cells > 36 else "groups_small"
+        return "groups_small" if task.num_cells <= 36 else "gpu_groups" if on_gpu else "groups"
     if task.num_cells <= 16:
         return "tiny"
     if task.num_cells <= 36:
         return "small"
-    if device.startswith("cuda"):
+    if task.local and (agent == "auto" or agent.endswith("_grid")):
+        return "gpu_grid" if on_gpu else "grid"
+    if on_gpu:
         return "gpu_local" if task.local else "gpu"
-    return "local" if task.local else "medium"
+    if task.local:
+        return "local"
+    return "medium"
 
 
 def resolve(options: Mapping[str, Any]) -> Config:

@@ -21,7 +21,22 @@ _agents: dict[str, str] = {
     "trm": f"{_MODELS}.trm:TRM",
     "hrm_symbols": f"{_MODELS}.symbols:SymbolHRM",
     "trm_symbols": f"{_MODELS}.symbols:SymbolTRM",
+    "hrm_grid": f"{_MODELS}.grid:GridHRM",
+    "trm_grid": f"{_MODELS}.grid:GridTRM",
     "direct": f"{_MODELS}.direct:Direct",
+    "gru": f"{_MODELS}.gru:GRU",
+    "ponder": f"{_MODELS}.ponder:Ponder",
+    "ut": f"{_MODELS}.ut:UT",
+    "looped": f"{_MODELS}.looped:Looped",
+    "neural_gpu": f"{_MODELS}.neural_gpu:NeuralGPU",
+    "rrn": f"{_MODELS}.rrn:RRN",
+    "ntm": f"{_MODELS}.ntm:NTM",
+    "dnc": f"{_MODELS}.dnc:DNC",
+    "latent_tokens": f"{_MODELS}.latent_tokens:LatentTokens",
+    "trans_nar": f"{_MODELS}.trans_nar:TransNAR",
+    "spaun": f"{_MODELS}.spaun:Spaun",
+    "tem": f"{_MODELS}.tem:TEM",
+    "search_trace": f"{_MODELS}.search_trace:SearchTrace",
 }
 _RULES = "hrm_gym.agents.halting"
 _rules: dict[str, str] = {
@@ -29,6 +44,9 @@ _rules: dict[str, str] = {
     "classifier": f"{_RULES}.classifier:Classifier",
     "confidence": f"{_RULES}.confidence:Confidence",
     "fixed": f"{_RULES}.fixed:Fixed",
+    "end_token": f"{_RULES}.end_token:EndToken",
+    "act": f"{_RULES}.act:ACT",
+    "pondernet": f"{_RULES}.pondernet:PonderNet",
 }
 
 

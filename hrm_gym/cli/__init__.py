@@ -16,9 +16,16 @@ COMMANDS = {
     "evaluate": "grade an agent on held-out puzzles or on a file of them",
     "solve": "solve a puzzle, or a file of puzzles",
     "halting": "compare rules for when to stop thinking, learned ones among them",
+    "analyze": "look inside an agent: dimensions, convergence, failures, interventions",
+    "export": "write a run's averaged weights as one small file with a card",
+    "upload": "send a finished run to the Hugging Face hub",
+    "download": "fetch an agent from the Hugging Face hub",
+    "plot": "draw the learning curves of runs",
+    "compare": "train agents under one budget and compare what they reach",
     "generate": "write new puzzles to a file",
     "envs": "list the environments",
     "agents": "list the architectures, presets and shipped agents",
+    "completion": "print a script that completes commands and options in a shell",
 }
 
 
@@ -26,10 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status (0 fine, 1 not all solved, 2 bad input)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: hrm-gym COMMAND [options]     (hrm-gym COMMAND --help tells the options)\n")
+        print("usage: hrm-gym COMMAND [options]     (hrm-gym COMMAND --help tells the options; hrm-gym --version)\n")
         for name, what in COMMANDS.items():
             print(f"  {name:10} {what}")
         print("\nEvery command takes --agent module:NAME and --halting module:NAME for code of your own.")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        import hrm_gym
+
+        print(f"hrm-gym {hrm_gym.__version__}")
         return 0
     # As for a script: modules of the current folder, such as a puzzle of one's own, are found.
     if os.getcwd() not in sys.path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 
 import torch
-import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +16,7 @@ from hrm_gym.agents.presets import PRESETS, resolve
 from hrm_gym.agents.registry import agent_class, agent_names, halting_class, halting_names
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.build import build
+from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 
@@ -25,7 +26,9 @@ BOARDS = {
     "small": "Sudoku6x6-v0",
     "groups_small": "Sudoku6x6-v0",
     "local": "MazeSmall-v0",
+    "grid": "MazeSmall-v0",
     "gpu_local": "MazeHard-v0",
+    "gpu_grid": "MazeHard-v0",
 }
 
 
@@ -36,7 +39,7 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> int:
     """Print the tables."""
-    tyro.cli(Arguments, args=list(argv), prog="hrm-gym agents")
+    parse(Arguments, argv, "agents")
     console = Console()
     for title, names, class_of in (
         ("agents", agent_names(), agent_class),
@@ -47,19 +50,16 @@ def run(argv: Sequence[str]) -> int:
             cls = class_of(name)
             table.add_row(name, (cls.__doc__ or "").strip().partition("\n")[0])
         console.print(table)
-    sizes = _table("presets (millions of parameters on the board)", ("preset", "board", *agent_names()))
+    sizes = _table("presets (millions of parameters on the board)", ("preset", "board", "parameters"))
     for preset in PRESETS:
         env = BOARDS.get(preset, "SudokuExtreme-v0")
         spec = TaskSpec.of(make_task(env))
         counts = []
         for agent in agent_names():
             config = resolve({"env": env, "agent": agent, "preset": preset, "device": "cpu"})
-            try:
-                with torch.device("meta"):
-                    counts.append(f"{build(config, spec).num_parameters / 1e6:.2f}")
-            except HrmGymError:  # an agent that this puzzle is not for
-                counts.append("-")
-        sizes.add_row(preset, env, *counts)
+            with contextlib.suppress(HrmGymError), torch.device("meta"):  # some agents this puzzle is not for
+                counts.append(f"{agent} {build(config, spec).num_parameters / 1e6:.2f}")
+        sizes.add_row(preset, env, ", ".join(counts))
     console.print(sizes)
     shipped = _table("shipped agents", ("environment", "agent", "parameters", "steps", "minutes", "exact", "by itself"))
     for path in sorted(PRETRAINED.glob("*.safetensors")):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
+from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.envs.task import SPLITS
 from hrm_gym.errors import HrmGymError
@@ -21,7 +21,7 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> int:
     """Print the table."""
-    tyro.cli(Arguments, args=list(argv), prog="hrm-gym envs")
+    parse(Arguments, argv, "envs")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("id", "board", "symbols", *SPLITS):
         table.add_column(name, justify="right" if name in SPLITS else "left")

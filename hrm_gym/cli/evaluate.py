@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal
 
 import tyro
 
 from hrm_gym.agents.inference.evaluation import Protocol
-from hrm_gym.agents.inference.report import report
+from hrm_gym.agents.inference.events import log_evaluation
+from hrm_gym.agents.inference.report import after_in_words, in_words, report
 from hrm_gym.agents.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
+from hrm_gym.cli.bar import bar
+from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import replacing
+from hrm_gym.files import check_new, replacing
+from hrm_gym.options import Options, number
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(Options):
     """Grade an agent."""
 
     protocol: tyro.conf.OmitArgPrefixes[Protocol] = dataclasses.field(default_factory=Protocol)
@@ -27,18 +31,23 @@ class Arguments:
     env: str = ""
     """Environment id; empty: that of the checkpoint."""
     checkpoint: str = "pretrained"
-    """`pretrained` for the shipped agent, a run's folder, or a file."""
+    """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
+    `hf:OWNER/NAME`."""
     split: Literal["test", "validation", "train"] = "test"
     """Which puzzles, where no file is given. Look at `validation` as often as you like, at `test` once."""
     puzzles: str = ""
     """A CSV file, a text file with a puzzle a line, a dataset folder, or what files the family has (ARC: JSON);
     empty: all of the split."""
-    limit: int = 0
+    limit: int = number(0, least=0)
     """Only the first so many puzzles; 0: all."""
-    batch_size: int = 256
+    batch_size: int = number(256, least=1)
     """Puzzles thought about at once."""
     submission: str = ""
     """Write the winning answers to this JSON file, in the form of the family's competition (ARC Prize)."""
+    log_dir: str = ""
+    """Add the figures to TensorBoard's events in this folder, say a run's."""
+    overwrite: bool = False
+    """Replace a submission that is already there."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     json: bool = False
@@ -47,16 +56,17 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> int:
     """Grade as the arguments say."""
-    args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym evaluate")
-    if args.submission and not Path(args.submission).absolute().parent.is_dir():  # told before the work, not after it
-        raise HrmGymError(f"cannot write {args.submission}: there is no such folder; make it first")
+    args = parse(Arguments, argv, "evaluate")
+    if args.submission:
+        check_new(Path(args.submission), args.overwrite)
     if not args.env and args.checkpoint == "pretrained":
         raise HrmGymError("give --env, or the --checkpoint of a run, which knows its environment")
     env = args.env or trained_env(args.checkpoint)
     policy, task = load_both(env, args.checkpoint, args.device)
     puzzles = choose_puzzles(task, args.split, args.puzzles, args.limit)
     protocol = args.protocol.for_family(task)
-    result, scores, submission = grade(policy, task, puzzles, protocol, args.batch_size)
+    with bar(f"thinking about {len(puzzles.puzzle):,} puzzles") as tell:
+        result, scores, submission = grade(policy, task, puzzles, protocol, args.batch_size, tell)
     if args.submission:
         if not submission:
             raise HrmGymError("--submission: this family has no competition; leave it out")
@@ -64,18 +74,37 @@ def run(argv: Sequence[str]) -> int:
             temporary.write_text(json.dumps(submission))
     told = {"env": env, "puzzles": args.puzzles or f"{args.split} split"}
     figures = {**report(policy, result, protocol, **told), **scores}
+    if args.log_dir:
+        log_evaluation(Path(args.log_dir), figures, result)
     if args.json:
         print(json.dumps(figures))
         return 0
-    for name, value in figures.items():
-        print(f"{name:26} {_written(name, value)}")
+    for name, value in in_lines(figures):
+        print(f"{name:24} {value}")
     return 0
 
 
-def _written(name: str, value: object) -> str:
-    if isinstance(value, float) and "accuracy" in name:
-        return f"{100 * value:.1f} %"
-    if name.endswith("interval"):
-        low, high = cast(tuple[float, float], value)
-        return f"{100 * low:.1f} to {100 * high:.1f} % (95 %)"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The figures as a person reads them: a name and a value a line, each share with its 95 % interval."""
+    yield "exactly right", in_words(figures["exact_accuracy"], figures["exact_interval"])
+    yield "right by the rules", in_words(figures["valid_accuracy"], figures["valid_interval"])
+    yield "right cells", _percent(figures["cell_accuracy"])
+    yield "segments", f"{figures['mean_segments']:.2f} on average"
+    segments, shares = after_in_words(figures["accuracy_after_segments"])
+    yield f"after {segments}", f"{shares} % right"
+    for name in figures:
+        if name.startswith("pass@"):
+            yield name, _percent(figures[name])
+    speed = f"{figures['puzzles_per_second']:g} a second on {figures['device']}"
+    yield "puzzles", f"{figures['num_puzzles']:,} of {figures['env']}, {figures['puzzles']}, {speed}"
+    yield "agent", f"{figures['agent']}, {figures['num_parameters']:,} parameters"
+    usual = Protocol().to_dict()
+    protocol = figures["protocol"].items()
+    told = [
+        f"{name} {value}" for name, value in protocol if name in ("halting", "max_segments") or value != usual[name]
+    ]
+    yield "protocol", ", ".join(told)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

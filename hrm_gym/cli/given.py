@@ -8,6 +8,7 @@ from pathlib import Path
 from hrm_gym.envs.datasets import read_puzzles
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
+from hrm_gym.hugging_face import HUB
 
 
 def read_given(source: str, task: Task) -> tuple[Puzzles, bool]:
@@ -22,12 +23,14 @@ def read_given(source: str, task: Task) -> tuple[Puzzles, bool]:
     """
     if source == "-":
         return _one(sys.stdin.read(), task), False
+    if not source.strip():
+        raise HrmGymError(f"the puzzle is empty: give {task.num_cells} cells, or a file of puzzles")
     path = Path(source)
     try:
         exists = path.exists()
     except OSError:  # a puzzle can be longer than a path may be
         exists = False
-    if not exists and not source.startswith("hf:"):
+    if not exists and not source.startswith(HUB):
         if any(c in source for c in "/\\") or path.suffix in (".csv", ".gz", ".txt", ".npy", ".json"):
             raise HrmGymError(f"no file at {source}: give a file of puzzles, or a puzzle of {task.num_cells} cells")
         return _one(source, task), False

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
-
-import tyro
 
 import hrm_gym
 from hrm_gym.agents.inference.live import first_puzzles, record
 from hrm_gym.agents.load import load_both
 from hrm_gym.agents.studies.halting_study import Row, check_costs, plot, study, table
+from hrm_gym.cli.bar import bar
+from hrm_gym.cli.parse import parse
+from hrm_gym.cli.results import FILES, write_results
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import replacing
+from hrm_gym.files import check_new, is_file, make_folder
+from hrm_gym.options import Options, number
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(Options):
     """Compare stopping rules, learned ones among them, on the puzzles of a test set."""
 
     env: str
@@ -26,42 +27,50 @@ class Arguments:
     out: str
     """The folder for `table.md`, `result.json` and `plot.png`."""
     checkpoint: str = "pretrained"
-    """`pretrained` for the shipped agent, a run's folder, or a file."""
+    """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
+    `hf:OWNER/NAME`."""
     costs: tuple[float, ...] = (0.001, 0.003, 0.01)
     """What a segment costs: thresholds are chosen and DQN and PPO trained for each."""
-    limit: int = 0
+    limit: int = number(0, least=0)
     """Only the first so many test puzzles; 0: all."""
-    fit_puzzles: int = 1000
+    fit_puzzles: int = number(1000, least=0)
     """Validation puzzles on which thresholds are chosen and policies learn; 0: all."""
-    train_steps: int = 20_000
+    train_steps: int = number(20_000, least=0)
     """Decisions that DQN and PPO learn from at each cost; 0 leaves them out."""
-    max_segments: int = 16
+    max_segments: int = number(16, least=1)
     """The last segment."""
-    batch_size: int = 256
+    batch_size: int = number(256, least=1)
     """Puzzles thought about at once."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of DQN and PPO, which are trained once for each, and of the random policy."""
+    overwrite: bool = False
+    """Replace results that are already in the folder."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`: where the agent thinks; DQN and PPO learn on the CPU."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Record, run all policies, and write what they came to."""
-    args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym halting")
-    for name in ("limit", "fit_puzzles", "train_steps"):
-        if getattr(args, name) < 0:
-            raise HrmGymError(f"--{name.replace('_', '-')} {getattr(args, name)}: give a number of 0 or more")
+    args = parse(Arguments, argv, "halting")
     check_costs(args.costs)
+    for seed in args.seeds:
+        if not 0 <= seed < 1 << 32:  # as Stable-Baselines3 allows
+            raise HrmGymError(f"--seeds {seed}: give integers of 0 to {(1 << 32) - 1}")
     if not args.out:
         raise HrmGymError("--out is empty: give a folder")
     out = Path(args.out)
-    if out.exists() and not out.is_dir():
+    if is_file(out):
         raise HrmGymError(f"--out {out} is a file: give a folder")
+    make_folder(out)
+    for name in FILES:
+        check_new(out / name, args.overwrite)
     policy, task = load_both(args.env, args.checkpoint, args.device)
-    fit, test = (
-        record(policy, task, first_puzzles(task, split, num), args.max_segments, args.batch_size)
-        for split, num in (("validation", args.fit_puzzles), ("test", args.limit))
-    )
+    recorded = []
+    for split, num in (("validation", args.fit_puzzles), ("test", args.limit)):
+        puzzles = first_puzzles(task, split, num)
+        with bar(f"thinking about {split} puzzles") as tell:
+            recorded.append(record(policy, task, puzzles, args.max_segments, args.batch_size, tell=tell))
+    fit, test = recorded
     conditions = {
         "env": args.env,
         "checkpoint": args.checkpoint,
@@ -83,19 +92,9 @@ def run(argv: Sequence[str]) -> int:
             flush=True,
         )
 
-    result = study(policy.halting, fit, test, args.costs, train_steps=args.train_steps, seeds=args.seeds, say=say)
+    with bar("fitting and running policies"):
+        result = study(policy.halting, fit, test, args.costs, train_steps=args.train_steps, seeds=args.seeds, say=say)
     figures = {"conditions": conditions, **dataclasses.asdict(result)}
-    with replacing(out / "table.md") as temporary:
-        temporary.write_text(table(result.rows, conditions))
-    with replacing(out / "result.json") as temporary:
-        temporary.write_text(json.dumps(figures, indent=1))
-    print(f"wrote {out / 'table.md'} and {out / 'result.json'}")
-    try:
-        figure = plot(result, f"{args.env}: {policy.name}, {len(test):,} test puzzles")
-    except HrmGymError as error:  # matplotlib, which only the plot needs
-        print(error)
-        return 0
-    with replacing(out / "plot.png") as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
-    print(f"wrote {out / 'plot.png'}")
+    title = f"{args.env}: {policy.name}, {len(test):,} test puzzles"
+    write_results(out, table(result.rows, conditions), figures, lambda: plot(result, title))
     return 0

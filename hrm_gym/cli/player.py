@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from hrm_gym.cli.editor import KEYS as EDITOR_KEYS
+from hrm_gym.cli.editor import Editor
 from hrm_gym.envs.drawing.frame import Ending, Frame, is_right, right_cells
 from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError
 
 KEYS = (
     ("space", "pause"),
-    ("right", "one segment"),
-    ("r", "new puzzle"),
+    ("left", "back"),
+    ("right", "on"),
+    ("r", "new"),
+    ("t", "type one"),
     ("+ −", "speed"),
     ("s", "reveal"),
     ("h", "help"),
@@ -24,6 +30,9 @@ KEYS = (
 
 RESULT_SECONDS = 2.5
 """How long a finished board is shown before the next puzzle."""
+
+FIRST_SECONDS = 1.5
+"""How long a recording shows a puzzle before the first segment, at least."""
 
 _SLOWEST, _FASTEST = 0.25, 64.0  # segments a second
 
@@ -35,6 +44,13 @@ class Case(NamedTuple):
     puzzle: np.ndarray
     solution: np.ndarray | None
     identity: int | None = None
+
+
+def own_case(task: Task, puzzle: np.ndarray, name: str = "your puzzle") -> Case:
+    """A puzzle of the person's own, with its solution where the family can solve it."""
+    has_solver = type(task).solve is not Task.solve
+    solution = task.solve(puzzle).astype(np.int64) if has_solver else None
+    return Case(name, puzzle.astype(np.int64), solution)
 
 
 class Step(NamedTuple):
@@ -78,6 +94,7 @@ class Player:
         speed: segments a second.
         episodes: puzzles to finish, None for as many as there are.
         stay: whether to pause at each result.
+        asked: the names of the agent's signals, to keep a place for them before the first segment.
     """
 
     def __init__(
@@ -90,6 +107,7 @@ class Player:
         speed: float = 2.0,
         episodes: int | None = None,
         stay: bool = False,
+        asked: Sequence[str] = (),
     ) -> None:
         self._task = task
         self._cases = cases
@@ -97,6 +115,11 @@ class Player:
         self._max_segments = max_segments
         self._episodes = episodes
         self._stay = stay
+        self._asked = asked
+        self._past: list[Frame] = []  # of this puzzle, the first one to the newest
+        self._place = 0  # which of them is shown
+        self._reveal = False
+        self._editor: Editor | None = None
         self._waited = 0.0
         self.speed = speed
         self.paused = False
@@ -112,24 +135,28 @@ class Player:
 
     def tick(self, seconds: float) -> None:
         """Lets time pass; goes on when the frame has been seen for long enough."""
-        if self.paused or self.frame.overlay or self.done:
+        if self.paused or self.frame.overlay or self._editor or self.done:
             return
         self._waited += seconds
         if self._waited >= self.hold:
             self.advance()
 
     def advance(self) -> None:
-        """One segment more, or after the last one the next puzzle."""
+        """One segment more, seen before or not, or after the last one the next puzzle."""
         self._waited = 0.0
-        if self.frame.ended:
+        if self._place + 1 < len(self._past):
+            self._go_to(self._place + 1)
+        elif self.frame.ended:
             self._next_case()
         else:
             self._next_segment()
 
     def key(self, key: str) -> None:
         """Does what a key says; unknown ones do nothing."""
-        if key in ("q", "escape", "quit"):
+        if key == "quit" or (key in ("q", "escape") and self._editor is None):
             self.done = True
+        elif self._editor is not None:
+            self._type(self._editor, key)
         elif key == "h" or self.frame.overlay:  # any key closes the help
             self._show(overlay=() if self.frame.overlay else KEYS)
         elif key == "space":
@@ -138,8 +165,13 @@ class Player:
         elif key == "right":
             self.paused = True
             self.advance()
+        elif key == "left" and self._place:
+            self.paused, self._waited = True, 0.0
+            self._go_to(self._place - 1)
         elif key == "r":
             self._next_case()
+        elif key == "t":
+            self._begin_typing()
         elif key in ("+", "="):
             self.speed = min(self.speed * 2, _FASTEST)
             self._show()
@@ -147,7 +179,46 @@ class Player:
             self.speed = max(self.speed / 2, _SLOWEST)
             self._show()
         elif key == "s":
-            self._show(reveal=not self.frame.reveal)
+            self._reveal = not self.frame.reveal
+            self._show(reveal=self._reveal)
+
+    def _go_to(self, place: int) -> None:
+        """Shows a segment that was seen before."""
+        self._place = place
+        self.frame = self._past[place]
+        self._show(reveal=self._reveal or self.frame.reveal)
+
+    # ---- a puzzle of the person's own ------------------------------------------------------------
+
+    def _begin_typing(self) -> None:
+        try:
+            self._editor = Editor(self._task)
+        except HrmGymError as error:
+            self.frame = dataclasses.replace(self.frame, message=str(error))
+            return
+        self._show_editor(self._editor)
+
+    def _type(self, editor: Editor, key: str) -> None:
+        if key == "escape":
+            self._editor = None
+            self._go_to(self._place)
+        elif key in ("return", "enter"):
+            try:
+                puzzle = editor.puzzle()
+            except HrmGymError as error:
+                self._show_editor(editor, str(error))
+                return
+            self._editor = None
+            self._begin(own_case(self._task, puzzle))
+        else:
+            editor.key(key)
+            self._show_editor(editor)
+
+    def _show_editor(self, editor: Editor, message: str = "") -> None:
+        tokens = editor.tokens.copy()
+        self.frame = Frame(puzzle=tokens, answer=tokens, cursor=editor.cursor, message=message, overlay=EDITOR_KEYS)
+
+    # ---- puzzles and segments --------------------------------------------------------------------
 
     def _next_case(self) -> None:
         self._waited = 0.0
@@ -157,6 +228,10 @@ class Player:
         if case is None:
             self.done = True
             return
+        self._begin(case)
+
+    def _begin(self, case: Case) -> None:
+        self._waited, self._place, self._reveal = 0.0, 0, False
         self._case = case
         self._steps = self._think(case, self._max_segments)
         self.frame = Frame(
@@ -165,7 +240,9 @@ class Player:
             solution=case.solution,
             identity=case.identity,
             max_segments=self._max_segments,
+            signals=dict.fromkeys(self._asked, math.nan),
         )
+        self._past = [self.frame]
         self._show()
 
     def _next_segment(self) -> None:
@@ -183,6 +260,7 @@ class Player:
             signals=step.signals,
             segment=segment,
             ended=ended,
+            reveal=False,
         )
         if step.belief is not None:
             after = dataclasses.replace(after, beliefs=(*before.beliefs, step.belief))
@@ -193,9 +271,11 @@ class Player:
             self.results.append(Result(self._case.name, solved, segment))
             self.paused = self.paused or self._stay
             # A failure is shown as one: nobody is at the keys of a recording.
-            after = dataclasses.replace(after, reveal=after.reveal or not solved)
+            after = dataclasses.replace(after, reveal=not solved)
         self.frame = after
-        self._show()
+        self._past.append(after)
+        self._place += 1
+        self._show(reveal=self._reveal or after.reveal)
 
     def _show(self, **changes: object) -> None:
         pace = "paused" if self.paused else f"{self.speed:g} segments/s"

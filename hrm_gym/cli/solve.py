@@ -6,12 +6,15 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
+from hrm_gym.cli.bar import bar
 from hrm_gym.cli.given import read_given
+from hrm_gym.cli.parse import parse
+from hrm_gym.envs.drawing.viewing import board_text
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
 from hrm_gym.options import Options, number
@@ -23,10 +26,11 @@ class Arguments(Options):
 
     env: str
     """Environment id."""
-    puzzle: Annotated[str, tyro.conf.Positional]
+    puzzle: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PUZZLE")]
     """The puzzle, row by row, line breaks allowed; a file (CSV, or a puzzle a line); `-`: standard input."""
     checkpoint: str = "pretrained"
-    """`pretrained` for the shipped agent, a run's folder, or a file."""
+    """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
+    `hf:OWNER/NAME`."""
     exact: bool = False
     """Use the family's own solver instead of the network."""
     max_segments: int = number(64, least=1)
@@ -35,6 +39,8 @@ class Arguments(Options):
     """Attempts side by side, all but the first about symmetric images of the puzzle; the first valid answer counts."""
     seconds: float = number(10.0, least=0)
     """Try again, on further images, until the rules are satisfied or so many seconds have passed; 0: one round."""
+    pretty: bool = False
+    """Draw the solved boards, givens bold on a terminal, with what it took to solve them."""
     json: bool = False
     """Print one JSON object a puzzle: `answer`, `valid`, `attempts`, `segments`."""
     device: str = "auto"
@@ -43,7 +49,7 @@ class Arguments(Options):
 
 def run(argv: Sequence[str]) -> int:
     """Solve as the arguments say."""
-    args = tyro.cli(Arguments, args=list(argv), prog="hrm-gym solve")
+    args = parse(Arguments, argv, "solve")
     if args.exact:
         task = make_task(args.env)
     else:
@@ -55,15 +61,22 @@ def run(argv: Sequence[str]) -> int:
     if args.exact:
         answers = np.stack([task.solve(puzzle) for puzzle in puzzles]).astype(np.int64)  # refuses what `check` would
         valid = task.violations(puzzles.astype(np.int64), answers) == 0
-        rows = [{"answer": task.format(a), "valid": bool(v)} for a, v in zip(answers, valid, strict=True)]
+        rows = [{"tokens": a, "answer": task.format(a), "valid": bool(v)} for a, v in zip(answers, valid, strict=True)]
     else:
         from hrm_gym.agents.inference.solving import solve_puzzles
 
         for puzzle in puzzles:
             task.check(puzzle)
-        found = solve_puzzles(policy, task, given, args.rollouts, args.max_segments, args.seconds)
-        rows = [{"answer": s.text, "valid": s.valid, "attempts": s.attempts, "segments": s.segments} for s in found]
-    _print(rows, task, many, args.json)
+        with bar("solving") as tell:
+            found = solve_puzzles(policy, task, given, args.rollouts, args.max_segments, args.seconds, tell=tell)
+        rows = [
+            {"tokens": s.tokens, "answer": s.text, "valid": s.valid, "attempts": s.attempts, "segments": s.segments}
+            for s in found
+        ]
+    if args.pretty and not args.json:
+        _draw(rows, puzzles.astype(np.int64), task)
+    else:
+        _print(rows, task, many, args.json)
     wrong = [str(i) for i, row in enumerate(rows, start=1) if not row["valid"]]
     if wrong:
         which = f"lines {', '.join(wrong)}: the answers break" if many else "the answer breaks"
@@ -71,11 +84,21 @@ def run(argv: Sequence[str]) -> int:
     return 1 if wrong else 0
 
 
-def _print(rows: list[dict[str, object]], task: Task, many: bool, as_json: bool) -> None:
+def _print(rows: list[dict[str, Any]], task: Task, many: bool, as_json: bool) -> None:
     for row in rows:
         text = str(row["answer"])
         columns = task.shape[1]
         if as_json:
-            print(json.dumps(row))
+            print(json.dumps({name: value for name, value in row.items() if name != "tokens"}))
         else:
             print(text if many else "\n".join(text[i : i + columns] for i in range(0, len(text), columns)))
+
+
+def _draw(rows: list[dict[str, Any]], puzzles: np.ndarray, task: Task) -> None:
+    for puzzle, row in zip(puzzles, rows, strict=True):
+        print(board_text(task, puzzle, row["tokens"], marks=False, bold=sys.stdout.isatty()))
+        told = ["valid" if row["valid"] else "breaks the rules"]
+        told += [
+            f"{row[name]} {name if row[name] > 1 else name[:-1]}" for name in ("attempts", "segments") if name in row
+        ]
+        print(", ".join(told), end="\n\n")

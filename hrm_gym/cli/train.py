@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +16,10 @@ from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.config import Config, RunOptions
 from hrm_gym.agents.training.run import free_run_dir, train
+from hrm_gym.cli.parse import Parser, parse
 from hrm_gym.envs.registration import canonical_id
 from hrm_gym.errors import HrmGymError
+from hrm_gym.files import is_folder
 
 # What a resumed run may be told anew: how long it goes on, where, and how it is watched.
 CHANGEABLE = {
@@ -35,13 +36,14 @@ CHANGEABLE = {
     "test_puzzles",
     "save_minutes",
 }
+_RUN = tuple(field.name for field in dataclasses.fields(RunOptions))
 _FIRST = ("env", "agent", "halting", "preset", "device", "dtype", "task_args", "dataset", "resume")
 """Options from which preset, agent and rule follow, and with them what other options there are."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Train as the arguments say."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = Parser(add_help=False, allow_abbrev=False)
     for name in _FIRST:
         first.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name)
     chosen, _ = first.parse_known_args(list(argv))
@@ -60,20 +62,23 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
-    """The command line over `default`, as one flat list of options."""
-    names = [field.name for field in dataclasses.fields(RunOptions)]
-    run = RunOptions(**{name: getattr(default, name) for name in names})
+def form(default: Config) -> Any:
+    """The dataclass of the arguments: those of the run, the agent and the rule as one list, over `default`."""
+    run = RunOptions(**{name: getattr(default, name) for name in _RUN})
     parts = {"run": run, "agent_options": default.agent_options, "halting_options": default.halting_options}
-    flat: Any = dataclasses.make_dataclass(
+    return dataclasses.make_dataclass(
         "Arguments",
         [
             (name, Annotated[type(part), tyro.conf.OmitArgPrefixes], dataclasses.field(default=part))
             for name, part in parts.items()
         ],
     )
-    told: Any = tyro.cli(flat, args=list(argv), prog="hrm-gym train", description=description)
-    fields = {name: getattr(told.run, name) for name in names}
+
+
+def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
+    """The command line over `default`."""
+    told: Any = parse(form(default), argv, "train", description)
+    fields = {name: getattr(told.run, name) for name in _RUN}
     # The names are resolved already; the user may have written "auto" or a module.
     fields |= {name: getattr(default, name) for name in ("env", "agent", "halting", "preset", "device", "dtype")}
     if told.run.dtype != "auto":
@@ -82,14 +87,14 @@ def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
 
 
 def _resume(run_dir: Path, given: dict[str, str], argv: Sequence[str]) -> int:
-    if not run_dir.is_dir():
-        raise HrmGymError(f"--resume {run_dir}: there is no such folder; give the folder of a run")
+    if not given["resume"] or not is_folder(run_dir):
+        raise HrmGymError(f"--resume {given['resume']!r}: there is no such folder; give the folder of a run")
     # The user's own command, and no file, says which modules are imported.
     named = {"agent": import_named(given.get("agent", "")), "halting": import_named(given.get("halting", ""))}
     if "env" in given:
         named["env"] = canonical_id(given["env"])
     saved = checkpoints.load(run_dir)
-    if not saved.part("optimizer"):
+    if not saved.part("model"):  # an optimizer has no state before the first step
         raise HrmGymError(f"{run_dir} holds weights only: start a new run with --init-from {run_dir}")
     told = _parse(argv, saved.config, "Go on with a run.")
     changes: dict[str, Any] = {name: value for name, value in named.items() if value} | {

@@ -24,6 +24,34 @@ def check_horizon(max_segments: Any, segment_cost: Any) -> None:
         raise HrmGymError(f"segment_cost={segment_cost!r}: it is taken off the reward, give a finite number, 0 or more")
 
 
+def check_integer(name: str, value: Any, least: int, most: int) -> None:
+    """Refuse what is no integer from `least` to `most`.
+
+    Raises:
+        HrmGymError: naming the argument.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise HrmGymError(f"{name}={value!r}: give an integer, {least} to {most}")
+
+
+def check_seed(seed: Any, below: float = math.inf) -> int | None:
+    """A seed as Python's integer, or None.
+
+    Args:
+        seed: what the caller gave.
+        below: seeds must be less.
+
+    Raises:
+        HrmGymError: where it is no integer, negative, or too large.
+    """
+    if seed is None:
+        return None
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < below:
+        most = "" if below == math.inf else f", below {below}"
+        raise HrmGymError(f"seed={seed!r}: give an integer of 0 or more{most}, or None")
+    return int(seed)
+
+
 def check_options(options: Any, allowed: Iterable[str]) -> dict[str, Any]:
     """The options of `reset` as a dictionary of their own; None has none.
 

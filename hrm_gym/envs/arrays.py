@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, first_line
 
 Array = Any
 """A `numpy.ndarray` or a `torch.Tensor`; every function returns the kind that it was given."""
@@ -29,19 +29,21 @@ def as_numpy(value: Any, what: str) -> np.ndarray:
     """
     try:
         return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # an object of the caller's may raise anything
         raise no_array(what, error) from None
 
 
 def no_array(what: str, error: Exception) -> HrmGymError:
     """The error for a value that cannot be made an array."""
-    reason = str(error).strip().splitlines()[0].rstrip(".")
+    reason = first_line(error).rstrip(".")
     return HrmGymError(f"{what} cannot be read as an array ({reason}): give numbers in rows of equal length")
 
 
 def is_integer(array: Array) -> bool:
     """Whether the type of `array` is one of integers; truth values are none."""
-    return "int" in str(array.dtype)
+    if isinstance(array, np.ndarray):
+        return array.dtype.kind in "iu"
+    return str(array.dtype).startswith(("torch.int", "torch.uint"))
 
 
 def like(table: np.ndarray, array: Array) -> Array:

@@ -16,11 +16,10 @@ import numpy as np
 
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import replacing
+from hrm_gym.files import LARGEST, is_file, is_folder, read_array, replacing
+from hrm_gym.hugging_face import HUB, hub_library, not_downloaded
 
 COLUMNS = ("source", "question", "answer", "rating")
-HUB = "hf:"
-LARGEST = 1 << 28  # bytes that a compressed file may unpack to
 
 
 def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples: int | None = None) -> Puzzles:
@@ -133,9 +132,9 @@ def read_puzzles(source: str | Path, task: Task, solved: bool = True) -> Puzzles
     if own is not None:
         return own
     path = _download(str(source)) if str(source).startswith(HUB) else Path(source)
-    if path.is_dir():
+    if is_folder(path):
         return _load_arrays(path, task)
-    if not path.is_file():
+    if not is_file(path):
         raise HrmGymError(f"no file at {path}: give a CSV file, a puzzle a line, or a folder of .npy files")
     text = _read(path)
     if ".csv" in path.suffixes:
@@ -156,7 +155,7 @@ def write_csv(path: str | Path, puzzles: Puzzles, task: Task, source: str = "hrm
         HrmGymError: where it cannot be written.
     """
     path = Path(path)
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise HrmGymError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -251,10 +250,7 @@ def _load_arrays(folder: Path, task: Task) -> Puzzles:
     boards = []
     for name in ("inputs", "labels"):
         path = folder / f"all__{name}.npy"
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise HrmGymError(f"cannot read {path} ({error}): give whole .npy files of integers") from None
+        array = read_array(path)
         # There 0 is padding, and a board's tokens begin at 1.
         if array.ndim != 2 or array.shape[1] != task.num_cells or array.dtype.kind not in "iu":
             raise HrmGymError(
@@ -279,7 +275,7 @@ def _check_vocabulary(path: Path, task: Task) -> None:
         return
     try:
         size = json.loads(path.read_text()).get("vocab_size")
-    except (json.JSONDecodeError, AttributeError, OSError) as error:
+    except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise HrmGymError(f"cannot read {path} ({error}): leave the file out or mend it") from None
     if size is not None and size != task.num_tokens + 1:
         raise HrmGymError(
@@ -296,12 +292,8 @@ def _download(source: str) -> Path:
         raise HrmGymError(
             f"{source} names no file: give one of the dataset, such as {HUB}sapientinc/sudoku-extreme/test.csv"
         )
+    hub = hub_library(source)
     try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise HrmGymError(f'{source} needs the hub\'s library: pip install "hrm-gym[hub]"') from None
-    try:
-        return Path(hf_hub_download("/".join(parts[:2]), parts[2], repo_type="dataset"))
-    except Exception as error:  # its many kinds share no base class
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HrmGymError(f"cannot download {source} ({reason}): is the name right, and the hub in reach?") from None
+        return Path(hub.hf_hub_download("/".join(parts[:2]), parts[2], repo_type="dataset"))
+    except Exception as error:
+        raise not_downloaded(source, error) from None

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hrm_gym.envs.arguments import check_options
+from hrm_gym.envs.arguments import check_options, check_seed
 from hrm_gym.envs.arrays import as_numpy
 from hrm_gym.envs.drawing.viewing import View, ending
 from hrm_gym.envs.rules import Rules, State
@@ -88,6 +88,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
     | `graded_by` | `"rules"` | or `"solution"`, see Rewards |
     | `augment` | `None` | random symmetries; `None`: in training only. The other splits do not allow them |
     | `hints` | `0.0` | share of training puzzles that are shown with some of their solution filled in |
+    | `ranked` | `False` | order the puzzles from easy to hard |
     | `count_violations` | `True` | whether `info` has `violations`; for large mazes on a GPU counting takes time |
     | `dataset` | `None` | the path of a file of puzzles that replaces the shipped ones |
     | `render_mode` | `None` | `"human"`, `"rgb_array"` or `"ansi"` |
@@ -131,9 +132,9 @@ class PuzzleEnv(gym.Env[Any, Any]):
             The observation and the information.
 
         Raises:
-            HrmGymError: on an unknown option, an index out of range, or a puzzle that is malformed or unsolvable.
+            HrmGymError: on a bad seed or option, an index out of range, or a puzzle that is malformed or unsolvable.
         """
-        super().reset(seed=seed)
+        super().reset(seed=check_seed(seed))
         state = self.rules.chosen(check_options(options, ("puzzle", "index")), num=1)
         if state is None:
             uniforms = self.np_random.random((1, self.rules.num_uniforms))

@@ -27,6 +27,7 @@ ENVIRONMENT_ARGUMENTS = (
     "graded_by",
     "augment",
     "hints",
+    "ranked",
     "dataset",
     "count_violations",
 )
@@ -38,17 +39,24 @@ _ENTRY = r"[\w.]+:\w+"
 _SUDOKU = "hrm_gym.envs.sudoku.task:SudokuTask"
 _MAZE = "hrm_gym.envs.maze.task:MazeTask"
 _ARC = "hrm_gym.envs.arc.task:ARCTask"
+_SEQUENCES = "hrm_gym.envs.sequences.task"
+_WALK = "hrm_gym.envs.walks.task:WalkTask"
 
-# From easy to hard.
+# From easy to hard, then sequences.
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "Sudoku4x4-v0": (_SUDOKU, {"size": 4}),
     "Sudoku6x6-v0": (_SUDOKU, {"size": 6}),
     "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 20}),
     "Sudoku9x9-v0": (_SUDOKU, {"size": 9}),
     "SudokuExtreme-v0": (_SUDOKU, {"size": 9, "extreme": True}),
+    "Sudoku16x16-v0": (_SUDOKU, {"size": 16}),
     "MazeHard-v0": (_MAZE, {"size": 30, "min_path": 110}),
     "ARC1-v0": (_ARC, {"version": 1}),
     "ARC2-v0": (_ARC, {"version": 2}),
+    "Copy-v0": (f"{_SEQUENCES}:CopyTask", {"min_length": 3, "max_length": 10}),
+    "Parity-v0": (f"{_SEQUENCES}:ParityTask", {"min_length": 4, "max_length": 20}),
+    "Addition-v0": (f"{_SEQUENCES}:AdditionTask", {"min_length": 1, "max_length": 6}),
+    "Walk-v0": (_WALK, {"steps": 40, "side": 5}),
 }
 
 _registered: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -138,13 +146,25 @@ def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
     Raises:
         HrmGymError: on an unknown id, module, class or argument.
     """
-    entry = task
-    if not re.fullmatch(_ENTRY, task):
-        entry, defaults = _registered[canonical_id(task)]
-        kwargs = {**defaults, **kwargs}
+    entry, defaults = _entry(task)
+    kwargs = {**defaults, **kwargs}
     if dataset is not None and "dataset" in inspect.signature(_task_class(entry)).parameters:
         kwargs["dataset"] = dataset
     return _build(entry, json.dumps(kwargs, sort_keys=True))
+
+
+def task_class(task: str) -> type[Task]:
+    """The class of a task, which is not built; names as in `make_task`.
+
+    Raises:
+        HrmGymError: on an unknown id, module or class.
+    """
+    return _task_class(_entry(task)[0])
+
+
+def _entry(task: str) -> tuple[str, dict[str, Any]]:
+    """Where the class of a task stands, and the arguments of its id."""
+    return (task, {}) if re.fullmatch(_ENTRY, task) else _registered[canonical_id(task)]
 
 
 def task_arguments(text: str) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class Rules:
         hints: share of the episodes whose puzzle is shown with some of its solution filled in, as given cells: of the
             blank cells a random part, mostly small, at most seven tenths. For training; needs a family whose givens are
             cells of the solution (`Task.hintable`).
+        ranked: order the puzzles from easy to hard, as the family rates them, so that episodes may be drawn from the
+            easiest ones alone (`easiest`).
         count_violations: tell in the information how many rules an answer breaks.
         dataset: path of a file of puzzles to use instead of those of the task (see `datasets.puzzles_of`).
         **task_kwargs: arguments of the task.
@@ -72,6 +74,7 @@ class Rules:
         graded_by: str = "rules",
         augment: bool | None = None,
         hints: float = 0.0,
+        ranked: bool = False,
         count_violations: bool = True,
         dataset: str | None = None,
         **task_kwargs: Any,
@@ -98,6 +101,7 @@ class Rules:
             graded_by=graded_by,
             augment=augment,
             hints=hints,
+            ranked=ranked,
             count_violations=count_violations,
             dataset=dataset,
             **task_kwargs,
@@ -124,8 +128,12 @@ class Rules:
         self.num_uniforms = 1 + self._num_symmetry + (2 + self.task.num_cells if hints else 0)
         source = (self.task, split, dataset, num_examples)
         self.num_puzzles = len(puzzles_of(*source).puzzle)
-        self.data = _images(*source) if self.augment else puzzles_of(*source)
-        """What episodes are drawn from: the puzzles, and for training their images after them (`Task.images`)."""
+        data = _images if self.augment else puzzles_of
+        self.data = _ranked(data, *source) if ranked else data(*source)
+        """What episodes are drawn from: the puzzles, and for training their images after them (`Task.images`); where
+        `ranked`, all of these from easy to hard."""
+        self.easiest = 1.0
+        """The share of `data`, from its beginning, that episodes are drawn from."""
         self._tokens = np.arange(self.task.num_tokens)
         self._cells = np.arange(self.task.num_cells)
         self._offsets = np.arange(2 * self.task.num_cells) * self.task.num_tokens
@@ -174,7 +182,7 @@ class Rules:
             data: the puzzles to choose from, `self.data` or a copy of it on a device.
             uniforms: numbers in [0, 1) of shape (N, num_uniforms).
         """
-        num = len(data.puzzle)
+        num = max(1, round(len(data.puzzle) * self.easiest))
         index = as_int64(uniforms[:, 0] * num)
         # In single precision a number just below 1 can round up to `num`.
         index = index - as_int64(index == num)
@@ -336,3 +344,13 @@ def _first(puzzles: Puzzles) -> State:
 @functools.lru_cache(maxsize=16)
 def _images(task: Task, *source: Any) -> Puzzles:
     return task.images(puzzles_of(task, *source))
+
+
+@functools.lru_cache(maxsize=4)
+def _ranked(data: Callable[..., Puzzles], task: Task, *source: Any) -> Puzzles:
+    puzzles = data(task, *source)
+    rating = task.rate(puzzles.puzzle)
+    if (rating == rating[0]).all():
+        raise HrmGymError("ranked=True, and the puzzles are all rated alike: leave it out")
+    order = np.argsort(rating, kind="stable")
+    return puzzles.map(lambda array: array[order])

@@ -11,13 +11,18 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def _mix(state: np.ndarray) -> np.uint64:
-    """The next 64 random bits."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
+def scramble(z: np.uint64) -> np.uint64:
+    """SplitMix64's mixing function: one to one, and every bit of the result depends on every bit of `z`."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def _mix(state: np.ndarray) -> np.uint64:
+    """The next 64 random bits."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    return scramble(state[0])
 
 
 @njit(cache=True, nogil=True)

@@ -70,6 +70,23 @@ class Ballots(NamedTuple):
     """The value of halting on it, (M,)."""
 
 
+class Traces(NamedTuple):
+    """How a solver finds the solutions of N puzzles: statements that a cell holds a token, in the order of its steps.
+
+    A statement is a pair (cell, token). The last one about a cell holds, so a solver takes something back by stating a
+    cell anew. Tokens from V on are notes, such as the cost of a cell that a search looks at: they change nothing.
+    """
+
+    search: np.ndarray
+    """The solver's steps, int64 (N, room, 2)."""
+    num_search: np.ndarray
+    """How many steps each takes, int64 (N,): more than `room` where not all of them are told."""
+    answer: np.ndarray
+    """The statements that lead from the puzzle to its solution, int64 (N, L, 2)."""
+    num_answer: np.ndarray
+    """How many these are, int64 (N,)."""
+
+
 class VoteResult(NamedTuple):
     """What the votes of several forms come to."""
 
@@ -121,6 +138,12 @@ class Task(abc.ABC):
 
     links: np.ndarray | None = None
     """Pairs of neighbouring cells, integers of shape (E, 2), where neighbourhood matters; None: it does not."""
+
+    num_notes: int = 0
+    """How many different notes the solver of `trace` makes beside its statements of tokens (see `Traces`)."""
+
+    moves: tuple[int, ...] = ()
+    """Where a board is a walk, moves above what is seen after each: the tokens of the moves."""
 
     identities: tuple[str, ...] = ()
     """Names of puzzles that are given by examples and not by their board, such as ARC's: an agent learns an
@@ -291,6 +314,14 @@ class Task(abc.ABC):
             HrmGymError: where the family has no solver, or the puzzle has no solution or several.
         """
         raise HrmGymError(f"{type(self).__name__} has no exact solver: leave out --exact and give a checkpoint")
+
+    def trace(self, puzzles: np.ndarray, room: int) -> Traces:
+        """How a solver goes about puzzles, shape (N, L), told by at most `room` steps each: agents learn to imitate it.
+
+        Raises:
+            HrmGymError: where the family has no solver that tells its steps. Default.
+        """
+        raise HrmGymError(f"{type(self).__name__} has no solver that tells its steps: give the family `trace`")
 
     def check(self, puzzle: np.ndarray) -> None:  # noqa: B027 (families that cannot tell accept everything)
         """Refuse a puzzle, shape (L,), that has no solution or several; families that can tell do.

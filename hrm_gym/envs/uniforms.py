@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from gymnasium.utils import seeding
 
+from hrm_gym.envs.arguments import check_seed
 from hrm_gym.envs.arrays import Array, as_numpy, no_array
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, first_line
 
 Seed = int | list[int | None] | None
 
@@ -34,10 +35,11 @@ class NumpyUniforms:
         """Seed each slot i of `mask` with `seed + i` or `seed[i]`; where that is None, go on."""
         num = len(self._generators)
         if isinstance(seed, int | np.integer):
-            seed = [int(seed) + i for i in range(num)]
-        seeds = [None] * num if seed is None else seed
-        if not hasattr(seeds, "__len__"):
+            first = check_seed(seed)
+            seed = [first + i for i in range(num)]  # type: ignore[operator]
+        if not isinstance(seed, list | tuple | None):
             raise HrmGymError(f"seed={seed!r}: give an integer, a list of one per environment, or None")
+        seeds = [None] * num if seed is None else [check_seed(each) for each in seed]
         if len(seeds) != num:
             raise HrmGymError(f"{len(seeds)} seeds for {num} environments: give one each, or a single integer")
         for i in np.flatnonzero(mask):
@@ -74,9 +76,8 @@ class TorchUniforms:
         try:
             self.device = torch.empty(0, device=device).device
         except (RuntimeError, AssertionError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise HrmGymError(
-                f"device {str(device)!r} cannot be used ({reason}): give device='cpu', or none for NumPy"
+                f"device {str(device)!r} cannot be used ({first_line(error)}): give device='cpu', or none for NumPy"
             ) from error
         self.on_host = self.device.type == "cpu"
         self._num_envs = num_envs
@@ -94,17 +95,20 @@ class TorchUniforms:
         import torch
 
         try:
-            return torch.as_tensor(array, device=self.device)
-        except (TypeError, ValueError, RuntimeError) as error:
+            if isinstance(array, np.ndarray) and not array.dtype.isnative:
+                array = array.astype(array.dtype.newbyteorder("="))
+            tensor = torch.as_tensor(array, device=self.device)
+            return tensor if tensor.layout == torch.strided else tensor.to_dense()
+        except Exception as error:  # an object of the caller's may raise anything
             raise no_array(what, error) from None
 
     def seed(self, seed: Seed, mask: Array) -> None:
         """Seed the generator of all slots with an integer; None goes on."""
-        if seed is None:
-            return
-        if not isinstance(seed, int | np.integer):
+        if isinstance(seed, list | tuple):
             raise HrmGymError(f"seed={seed!r}: on a device one generator serves all slots, give one integer")
-        self._generator.manual_seed(int(seed))
+        seed = check_seed(seed, below=1 << 64)
+        if seed is not None:
+            self._generator.manual_seed(seed)
 
     def draw(self, mask: Array, num: int) -> tuple[Array | None, Array]:
         """Slots and `num` numbers in [0, 1) for each: on the CPU for those of `mask`, else for all (None).

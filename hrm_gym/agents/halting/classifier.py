@@ -1,18 +1,21 @@
 """Halting by a classifier of right answers, as the Tiny Recursive Model has it (arXiv 2510.04871).
 
 It learns the probability that the answer is right and halts above 1/2. No value of continuing is learned, which saves
-the second forward pass of Q-learning's target.
+the second forward pass of Q-learning's target. Where a wrong answer that is halted on costs more than a segment too
+many, wrong answers weigh more in the loss (Elkan 2001, "The foundations of cost-sensitive learning"): with a cost of 8
+it halts where the probability is above 8/9.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from hrm_gym.agents.halting.rule import Experience, LearnedRule, Signals, halting_label
-from hrm_gym.options import Options, share
+from hrm_gym.agents.halting.rule import Experience, LearnedRule, Signals, halting_errors
+from hrm_gym.options import Options, number, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,8 @@ class ClassifierConfig(Options):
 
     exploration: float = share(0.1)
     """Probability, a slot and segment, of demanding a random minimum number of segments."""
+    wrong_halt_cost: float = number(1.0, above=0, most=1000)
+    """What halting on a wrong answer costs, where missing a right one costs 1: the weight of wrong answers."""
 
 
 class Classifier(LearnedRule):
@@ -28,6 +33,7 @@ class Classifier(LearnedRule):
 
     Config = ClassifierConfig
     signals = ("q_halt",)
+    words: ClassVar[Mapping[str, str]] = {"q_halt": "is it right?"}
 
     def lead(self, signals: Signals, segment: Tensor) -> Tensor:
         """See `HaltingRule`."""
@@ -35,5 +41,4 @@ class Classifier(LearnedRule):
 
     def loss(self, experience: Experience) -> Tensor:
         """Binary cross-entropy, (B,)."""
-        label = halting_label(experience)
-        return F.binary_cross_entropy_with_logits(experience.signals["q_halt"], label, reduction="none")
+        return halting_errors(experience, self.config.wrong_halt_cost)

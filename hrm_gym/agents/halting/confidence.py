@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +33,7 @@ class Confidence(HaltingRule):
 
     Config = ConfidenceConfig
     signals = ("confidence",)
+    words: ClassVar[Mapping[str, str]] = {"confidence": "its least sure cell"}
     num_uniforms = 1
 
     def read(self, output: Output) -> Signals:

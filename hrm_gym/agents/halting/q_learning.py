@@ -26,13 +26,14 @@ went on.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hrm_gym.agents.halting.rule import Experience, LearnedRule, Signals, halting_label
+from hrm_gym.agents.halting.rule import Experience, LearnedRule, Signals, halting_errors, halting_label
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, share
 
@@ -67,6 +68,7 @@ class QLearning(LearnedRule):
 
     Config = QLearningConfig
     signals = ("q_halt", "q_continue")
+    words: ClassVar[Mapping[str, str]] = {"q_halt": "is it right?", "q_continue": "is more thought worth it?"}
 
     def begin(self, num: int, max_segments: int, device: torch.device) -> None:
         """See `HaltingRule`."""
@@ -84,10 +86,8 @@ class QLearning(LearnedRule):
 
     def loss(self, experience: Experience) -> Tensor:
         """The two Bellman errors as cross-entropies, (B,)."""
-        label = halting_label(experience)
-        halt = F.binary_cross_entropy_with_logits(experience.signals["q_halt"], label, reduction="none")
         losses = {"extra_pass": self._extra_pass, "next_segment": self._next_segment, "monte_carlo": self._monte_carlo}
-        return halt + losses[self.config.halt_target](experience)
+        return halting_errors(experience) + losses[self.config.halt_target](experience)
 
     def forward_passes(self) -> int:
         """See `HaltingRule`."""

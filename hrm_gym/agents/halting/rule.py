@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Output
@@ -64,6 +65,9 @@ class HaltingRule(nn.Module, abc.ABC):
     signals: ClassVar[tuple[str, ...]] = ()
     """The names of its signals."""
 
+    words: ClassVar[Mapping[str, str]] = {}
+    """What a window calls its signals, shorter than 26 characters, such as "is it right?"; by default their names."""
+
     num_uniforms: ClassVar[int] = 0
     """How many random numbers a slot it explores with in a segment."""
 
@@ -99,6 +103,22 @@ class HaltingRule(nn.Module, abc.ABC):
         """What the rule learns from a segment, (B,), with its graph; called once a step. Default: nothing."""
         return None
 
+    def carried(self, num: int, device: torch.device) -> dict[str, Tensor]:
+        """What it carries from segment to segment, in use as in training, such as a sum over them. Default: nothing.
+
+        Tensors with the slot first, of `num` slots that have thought nothing yet. They become part of the state.
+        """
+        return {}
+
+    def follow(self, signals: Signals, carried: dict[str, Tensor]) -> tuple[Signals, dict[str, Tensor]]:
+        """The signals of a segment, those that depend on the segments before it among them, and what is carried on.
+
+        Args:
+            signals: what `read` gave.
+            carried: of the segment before. Initial states may have noise on them.
+        """
+        return signals, carried
+
     def forward_passes(self) -> int:
         """Segments without a gradient that its loss thinks in a training step. Default: none."""
         return 0
@@ -109,6 +129,10 @@ class HaltingRule(nn.Module, abc.ABC):
         self.memory = {}
 
     # ---- what follows from it --------------------------------------------------------------------
+
+    def worded(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of the signals by what a window calls them."""
+        return {self.words.get(name, name): value for name, value in values.items()}
 
     def decide(self, signals: Signals, segment: Tensor, margin: float = 0.0) -> Tensor:
         """Whether to halt, bool (B,): where halting leads by more than `margin` logits."""
@@ -159,3 +183,10 @@ def halting_label(experience: Experience) -> Tensor:
     """
     paid = experience.reward.float().clamp(0.0, 1.0)
     return torch.where(experience.ended, paid, experience.right.float())
+
+
+def halting_errors(experience: Experience, wrong_cost: float = 1.0) -> Tensor:
+    """Cross-entropy of `q_halt` with what halting is worth, (B,); wrong answers weigh `wrong_cost` times as much."""
+    label = halting_label(experience)
+    weight = label + (1 - label) * wrong_cost
+    return F.binary_cross_entropy_with_logits(experience.signals["q_halt"], label, weight, reduction="none")

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hrm_gym.agents import state as nests
+from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.inference.attempts import best_attempts, shown_as
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
@@ -86,9 +87,14 @@ class Evaluation:
     seconds: float
 
 
-@torch.inference_mode()
 def evaluate(
-    policy: Policy, task: Task, puzzles: Puzzles, protocol: Protocol | None = None, *, batch_size: int = 256
+    policy: Policy,
+    task: Task,
+    puzzles: Puzzles,
+    protocol: Protocol | None = None,
+    *,
+    batch_size: int = 256,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Let an agent think about puzzles and grade its last answers.
 
@@ -98,11 +104,42 @@ def evaluate(
         puzzles: N puzzles and solutions.
         protocol: how; by default one pass of at most 16 segments.
         batch_size: slots.
+        tell: is told how many attempts are done, and of how many.
 
     Raises:
         HrmGymError: on an empty set, or a protocol that the agent or the family cannot follow.
     """
-    p = protocol or Protocol()
+    return evaluate_stops(policy, task, puzzles, [protocol or Protocol()], batch_size=batch_size, tell=tell)[0]
+
+
+@torch.inference_mode()
+def evaluate_stops(
+    policy: Policy,
+    task: Task,
+    puzzles: Puzzles,
+    protocols: Sequence[Protocol],
+    *,
+    batch_size: int = 256,
+    tell: Callable[[int, int], None] | None = None,
+) -> list[Evaluation]:
+    """As `evaluate`, under several protocols that differ in when a puzzle ends, from one pass for all of them.
+
+    A puzzle is thought about until it ends under each, so `seconds` are those of the longest.
+
+    Args:
+        policy: as there.
+        task: as there.
+        puzzles: as there.
+        protocols: alike but for `halting`, `halt_margin` and `max_segments`.
+        batch_size: as there.
+        tell: as there.
+
+    Raises:
+        HrmGymError: as there, and where the protocols differ in something else.
+    """
+    p = protocols[0]
+    if any(dataclasses.replace(other, **_ends(p)) != p for other in protocols):
+        raise HrmGymError("protocols of one pass may differ in halting, halt_margin and max_segments alone")
     num = len(puzzles.puzzle)
     if not num:
         raise HrmGymError("there are no puzzles to evaluate on")
@@ -110,6 +147,8 @@ def evaluate(
         raise HrmGymError(f"batch_size is {batch_size}: give at least 1")
     if p.select == "rules" and not task.verifiable:
         raise HrmGymError("select 'rules': the rules of this family do not tell right answers; give belief or residual")
+    if p.rollouts > 1 and p.select != "residual" and not policy.halting.signals:
+        raise HrmGymError("this agent's halting rule has no belief to choose attempts by: give --select residual")
     began = time.perf_counter()
     device = policy.device
     generator = torch.Generator(device).manual_seed(p.seed)
@@ -123,47 +162,79 @@ def evaluate(
             return state
         return nests.select(jobs % p.rollouts == 0, state, nests.perturb(state, p.noise, generator))
 
-    thought = _think_all(policy, task, shown, fresh, p, batch_size)
-    answers = restore(thought.answers)
-    if p.rollouts > 1 and p.select != "residual" and not policy.halting.signals:
-        raise HrmGymError("this agent's halting rule has no belief to choose attempts by: give --select residual")
-    best = best_attempts(task, p.select, boards.puzzle, answers, thought.belief, thought.residual, p.rollouts)
-    chosen = answers[best]
-    grade = task.grade(boards.puzzle, boards.solution, chosen, by="solution")
-    return Evaluation(
-        answers=chosen.cpu().numpy(),
-        exact=grade.right.cpu().numpy(),
-        valid=grade.valid.cpu().numpy(),
-        belief=thought.belief[best].cpu().numpy(),
-        residual=thought.residual[best].cpu().numpy(),
-        segments=thought.segments.view(num, p.rollouts).sum(1).cpu().numpy(),
-        after=(thought.right_after / total).cpu().numpy(),
-        cell_accuracy=float(grade.cell_accuracy.mean()),
-        seconds=time.perf_counter() - began,
-    )
+    thoughts = _think_all(policy, task, shown, fresh, protocols, batch_size, tell)
+    results = []
+    for thought in thoughts:
+        answers = restore(thought.answers)
+        best = best_attempts(task, p.select, boards.puzzle, answers, thought.belief, thought.residual, p.rollouts)
+        chosen = answers[best]
+        grade = task.grade(boards.puzzle, boards.solution, chosen, by="solution")
+        result = Evaluation(
+            answers=chosen.cpu().numpy(),
+            exact=grade.right.cpu().numpy(),
+            valid=grade.valid.cpu().numpy(),
+            belief=thought.belief[best].cpu().numpy(),
+            residual=thought.residual[best].cpu().numpy(),
+            segments=thought.segments.view(num, p.rollouts).sum(1).cpu().numpy(),
+            after=(thought.right_after / total).cpu().numpy(),
+            cell_accuracy=float(grade.cell_accuracy.mean()),
+            seconds=0.0,
+        )
+        results.append(result)
+    seconds = time.perf_counter() - began
+    return [dataclasses.replace(result, seconds=seconds) for result in results]
+
+
+def _ends(protocol: Protocol) -> dict[str, Any]:
+    """What says when a puzzle ends."""
+    return {name: getattr(protocol, name) for name in ("halting", "halt_margin", "max_segments")}
 
 
 class _Thought:
-    """What M jobs come to."""
+    """What M jobs come to under one protocol."""
 
-    def __init__(self, num: int, num_cells: int, max_segments: int, device: torch.device) -> None:
+    def __init__(self, num: int, num_cells: int, protocol: Protocol, device: torch.device) -> None:
+        self.protocol = protocol
         self.answers = torch.zeros((num, num_cells), dtype=torch.long, device=device)
         self.belief = torch.zeros(num, device=device)
         self.residual = torch.zeros(num, device=device)
         self.segments = torch.zeros(num, dtype=torch.long, device=device)
-        self.right_after = torch.zeros(max_segments, device=device)
+        self.right_after = torch.zeros(protocol.max_segments, device=device)
+
+    def ends(self, policy: Policy, signals: Signals, segment: Tensor) -> Tensor:
+        """Which jobs end with this segment, bool (J,), if they have not ended before."""
+        last = segment >= self.protocol.max_segments
+        if self.protocol.halting == "learned":
+            last = last | policy.halting.decide(signals, segment, self.protocol.halt_margin)
+        return last
+
+    def count(self, segment: Tensor, right: Tensor, done: Tensor) -> None:
+        """Count the answers after a segment, of jobs that had not ended before: all (J,).
+
+        A job that ends counts with its last answer in all the segments that it is spared.
+        """
+        self.right_after.index_add_(0, segment - 1, (right & ~done).float())
+        for s in segment[done & right].tolist():
+            self.right_after[s - 1 :] += 1
 
 
 def _think_all(
-    policy: Policy, task: Task, shown: Puzzles, fresh: Callable[[Tensor], State], p: Protocol, batch_size: int
-) -> _Thought:
-    """Think about all M puzzles that are shown, refilling slots that are done."""
+    policy: Policy,
+    task: Task,
+    shown: Puzzles,
+    fresh: Callable[[Tensor], State],
+    protocols: Sequence[Protocol],
+    batch_size: int,
+    tell: Callable[[int, int], None] | None,
+) -> list[_Thought]:
+    """Think about all M puzzles that are shown until they end under every protocol, refilling slots that are done."""
     total, device = len(shown.puzzle), policy.device
-    result = _Thought(total, task.num_cells, p.max_segments, device)
+    thoughts = [_Thought(total, task.num_cells, protocol, device) for protocol in protocols]
     jobs = torch.arange(min(batch_size, total), device=device)
     waiting = len(jobs)  # the next job that has no slot yet
     state = fresh(jobs)
     segment = torch.zeros_like(jobs)
+    goes_on = torch.ones((len(thoughts), len(jobs)), dtype=torch.bool, device=device)  # under each protocol
     while len(jobs):
         now = shown.map(lambda array: array[jobs])  # noqa: B023 (called at once)
         before = state
@@ -171,28 +242,32 @@ def _think_all(
         segment = segment + 1
         answer = output.logits.argmax(-1)
         right = task.grade(now.puzzle, now.solution, answer).right
-        done = segment >= p.max_segments
-        if p.halting == "learned":
-            done = done | policy.halting.decide(signals, segment, p.halt_margin)
-        # A halted puzzle counts with its last answer in all the segments that it was spared.
-        result.right_after.index_add_(0, segment - 1, (right & ~done).float())
-        for s in segment[done & right].tolist():
-            result.right_after[s - 1 :] += 1
-        finished = jobs[done]
-        if not len(finished):
-            continue
-        result.answers[finished], result.segments[finished] = answer[done], segment[done]
         belief = policy.halting.belief(signals)
-        if belief is not None:
-            result.belief[finished] = belief[done].float()
-        result.residual[finished] = nests.residual(nests.take(before, done), nests.take(state, done))
+        for row, thought in enumerate(thoughts):
+            here = goes_on[row]
+            ended = thought.ends(policy, signals, segment) & here
+            thought.count(segment[here], right[here], ended[here])
+            goes_on[row] &= ~ended
+            finished = jobs[ended]
+            if not len(finished):
+                continue
+            thought.answers[finished], thought.segments[finished] = answer[ended], segment[ended]
+            if belief is not None:
+                thought.belief[finished] = belief[ended].float()
+            thought.residual[finished] = nests.residual(nests.take(before, ended), nests.take(state, ended))
+        kept = goes_on.any(0)
+        num_done = len(jobs) - int(kept.sum())
+        if not num_done:
+            continue
         # Finished slots take the jobs that wait; where none are left, the batch shrinks.
-        new = torch.arange(waiting, min(waiting + len(finished), total), device=device)
+        new = torch.arange(waiting, min(waiting + num_done, total), device=device)
         waiting += len(new)
-        kept = ~done
+        if tell is not None:
+            tell(waiting - int(kept.sum()) - len(new), total)
         jobs = torch.cat((jobs[kept], new))
         segment = torch.cat((segment[kept], torch.zeros_like(new)))
+        goes_on = torch.cat((goes_on[:, kept], goes_on.new_ones(len(thoughts), len(new))), dim=1)
         state = nests.take(state, kept)
         if len(new):
             state = nests.join(state, fresh(new))
-    return result
+    return thoughts

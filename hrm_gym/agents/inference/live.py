@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -133,8 +134,11 @@ def record(
     max_segments: int = 16,
     batch_size: int = 256,
     features: bool = False,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Episodes:
     """Let an agent think all segments about N puzzles, (N, L) in NumPy, and keep what is seen of them.
+
+    `tell` is told how many puzzles are done, and of how many.
 
     Raises:
         HrmGymError: where there are no puzzles, or a number is below 1.
@@ -149,6 +153,8 @@ def record(
         thinker.start(slots, index)
         segments = [thinker.think(slots) for _ in range(max_segments)]
         batches.append([np.stack(arrays, axis=1) for arrays in zip(*segments, strict=True)])
+        if tell is not None:
+            tell(begin + len(index), thinker.num_puzzles)
     seen, right, cell_accuracy = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return Episodes(seen, right, cell_accuracy, thinker.names)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ def solve_puzzles(
     max_segments: int = 64,
     seconds: float = 0.0,
     seed: int = 0,
+    tell: Callable[[int, int], None] | None = None,
 ) -> list[Solution]:
     """Answers that satisfy the rules, else the last ones.
 
@@ -58,6 +60,7 @@ def solve_puzzles(
         max_segments: segments of an attempt.
         seconds: a puzzle; a batch gets further rounds of attempts for as long as that is for all of it; 0: one round.
         seed: of the symmetries.
+        tell: is told how many puzzles are done, and of how many.
     """
     generator = torch.Generator(policy.device).manual_seed(seed)
     boards = boards_of(puzzles, policy.device)
@@ -66,6 +69,8 @@ def solve_puzzles(
     for start in range(0, len(boards.puzzle), batch_size):
         chunk = boards.map(lambda array, start=start: array[start : start + batch_size])  # type: ignore[misc]
         found += _solve_batch(policy, task, chunk, rollouts, max_segments, seconds, generator)
+        if tell is not None:
+            tell(len(found), len(boards.puzzle))
     return found
 
 

@@ -7,6 +7,7 @@ answers back, counts them and scores the best ones (HRM, arXiv 2506.21734, secti
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,7 +17,13 @@ from hrm_gym.envs.task import Ballots, Puzzles, Task, VoteResult
 
 
 def evaluate_by_votes(
-    policy: Policy, task: Task, puzzles: Puzzles, protocol: Protocol, *, batch_size: int = 256
+    policy: Policy,
+    task: Task,
+    puzzles: Puzzles,
+    protocol: Protocol,
+    *,
+    batch_size: int = 256,
+    tell: Callable[[int, int], None] | None = None,
 ) -> tuple[Evaluation, VoteResult]:
     """Let an agent think about puzzles in their first forms, and let the answers vote.
 
@@ -26,6 +33,7 @@ def evaluate_by_votes(
         puzzles: N puzzles in form 0, with identities.
         protocol: how; its `votes` says how many forms vote.
         batch_size: slots.
+        tell: see `evaluate`.
 
     Returns:
         The winning answers and what they are worth, and the family's own scores. Segments are those of all
@@ -38,7 +46,7 @@ def evaluate_by_votes(
     num, forms = len(puzzles.puzzle), protocol.votes
     example, number = np.divmod(np.arange(num * forms), forms)
     images = task.variants(puzzles.map(lambda array: array[example]), number)
-    thought = evaluate(policy, task, images, protocol, batch_size=batch_size)
+    thought = evaluate(policy, task, images, protocol, batch_size=batch_size, tell=tell)
     counted = task.count_votes(puzzles, Ballots(example, number, thought.answers, thought.belief))
     grade = task.grade(puzzles.puzzle, puzzles.solution, counted.answers, by="solution")
     result = dataclasses.replace(

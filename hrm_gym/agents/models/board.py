@@ -1,4 +1,7 @@
-"""How `hrm`, `trm` and `direct` read a board and answer: a position is a cell, or one of a few before the board."""
+"""How agents read a board and answer: a position is a cell, or one of a few before the board.
+
+`Board` is that alone; `BoardAgent` adds the two states of `hrm`, `trm` and `direct`.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hrm_gym.agents.agent import Output, TaskSpec
-from hrm_gym.agents.models.layers import Block, Blocks, Linear, Module, Rotary, truncated_normal_
+from hrm_gym.agents.agent import Agent, Output, TaskSpec
+from hrm_gym.agents.models.layers import Blocks, Linear, Mixing, Module, Rotary, truncated_normal_
 from hrm_gym.agents.models.two_states import Carry, TwoStates
 from hrm_gym.errors import HrmGymError
 
 
-class BoardAgent(TwoStates):
-    """An agent with one vector a position in two states (HRM, arXiv 2506.21734). See `Agent`."""
+class Board(Agent):
+    """An agent with one vector a position: embeds puzzles, and reads answers from vectors. See `Agent`."""
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
         if spec.num_identities and not config.prefix_tokens:
             raise HrmGymError("prefix_tokens is 0: the embedding of puzzle identities needs at least 1")
-        size = config.hidden_size
+        size = self.num_features = config.hidden_size
         positions = config.prefix_tokens + spec.num_cells
         self.embed_tokens = nn.Embedding(spec.num_tokens, size)
         truncated_normal_(self.embed_tokens.weight.data, size**-0.5)
@@ -58,27 +61,41 @@ class BoardAgent(TwoStates):
             x = (x + self.embed_positions.weight) * 0.5**0.5  # keeps the variance of the sum at one
         return (x * size**0.5).to(self.dtype)  # undoes the small initial deviation of the embeddings
 
-    def forward(self, state: Carry, obs: Mapping[str, Tensor]) -> tuple[Carry, Output]:
-        """See `Agent`."""
-        z_h, z_l = self.think(*state, self.embed(obs), self.rotary)
-        logits = self.lm_head(z_h)[:, self.config.prefix_tokens :]
-        return Carry(z_h, z_l), Output(logits, z_h[:, 0])
+    def answer(self, z: Tensor, aux_loss: Tensor | None = None) -> Output:
+        """What is read from the vectors of all positions, (B, P + L, D)."""
+        return Output(self.lm_head(z)[:, self.config.prefix_tokens :], z[:, 0], aux_loss)
 
     def matrices(self) -> list[nn.Parameter]:
         """See `Agent`: those of the blocks."""
-        blocks = [module for module in self.modules() if isinstance(module, Block)]
+        blocks = [module for module in self.modules() if isinstance(module, Mixing)]
         return [p for block in blocks for p in block.parameters() if p.ndim == 2]
+
+
+class BoardAgent(Board, TwoStates):
+    """An agent with one vector a position in two states (HRM, arXiv 2506.21734). See `Agent`."""
+
+    def forward(self, state: Carry, obs: Mapping[str, Tensor]) -> tuple[Carry, Output]:
+        """See `Agent`."""
+        z_h, z_l = self.think(*state, self.embed(obs), self.rotary)
+        return Carry(z_h, z_l), self.answer(z_h)
+
+
+def places(prefix: int, shape: tuple[int, int]) -> Tensor:
+    """Row and column of every position, int64 (P + L, 2).
+
+    The positions before the board stand on a diagonal of their own, off its upper left corner.
+    """
+    board = torch.cartesian_prod(torch.arange(shape[0]), torch.arange(shape[1]))
+    return torch.cat((torch.arange(-prefix, 0)[:, None].expand(prefix, 2), board))
 
 
 def _rotary(config: Blocks, shape: tuple[int, int]) -> Rotary | None:
     """The rotary embedding over the positions in order, or over rows and columns, where one is asked for."""
     prefix, (rows, columns) = config.prefix_tokens, shape
     if config.positions == "rope":
-        places = torch.arange(prefix + rows * columns)[:, None]
+        where = torch.arange(prefix + rows * columns)[:, None]
     elif config.positions == "rope2d":
-        # The positions before the board stand on a diagonal of their own, off its upper left corner.
-        board = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
-        places = torch.cat((torch.arange(-prefix, 0)[:, None].expand(prefix, 2), board))
+        where = places(prefix, shape)
     else:
         return None
-    return Rotary(places, config.hidden_size // config.num_heads)
+    return Rotary(where, config.hidden_size // config.num_heads)

@@ -11,20 +11,23 @@ last the cells), G groups of a partition in the whole batch, padded to the longe
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from hrm_gym.agents.models.gathering import rounded
 
 
 class Graph(NamedTuple):
     """The candidates of a batch and their groups, with indices and offsets as `F.embedding_bag` takes them."""
 
     node: Tensor
-    """Where each node stands among all pairs of the batch, int64 (N,), in [0, B * L * S)."""
+    """Where each candidate stands among all pairs of the batch, int64 (n,), in [0, B * L * S). They are the first of
+    the N nodes; the others fill the list up to a rounded number (see `rounded`) and are in empty groups."""
     member: Tensor
-    """The nodes of the first group of the first partition, then of the next group, ..., int32 (K * N,)."""
+    """The nodes of the first group of the first partition, then of the next group, ..., int32 (K * n,)."""
     member_offsets: Tensor
     """Where the nodes of each group begin in `member`, int32 (K * G + 1,)."""
     group: Tensor
@@ -36,6 +39,27 @@ class Graph(NamedTuple):
     def incidence(self) -> tuple[Tensor, ...]:
         """What sums over groups need."""
         return self[1:]
+
+    def take(self, places: Tensor) -> Tensor:
+        """The nodes' rows of all places of a batch: (B, L * S, D) -> (N, D); those that are no candidates are zero."""
+        num = len(self.node)
+        return F.pad(places.flatten(0, 1)[self.node], (0, 0, 0, len(self.group_offsets) - 1 - num))
+
+    def put(self, places: Tensor, nodes: Tensor) -> Tensor:
+        """All places of a batch with those of candidates replaced by the nodes' rows: both as in `take`."""
+        return places.flatten(0, 1).index_copy(0, self.node, nodes[: len(self.node)]).view(places.shape)
+
+    def weighted(self, nodes: Tensor, weights: Tensor, num_cells: int) -> Tensor:
+        """Sums over the candidates of each cell, float32 (B * L, D).
+
+        Args:
+            nodes: (N, D).
+            weights: of all places, float32 (B * L, S).
+            num_cells: B * L.
+        """
+        chosen = weights.flatten()[self.node]
+        rows = nodes[: len(chosen)].float() * chosen.unsqueeze(-1)
+        return rows.new_zeros(num_cells, rows.shape[1]).index_add(0, self.node // weights.shape[1], rows)
 
 
 def candidates(given: Tensor, blank: Tensor, partitions: list[Tensor]) -> Tensor:
@@ -69,44 +93,12 @@ def build_graph(left: Tensor, partitions: list[Tensor]) -> Graph:
     members.append(rank.view(-1, symbols))
     counts = [(nodes < num).sum(1) for nodes in members]
     counts = [count[count > 0] for count in counts]  # groups without candidates are left out
-    longest = max(len(count) for count in counts)
+    longest = rounded(max(len(count) for count in counts) + 1)  # the last group of each partition is empty
     sizes = torch.cat([F.pad(count, (0, longest - len(count))) for count in counts])  # (K * G,)
     member = torch.cat([nodes[nodes < num] for nodes in members])
     owner = torch.arange(len(sizes), device=device).repeat_interleave(sizes).view(len(members), num)
     group = torch.empty_like(owner).scatter_(1, member.view(len(members), num), owner)
-    steps = torch.arange(0, len(members) * num + 1, len(members), device=device)
+    group = F.pad(group, (0, rounded(num) - num), value=longest - 1)  # (K, N)
+    steps = torch.arange(0, group.numel() + 1, len(members), device=device)
     offsets = F.pad(sizes.cumsum(0), (1, 0))
     return Graph(node, *(index.int() for index in (member, offsets, group.T.flatten(), steps)))
-
-
-# ---- sums over groups, both ways by gathering alone --------------------------------------------------
-
-
-@torch.library.custom_op("hrm_gym::bag", mutates_args=())
-def bag(x: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
-    """Sums of the rows index[offsets[i]:offsets[i + 1]] of `x`: (R, M) -> (len(offsets) - 1, M).
-
-    An operator of its own, so that `torch.compile` leaves it alone: on a processor, the kernel of `embedding_bag` for
-    bfloat16 is a hundred times as fast as the gather that the compiler writes in its place.
-    """
-    return F.embedding_bag(index, x.contiguous(), offsets, mode="sum", include_last_offset=True)
-
-
-@bag.register_fake
-def _(x: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
-    return x.new_empty(offsets.shape[0] - 1, x.shape[1])
-
-
-class Sums(torch.autograd.Function):
-    """The sum of rows by one incidence, whose gradient is the sum by the transposed one."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, index: Tensor, offsets: Tensor, back: Tensor, back_offsets: Tensor) -> Tensor:
-        """(R, M) -> (len(offsets) - 1, M)."""
-        ctx.save_for_backward(back, back_offsets)
-        return bag(x, index, offsets)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        """The other way."""
-        return bag(gradient, *ctx.saved_tensors), None, None, None, None

@@ -9,21 +9,22 @@ of the hard Sudokus.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.board import BoardAgent
 from hrm_gym.agents.models.layers import Blocks
-from hrm_gym.options import number
+from hrm_gym.options import depth
 
 
 @dataclasses.dataclass(frozen=True)
 class DirectConfig(Blocks):
     """Options of `direct`."""
 
-    layers: int = number(4, least=1)
+    layers: int = depth(4)
     """Blocks."""
 
 
@@ -43,3 +44,7 @@ class Direct(BoardAgent):
         # The initial state stands where the others have the carried one: without it, the positions before the
         # board would be zero, and a gate keeps zero at zero.
         return self.net(self.h_init.to(x.dtype), x, context), z_l
+
+    def layers(self) -> Sequence[nn.Module]:
+        """See `Agent`."""
+        return list(self.net.layers)

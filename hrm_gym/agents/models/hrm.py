@@ -12,26 +12,27 @@ import dataclasses
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.board import BoardAgent
 from hrm_gym.agents.models.layers import Blocks
 from hrm_gym.agents.models.two_states import TwoStates
-from hrm_gym.options import Options, number
+from hrm_gym.errors import HrmGymError
+from hrm_gym.options import CYCLES, Options, depth, number
 
 
 @dataclasses.dataclass(frozen=True)
 class Cycles(Options):
     """How long two modules think."""
 
-    h_layers: int = number(2, least=1)
+    h_layers: int = depth(2)
     """Blocks in the slow module H."""
-    l_layers: int = number(2, least=1)
+    l_layers: int = depth(2)
     """Blocks in the fast module L."""
-    h_cycles: int = number(2, least=1)
+    h_cycles: int = depth(2, most=CYCLES)
     """Steps of H a segment."""
-    l_cycles: int = number(2, least=1)
+    l_cycles: int = depth(2, most=CYCLES)
     """Steps of L for each step of H."""
     gradient: Literal["one_step", "last_cycle"] = "one_step"
     """What is differentiated: the last call of each module (the paper), or the whole last cycle of H."""
@@ -40,6 +41,47 @@ class Cycles(Options):
 @dataclasses.dataclass(frozen=True)
 class HRMConfig(Cycles, Blocks):
     """Options of `hrm`."""
+
+    h_dimensions: int = number(0, least=0)
+    """Dimensions of the hidden size in which the state of H is held, at every position; 0: all of them.
+    The experiment that the paper leaves open; see `Held`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.h_dimensions > self.hidden_size:
+            raise HrmGymError(
+                f"h_dimensions is {self.h_dimensions}: the state has {self.hidden_size} (hidden_size), give no more"
+            )
+
+
+class Held(nn.Module):
+    """A recurrent module whose state stays in a subspace: each state that it gives is projected onto it.
+
+    The subspace is drawn at random once and kept with the weights. It is not learned, so holding a state adds no
+    parameters, and no single feature is favoured, which matters where positions are mixed feature by feature. What the
+    module and its readers make of the subspace they learn.
+
+    Args:
+        net: the module: called with a state (B, S, D) and whatever else it needs, gives the next one.
+        size: D.
+        dimensions: of the subspace, at most D.
+    """
+
+    basis: Tensor
+
+    def __init__(self, net: nn.Module, size: int, dimensions: int) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("basis", torch.linalg.qr(torch.randn(size, dimensions)).Q.contiguous())
+
+    def hold(self, state: Tensor) -> Tensor:
+        """The nearest point in the subspace, (..., D)."""
+        basis = self.basis.to(state.dtype)
+        return state @ basis @ basis.T
+
+    def forward(self, state: Tensor, *rest: Any) -> Tensor:
+        """The next state, (B, S, D), held."""
+        return self.hold(self.net(state, *rest))
 
 
 class TwoModules(TwoStates):
@@ -73,3 +115,9 @@ class HRM(TwoModules, BoardAgent):
     """Hierarchical Reasoning Model: a slow and a fast module, each with its own weights (arXiv 2506.21734)."""
 
     Config = HRMConfig
+
+    def __init__(self, config: HRMConfig, spec: TaskSpec) -> None:
+        super().__init__(config, spec)
+        if config.h_dimensions:
+            self.h_net = Held(self.h_net, config.hidden_size, config.h_dimensions)
+            self.h_init.copy_(self.h_net.hold(self.h_init))

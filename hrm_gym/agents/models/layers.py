@@ -206,8 +206,8 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(batch, positions, size))
 
 
-class Block(nn.Module):
-    """One layer: mix the positions, then transform each of them; normalise after each sum (post-norm).
+class Mixing(nn.Module):
+    """Positions exchange information, and the sum is normalised (post-norm).
 
     `mixer="attention"` mixes by what stands at the positions, `"tokens"` by a SwiGLU over the position axis
     itself: a fixed board needs no content-based routing, and small ones are learned far faster this way;
@@ -222,16 +222,28 @@ class Block(nn.Module):
         swiglu = c.expansion, c.mlp_multiple, c.normed_swiglu
         self.token_mixing = TokenMixing(positions, *swiglu) if c.mixer == "tokens" else None
         self.convolution = GatedConvolution(size, shape, c.prefix_tokens) if c.mixer == "convolution" else None
-        self.mlp = SwiGLU(size, *swiglu)
 
     def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:
         """(B, S, D) -> (B, S, D)."""
         if self.token_mixing is not None:
-            x = rms_norm(x + self.token_mixing(x), dim=1)  # the norm runs over the positions, as in TRM
-        elif self.attention is not None:
-            x = rms_norm(x + self.attention(x, rotary))
-        elif self.convolution is not None:
-            x = rms_norm(x + self.convolution(x))
+            return rms_norm(x + self.token_mixing(x), dim=1)  # the norm runs over the positions, as in TRM
+        if self.attention is not None:
+            return rms_norm(x + self.attention(x, rotary))
+        if self.convolution is not None:
+            return rms_norm(x + self.convolution(x))
+        return x
+
+
+class Block(Mixing):
+    """One layer: mix the positions, then transform each of them; normalise after each sum."""
+
+    def __init__(self, config: Blocks, shape: tuple[int, int]):
+        super().__init__(config, shape)
+        self.mlp = SwiGLU(config.hidden_size, config.expansion, config.mlp_multiple, config.normed_swiglu)
+
+    def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:
+        """(B, S, D) -> (B, S, D)."""
+        x = super().forward(x, rotary)
         return rms_norm(x + self.mlp(x))
 
 

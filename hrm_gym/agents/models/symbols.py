@@ -17,8 +17,8 @@ alone and to sum over groups is ours.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,16 +26,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Output, TaskSpec
-from hrm_gym.agents.models.candidates import Graph, Sums, build_graph, candidates
+from hrm_gym.agents.models.candidates import Graph, build_graph, candidates
+from hrm_gym.agents.models.gathering import pooled, spread
 from hrm_gym.agents.models.hrm import Cycles, TwoModules
 from hrm_gym.agents.models.layers import Linear, rms_norm, truncated_normal_
+from hrm_gym.agents.models.nodes import NodeAgent, NodeBlock, NodeNetwork, matrix, swiglu
+from hrm_gym.agents.models.padded import PaddedGraph, pad_graph
 from hrm_gym.agents.models.trm import OneNetwork, Recursion
-from hrm_gym.agents.models.two_states import Carry, TwoStates
+from hrm_gym.agents.models.two_states import Carry
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number
 
 IMPOSSIBLE = -100.0
-"""The logit of a symbol that is no candidate."""
+"""The logit of a symbol that a cell cannot hold."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,28 +51,19 @@ class Nodes(Options):
     """Features that are summed over a group, M."""
     mlp_size: int = number(128, least=1)
     """Inner width of the SwiGLU."""
+    nodes_per_board: int = number(0, least=0)
+    """Candidates a board that a training step has room for, on average over the batch; 0: a list as long as there are.
+    With room all shapes are fixed, so that the host never waits for a GPU and the network is compiled once."""
 
 
-class Context(NamedTuple):
-    """What the networks need beside the states of the nodes."""
-
-    graph: Graph
-    weights: dict[nn.Module, list[Tensor]]
-    """Of each network, in the type of the activations: cast once a segment."""
-
-
-class NodeBlock(nn.Module):
-    """The weights of one block; `refine` applies them."""
+class SymbolBlock(NodeBlock):
+    """See `NodeBlock`."""
 
     NAMES = ("value", "gate", "mix", "out", "mlp_gate", "mlp_up", "mlp_down")
 
     def __init__(self, config: Any, num_kinds: int) -> None:
         super().__init__()
         size, messages, inner = config.hidden_size, config.message_size, config.mlp_size
-
-        def matrix(rows: int, columns: int) -> nn.Parameter:
-            return nn.Parameter(truncated_normal_(torch.empty(rows, columns), columns**-0.5))
-
         self.value, self.gate, self.out = matrix(messages, size), matrix(size, size), matrix(size, size)
         # A group has some four candidates and a node four groups: their sum begins at a size of about one.
         mix = truncated_normal_(torch.empty(num_kinds, messages, size), (16 * messages) ** -0.5)
@@ -85,42 +79,23 @@ def refine(
     Args:
         x: the state, (N, D).
         injected: (N, D).
-        weights: of all blocks, in the order of `NodeBlock.NAMES`.
+        weights: of all blocks, in the order of `SymbolBlock.NAMES`.
         kinds: which of the matrices of `mix` each partition takes, K numbers.
         incidence: of the graph.
     """
-    member, member_offsets, group, group_offsets = incidence
     x = x + injected
-    for first in range(0, len(weights), len(NodeBlock.NAMES)):
-        value, gate, mix, out, mlp_gate, mlp_up, mlp_down = weights[first : first + len(NodeBlock.NAMES)]
-        pooled = Sums.apply(F.linear(x, value), member, member_offsets, group, group_offsets)  # (K * G, M)
-        mixed = torch.bmm(pooled.view(len(kinds), -1, pooled.shape[-1]), mix[kinds])  # (K, G, D)
-        mixed = Sums.apply(mixed.flatten(0, 1), group, group_offsets, member, member_offsets)  # (N, D)
+    for first in range(0, len(weights), len(SymbolBlock.NAMES)):
+        value, gate, mix, out, mlp_gate, mlp_up, mlp_down = weights[first : first + len(SymbolBlock.NAMES)]
+        groups = pooled(F.linear(x, value), incidence)  # (K * G, M)
+        mixes = torch.stack([mix[kind] for kind in kinds])  # an index that is a list would be sent to the device
+        mixed = torch.bmm(groups.view(len(kinds), -1, groups.shape[-1]), mixes)  # (K, G, D)
+        mixed = spread(mixed.flatten(0, 1), incidence)  # (N, D)
         x = rms_norm(x + F.linear(F.silu(F.linear(x, gate)) * mixed, out))
-        x = rms_norm(x + F.linear(F.silu(F.linear(x, mlp_gate)) * F.linear(x, mlp_up), mlp_down))
+        x = rms_norm(x + swiglu(x, mlp_gate, mlp_up, mlp_down))
     return x
 
 
-class NodeNetwork(nn.Module):
-    """A stack of blocks over nodes."""
-
-    def __init__(self, config: Any, num_layers: int, num_partitions: int) -> None:
-        super().__init__()
-        # Rows and columns are alike; every other partition, and the cells, has a matrix of its own.
-        self.kinds = [0, *range(num_partitions)]
-        self.layers = nn.ModuleList(NodeBlock(config, num_partitions) for _ in range(num_layers))
-        self.refine = refine
-
-    def cast(self, dtype: torch.dtype) -> list[Tensor]:
-        """All weights in the type of the activations."""
-        return [getattr(layer, name).to(dtype) for layer in self.layers for name in NodeBlock.NAMES]
-
-    def forward(self, state: Tensor, injected: Tensor, context: Context) -> Tensor:
-        """The next state, (N, D)."""
-        return self.refine(state, injected, context.weights[self], self.kinds, context.graph.incidence)
-
-
-class SymbolAgent(TwoStates):
+class SymbolAgent(NodeAgent):
     """An agent whose positions are the pairs of a cell and a symbol. See `TwoStates`.
 
     The states of all L * S pairs are carried; those that are no candidates stay as they were at first.
@@ -142,6 +117,8 @@ class SymbolAgent(TwoStates):
             self.register_buffer(f"groups_{i}", torch.as_tensor(groups).long(), persistent=False)
         self.symbol_tokens: Tensor
         self.register_buffer("symbol_tokens", torch.tensor(spec.group_symbols), persistent=False)
+        self.beyond: Tensor  # how many candidates the fullest batch had for which there was no room
+        self.register_buffer("beyond", torch.tensor(0), persistent=False)
 
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
@@ -155,19 +132,8 @@ class SymbolAgent(TwoStates):
 
     def module(self, num_layers: int) -> NodeNetwork:
         """See `TwoStates`."""
-        return NodeNetwork(self.config, num_layers, len(self.spec.groups))
-
-    def matrices(self) -> list[nn.Parameter]:
-        """See `Agent`: those of the blocks."""
-        blocks = [module for module in self.modules() if isinstance(module, NodeBlock)]
-        return [p for block in blocks for p in block.parameters() if p.ndim == 2]
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the networks alone: the number of nodes changes with every batch, and the rest is small."""
-        compiled = torch.compile(refine, dynamic=True)
-        for module in self.modules():
-            if isinstance(module, NodeNetwork):
-                module.refine = compiled
+        kinds = len(self.spec.groups)
+        return NodeNetwork([SymbolBlock(self.config, kinds) for _ in range(num_layers)], refine)
 
     def forward(self, state: Carry, obs: Mapping[str, Tensor]) -> tuple[Carry, Output]:
         """See `Agent`."""
@@ -176,42 +142,62 @@ class SymbolAgent(TwoStates):
         blank = torch.eq(puzzle, self.spec.blank)
         partitions = [getattr(self, f"groups_{i}") for i in range(len(self.spec.groups))]
         left = candidates(given, blank, partitions)
-        graph = build_graph(left, partitions)
-        networks = [module for module in self.modules() if isinstance(module, NodeNetwork)]
-        context = Context(graph, {network: network.cast(self.dtype) for network in networks})
-        z_h, z_l = (z.flatten(0, 1)[graph.node] for z in state)  # (N, D)
+        graph = self._graph(left, partitions)
+        # Rows and columns are alike; every other partition, and the cells, has a matrix of its own.
+        context = self.context([0, *range(len(partitions))], graph.incidence)
+        z_h, z_l = (graph.take(z) for z in state)  # (N, D)
         z_h, z_l = self.think(z_h, z_l, self.start.to(self.dtype), context)
-        after = Carry(*(_placed(old, graph.node, z) for old, z in zip(state, (z_h, z_l), strict=True)))
-        node_logits = self.symbol_head(z_h)[:, 0].float()
-        symbols = (
-            torch.full_like(given, IMPOSSIBLE, dtype=torch.float)
-            .masked_fill(given, -IMPOSSIBLE)
-            .flatten()
-            .index_copy(0, graph.node, node_logits)
-        )
+        after = Carry(*(graph.put(old, z.detach()) for old, z in zip(state, (z_h, z_l), strict=True)))
+        node_logits = self.symbol_head(z_h).float()  # (N, 1)
+        symbols = torch.full_like(given, IMPOSSIBLE, dtype=torch.float).masked_fill(given, -IMPOSSIBLE)
+        symbols = graph.put(symbols.view(len(puzzle), -1, 1), node_logits)
         logits = symbols.new_full((*puzzle.shape, self.spec.num_tokens), IMPOSSIBLE)
         logits = logits.index_copy(2, self.symbol_tokens, symbols.view(given.shape))  # (B, L, V)
-        return after, Output(logits, self._features(z_h, node_logits, graph, left, blank))
+        return after, Output(
+            logits, self._features(F.silu(self.feature(z_h)), node_logits.detach(), graph, left, blank)
+        )
 
-    def _features(self, z_h: Tensor, logits: Tensor, graph: Graph, left: Tensor, blank: Tensor) -> Tensor:
+    def _graph(self, left: Tensor, partitions: list[Tensor]) -> Graph | PaddedGraph:
+        """That of the candidates `left`: in training of a fixed size, if that is asked for."""
+        if not (self.training and self.config.nodes_per_board):
+            return build_graph(left, partitions)
+        room = len(left) * min(self.config.nodes_per_board, self.num_positions)
+        self.beyond.copy_(torch.maximum(self.beyond, left.sum() - room))
+        return pad_graph(left, partitions, room)
+
+    def check(self) -> None:
+        """See `Agent`."""
+        if (beyond := int(self.beyond)) > 0:
+            raise HrmGymError(
+                f"there was a batch with {beyond:,} candidates more than --nodes-per-board "
+                f"{self.config.nodes_per_board} leaves room for, which were not thought about: give a larger one, or 0"
+            )
+
+    def compiled(self, refine: Callable[..., Tensor], mode: str | None) -> Callable[..., Tensor]:
+        """See `NodeAgent`: graphs of a fixed size are compiled for it; lists, in evaluation, then stay as they are."""
+        if not self.config.nodes_per_board:
+            return super().compiled(refine, mode)
+        fixed = torch.compile(refine, dynamic=False, mode=mode)
+
+        def chosen(x: Tensor, *rest: Any) -> Tensor:
+            return (fixed if len(rest[-1]) == 2 else refine)(x, *rest)
+
+        return chosen
+
+    def _features(
+        self, of_nodes: Tensor, logits: Tensor, graph: Graph | PaddedGraph, left: Tensor, blank: Tensor
+    ) -> Tensor:
         """What halting reads, (B, D): of every blank cell its chosen symbols' features, their mean and least summed.
 
         They are weighted by the probabilities of the symbols, through which no gradient goes.
         """
         batch, cells, symbols = left.shape
-        table = logits.detach().new_full((left.numel(),), -torch.inf).index_copy(0, graph.node, logits.detach())
-        chosen = table.view(-1, symbols).softmax(-1).flatten()[graph.node]  # (N,)
-        features = F.silu(self.feature(z_h)).float() * chosen.unsqueeze(-1)  # (N, D)
-        of_cells = features.new_zeros(batch * cells, features.shape[1])
-        of_cells = of_cells.index_add(0, graph.node // symbols, features).view(batch, cells, -1)
+        table = graph.put(logits.new_full((batch, cells * symbols, 1), -torch.inf), logits)
+        chosen = table.view(-1, symbols).softmax(-1)
+        of_cells = graph.weighted(of_nodes, chosen, batch * cells).view(batch, cells, -1)
         mean = of_cells.sum(1) / blank.sum(1, keepdim=True).clamp_min(1)
         least = of_cells.masked_fill(~blank.unsqueeze(-1), torch.inf).amin(1)
         return mean + least.masked_fill(~blank.any(1, keepdim=True), 0.0)
-
-
-def _placed(state: Tensor, node: Tensor, new: Tensor) -> Tensor:
-    """The states of all pairs, (B, L * S, D), with those of the nodes replaced."""
-    return state.flatten(0, 1).index_copy(0, node, new.detach()).view(state.shape)
 
 
 def _check(spec: TaskSpec) -> None:

@@ -17,18 +17,18 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.board import BoardAgent
 from hrm_gym.agents.models.layers import Blocks
 from hrm_gym.agents.models.two_states import TwoStates
-from hrm_gym.options import Options, number
+from hrm_gym.options import CYCLES, Options, depth
 
 
 @dataclasses.dataclass(frozen=True)
 class Recursion(Options):
     """How long one network thinks."""
 
-    layers: int = number(2, least=1)
+    layers: int = depth(2)
     """Blocks in the network."""
-    h_cycles: int = number(2, least=1)
+    h_cycles: int = depth(2, most=CYCLES)
     """Refinements of the answer's state a segment."""
-    l_cycles: int = number(2, least=1)
+    l_cycles: int = depth(2, most=CYCLES)
     """Refinements of the latent state for each of them."""
 
 

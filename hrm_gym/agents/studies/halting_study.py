@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hrm_gym.agents.figures import new_figure
 from hrm_gym.agents.halting.rule import HaltingRule
 from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.studies import policies
@@ -189,18 +190,6 @@ def table(rows: Sequence[Row], conditions: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def require_matplotlib() -> None:
-    """Say so where the library that draws is missing.
-
-    Raises:
-        HrmGymError: with the command that installs it.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise HrmGymError("the plot needs matplotlib: pip install 'hrm-gym[plots]'") from None
-
-
 def plot(result: Study, title: str) -> Any:
     """Accuracy against mean segments, a matplotlib figure: thresholds as curves, the other policies as marks.
 
@@ -209,10 +198,7 @@ def plot(result: Study, title: str) -> Any:
     Raises:
         HrmGymError: where matplotlib is missing.
     """
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    figure = new_figure(12, 5.5)
     whole, best = figure.subplots(1, 2)
     for axes in (whole, best):
         _draw(axes, result)

@@ -12,12 +12,14 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from hrm_gym.agents.agent import TaskSpec
@@ -25,13 +27,17 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.registry import agent_names, halting_names
 from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.config import Config
-from hrm_gym.errors import HrmGymError
-from hrm_gym.files import replacing
+from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError, first_line
+from hrm_gym.files import check_new, is_file, is_folder, read_json, replacing
+from hrm_gym.hugging_face import HUB
 
 FORMAT = "hrm-gym checkpoint 2"
 OLDER = ("hrm-gym checkpoint 1",)
 FILE_NAME = "checkpoint.safetensors"
-_BOARD = ("rows", "columns", "num_tokens", "num_identities")
+SHIPPED = "pretrained:"
+"""Before the id of an environment, where a checkpoint is asked for: the agent that ships for it."""
+BOARD = ("rows", "columns", "num_tokens", "num_identities")
 
 
 @dataclasses.dataclass
@@ -62,26 +68,36 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     header = {
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
-        "board": json.dumps({name: getattr(checkpoint.spec, name) for name in _BOARD}),
+        "board": json.dumps({name: getattr(checkpoint.spec, name) for name in BOARD}),
         "counters": json.dumps(checkpoint.counters),
     }
     header["sha256"] = _checksum(header, tensors)
+    # Not the library's `save_file`: it has temporary files of its own, which a killed process would leave.
+    data = serialize(tensors, metadata=header)
     with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=header)
-        except SafetensorError as error:  # how the library tells a full disk
-            raise OSError(str(error)) from None
+        temporary.write_bytes(data)
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint; a folder means the checkpoint in it.
+    """Read a checkpoint.
+
+    A folder means the checkpoint in it, `hf:OWNER/NAME` one on the Hugging Face hub, and `pretrained:ID` the agent that
+    ships for the environment `ID`.
 
     Raises:
         HrmGymError: where there is none, or the file is truncated, damaged, foreign, or of another version.
     """
-    if path.is_dir():
+    if str(path).startswith(HUB):
+        from hrm_gym.agents.hub import download  # it writes checkpoints, too
+
+        path = download(str(path))
+    elif str(path).startswith(SHIPPED):
+        from hrm_gym.agents.load import pretrained_path  # it reads checkpoints, too
+
+        path = pretrained_path(str(path).removeprefix(SHIPPED))
+    if is_folder(path):
         path = path / FILE_NAME
-    if not path.is_file():
+    if not is_file(path):
         raise HrmGymError(f"no checkpoint at {path}: give a run's folder or a .safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
@@ -95,17 +111,20 @@ def load(path: Path) -> Checkpoint:
             raise HrmGymError(f"{path} is damaged (its checksum does not fit): give another copy of it")
         config = json.loads(header["config"])
         _check_known(path, config)
+        board, counters = json.loads(header["board"]), json.loads(header["counters"])
+        _check_numbers(path, board, counters)
         return Checkpoint(
             config=Config.from_dict(config),
-            spec=TaskSpec(**json.loads(header["board"])),
-            counters=json.loads(header["counters"]),
+            spec=TaskSpec(**board),
+            counters=counters,
             tensors=tensors,
         )
     except HrmGymError as error:
         raise error if str(path) in str(error) else HrmGymError(f"{path}: {error}") from None
-    except (SafetensorError, OSError, KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise HrmGymError(f"{path} is not a whole safetensors checkpoint ({reason}): give another one") from None
+    except (SafetensorError, OSError, KeyError, TypeError, RecursionError, ValueError) as error:
+        raise HrmGymError(
+            f"{path} is not a whole safetensors checkpoint ({first_line(error)}): give another one"
+        ) from None
 
 
 def restore_policy(saved: Checkpoint, path: Path, spec: TaskSpec, dtype: Any) -> Policy:
@@ -116,55 +135,158 @@ def restore_policy(saved: Checkpoint, path: Path, spec: TaskSpec, dtype: Any) ->
     """
     c = dataclasses.replace(saved.config, dtype=dtype)
     weights = {name: t.float() for name, t in saved.part("ema").items()}
-    try:
-        with torch.device("meta"):  # compares shapes before any memory is taken
-            shapes = build(c, spec).state_dict()
-        for name in {*shapes, *weights}:
-            if name not in weights or name not in shapes:
-                raise RuntimeError(f"{name} is {'missing' if name in shapes else 'left over'}")
-            if shapes[name].shape != weights[name].shape:
-                raise RuntimeError(f"{name} has shape {tuple(weights[name].shape)}, not {tuple(shapes[name].shape)}")
-        policy = build(c, spec)
-        policy.load_state_dict(weights)
-    except RuntimeError as error:
-        raise HrmGymError(
-            f"{path} does not hold the weights of a {c.agent!r} agent with halting {c.halting!r} as its header says "
-            f"({str(error).splitlines()[0]})"
-        ) from None
+    compare_weights(weights, c, spec, str(path))
+    policy = build(c, spec)
+    policy.load_state_dict(weights)
     for name, tensor in weights.items():
         if not math.isfinite(float(tensor.sum())):
             raise HrmGymError(f"{path}: the weights {name} are not finite numbers; give another checkpoint")
-    return policy
+    return policy.eval()
 
 
-def export(run_dir: Path, target: Path) -> None:
-    """Write a finished run's averaged weights alone, in bfloat16, with its score: the form that is shipped.
+def compare_weights(weights: Mapping[str, Tensor], config: Config, spec: TaskSpec, place: str) -> None:
+    """Refuse weights that are not those of the architecture that a configuration names, before memory is taken for it.
+
+    Args:
+        weights: of agent and halting rule, by name.
+        config: the configuration.
+        spec: the board.
+        place: what the error calls the checkpoint.
 
     Raises:
-        HrmGymError: where the run is not finished, cannot be read, or `target` cannot be written.
+        HrmGymError: where one is missing, left over, or of another shape.
     """
-    saved = load(run_dir)
     try:
-        result = json.loads((run_dir / "result.json").read_text())
+        with torch.device("meta"):
+            shapes = {name: tensor.shape for name, tensor in build(config, spec).state_dict().items()}
+        for name in sorted({*shapes, *weights}):
+            if name not in weights or name not in shapes:
+                raise RuntimeError(f"{name} is {'missing' if name in shapes else 'left over'}")
+            if shapes[name] != weights[name].shape:
+                raise RuntimeError(f"{name} has shape {tuple(weights[name].shape)}, not {tuple(shapes[name])}")
+    except (RuntimeError, TypeError, OverflowError) as error:
+        raise HrmGymError(
+            f"{place} does not hold the weights of a {config.agent!r} agent with halting {config.halting!r} as its "
+            f"header says ({first_line(error)})"
+        ) from None
+
+
+def refuse_misfit(saved: Checkpoint, spec: TaskSpec) -> None:
+    """Refuse to go on from a checkpoint whose weights or boards are not of the sizes that its configuration names.
+
+    Raises:
+        HrmGymError: where a tensor is missing, left over, of another shape or type, or holds what no board does.
+    """
+    compare_weights(saved.part("model"), saved.config, spec, "the checkpoint")
+    compare_weights(saved.part("ema"), saved.config, spec, "the checkpoint")
+    num, cells, envs = saved.config.num_envs, spec.rows * spec.columns, saved.part("envs")
+    most = {"puzzle": spec.num_tokens, "solution": spec.num_tokens, "answer": spec.num_tokens}
+    most |= {"segment": saved.config.max_segments + 1, "identity": max(1, spec.num_identities), "over": 2}
+    for name, bound in most.items():
+        shape, tensor = (num, cells) if name in ("puzzle", "solution", "answer") else (num,), envs.get(name)
+        kind = torch.bool if name == "over" else torch.int64
+        if tensor is None:
+            raise HrmGymError(
+                f"the checkpoint has no 'envs/{name}': another version of hrm-gym wrote it; start a new run from its "
+                "weights with --init-from"
+            )
+        if tuple(tensor.shape) != shape or tensor.dtype != kind:
+            raise HrmGymError(f"the checkpoint has no boards of {num} puzzles ({name}): give another copy of it")
+        if int(tensor.min()) < 0 or int(tensor.max()) >= bound:
+            raise HrmGymError(f"the checkpoint has boards out of range ({name}): give another copy of it")
+
+
+def learned_puzzles(task: Task) -> dict[str, Any]:
+    """What an agent that knows puzzles by their numbers must find again: their names, and what they show.
+
+    The digest is of the training examples, from which the embeddings of the identities are learned.
+    """
+    if not task.num_identities:
+        return {"identities": ()}
+    digest = hashlib.sha256()
+    for array in task.dataset("train"):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return {"identities": tuple(task.identities), "examples": digest.hexdigest()}
+
+
+def refuse_other_puzzles(saved: Checkpoint, task: Task, place: str) -> None:
+    """Refuse a family whose numbered puzzles are not those that the agent of a checkpoint was trained on.
+
+    Args:
+        saved: the checkpoint.
+        task: the family as it is now.
+        place: what the error calls the checkpoint.
+
+    Raises:
+        HrmGymError: where their names, their order or their examples differ.
+    """
+    now = learned_puzzles(task)
+    same = tuple(saved.counters.get("identities", ())) == now["identities"]
+    examples = saved.counters.get("examples")  # older checkpoints have none
+    if not same or examples not in (None, now.get("examples")):
+        what = "examples of those puzzles" if same else "puzzles"
+        raise HrmGymError(
+            f"{place} was trained on other {what} than {saved.config.dataset or saved.config.env} holds now: "
+            "put back the files that it was trained on"
+        )
+
+
+def export(run_dir: Path, target: Path, overwrite: bool = False) -> tuple[Checkpoint, dict[str, Any]]:
+    """Write a finished run's averaged weights alone, in bfloat16, with its score: the form that is shipped.
+
+    Returns:
+        The run's checkpoint and what its `result.json` holds.
+
+    Raises:
+        HrmGymError: where the run is not finished, cannot be read, or `target` cannot be written, or is
+            there already and `overwrite` is False.
+    """
+    check_new(target, overwrite)
+    saved = load(run_dir)
+    if not is_file(run_dir / "result.json"):
+        raise HrmGymError(f"{run_dir} has no result.json: go on with it by --resume {run_dir} first")
+    result = read_json(run_dir / "result.json")
+    try:
         scores = {name: result[name] for name in ("exact_accuracy", "num_puzzles", "device")}
         by_itself = result["halting_by_itself"]
         scores["learned_halting"] = {name: by_itself[name] for name in ("exact_accuracy", "mean_segments")}
-    except (OSError, KeyError, json.JSONDecodeError):
-        raise HrmGymError(f"{run_dir} has no result.json: go on with it by --resume {run_dir} first") from None
-    counters = {name: saved.counters[name] for name in ("step", "seconds", "identities")}
+    except (KeyError, TypeError):
+        raise HrmGymError(f"{run_dir / 'result.json'} is not the result of a run: give the folder of one") from None
+    kept = ("step", "seconds", "identities", "examples")
+    counters = {name: saved.counters[name] for name in kept if name in saved.counters}
     config = dataclasses.replace(saved.config, run_dir="", init_from="", dataset="")
     tensors = {name: t.bfloat16() for name, t in saved.tensors.items() if name.startswith("ema/")}
     save(target, dataclasses.replace(saved, config=config, counters=counters | scores, tensors=tensors))
+    return saved, result
 
 
 def _check_known(path: Path, config: dict[str, Any]) -> None:
-    """A file names its agent and its rule, and imports neither: the user's command does."""
+    """A file names its environment, agent and rule, and imports none of them: the user's command does."""
+    if not isinstance(config.get("env"), str) or ":" in config["env"]:
+        raise HrmGymError(f"{path}: its env is {config.get('env')!r}, no id alone; give another checkpoint")
     for kind, names in (("agent", agent_names()), ("halting", halting_names())):
         if config[kind] not in names:
             raise HrmGymError(
                 f"{path}: its {kind} {config[kind]!r} is not part of the package: give --{kind} MODULE:{config[kind]}, "
                 "or import the module that registers it"
             )
+    if config.get("dtype", "auto") == "auto":  # chosen by the device when a run begins, and written down
+        raise HrmGymError(f"{path}: it does not say in which dtype it computes; give another checkpoint")
+
+
+def _check_numbers(path: Path, board: Any, counters: Any) -> None:
+    """The header's numbers must be of the kinds that are computed with."""
+    if not (isinstance(board, dict) and isinstance(counters, dict)):
+        raise HrmGymError(f"{path}: its header holds no board or no counters: give another checkpoint")
+    numbers = {name: board.get(name) for name in BOARD} | {"step": counters.get("step"), "averaged": 0, "seconds": 0}
+    numbers |= {name: counters[name] for name in ("averaged", "seconds") if name in counters}
+    for name, value in numbers.items():
+        kind = int | float if name == "seconds" else int
+        if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < 1 << 53:
+            raise HrmGymError(f"{path}: {name} is {value!r}, where a number of 0 or more is needed; give another one")
+    names = counters.get("identities", ())
+    if not (isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)):
+        raise HrmGymError(f"{path}: its identities are no list of names; give another checkpoint")
 
 
 def _checksum(header: dict[str, str], tensors: dict[str, Tensor]) -> str:

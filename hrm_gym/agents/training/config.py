@@ -58,15 +58,18 @@ class RunOptions(Options):
     """Show training puzzles under random symmetries."""
     hints: float = share(0.0)
     """Share of the training puzzles that are shown with some of their solution filled in (Sudoku)."""
+    curriculum: float = share(0.0)
+    """Share of the budget during which training grows from the easiest tenth of the puzzles, as the family rates them,
+    to all of them; 0: all from the beginning."""
     task_args: str = ""
     """Arguments of the puzzle family as `name=value`, with commas between them: `augmentations=30,num_tasks=10`."""
     graded_by: Literal["rules", "solution"] = "rules"
     """What makes an answer right: the puzzle's rules where they decide, or the solution given with it."""
 
     # ---- the episodes
-    num_envs: int = number(64, least=1)
+    num_envs: int = number(64, least=1, most=1 << 20)
     """Puzzles thought about at once, the batch size of every step; the processes of `torchrun` share them."""
-    max_segments: int = number(16, least=1)
+    max_segments: int = number(16, least=1, most=10_000)
     """Segments after which an episode ends."""
     segment_cost: float = number(0.0, least=0)
     """What the environment takes for continuing; the reward of a right answer is 1."""
@@ -114,6 +117,9 @@ class RunOptions(Options):
     """Type of the activations; `auto`: the device's fast one. Weights, losses and averages stay float32."""
     compile: bool = False
     """Compile the network with `torch.compile`."""
+    cuda_graphs: bool = False
+    """Record the compiled network's kernels as CUDA graphs (`mode="reduce-overhead"`): worth it where the host cannot
+    queue kernels as fast as the GPU computes them. It needs memory of its own."""
 
     # ---- watching over it
     eval_minutes: float = number(0.5, above=0)

@@ -96,7 +96,7 @@ class Meter:
         boards = boards_of(first, trainer.device)
         # Of a copy that nothing has compiled, since the counter sees operators one by one.
         with torch.random.fork_rng(devices=[]):  # its weights take no random numbers of the run
-            policy = build(trainer.config, trainer.spec).to(trainer.device)
+            policy = build(trainer.config, trainer.spec).to(trainer.device).eval()
         self.flops = step_flops(policy, observation(boards.puzzle, boards.identity), trainer.config.num_envs)
         """Operations a training step."""
         self._peak = measured_peak(trainer.device) * parallel.size()

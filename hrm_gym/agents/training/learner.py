@@ -13,7 +13,7 @@ from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.config import RunOptions
 from hrm_gym.agents.training.losses import answer_loss
 from hrm_gym.agents.training.optimizers import Average, SignSGD, learning_rate, make_optimizer
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, first_line
 
 
 class Learner:
@@ -120,5 +120,4 @@ class Learner:
             self._optimizer.load_state_dict({"state": state, "param_groups": groups})
             self.average.count, self.steps = counters["averaged"], counters["step"]
         except (RuntimeError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise HrmGymError(f"the checkpoint does not hold the state of this run ({reason})") from None
+            raise HrmGymError(f"the checkpoint does not hold the state of this run ({first_line(error)})") from None

@@ -117,8 +117,8 @@ class Average:
 
     Args:
         decay: of a step, at last.
-        policy: gives the first weights. Buffers never change, and are copied only now. Rows of sparse embeddings are
-            touched too seldom to be averaged: both share them.
+        policy: gives the first weights. Buffers, such as a count of steps, are copied as they are. Rows of sparse
+            embeddings are touched too seldom to be averaged: both share them.
     """
 
     def __init__(self, decay: float, policy: Policy) -> None:
@@ -136,4 +136,6 @@ class Average:
         pairs = zip(self.policy.parameters(), policy.parameters(), strict=True)
         averages, current = zip(*((a, b) for a, b in pairs if a is not b), strict=True)
         torch._foreach_lerp_(averages, current, 1 - decay)
+        for copied, buffer in zip(self.policy.buffers(), policy.buffers(), strict=True):
+            copied.copy_(buffer)
         self.count += 1

@@ -110,11 +110,24 @@ class Progress:
 
     # ---- evaluation ------------------------------------------------------------------------------
 
-    def evaluation(self, step: int, seconds: float, result: Evaluation, name: str = "validation") -> None:
-        """The averaged weights on puzzles that they did not train on."""
+    def evaluation(
+        self,
+        step: int,
+        seconds: float,
+        result: Evaluation,
+        by_itself: Evaluation | None = None,
+        name: str = "validation",
+    ) -> None:
+        """The averaged weights on puzzles that they did not train on: after all segments, and halting by themselves."""
         place = name.split(",")[0]
         grades = {"exact_accuracy": result.exact.mean(), "valid_accuracy": result.valid.mean()}
-        for key, value in {**grades, "cell_accuracy": result.cell_accuracy}.items():
+        grades["cell_accuracy"] = result.cell_accuracy
+        halting = ""
+        if by_itself is not None:
+            share, length = by_itself.exact.mean(), by_itself.segments.mean()
+            grades |= {"exact_accuracy_by_itself": share, "segments_by_itself": length}
+            halting = f"; by itself {100 * share:.1f} % in {length:.1f} segments"
+        for key, value in grades.items():
             self.writer.add_scalar(f"{place}/{key}", value, step)
         told = [segment for segment in SHOWN_SEGMENTS if segment <= len(result.after)]
         for segment in told:
@@ -125,7 +138,7 @@ class Progress:
         after = " / ".join(f"{100 * result.after[s - 1]:.0f}" for s in told)
         self.say(
             f"[dim]{clock(seconds):>7}[/]  step {step:>6,}  {name}: [bold]{100 * result.exact.mean():5.1f} %[/] "
-            f"exact{valid}, {100 * result.cell_accuracy:.1f} % cells\n"
+            f"exact{valid}, {100 * result.cell_accuracy:.1f} % cells{halting}\n"
             f"[dim]         after {'/'.join(map(str, told))} segments {after} %, "
             f"loss {self._training.get('answer_loss', 0):.3f}, "
             f"{self._training.get('segments_per_second', 0):,.0f} segments/s, {self._speed()} TFLOP/s[/]"
@@ -151,7 +164,7 @@ class Progress:
                     previous=previous,
                     confidence=thought.confidence[0].cpu().numpy(),
                     belief=None if thought.belief is None else float(thought.belief[0]),
-                    signals={name: float(value[0]) for name, value in thought.signals.items()},
+                    signals=policy.halting.worded({name: float(value[0]) for name, value in thought.signals.items()}),
                     reveal=True,
                 )
                 picture = self._renderer.rgb(frame)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.state import detach, select
-from hrm_gym.agents.training.checkpoint import Checkpoint
+from hrm_gym.agents.training.checkpoint import FILE_NAME, Checkpoint
 from hrm_gym.agents.training.config import Config
 from hrm_gym.agents.training.trainer import Trainer, Wrap
 from hrm_gym.agents.training.watch import Watch
@@ -42,7 +42,8 @@ def train(
             after, told, cells = trainer.envs.step(obs, answer, halt)  # graded and paid
             state = detach(state)
             ahead = trainer.look_ahead(state, obs)
-            experience = Experience(output=output, signals=signals, state=state, look_ahead=ahead, **told)
+            seen = trainer.policy.of_agent(state)
+            experience = Experience(output=output, signals=signals, state=seen, look_ahead=ahead, **told)
             losses = trainer.learner.step(experience, trainer.progress)  # learn from it at once
             watch.saw(experience, losses, cells)
             state = select(experience.ended, trainer.initial_state(), state)  # finished slots think afresh
@@ -59,9 +60,10 @@ def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:
     if config.run_dir:
         path = Path(config.run_dir)
         try:
-            taken = (path / "config.json").exists()
-        except OSError as error:
-            raise HrmGymError(f"--run-dir {config.run_dir[:80]!r}: {error.strerror}; give another name") from None
+            taken = (path / FILE_NAME).exists()  # one that died before it had a checkpoint has nothing to lose
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise HrmGymError(f"--run-dir {config.run_dir[:80]!r}: {reason}; give another name") from None
         if taken:
             raise HrmGymError(
                 f"{path} already holds a run: go on with it by --resume {path}, or give another --run-dir"

@@ -24,7 +24,7 @@ from hrm_gym.agents.training.checkpoint import Checkpoint
 from hrm_gym.agents.training.config import Config
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.envs.registration import make_task, task_arguments
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, first_line
 
 Wrap = Callable[[VectorEnv], VectorEnv]
 
@@ -52,15 +52,18 @@ class Trainer:
         self.generator = torch.Generator(self.device).manual_seed(exploration)
         arguments = task_arguments(config.task_args)
         self.task = make_task(config.env, config.dataset or None, **arguments)
-        self.envs = Slots(config, arguments, puzzles, wrap or (lambda envs: envs))
         self.spec = TaskSpec.of(self.task)
+        self._learned_puzzles = checkpoints.learned_puzzles(self.task)  # here, and not anew for every checkpoint
+        if saved is not None:  # before its sizes take memory
+            checkpoints.refuse_misfit(saved, self.spec)
+        self.envs = Slots(config, arguments, puzzles, wrap or (lambda envs: envs))
         self.policy = build(config, self.spec)
         if config.init_from and saved is None:
             self.policy.load_state_dict(self._starting_weights())
         self.policy.to(self.device)
         self.policy.halting.begin(self.envs.num, config.max_segments, self.device)
         if config.compile:
-            self.policy.agent.compile(dynamic=False)
+            self.policy.agent.compile(dynamic=False, mode="reduce-overhead" if config.cuda_graphs else None)
         self.learner = Learner(config, self.policy, self.task.padding)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = []
@@ -75,6 +78,10 @@ class Trainer:
                     f"the checkpoint has no {error}: another version of hrm-gym wrote it; start a new run from its "
                     "weights with --init-from"
                 ) from None
+            except HrmGymError:
+                raise
+            except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+                raise HrmGymError(f"the checkpoint does not hold the state of a run ({first_line(error)})") from None
         self._began = time.monotonic() - self.seconds
 
     # ---- the clock -------------------------------------------------------------------------------
@@ -86,7 +93,10 @@ class Trainer:
 
     def tick(self, *flags: bool) -> list[bool]:
         """Look at the clock; returns which `flags` are raised in any process."""
+        if self.config.cuda_graphs:  # a step begins: what the graphs gave in the one before may be overwritten
+            torch.compiler.cudagraph_mark_step_begin()
         self.seconds, raised = parallel.agree(self.elapsed, *flags)
+        self.envs.grow(self.progress)
         return raised
 
     @property
@@ -112,6 +122,7 @@ class Trainer:
     def start(self) -> tuple[dict[str, Tensor], State]:
         """Observations and states of this process's slots: fresh ones, or those of the checkpoint."""
         resumed, self._resumed = self._resumed, None
+        self.envs.grow(self.progress)
         return resumed or (self.envs.reset(), self.initial_state())
 
     def initial_state(self) -> State:
@@ -150,18 +161,24 @@ class Trainer:
         tensors |= {f"memory/{name}": parallel.gather(t) for name, t in self.policy.halting.memory.items()}
         tensors |= {"random/torch": torch.get_rng_state(), "random/exploration": self.generator.get_state()}
         counters = {**self.learner.counters(), "seconds": self.seconds, "curve": self.curve}
-        counters |= {"identities": self.task.identities, "device": self.device.type}
+        counters |= {**self._learned_puzzles, "device": self.device.type}
+        counters |= {"threads": torch.get_num_threads()}
         return Checkpoint(self.config, self.spec, counters, tensors)
 
     def _restore(self, saved: Checkpoint) -> tuple[dict[str, Tensor], State]:
         """Go on from a checkpoint: the observations and states of this process's slots as they stood."""
+        checkpoints.refuse_other_puzzles(saved, self.task, "the run")
         self.learner.restore(saved.tensors, saved.counters)
         memory, rule = saved.part("memory"), self.policy.halting
         if set(memory) != set(rule.memory):
             raise HrmGymError("the checkpoint does not hold what this run's halting rule remembers")
-        rule.memory = {name: memory[name][self.envs.own].to(old) for name, old in rule.memory.items()}
+        for name, old in rule.memory.items():
+            kept = memory[name][self.envs.own]
+            if kept.shape != old.shape:
+                shapes = f"{name} has shape {tuple(kept.shape)}, not {tuple(old.shape)}"
+                raise HrmGymError(f"the checkpoint does not hold what this run's halting rule remembers ({shapes})")
+            rule.memory[name] = kept.to(old)
         self.curve = saved.counters["curve"]
-        torch.set_rng_state(saved.tensors["random/torch"])  # an agent's own random numbers, such as dropout's
         if saved.counters["device"] == self.device.type:
             self.generator.set_state(saved.tensors["random/exploration"])
         else:  # the state of one device's generator means nothing to another's
@@ -170,11 +187,20 @@ class Trainer:
                 f"resumed on {self.device.type} what {saved.counters['device']} began: no longer bit for bit, since "
                 "each device has random numbers and rounding of its own"
             )
+        threads, now = saved.counters.get("threads"), torch.get_num_threads()  # older checkpoints do not say
+        if threads not in (None, now) and self.device.type == "cpu" == saved.counters["device"]:
+            self.notes.append(
+                f"resumed with {now} threads of torch what {threads} began: no longer bit for bit, since sums "
+                f"are added in another order; OMP_NUM_THREADS={threads} keeps it exact"
+            )
         self.seconds = float(saved.counters["seconds"])
         obs = self.envs.load_state_dict(saved.part("envs"))
         of_slots = {name: tensor[self.envs.own] for name, tensor in saved.part("state").items()}
         # Without noise, which would be drawn in vain.
-        return obs, nests.restore(self.policy.initial_state(self.envs.num), of_slots)
+        state = nests.restore(self.policy.initial_state(self.envs.num), of_slots)
+        # An agent's own random numbers, such as dropout's; last, since its initial state may be random, too.
+        torch.set_rng_state(saved.tensors["random/torch"])
+        return obs, state
 
     def _starting_weights(self) -> dict[str, Tensor]:
         path = Path(self.config.init_from)
@@ -194,6 +220,10 @@ class Trainer:
         return theirs
 
 
+EASIEST = 0.1
+"""The share of the puzzles that a curriculum begins with."""
+
+
 class Slots:
     """The slots of this process in the run's batch of environments.
 
@@ -211,6 +241,7 @@ class Slots:
         self.num = self.own.stop - self.own.start
         """Slots of this process."""
         self._seed = seed
+        self._curriculum = config.curriculum
         self._envs: Any = wrap(
             gym.make_vec(
                 f"hrm_gym:{config.env}",
@@ -224,6 +255,7 @@ class Slots:
                 dataset=config.dataset or None,
                 augment=config.augment,
                 hints=config.hints,
+                ranked=config.curriculum > 0,
                 # Nothing is learned from their number, and to count them in a large maze takes longer than to think.
                 count_violations=False,
                 **arguments,
@@ -239,6 +271,11 @@ class Slots:
     def reset(self) -> dict[str, Tensor]:
         """Fresh puzzles in all slots; their observations."""
         return self._seen(*self._envs.reset(seed=self._seed))
+
+    def grow(self, progress: float) -> None:
+        """Draw new puzzles from the share that the curriculum allows after `progress`, in [0, 1]."""
+        if self._curriculum:
+            self._envs.unwrapped.rules.easiest = min(1.0, EASIEST + (1 - EASIEST) * progress / self._curriculum)
 
     def step(
         self, obs: dict[str, Tensor], answer: Tensor, halt: Tensor

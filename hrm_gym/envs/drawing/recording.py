@@ -1,9 +1,7 @@
-"""Frames into a GIF or an MP4, whole or not at all."""
+"""Frames into a GIF, an MP4 or a strip (PNG), whole or not at all."""
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hrm_gym.errors import HrmGymError
+from hrm_gym.files import check_new, replacing
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".gif", ".mp4")
+SUFFIXES = (".gif", ".mp4", ".png")
+STRIP = ".png"
+"""Of a picture that shows all frames at once, side by side."""
+
+_MOST_IN_A_ROW = 8  # frames of a strip; of more, some are left out evenly
+FADE_FRAMES, FADE_SECONDS = 3, 0.05
+"""How many pictures of a GIF lead over from one segment to the next, and how long each is seen."""
+_COMMONEST, _BY_WEIGHT = 64, 208  # places in a palette: for the commonest colours, and up to which area counts
 _FPS = 10  # of an MP4, whose frames all last equally long
 
 
@@ -28,37 +34,58 @@ class Recorder:
     compressed, some 40 kB each, so a long recording fits into memory.
 
     Args:
-        path: ends in .gif or .mp4.
+        path: ends in .gif or .mp4, or in .png for a strip: a row an episode.
+        overwrite: whether a file that stands there may be replaced.
 
     Raises:
-        HrmGymError: for another suffix, or where the folder cannot be written to. Both are told before the
-            first frame, not after the last.
+        HrmGymError: for another suffix, where the folder cannot be written to, or where a file stands already. All are
+            told before the first frame, not after the last.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, overwrite: bool = False) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() not in SUFFIXES:
-            raise HrmGymError(f"cannot record to {self.path.name!r}: the name must end in {' or '.join(SUFFIXES)}")
-        if self.path.is_dir():
-            raise HrmGymError(f"cannot record to {str(self.path)!r}: it is a folder; give a file name")
-        try:
-            with tempfile.NamedTemporaryFile(dir=self.path.parent):
-                pass
-        except OSError as error:
-            raise self._refusal(error) from None
+            raise HrmGymError(
+                f"cannot record to {self.path.name!r}: the name must end in .gif or .mp4, or in .png for a strip"
+            )
+        check_new(self.path, overwrite)
         self._frames: list[bytes] = []
         self._seconds: list[float] = []
+        self._starts: list[int] = []
+        self._passing: set[int] = set()  # frames that only lead over
         self._shape: tuple[int, ...] = ()
         self.written = False
 
-    def add(self, rgb: np.ndarray, seconds: float) -> None:
+    @property
+    def is_strip(self) -> bool:
+        """Whether frames are laid side by side and not shown one after the other."""
+        return self.path.suffix.lower() == STRIP
+
+    def fade(self, rgb: np.ndarray) -> float:
+        """Lead over from the last frame to this one, which is added next; gives the seconds that it takes.
+
+        An MP4 has too few frames a second for it, and a strip no time at all.
+        """
+        if self.path.suffix.lower() != ".gif" or not self._frames:
+            return 0.0
+        before, after = self._image(self._frames[-1]).astype(np.float32), rgb.astype(np.float32)
+        for i in range(1, FADE_FRAMES + 1):
+            share = i / (FADE_FRAMES + 1)
+            self._passing.add(len(self._frames))
+            self.add((before + (after - before) * share).astype(np.uint8), FADE_SECONDS)
+        return FADE_FRAMES * FADE_SECONDS
+
+    def add(self, rgb: np.ndarray, seconds: float, first: bool = False) -> None:
         """One more frame.
 
         Args:
             rgb: uint8 array of shape (H, W, 3), of the same size as the others.
             seconds: how long it is to be seen.
+            first: whether an episode begins with it: a new row of a strip.
         """
         self._shape = rgb.shape
+        if first or not self._frames:
+            self._starts.append(len(self._frames))
         self._frames.append(zlib.compress(rgb.tobytes(), 1))
         self._seconds.append(seconds)
 
@@ -70,28 +97,28 @@ class Recorder:
         """
         if not self._frames:
             return
-        suffix = self.path.suffix.lower()
-        part = self.path.with_name(f".{self.path.stem}.part{suffix}")
         try:
-            (self._write_gif if suffix == ".gif" else self._write_mp4)(part)
-            part.replace(self.path)
+            write = {".gif": self._write_gif, ".mp4": self._write_mp4, STRIP: self._write_strip}
+            with replacing(self.path) as part:
+                write[self.path.suffix.lower()](part)
             self.written = True
-        except OSError as error:
-            raise self._refusal(error) from None
         finally:
             self._frames = []
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
 
     def _images(self) -> Iterator[np.ndarray]:
         for data in self._frames:
-            yield np.frombuffer(zlib.decompress(data), np.uint8).reshape(self._shape)
+            yield self._image(data)
+
+    def _image(self, data: bytes) -> np.ndarray:
+        return np.frombuffer(zlib.decompress(data), np.uint8).reshape(self._shape)
 
     def _write_gif(self, path: Path) -> None:
         from PIL import Image
 
-        colours, counts = _census(self._images())
-        palette = _palette(colours, counts)
+        # The palette is that of the frames that stay; what is seen for a moment takes the nearest of its colours.
+        stays = (frame for i, frame in enumerate(self._images()) if i not in self._passing)
+        palette = _palette(*_census(stays))
+        colours, _ = _census(self._images())
         nearest = _nearest(colours, palette)
 
         def indexed() -> Iterator[Image.Image]:
@@ -104,6 +131,22 @@ class Recorder:
         # The format counts hundredths of a second, and many viewers slow down what is shorter than two.
         milliseconds = [max(round(100 * s), 2) * 10 for s in self._seconds]
         next(images).save(path, save_all=True, append_images=images, duration=milliseconds, loop=0)
+
+    def _write_strip(self, path: Path) -> None:
+        from PIL import Image
+
+        frames = list(self._images())
+        ends = [*self._starts[1:], len(frames)]
+        rows = []
+        for start, end in zip(self._starts, ends, strict=True):
+            shown = np.linspace(start, end - 1, min(end - start, _MOST_IN_A_ROW)).round().astype(int)
+            rows.append(np.concatenate([frames[i] for i in shown], axis=1))
+        width = max(row.shape[1] for row in rows)
+        page = rows[0][0, 0]  # the colour of the corner
+        padded = [np.full((len(row), width, 3), page, np.uint8) for row in rows]
+        for place, row in zip(padded, rows, strict=True):
+            place[:, : row.shape[1]] = row
+        Image.fromarray(np.concatenate(padded)).save(path)
 
     def _write_mp4(self, path: Path) -> None:
         import imageio.v2 as iio
@@ -123,11 +166,7 @@ class Recorder:
         except RuntimeError:
             written = 0
         if written != sum(times):
-            raise OSError("incomplete")
-
-    def _refusal(self, error: OSError) -> HrmGymError:
-        reason = error.strerror or "the encoder stopped early, the disk may be full"
-        return HrmGymError(f"cannot write {str(self.path)!r} ({reason}): give --record another place")
+            raise OSError("the encoder stopped early, the disk may be full")
 
     def __enter__(self) -> Recorder:
         return self
@@ -160,15 +199,17 @@ def _census(frames: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 def _palette(colours: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """At most 256 colours, uint8 of shape (P, 3), for all frames: what does not change does not flicker.
 
-    Half of them are the commonest colours as they are. Each of the others is the colour that is farthest from
-    all before it, however rare it is: a small mark keeps its hue beside a large board.
+    The first are the commonest colours as they are. Each of the next is the one of which most is far from all before
+    it, which keeps a gradient without bands, and each of the last the one that is farthest, however rare it is: a small
+    mark keeps its hue beside a large board.
     """
-    ordered = _unpacked(colours[np.argsort(-counts, kind="stable")]).astype(np.int32)
-    chosen = list(ordered[:128])
+    order = np.argsort(-counts, kind="stable")
+    ordered, weights = _unpacked(colours[order]).astype(np.int32), np.sqrt(counts[order])
+    chosen = list(ordered[:_COMMONEST])
     far = np.full(len(ordered), np.iinfo(np.int32).max)
     for i in range(min(len(ordered), 256)):
-        if i >= 128:
-            chosen.append(ordered[far.argmax()])
+        if i >= _COMMONEST:
+            chosen.append(ordered[(far * weights if i < _BY_WEIGHT else far).argmax()])
         far = np.minimum(far, ((ordered - chosen[i]) ** 2).sum(-1))
     return np.array(chosen, np.uint8)
 

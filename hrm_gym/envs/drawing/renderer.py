@@ -10,6 +10,7 @@ import numpy as np
 from hrm_gym.envs.drawing import panel
 from hrm_gym.envs.drawing.canvas import CARD, INK, MUTED, Box, Canvas
 from hrm_gym.envs.drawing.frame import Frame, is_right
+from hrm_gym.envs.drawing.help import overlay, typing
 from hrm_gym.envs.drawing.token_grid import TokenGrid
 
 if TYPE_CHECKING:
@@ -24,11 +25,45 @@ _BOARD = Box(24, 24, 592, 592)
 _PANEL = Box(644, 24, 292, 592)
 
 
+TILE = 300
+"""Side in pixels of a board of a strip."""
+
+_CAPTION = 26
+
+
+class BoardRenderer:
+    """Draws the board alone with a line under it: one step of a strip.
+
+    A view that has a method `answer`, like `board`, is asked for that: what changes from segment to segment.
+
+    Args:
+        task: the puzzle family.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        view = getattr(task, "view", TokenGrid)(task)
+        self._draw = getattr(view, "answer", view.board)
+
+    def rgb(self, frame: Frame) -> np.ndarray:
+        """The picture, uint8 of shape (TILE + 26, TILE, 3)."""
+        canvas = Canvas(TILE, TILE + _CAPTION)
+        self._draw(canvas, Box(10, 10, TILE - 20, TILE - 20), frame)
+        canvas.text(self._caption(frame), Box(10, TILE - 6, TILE - 20, _CAPTION), 20, MUTED, "center")
+        return _pixels(canvas.finish())
+
+    def _caption(self, frame: Frame) -> str:
+        if not frame.segment:
+            return "the puzzle"
+        outcome = {True: ": right", False: ": wrong", None: ""}[is_right(self._task, frame)] if frame.ended else ""
+        return f"segment {frame.segment}{outcome}"
+
+
 class Renderer:
     """Draws frames of one task.
 
     A task that wants another board than the token grid has an attribute `view`: a class that is called with
-    the task and has the two methods of `TokenGrid`, `board` and `key`.
+    the task and has the methods `board` and `key` of `TokenGrid`, and `cells` where a puzzle can be typed in.
 
     Args:
         task: the puzzle family.
@@ -44,27 +79,45 @@ class Renderer:
 
     def rgb(self, frame: Frame) -> np.ndarray:
         """The picture as a fresh uint8 array of shape (HEIGHT, WIDTH, 3)."""
-        surface = self.draw(frame)
-        import pygame
-
-        pixels = np.frombuffer(pygame.image.tobytes(surface, "RGB"), dtype=np.uint8)
-        return pixels.reshape(HEIGHT, WIDTH, 3).copy()  # the bytes are read-only; a frame is its owner's
+        return _pixels(self.draw(frame))
 
     def draw(self, frame: Frame) -> pygame.Surface:
         """The picture as a surface of WIDTH by HEIGHT pixels."""
         canvas = Canvas(WIDTH, HEIGHT)
         canvas.rect(_BOARD.inset(-8), CARD, 12)
         self._view.board(canvas, _BOARD, frame)
+        if frame.cursor is not None:
+            typing(canvas, _PANEL, frame.message, frame.overlay)
+            return canvas.finish()
         x, width = _PANEL.x, _PANEL.width
         canvas.text(self._title, Box(x, 24, width, 26), 34, INK)
         canvas.text(frame.message, Box(x, 52, width, 18), 20, MUTED)
         panel.state(canvas, Box(x, 78, width, 40), frame, is_right(self._task, frame))
         panel.segments(canvas, Box(x, 130, width, 42), frame)
-        panel.signals(canvas, Box(x, 184, width, 50), frame.signals)
-        panel.numbers(canvas, Box(x, 246, width, 58), frame, self._task)
-        panel.curves(canvas, Box(x, 316, width, 116), frame)
+        high = panel.signals_height(frame.signals, 54)
+        panel.signals(canvas, Box(x, 186, width, high), frame.signals)
+        y = 190 + high if high else 184
+        panel.numbers(canvas, Box(x, y, width, 58), frame, self._task)
+        panel.curves(canvas, Box(x, y + 68, width, 434 - y - 68), frame)
         self._view.key(canvas, Box(x, 446, width, 96))
         panel.hints(canvas, Box(x, 572, width, 44), self._keys)
         if frame.overlay:
-            panel.overlay(canvas, Box(0, 0, WIDTH, HEIGHT), frame.overlay)
+            overlay(canvas, Box(0, 0, WIDTH, HEIGHT), frame.overlay)
         return canvas.finish()
+
+    def cell_at(self, x: float, y: float) -> int | None:
+        """The cell at a point of the picture; None where there is none, or the view does not tell."""
+        cells = getattr(self._view, "cells", None)
+        if cells is None:
+            return None
+        for i, cell in enumerate(cells(_BOARD)):
+            if cell.x <= x < cell.right and cell.y <= y < cell.bottom:
+                return i
+        return None
+
+
+def _pixels(surface: pygame.Surface) -> np.ndarray:
+    import pygame
+
+    pixels = np.frombuffer(pygame.image.tobytes(surface, "RGB"), dtype=np.uint8)
+    return pixels.reshape(surface.get_height(), surface.get_width(), 3).copy()  # the bytes are read-only

@@ -17,10 +17,14 @@ from hrm_gym.envs.drawing.canvas import (
     confidence_colour,
     confidence_key,
     fold,
-    hatch_wrong,
     ink_on,
+    mark_cursor,
     mix,
+    outline_wrong,
+    square_cells,
+    underline_broken,
 )
+from hrm_gym.envs.drawing.frame import broken_cells
 
 if TYPE_CHECKING:
     from hrm_gym.envs.drawing.frame import Frame
@@ -33,9 +37,10 @@ _READABLE = 30  # side of a tile from which a small token in its corner can be r
 class TokenGrid:
     """Draws the cells of a frame.
 
-    Givens are dark on grey. A proposal stands on a ground from amber (unsure) to blue (sure). A folded corner
-    marks what this segment changed, a hatch what the revealed solution contradicts, and the true token then
-    stands small in the lower right corner; a given that the answer overwrites, small in the upper left one.
+    Givens are bold on grey. A proposal stands on a ground from amber (unsure) to blue (sure). A folded corner
+    marks what this segment changed, a line at the foot what breaks a rule, and a frame what the revealed solution
+    contradicts: the true token then stands small in the lower right corner; a given that the answer overwrites, small
+    in the upper left one.
     """
 
     def __init__(self, task: Task) -> None:
@@ -43,36 +48,43 @@ class TokenGrid:
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         """Draws the board of `frame` as large as `area` allows, in its middle."""
-        rows, columns = self._task.shape
-        side = int(3 * min(area.width / columns, area.height / rows)) / 3  # a third of a pixel is still sharp
-        left = int(area.x + (area.width - side * columns) / 2)
-        top = int(area.y + (area.height - side * rows) / 2)
+        tiles = self.cells(area)
+        left, top, side = tiles[0].x, tiles[0].y, tiles[0].width
         gap = 1.0 if side < 40 else 1.5
-        for cell in range(rows * columns):
-            row, column = divmod(cell, columns)
-            tile = Box(left + side * column, top + side * row, side, side).inset(gap)
-            self._cell(canvas, tile, frame, cell)
+        broken = broken_cells(self._task, frame)
+        for cell, tile in enumerate(tiles):
+            self._cell(canvas, tile.inset(gap), frame, cell, bool(broken[cell]))
         self._box_lines(canvas, left, top, side)
+        if frame.cursor is not None:
+            mark_cursor(canvas, tiles[frame.cursor])
+
+    def cells(self, area: Box) -> list[Box]:
+        """Where each cell of a board in this area is."""
+        return square_cells(area, self._task.shape)
 
     def key(self, canvas: Canvas, area: Box) -> None:
         """Draws what the marks mean."""
-        half = area.width / 2
         confidence_key(canvas, area, "confidence")
-        for i, name in enumerate(("given", "changed now", "wrong", "true token")):
-            x, y = area.x + half * (i % 2), area.y + 40 + 30 * (i // 2)
-            tile = Box(x, y, _SAMPLE, _SAMPLE)
+        places = ((0, 80), (84, 108), (196, 96))  # of the columns: where they begin, how wide they are
+        for i, name in enumerate(("given", "changed now", "wrong", "solution", "breaks a rule")):
+            (along, width), y = places[i % 3], area.y + 40 + 30 * (i // 3)
+            tile = Box(area.x + along, y, _SAMPLE, _SAMPLE)
             ground = GIVEN if name == "given" else confidence_colour(0.75)
             canvas.rect(tile, ground, 4)
-            if name == "changed now":
+            if name == "given":
+                canvas.text(self._task.symbols[-1], tile, 22, INK, "center", bold=True)
+            elif name == "changed now":
                 fold(canvas, tile, ground)
             elif name == "wrong":
-                hatch_wrong(canvas, tile, ground)
-            elif name == "true token":
+                outline_wrong(canvas, tile)
+            elif name == "breaks a rule":
+                underline_broken(canvas, tile)
+            else:
                 canvas.rect(tile.inset(4), mix(OPEN, WRONG, 0.06), 3)
                 canvas.text(self._task.symbols[-1], tile.inset(4), 20, WRONG, "center")
-            canvas.text(name, Box(tile.right + 8, y, half - _SAMPLE - 12, _SAMPLE), 18, MUTED)
+            canvas.text(name, Box(tile.right + 6, y, width - _SAMPLE - 6, _SAMPLE), 16, MUTED)
 
-    def _cell(self, canvas: Canvas, tile: Box, frame: Frame, cell: int) -> None:
+    def _cell(self, canvas: Canvas, tile: Box, frame: Frame, cell: int, broken: bool = False) -> None:
         task = self._task
         given, token = int(frame.puzzle[cell]), int(frame.answer[cell])
         kept = given != task.blank and token in (given, task.blank)
@@ -85,11 +97,13 @@ class TokenGrid:
         canvas.rect(tile, ground, tile.width * 0.12)
 
         wrong = frame.reveal and frame.solution is not None and token != int(frame.solution[cell])
-        if wrong and token != task.blank:
-            hatch_wrong(canvas, tile, ground)
         if token != task.blank:
             ink = INK if kept else BLUE if ground == OPEN else ink_on(ground)
-            canvas.text(task.symbols[token], tile, tile.width * (1.1 if kept else 1.0), ink, "center")
+            canvas.text(task.symbols[token], tile, tile.width, ink, "center", bold=kept)
+        if wrong and token != task.blank:
+            outline_wrong(canvas, tile)
+        elif broken:
+            underline_broken(canvas, tile)
         if not kept and given != task.blank:
             _corner(canvas, tile, task.symbols[given], INK, lower=False)
         if frame.previous is not None and int(frame.previous[cell]) != int(frame.answer[cell]):

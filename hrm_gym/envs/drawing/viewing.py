@@ -104,19 +104,26 @@ def ending(over: bool, halted: bool) -> Ending:
     return "" if not over else "halted" if halted else "out_of_segments"
 
 
-def board_text(task: Task, puzzle: np.ndarray, answer: np.ndarray) -> str:
+def board_text(task: Task, puzzle: np.ndarray, answer: np.ndarray, marks: bool = True, bold: bool = False) -> str:
     """The board in characters: givens plain, proposals with a `?`, overwritten givens with a `!`.
 
     Args:
         task: the family, whose `symbols`, `shape` and `boxes` are drawn.
         puzzle: tokens of shape (L,).
         answer: tokens of shape (L,).
+        marks: whether `?` and `!` are written.
+        bold: whether givens are bold, as terminals understand it.
     """
     rows, columns = task.shape
     high, wide = task.boxes or task.shape
     rule = "+" + ("-" * 3 * wide + "+") * (columns // wide)
-    marks = np.where(answer == puzzle, " ", np.where(task.is_given(puzzle), "!", "?"))
-    cells = np.array([f" {task.symbols[token]}{mark}" for token, mark in zip(answer, marks, strict=True)])
+    given = task.is_given(puzzle)
+    signs = np.where(answer == puzzle, " ", np.where(given, "!", "?")) if marks else np.full(len(answer), " ")
+    texts = [
+        f" \033[1m{task.symbols[token]}\033[0m{sign}" if bold and kept else f" {task.symbols[token]}{sign}"
+        for token, sign, kept in zip(answer, signs, given, strict=True)
+    ]
+    cells = np.array(texts)
     lines = []
     for row, line in enumerate(cells.reshape(rows, columns)):
         if row % high == 0:

@@ -28,13 +28,18 @@ class Window:
     Args:
         renderer: draws its frames.
         title: in its title bar.
+        fade: seconds in which a segment gives way to the next; `show` must then be called many times a second.
 
     Raises:
         NoDisplayError: where no display is available.
     """
 
-    def __init__(self, renderer: Renderer, title: str = "hrm-gym") -> None:
+    def __init__(self, renderer: Renderer, title: str = "hrm-gym", fade: float = 0.0) -> None:
         self._renderer = renderer
+        self._fade = fade
+        self._since = 0  # when the shown frame came, in milliseconds
+        self._before: pygame.Surface | None = None  # while it fades out
+        self._picture: pygame.Surface | None = None
         self._shown: Frame | None = None
         self._screen: pygame.Surface | None = None
         load_pygame()
@@ -58,8 +63,18 @@ class Window:
         import pygame
 
         if frame is not self._shown:
-            self._screen.blit(self._renderer.draw(frame), (0, 0))
-            self._shown = frame
+            fades = self._fade and self._shown is not None and frame.follows(self._shown)
+            self._before = self._picture if fades else None
+            self._picture, self._shown, self._since = self._renderer.draw(frame), frame, pygame.time.get_ticks()
+            if not fades:
+                self._screen.blit(self._picture, (0, 0))
+        if self._before is not None and self._picture is not None:
+            share = min((pygame.time.get_ticks() - self._since) / (1000 * self._fade), 1.0)
+            self._screen.blit(self._before, (0, 0))
+            self._picture.set_alpha(round(255 * share))
+            self._screen.blit(self._picture, (0, 0))
+            if share == 1.0:
+                self._before = None
         pygame.event.pump()  # a window that never asks for its events counts as hung
         pygame.display.flip()
 
@@ -71,7 +86,7 @@ class Window:
         """What was pressed since the last call.
 
         A key that writes a character is that character in lower case ("r", "+"), others go by their name
-        ("space", "right", "escape"); closing the window is "quit".
+        ("space", "right", "escape"); closing the window is "quit", and a click on a cell is "cell 17".
         """
         if self._screen is None:
             return []
@@ -84,6 +99,10 @@ class Window:
             elif event.type == pygame.KEYDOWN:
                 written = event.unicode.strip().lower()
                 pressed.append(written if written.isprintable() and written else pygame.key.name(event.key))
+            elif event.type == pygame.MOUSEBUTTONDOWN and event.button == 1:
+                cell = self._renderer.cell_at(*event.pos)
+                if cell is not None:
+                    pressed.append(f"cell {cell}")
         return pressed
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hrm_gym.envs.arguments import check_options
+from hrm_gym.envs.arguments import check_options, check_seed
 from hrm_gym.envs.arrays import as_numpy
 from hrm_gym.envs.halting.halting_rules import HaltingRules, State
 from hrm_gym.envs.halting.thinkers import Thinker
@@ -131,9 +131,9 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
             The observation and the information.
 
         Raises:
-            HrmGymError: on an unknown option or an index out of range.
+            HrmGymError: on a bad seed, an unknown option or an index out of range.
         """
-        super().reset(seed=seed)
+        super().reset(seed=check_seed(seed))
         index = self.rules.chosen(check_options(options, ("index",)))
         if index is None:
             index = self.rules.pick(self.np_random.random((1, 1)))

@@ -103,7 +103,7 @@ def _sweep(
 
 
 @njit(cache=True, nogil=True)
-def _pick(state: np.ndarray, distance: np.ndarray, least: int, climb: bool) -> int:
+def pick(state: np.ndarray, distance: np.ndarray, least: int, climb: bool) -> int:
     """A random cell at least `least` steps away; a random one of the farthest where the chain is to climb."""
     if climb:
         least = distance.max()
@@ -148,9 +148,9 @@ def _generate(
             # Start and goal; while the path is still too short, they go as far apart as they can.
             climb = done == 0
             measure(free, stride, start, -1, queue, distance)
-            goal = _pick(state, distance, min_path - 1, climb)
+            goal = pick(state, distance, min_path - 1, climb)
             measure(free, stride, goal, -1, queue, distance)
-            start = _pick(state, distance, min_path - 1, climb)
+            start = pick(state, distance, min_path - 1, climb)
             least = min(distance[start], min_path - 1)
             if done >= sweeps:
                 # A maze of the other split: the chain goes on until it meets one of its own.

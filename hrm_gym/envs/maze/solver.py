@@ -59,7 +59,7 @@ def measure(free: np.ndarray, stride: int, start: int, goal: int, queue: np.ndar
 
 
 @njit(cache=True, nogil=True)
-def _enter(puzzle: np.ndarray, columns: int, free: np.ndarray) -> tuple[int, int]:
+def enter(puzzle: np.ndarray, columns: int, free: np.ndarray) -> tuple[int, int]:
     """Writes a puzzle, shape (L,), into the framed board; returns its start and goal, -1 for none."""
     start = goal = -1
     free[:] = 0
@@ -83,7 +83,7 @@ def _solve_all(puzzles: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarra
     free, distance, queue = np.zeros(size, np.uint8), np.zeros(size, np.int16), np.zeros(size, np.int16)
     solutions, lengths = puzzles.copy(), np.zeros(len(puzzles), np.int64)
     for i in range(len(puzzles)):
-        start, goal = _enter(puzzles[i], columns, free)
+        start, goal = enter(puzzles[i], columns, free)
         # The first discoverer being the parent, the benchmark's path is the first of all shortest ones in the
         # order of their steps: walk from the start and take the first step that comes nearer to the goal.
         lengths[i] = measure(free, stride, goal, start, queue, distance)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hrm_gym.envs.arrays import Array
-from hrm_gym.envs.maze import generator, shipped, solver, symmetry
+from hrm_gym.envs.maze import shipped, sizes, solver, symmetry, trace
 from hrm_gym.envs.maze.view import MazeView
-from hrm_gym.envs.task import SPLITS, Puzzles, Task
+from hrm_gym.envs.task import SPLITS, Puzzles, Task, Traces
 from hrm_gym.errors import HrmGymError, unknown
 
 
@@ -25,6 +25,10 @@ class MazeTask(Task):
         size: rows and columns of the board.
         min_path: cells that the shortest path of a generated maze has at least, S and G among them. Mazes of
             others may have shorter ones.
+        smallest: rows and columns of the smallest generated mazes; None: all are of `size`. Sizes are equally
+            frequent, smaller mazes stand anywhere on the board with walls around them, and their shortest paths are
+            as long as the share of the board lets one expect.
+        redrawn: how many mazes more each training maze gives, with its walls and another start and goal.
 
     Raises:
         HrmGymError: for a size out of range, or a path that is too long for it.
@@ -35,11 +39,16 @@ class MazeTask(Task):
     local = True
     view = MazeView
 
-    def __init__(self, size: int = 30, min_path: int = 110) -> None:
-        generator.check_size(size, min_path)
+    def __init__(self, size: int = 30, min_path: int = 110, smallest: int | None = None, redrawn: int = 0) -> None:
+        sizes.check_sizes(size, min_path, smallest)
+        if not (isinstance(redrawn, int) and 0 <= redrawn <= 100):
+            raise HrmGymError(f"redrawn={redrawn!r}: give 0 to 100 mazes more for each training maze")
         self.size = size
         self.min_path = min_path
+        self.smallest = smallest
+        self.redrawn = redrawn
         self.shape = (size, size)
+        self.num_notes = size * size
         cells = np.arange(size * size).reshape(size, size)
         down = np.stack((cells[:-1].ravel(), cells[1:].ravel()), axis=1)
         right = np.stack((cells[:, :-1].ravel(), cells[:, 1:].ravel()), axis=1)
@@ -47,7 +56,7 @@ class MazeTask(Task):
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: mazes from both splits, distributed as `generator` says."""
-        return generator.generate(self.size, self.min_path, num, int(rng.integers(2**60)))
+        return sizes.generate(self.size, self.min_path, self.smallest, num, int(rng.integers(2**60)))
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
         """How far each answer is from a shortest path, int64 of shape (N,); 0 exactly where it is one.
@@ -84,6 +93,10 @@ class MazeTask(Task):
         """As `Task.solve`; of several shortest paths, the one by the benchmark's rule (see `solver.solve`)."""
         return solver.solve_one(puzzle, self.size)
 
+    def trace(self, puzzles: np.ndarray, room: int) -> Traces:
+        """As `Task.trace`: A*, whose notes are the steps from the start to the cells that it closes."""
+        return Traces(*trace.trace(np.ascontiguousarray(puzzles, np.uint8), self.size, self.num_tokens, room))
+
     def check(self, puzzle: np.ndarray) -> None:
         """Refuses a maze, shape (L,), without exactly one S and one G and a way between them.
 
@@ -97,7 +110,10 @@ class MazeTask(Task):
         return solver.path_cells(puzzle, self.size)
 
     def dataset(self, split: str) -> Puzzles:
-        """As `Task.dataset`: the mazes that ship with the package; for other sizes 10,000, 500 and 1,000 new ones."""
+        """As `Task.dataset`: the mazes that ship with the package; for other sizes 10,000, 500 and 1,000 new ones.
+
+        Training mazes with another start and goal (`redrawn`) follow the ones that they are made of.
+        """
         return _dataset(self, split)
 
     def write_shipped(self, path: Path) -> None:
@@ -111,7 +127,7 @@ class MazeTask(Task):
     def name(self) -> str | None:
         """The name of the shipped set, small or hard; None where none ships."""
         for name, size in shipped.SIZES.items():
-            if (self.size, self.min_path) == (size, shipped.MIN_PATHS[name]):
+            if (self.size, self.min_path) == (size, shipped.MIN_PATHS[name]) and self.smallest in (None, size):
                 return name
         return None
 
@@ -158,8 +174,10 @@ def _dataset(task: MazeTask, split: str) -> Puzzles:
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     if task.name is not None:
-        return shipped.load(task.name, split)
-    if split == "validation":
-        test = _dataset(task, "test").puzzle
-        return generator.generate_validation(task.size, task.min_path, 500, 0, test)
-    return generator.generate(task.size, task.min_path, {"train": 10_000, "test": 1_000}[split], 0, split)
+        puzzles = shipped.load(task.name, split)
+    else:
+        num = {"train": 10_000, "validation": 500, "test": sizes.NUM_TEST}[split]
+        puzzles = sizes.generate(task.size, task.min_path, task.smallest, num, 0, split)
+    if split == "train" and task.redrawn:
+        puzzles = sizes.with_other_ends(puzzles, task.size, task.redrawn)
+    return puzzles

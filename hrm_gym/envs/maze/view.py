@@ -21,8 +21,11 @@ from hrm_gym.envs.drawing.canvas import (
     confidence_colour,
     confidence_key,
     fold,
-    hatch_wrong,
+    mark_cursor,
     mix,
+    outline_wrong,
+    square_cells,
+    underline_broken,
 )
 from hrm_gym.envs.maze.solver import FREE, GOAL, PATH, START, WALL
 
@@ -39,9 +42,11 @@ _SAMPLE = 24  # side of a cell in the key, logical pixels
 class MazeView:
     """Draws the maze of a frame.
 
-    A proposed path goes from amber (unsure) to blue (sure). A folded corner marks what this segment changed. A
-    given that the answer alters stays, with a card on it that shows what the answer has there. Revealed, the
-    true path is a line, and what the answer marks elsewhere is hatched.
+    A proposed path goes from amber (unsure) to blue (sure); under it, free cells that the agent does not quite rule
+    out are tinted, so that its search is seen before there is a path. A folded corner marks what this segment changed.
+    A given that the answer alters stays, with a card on it that shows what the answer has there. A line at the foot
+    marks where the path ends or branches. Revealed, the true path is a line, and what the answer marks elsewhere is
+    framed.
     """
 
     def __init__(self, task: Task) -> None:
@@ -49,53 +54,62 @@ class MazeView:
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         """Draws the maze of `frame` as large as `area` allows, in its middle."""
-        rows, columns = self._shape
-        side = int(3 * min(area.width / columns, area.height / rows)) / 3  # a third of a pixel is still sharp
-        left = int(area.x + (area.width - side * columns) / 2)
-        top = int(area.y + (area.height - side * rows) / 2)
-        tiles = [
-            Box(left + side * column, top + side * row, side, side) for row in range(rows) for column in range(columns)
-        ]
-        canvas.rect(Box(left, top, side * columns, side * rows).inset(-1.5), _STONE, 2)
+        tiles = self.cells(area)
+        first, last = tiles[0], tiles[-1]
+        canvas.rect(Box(first.x, first.y, last.right - first.x, last.bottom - first.y).inset(-1.5), _STONE, 2)
         for cell, tile in enumerate(tiles):
             self._cell(canvas, tile, frame, cell)
         if frame.reveal and frame.solution is not None:
             self._true_path(canvas, tiles, frame.solution)
+        broken = _broken(frame, self._shape)
         for cell, tile in enumerate(tiles):
             self._marks(canvas, tile, frame, cell)
+            if broken[cell]:
+                underline_broken(canvas, tile)
+        if frame.cursor is not None:
+            mark_cursor(canvas, tiles[frame.cursor])
+
+    def cells(self, area: Box) -> list[Box]:
+        """Where each cell of a maze in this area is."""
+        return square_cells(area, self._shape)
 
     def key(self, canvas: Canvas, area: Box) -> None:
         """Draws what the marks mean."""
         confidence_key(canvas, area, "proposed path")
-        half = area.width / 2
-        for i, name in enumerate(("altered given", "changed now", "wrong", "true path")):
-            x, y = area.x + half * (i % 2), area.y + 40 + 30 * (i // 2)
-            tile = Box(x, y, _SAMPLE, _SAMPLE)
-            ground = {"altered given": _STONE, "true path": OPEN}.get(name, confidence_colour(0.75))
+        places = ((0, 92), (96, 104), (204, 88))  # of the columns: where they begin, how wide they are
+        for i, name in enumerate(("perhaps", "changed now", "altered", "wrong", "breaks a rule", "true path")):
+            (along, width), y = places[i % 3], area.y + 40 + 30 * (i // 3)
+            tile = Box(area.x + along, y, _SAMPLE, _SAMPLE)
+            grounds = {"altered": _STONE, "true path": OPEN, "perhaps": _thought_of(0.8)}
+            ground = grounds.get(name, confidence_colour(0.75))
             canvas.rect(tile, ground, 3)
-            if name == "altered given":
+            if name == "altered":
                 _card(canvas, tile, FREE, CARD)
             elif name == "changed now":
                 fold(canvas, tile, ground)
             elif name == "wrong":
-                hatch_wrong(canvas, tile, ground)
-            else:
+                outline_wrong(canvas, tile)
+            elif name == "breaks a rule":
+                underline_broken(canvas, tile)
+            elif name == "true path":
                 y = tile.y + tile.height / 2
                 _draw_lines(canvas, [[(tile.x + 4, y), (tile.right - 4, y)]], tile.width)
-            canvas.text(name, Box(tile.right + 8, tile.y, half - _SAMPLE - 12, _SAMPLE), 18, MUTED)
+            canvas.text(name, Box(tile.right + 5, tile.y, width - _SAMPLE - 5, _SAMPLE), 16, MUTED)
 
     def _cell(self, canvas: Canvas, tile: Box, frame: Frame, cell: int) -> None:
-        """The ground: wall or floor, the proposed path on it, and the hatch where that is wrong."""
+        """The ground: wall or floor, the proposed path on it, and the frame where that is wrong."""
         given = int(frame.puzzle[cell])
         if given == WALL:
             return  # the board is of stone
         canvas.rect(tile, RULE)
         canvas.rect(tile.inset(0.5), CARD)
+        if given == FREE and int(frame.answer[cell]) == FREE and frame.confidence is not None:
+            canvas.rect(tile.inset(0.5), _thought_of(frame.confidence[cell]))
         if given == FREE and int(frame.answer[cell]) == PATH:
             ground = _ground(frame, cell)
             canvas.rect(tile.inset(0.5), ground)
             if _is_wrong(frame, cell):
-                hatch_wrong(canvas, tile, ground)
+                outline_wrong(canvas, tile.inset(0.5))
 
     def _marks(self, canvas: Canvas, tile: Box, frame: Frame, cell: int) -> None:
         """What stands above the true path: start and goal, altered cells and changes."""
@@ -121,6 +135,20 @@ class MazeView:
 
 def _ground(frame: Frame, cell: int) -> Colour:
     return mix(CARD, BLUE, 0.5) if frame.confidence is None else confidence_colour(frame.confidence[cell])
+
+
+def _thought_of(confidence: float) -> Colour:
+    """The ground of a free cell that is not proposed: the less sure the agent is of that, the more amber."""
+    doubt = min(1.0, 2 * (1 - float(np.nan_to_num(confidence, nan=1.0))))
+    return mix(CARD, confidence_colour(0.5), doubt**0.5 * 0.8)
+
+
+def _broken(frame: Frame, shape: tuple[int, int]) -> np.ndarray:
+    """Cells of the proposed path that have not two neighbours on it, bool (L,): a shortest path never branches."""
+    path = (frame.puzzle == FREE) & (frame.answer == PATH)
+    way = np.pad((path | np.isin(frame.puzzle, (START, GOAL))).reshape(shape), 1)
+    around = sum(np.roll(way, step, axis).astype(np.int64) for axis in (0, 1) for step in (-1, 1))
+    return path & (np.asarray(around)[1:-1, 1:-1].reshape(-1) != 2)
 
 
 def _is_wrong(frame: Frame, cell: int) -> bool:

@@ -1,4 +1,4 @@
-"""Random Sudokus with exactly one solution and no given too many.
+"""Random Sudokus with exactly one solution and no given too many: 16x16 ones are easy (see `easy`), others minimal.
 
 Puzzle number `i` of a seed is a function of the seed and `i` alone, so any part of a sequence can be made
 again without the rest.
@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from hrm_gym.envs.streams import below, seed_stream, shuffle
+from hrm_gym.envs.sudoku.easy import thin
 from hrm_gym.envs.sudoku.propagation import place, propagate, read, start
 from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test, images_for_split
@@ -22,9 +23,13 @@ from hrm_gym.envs.task import Puzzles
 def random_grid(
     state: np.ndarray, stack: np.ndarray, height: int, width: int, order: np.ndarray, grid: np.ndarray
 ) -> None:
-    """Writes a random full grid: random digits in random cells, anew after a contradiction."""
+    """Writes a random full grid: random digits in random cells, anew after a contradiction.
+
+    A grid of 16x16 takes seven contradictions on average: there the candidate that led to one is struck out, and all
+    begins anew only where the board contradicts itself without it, too.
+    """
     size = height * width
-    masks = stack[0]
+    masks, before = stack[0], stack[1]
     filled = False
     while not filled:
         masks[:size] = (1 << size) - 1
@@ -36,8 +41,14 @@ def random_grid(
             while filled and not masks[size, row] & bit:
                 digit = below(state, size)
                 if masks[digit, row] & bit:
+                    if size == 16:
+                        before[:] = masks
                     place(masks, height, width, digit, row, bit)
                     filled = propagate(masks, height, width)[0]
+                    if size == 16 and not filled:
+                        masks[:] = before
+                        masks[digit, row] &= ~bit
+                        filled = propagate(masks, height, width)[0]
     read(masks, height, width, grid)
 
 
@@ -87,7 +98,7 @@ def _generate(
         while True:
             random_grid(state, stack, height, width, order, solutions[i])
             puzzles[i] = solutions[i]
-            # The split of a 9x9 puzzle is that of its grid, known before the work.
+            # The split of a 9x9 or 16x16 puzzle is that of its grid, known before the work.
             if size < 9:
                 minimize(state, stack, height, width, order, puzzles[i], scratch)
             if split >= 0:
@@ -96,6 +107,8 @@ def _generate(
                     continue
             if size == 9:
                 minimize(state, stack, height, width, order, puzzles[i], scratch)
+            elif size == 16:
+                thin(state, stack[0], height, width, order, puzzles[i])
             break
     return puzzles, solutions
 
@@ -104,7 +117,7 @@ SPLIT_CODES = {None: -1, "train": 0, "test": 1}
 
 
 def generate(boxes: tuple[int, int], num: int, seed: int, split: str | None = None, first: int = 0) -> Puzzles:
-    """Random minimal puzzles, uint8 arrays of shape (num, L); a function of the arguments alone.
+    """Random puzzles, uint8 arrays of shape (num, L); a function of the arguments alone.
 
     Args:
         boxes: rows and columns of a box.

@@ -9,46 +9,10 @@ A band is a row of boxes, a stack a column of boxes; `height` and `width` are th
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numba import njit
 
-# ---- arrangements -----------------------------------------------------------------------------------
-
-# In a band a digit stands once in every row and once in every box, so its places are a permutation of the
-# boxes; likewise in a stack. Sets of places are bit masks, as `places_of` makes them. First index: 0
-# for two boxes in a band or stack, 1 for three.
-
-ARRANGEMENTS = np.zeros((2, 6), np.int64)
-"""The permutations themselves, 0 where there are fewer."""
-
-_POSSIBLE = np.zeros((2, 512), np.int64)
-"""For a set of places: the places that some arrangement within it uses."""
-
-_FORCED = np.full((2, 512), 511, np.int64)
-"""For a set of places: the places that every arrangement within it uses."""
-
-_COUNT = np.zeros((2, 512), np.int64)
-"""For a set of places: how many arrangements lie within it."""
-
-_BOXES_HIT = np.zeros((2, 512), np.int64)
-"""For a set of columns: the boxes, of two or of three columns (first index 0 or 1), that they lie in."""
-
-for _kind, _width in enumerate((2, 3)):
-    for _box in range(3):
-        _hit = [_mask for _mask in range(512) if _mask >> _box * _width & (1 << _width) - 1]
-        _BOXES_HIT[_kind, _hit] |= 1 << _box
-
-for _kind, _boxes in enumerate((2, 3)):
-    for _i, _order in enumerate(itertools.permutations(range(_boxes))):
-        _mask = sum(1 << (_row * _boxes + _box) for _row, _box in enumerate(_order))
-        ARRANGEMENTS[_kind, _i] = _mask
-        _within = [_places for _places in range(1 << _boxes * _boxes) if not _mask & ~_places]
-        _POSSIBLE[_kind, _within] |= _mask
-        _FORCED[_kind, _within] &= _mask
-        _COUNT[_kind, _within] += 1
-
+from hrm_gym.envs.sudoku.arrangements import boxes_hit, count, forced, possible
 
 # ---- propagation ------------------------------------------------------------------------------------
 
@@ -74,7 +38,7 @@ def place(masks: np.ndarray, height: int, width: int, digit: int, row: int, bit:
 
 
 @njit(cache=True, nogil=True)
-def _settle_singles(masks: np.ndarray, height: int, width: int) -> int:
+def settle_singles(masks: np.ndarray, height: int, width: int) -> int:
     """Settles cells with one candidate and digits with one cell in a row.
 
     What has one cell in a column or box is found too: `_reduce_places` leaves it alone in its row.
@@ -118,10 +82,17 @@ def places_of(masks: np.ndarray, height: int, width: int, digit: int, line: int)
     Lines 0 to width - 1 are the bands, bit (row * height + box); the others are the stacks, bit
     (box * width + column), rows, columns and boxes counted within the band or stack.
     """
+    if width == 4:
+        return _places_of(masks, height, width, digit, line, True)
+    return _places_of(masks, height, width, digit, line, None)
+
+
+@njit(cache=True, nogil=True)
+def _places_of(masks: np.ndarray, height: int, width: int, digit: int, line: int, four: bool | None) -> int:
     places = 0
     if line < width:
         for i in range(height):
-            places |= _BOXES_HIT[width - 2, masks[digit, line * height + i]] << (i * height)
+            places |= boxes_hit(width, masks[digit, line * height + i], four) << (i * height)
     else:
         left = (line - width) * width
         for i in range(width):
@@ -151,14 +122,14 @@ def keep(masks: np.ndarray, height: int, width: int, digit: int, line: int, plac
 
 
 @njit(cache=True, nogil=True)
-def _reduce_places(masks: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+def _reduce_places(masks: np.ndarray, height: int, width: int, four: bool | None) -> tuple[int, int, int, int]:
     """Removes what no arrangement of a digit in a band or stack uses, and finds what is best guessed.
 
     A place, where a box and a line meet, has as many cells as digits: when so many digits must stand there,
-    the others cannot, and when only so many can, they must.
+    the others cannot, and when only so many can, they must. `four` is as in `arrangements`.
 
     Returns:
-        The change as `_settle_singles`; then the digit with the fewest arrangements in the band or stack
+        The change as `settle_singles`; then the digit with the fewest arrangements in the band or stack
         nearest to being settled, the line of that as in `places_of`, and the number of arrangements, 0 where
         all is settled.
     """
@@ -168,20 +139,23 @@ def _reduce_places(masks: np.ndarray, height: int, width: int) -> tuple[int, int
     guess_digit = guess_line = guess_count = 0
     for line in range(width + height):
         boxes, cells = (height, width) if line < width else (width, height)
-        # Bit masks of the places that at least one, two, three, four digits can take; that so many must take.
-        can1 = can2 = can3 = can4 = 0
-        must1 = must2 = must3 = must4 = 0
+        # Bit masks of the places that at least one, two, ... digits can take; that so many must take.
+        can1 = can2 = can3 = can4 = can5 = 0
+        must1 = must2 = must3 = must4 = must5 = 0
         total = best = 0
         fewest = 64
         for digit in range(size):
-            places = places_of(masks, height, width, digit, line)
-            can = _POSSIBLE[boxes - 2, places]
+            places = _places_of(masks, height, width, digit, line, four)
+            can = possible(boxes, places, four)
             if can != places:
                 if not can:
                     return -1, 0, 0, 0
                 keep(masks, height, width, digit, line, can)
                 changed = 1
-            must = _FORCED[boxes - 2, can]
+            must = forced(boxes, can, four)
+            if four is not None:
+                can5 |= can4 & can
+                must5 |= must4 & must
             can4 |= can3 & can
             can3 |= can2 & can
             can2 |= can1 & can
@@ -190,14 +164,16 @@ def _reduce_places(masks: np.ndarray, height: int, width: int) -> tuple[int, int
             must3 |= must2 & must
             must2 |= must1 & must
             must1 |= must
-            count = _COUNT[boxes - 2, can]
-            total += count
-            if 1 < count < fewest:
-                fewest, best = count, digit
+            num = count(boxes, can, four)
+            total += num
+            if 1 < num < fewest:
+                fewest, best = num, digit
         if size < total < least:
             least, guess_digit, guess_line, guess_count = total, best, line, fewest
         if cells == 2:
             can4, can3, must4, must3 = can3, can2, must3, must2
+        elif four is not None:
+            can4, can3, must4, must3 = can5, can4, must5, must4
         if must4:
             return -1, 0, 0, 0
         closed = must3 & can4
@@ -205,8 +181,8 @@ def _reduce_places(masks: np.ndarray, height: int, width: int) -> tuple[int, int
         if closed | taken:
             changed = 1
             for digit in range(size):
-                places = places_of(masks, height, width, digit, line)
-                kept = places & ~(closed & ~_FORCED[boxes - 2, places])
+                places = _places_of(masks, height, width, digit, line, four)
+                kept = places & ~(closed & ~forced(boxes, places, four))
                 for i in range(boxes * boxes):
                     if (kept & taken) >> i & 1:
                         row = ((1 << boxes) - 1) << (i - i % boxes)
@@ -224,12 +200,15 @@ def propagate(masks: np.ndarray, height: int, width: int) -> tuple[bool, int, in
         arrangements, as in `_reduce_places`.
     """
     while True:
-        change = _settle_singles(masks, height, width)
-        digit = line = count = 0
+        change = settle_singles(masks, height, width)
+        digit = line = num = 0
         if change == 0:
-            change, digit, line, count = _reduce_places(masks, height, width)
+            if width == 4:
+                change, digit, line, num = _reduce_places(masks, height, width, True)
+            else:
+                change, digit, line, num = _reduce_places(masks, height, width, None)
         if change <= 0:
-            return change == 0, digit, line, count
+            return change == 0, digit, line, num
 
 
 # ---- in and out -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import unknown
 from hrm_gym.files import save_arrays, shipped_arrays
 
-BOXES = {"4x4": (2, 2), "6x6": (2, 3), "9x9": (3, 3), "extreme": (3, 3)}
+BOXES = {"4x4": (2, 2), "6x6": (2, 3), "9x9": (3, 3), "extreme": (3, 3), "16x16": (4, 4)}
 """Rows and columns of a box, by the name of the set."""
 
 COUNTS = {
@@ -22,10 +22,11 @@ COUNTS = {
     "6x6": {"train": 20_000, "validation": 1_000, "test": 2_000},
     "9x9": {"train": 20_000, "validation": 1_000, "test": 2_000},
     "extreme": {"train": 1_000, "validation": 1_000, "test": 10_000},
+    "16x16": {"train": 2_000, "validation": 500, "test": 1_000},
 }
 """How many puzzles each set has."""
 
-SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1}
+SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1, "16x16": 0}
 """Of each set; made with one seed, the two of 9x9 boards would share their random minimal puzzles."""
 
 VALIDATION_SEED = 100
@@ -36,7 +37,7 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
     """The first `num` puzzles of a shipped split (default: all), generated anew.
 
     The extreme ones take half a second to three seconds each and are drawn in pools of 1,000, so the first are those
-    of the whole only where `num` is a multiple of that; all others come at thousands a second.
+    of the whole only where `num` is a multiple of that; all others come at thousands a second, 16x16 ones at 80.
     """
     if name not in COUNTS:
         raise unknown("set of puzzles", name, COUNTS)
@@ -89,7 +90,7 @@ def pack(name: str, puzzles: Puzzles) -> dict[str, np.ndarray]:
 
 
 def shipped(name: str) -> dict[str, np.ndarray]:
-    """All arrays of the shipped file `name` ("4x4", "6x6", "9x9" or "extreme"), generated anew."""
+    """All arrays of the shipped file `name` ("4x4", "6x6", "9x9", "extreme" or "16x16"), generated anew."""
     return {
         f"{split}_{key}": array for split in SPLITS for key, array in pack(name, generate_split(name, split)).items()
     }

@@ -10,8 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.sudoku.propagation import ARRANGEMENTS, keep, places_of, propagate, read, start
+from hrm_gym.envs.sudoku.arrangements import ARRANGEMENTS
+from hrm_gym.envs.sudoku.propagation import keep, places_of, propagate, read, start
 from hrm_gym.errors import HrmGymError
+
+SYMBOLS = ".123456789ABCDEFG"
+"""How the blank and the digits are written; those of a smaller board are the first of them."""
 
 # ---- search -----------------------------------------------------------------------------------------
 
@@ -20,8 +24,9 @@ from hrm_gym.errors import HrmGymError
 def new_stack(height: int, width: int) -> np.ndarray:
     """Room for one `search`: a board of masks for every level that it can reach."""
     size = height * width
-    # A guess settles one digit in one band or stack and leaves at most five alternatives waiting below it.
-    levels = 5 * size * (height + width) + 1
+    # A guess settles one digit in one band or stack and leaves all other arrangements but one waiting below it.
+    waiting = 23 if size == 16 else 5
+    levels = waiting * size * (height + width) + 1
     return np.zeros((levels, size + 2, size), np.int32)
 
 
@@ -61,7 +66,9 @@ def search(stack: np.ndarray, height: int, width: int, solutions: np.ndarray) ->
         kind = (height if line < width else width) - 2
         level = depth + count - 1
         for arrangement in ARRANGEMENTS[kind]:
-            if arrangement and not arrangement & ~places:
+            if not arrangement:
+                break
+            if not arrangement & ~places:
                 if level > depth:
                     stack[level] = masks
                 alternative = stack[level]
@@ -134,7 +141,7 @@ def _refuse_contradiction(puzzle: np.ndarray, height: int, width: int) -> None:
             other = seen.setdefault((unit, index, digit), cell)
             if other != cell:
                 raise HrmGymError(
-                    f"the puzzle contradicts itself: digit {digit} stands twice in {unit} {index + 1}, "
+                    f"the puzzle contradicts itself: digit {SYMBOLS[digit]} stands twice in {unit} {index + 1}, "
                     f"at row {other // size + 1}, column {other % size + 1} and at row {row + 1}, column "
                     f"{column + 1}, where once is allowed: correct one of them"
                 )

@@ -5,7 +5,8 @@ turn a Sudoku into a Sudoku, and so does transposition where boxes are square. A
 stack a column of boxes.
 
 Whether something is for training or for testing is a fixed function of its canonical form, the same for all
-its images. So the two splits share nothing up to symmetry, however many puzzles are ever generated.
+its images. So the two splits share nothing up to symmetry, however many puzzles are ever generated. Of 16x16 grids
+it is a function of what all images share, see `invariant`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from numba import njit
 
 from hrm_gym.envs.arrays import Array, as_int64, gather, where
 from hrm_gym.envs.streams import is_one_in
+from hrm_gym.envs.sudoku.invariant import write_code
 
 TEST_ONE_IN = 10
 """One in so many canonical forms of 4x4 and 6x6 is for testing."""
 
-TEST_ONE_IN_9X9 = 2
-"""The same for 9x9: half, since hard puzzles are dear, and more are wanted for testing than for training."""
+TEST_ONE_IN_LARGE = 2
+"""The same for 9x9, since hard puzzles are dear, and more are wanted for testing than for training; and for 16x16."""
 
 
 # ---- random images ----------------------------------------------------------------------------------
@@ -256,7 +258,9 @@ def _append_band(
 @njit(cache=True, nogil=True)
 def _canonical_into(puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray, size: int, form: np.ndarray) -> None:
     """Writes what decides the split into `form`, shape (L,): see `canonical_forms`."""
-    if size == 9:
+    if size == 16:
+        write_code(solution, 4, form)
+    elif size == 9:
         _least_grid(solution, form)
     elif size == 6:
         _least_image(puzzle, images, size, form)
@@ -267,7 +271,7 @@ def _canonical_into(puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray
 @njit(cache=True, nogil=True)
 def _is_test(form: np.ndarray) -> bool:
     """Whether a canonical form belongs to the test split."""
-    return is_one_in(form, TEST_ONE_IN_9X9 if len(form) == 81 else TEST_ONE_IN)
+    return is_one_in(form, TEST_ONE_IN_LARGE if len(form) >= 81 else TEST_ONE_IN)
 
 
 @njit(cache=True, nogil=True)
@@ -286,7 +290,8 @@ def images_for_split(boxes: tuple[int, int]) -> np.ndarray:
 def canonical_forms(puzzle: np.ndarray, solution: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
     """What decides the split of each puzzle, uint8 of shape (N, L).
 
-    The least normal image of the solution for 9x9, the least image of the puzzle for 6x6 (there are but 49
+    A code that all images of the solution share for 16x16, where canonical forms are out of reach (`invariant`). The
+    least normal image of the solution for 9x9, the least image of the puzzle for 6x6 (there are but 49
     grids of 6x6 up to symmetry); the puzzle as it is for 4x4, with its 2 grids up to symmetry.
 
     Args:

@@ -1,4 +1,4 @@
-"""Sudoku as a puzzle family: 4x4, 6x6 with boxes of 2 rows and 3 columns, and 9x9."""
+"""Sudoku as a puzzle family: 4x4, 6x6 with boxes of 2 rows and 3 columns, 9x9, and 16x16."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from hrm_gym.envs.arrays import Array, as_int64, like
-from hrm_gym.envs.sudoku import extreme, generator, shipped, solver, symmetry
-from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.envs.sudoku import extreme, generator, shipped, solver, symmetry, trace
+from hrm_gym.envs.task import Puzzles, Task, Traces
 from hrm_gym.errors import HrmGymError
 
-BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
+BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3), 16: (4, 4)}
 """Rows and columns of a box, by the size of the board."""
-
-_ONES = np.array([bin(mask).count("1") for mask in range(1 << 9)], dtype=np.int16)
 
 
 class SudokuTask(Task):
     """Fill the board so that every row, column and box holds every digit; the givens stay.
 
-    Tokens: 0 is blank, 1 to `size` are the digits.
+    Tokens: 0 is blank, 1 to `size` are the digits, written 1 to 9 and A to G.
 
     Args:
-        size: rows of the board: 4, 6 or 9.
+        size: rows of the board: 4, 6, 9 or 16.
         extreme: search for hard puzzles, distributed as in the Sudoku-Extreme benchmark (9x9 only).
 
     Raises:
@@ -43,7 +41,7 @@ class SudokuTask(Task):
         self.extreme = extreme
         self.shape = (size, size)
         self.boxes: tuple[int, int] = BOXES[size]
-        self.symbols = ".123456789"[: size + 1]
+        self.symbols = solver.SYMBOLS[: size + 1]
         cells = np.arange(size * size).reshape(size, size)
         height, width = self.boxes
         boxes = cells.reshape(size // height, height, size // width, width).swapaxes(1, 2).reshape(size, size)
@@ -57,7 +55,7 @@ class SudokuTask(Task):
         return super().parse(text.replace("0", "."))
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
-        """As `Task.sample`: minimal puzzles with one solution, from both splits."""
+        """As `Task.sample`: puzzles with one solution and no given too many, from both splits; see `generator`."""
         seed = int(rng.integers(2**62))
         return extreme.generate_extreme(num, seed) if self.extreme else generator.generate(self.boxes, num, seed)
 
@@ -69,31 +67,38 @@ class SudokuTask(Task):
         rows = _union(cells[:, i] for i in range(size))
         columns = _union(cells[i] for i in range(size))
         boxes = _union(cells[i::height, j::width] for i in range(height) for j in range(width))
-        ones = like(_ONES, answer)
+        ones = like(_ones(size), answer)
         held = sum(ones[unit.reshape(size, -1)].sum(0) for unit in (rows, columns, boxes))
         altered = ((puzzle != 0) & (puzzle != answer)).sum(-1)
         return 3 * size * size - held + altered
 
     def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
-        """As `Task.augment`: the whole symmetry group of 6x6 and 9x9, nothing for 4x4."""
+        """As `Task.augment`: the whole symmetry group, but nothing for 4x4."""
         if self.num_uniforms == 0:
             return puzzles
         return Puzzles(*symmetry.random_image(puzzles[:2], uniforms, self.boxes))
 
     def restore(self, answer: Array, uniforms: Array) -> Array:
-        """As `Task.restore`, for 6x6 and 9x9."""
+        """As `Task.restore`, for all but 4x4."""
         if self.num_uniforms == 0:
             return super().restore(answer, uniforms)
         return symmetry.undo_image(answer, uniforms, self.boxes)
 
     def keys(self, puzzles: Puzzles) -> list[bytes]:
-        """As `Task.keys`: of 9x9 boards the solution grid's, so that a split has grids of its own."""
+        """As `Task.keys`: of 9x9 and 16x16 boards the solution grid's, so that a split has grids of its own."""
         forms = symmetry.canonical_forms(puzzles.puzzle, puzzles.solution, self.boxes)
         return [form.tobytes() for form in forms]
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """As `Task.solve`."""
         return solver.solve(puzzle, self.boxes)
+
+    def trace(self, puzzles: np.ndarray, room: int) -> Traces:
+        """As `Task.trace`: propagate, guess, undo."""
+        groups = np.concatenate(self.groups)
+        of_cell = np.stack([partition.ravel().argsort() // self.size for partition in self.groups], axis=1)
+        of_cell += self.size * np.arange(3)
+        return Traces(*trace.trace(np.ascontiguousarray(puzzles, np.uint8), groups, of_cell, room))
 
     def check(self, puzzle: np.ndarray) -> None:
         """Refuses a puzzle, shape (L,), that does not have exactly one solution.
@@ -104,7 +109,7 @@ class SudokuTask(Task):
         solver.solve(puzzle, self.boxes)
 
     def rate(self, puzzle: Array) -> np.ndarray:
-        """The difficulty of puzzles, shape (N, L), as int64 of shape (N,): see `solver.rate`."""
+        """Guesses that a solver needs for each puzzle, shape (N, L); int64 of shape (N,). See `solver.rate`."""
         return solver.rate(puzzle, self.boxes)
 
     def dataset(self, split: str) -> Puzzles:
@@ -117,8 +122,17 @@ class SudokuTask(Task):
 
     @property
     def name(self) -> str:
-        """The name of the shipped set: 4x4, 6x6, 9x9 or extreme."""
+        """The name of the shipped set: 4x4, 6x6, 9x9, 16x16 or extreme."""
         return "extreme" if self.extreme else f"{self.size}x{self.size}"
+
+
+@functools.lru_cache(maxsize=4)
+def _ones(size: int) -> np.ndarray:
+    """How many bits each mask of `size` bits has, int16 (2 ** size,)."""
+    ones = np.zeros(1, np.int16)
+    for _ in range(size):
+        ones = np.concatenate([ones, ones + 1])
+    return ones
 
 
 def _union(masks: Iterable[Array]) -> Array:

@@ -1,0 +1,208 @@
+"""Writes the two notebooks of `docs/notebooks`, whose cells are kept here as text: easy to read and to change.
+
+    python docs/_site/make_notebooks.py
+
+`tests/test_notebooks.py` checks that what lies there is what this writes, and executes it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+
+INSTALL = """try:
+    import hrm_gym
+except ImportError:  # in Colab, say: from a wheel or a clone that you uploaded
+    %pip install -q "hrm-gym[plots]"
+    import hrm_gym"""
+
+WATCH: list[str | tuple[str]] = [
+    (
+        """# Watch HRM think, and train one
+
+Here an agent that ships with the package solves a Sudoku in front of you, segment by segment. Then you train such an agent for a
+4x4 board yourself. It takes a minute on a processor; no GPU is needed.""",
+    ),
+    INSTALL,
+    """import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+MINUTES = float(os.environ.get("HRM_GYM_MINUTES", 1))  # of training below
+torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))""",
+    (
+        """## A puzzle is an environment
+
+You see the puzzle as tokens, 0 for a blank. You answer with every cell and a last entry: 0 to continue, 1 to halt.""",
+    ),
+    """env = hrm_gym.make("Sudoku6x6-v0", split="test")
+obs, info = env.reset(seed=6)
+print(obs["puzzle"].reshape(6, 6))
+print(env.action_space)""",
+    (
+        """## A thought is a segment
+
+`policy(state, obs)` thinks for one segment. The state is what the agent carries to the next one. It halts by itself, where halting
+is worth more to it than going on.""",
+    ),
+    """policy = hrm_gym.load_agent("Sudoku6x6-v0", device="cpu")
+state = policy.initial_state(1)
+thoughts, ended = [], False
+while not ended:
+    puzzle = torch.as_tensor(obs["puzzle"])[None].long()
+    with torch.inference_mode():
+        state, output, signals = policy(state, {"puzzle": puzzle})
+    answer = output.logits.argmax(-1)[0].numpy()
+    confidence = policy.probabilities(output).max(-1).values[0].numpy()
+    halt = policy.halting.decide(signals, torch.tensor([len(thoughts) + 1]))[0]
+    obs, reward, ended, _, info = env.step(np.append(answer, int(halt)))
+    thoughts.append((answer, confidence))
+    print(f"segment {len(thoughts)}: {info['violations']} broken rules, belief {signals['q_halt'].sigmoid().item():.0%}")
+print("solved" if reward == 1 else "not solved")""",
+    (
+        """The same as a picture. Amber cells are those of which the agent is unsure, blue ones those of which it is sure; a folded corner
+marks what a segment changed.""",
+    ),
+    """from hrm_gym.envs.drawing.frame import Frame
+from hrm_gym.envs.drawing.renderer import BoardRenderer
+
+board = BoardRenderer(hrm_gym.make_task("Sudoku6x6-v0"))
+given, before = puzzle[0].numpy(), None
+pictures = [board.rgb(Frame(puzzle=given, answer=given))]
+for segment, (answer, confidence) in enumerate(thoughts, start=1):
+    frame = Frame(puzzle=given, answer=answer, segment=segment, previous=before, confidence=confidence)
+    pictures.append(board.rgb(frame))
+    before = answer
+figure, axes = plt.subplots(1, len(pictures), figsize=(3 * len(pictures), 3.3))
+for axis, picture in zip(axes, pictures):
+    axis.imshow(picture)
+    axis.axis("off")""",
+    (
+        """## Train one
+
+One gradient step a segment: that is the paper's deep supervision. The run's folder holds its checkpoint, TensorBoard's events and
+`result.json` with the final figures on test puzzles.""",
+    ),
+    """run = hrm_gym.train("Sudoku4x4-v0", "hrm", max_minutes=MINUTES, eval_minutes=MINUTES / 5, device="cpu")
+print(f"{run.result['exact_accuracy']:.1%} of {run.result['num_puzzles']} test puzzles")""",
+    """curve = run.result["training"]["validation_curve"]
+plt.plot([point["seconds"] / 60 for point in curve], [100 * point["exact_accuracy"] for point in curve], "o-")
+plt.xlabel("minutes")
+plt.ylabel("validation puzzles solved, %");""",
+    (
+        """## Look inside
+
+`hrm_gym.analyze` makes figures, a paragraph and a plot of each analysis; here how accuracy grows with segments, beyond those of
+training, too.""",
+    ),
+    """(depth,) = hrm_gym.analyze("Sudoku4x4-v0", run.folder, what=["depth"], puzzles=100, traced=10, device="cpu")
+print(depth.text)
+depth.plot()""",
+]
+
+HALTING: list[str | tuple[str]] = [
+    (
+        """# When should a model stop thinking? Halting as reinforcement learning
+
+A trained HRM thinks; a policy of yours decides after every segment whether it goes on. That is an ordinary environment with two
+actions, so any library can learn it. Here Stable-Baselines3 does.""",
+    ),
+    INSTALL,
+    """import os
+
+import gymnasium as gym
+import matplotlib.pyplot as plt
+import numpy as np
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+
+STEPS = int(os.environ.get("HRM_GYM_STEPS", 10_000))  # decisions to learn from
+PUZZLES = int(os.environ.get("HRM_GYM_PUZZLES", 100))
+ENV = "hrm_gym:Sudoku6x6-Halt-v0"
+ARGS = {"num_examples": PUZZLES, "max_segments": 8, "segment_cost": 0.05}""",
+    (
+        """## What you see and do
+
+Some numbers tell how the thought goes: the agent's own values, its confidence, what changed. Action 0 thinks on and costs 0.05,
+action 1 halts, and a right answer then pays 1.""",
+    ),
+    """env = gym.make(ENV, **ARGS)
+obs, info = env.reset(seed=0)
+print(env.action_space)
+for name, value in zip(env.unwrapped.names, obs):
+    print(f"{name:18} {value:.3f}")""",
+    (
+        """## Learn
+
+Episodes are recorded once and replayed, so thousands of decisions take seconds. The discount is 1: the cost of a segment is what
+makes stopping worth while.""",
+    ),
+    """envs = make_vec_env(ENV, n_envs=16, seed=0, env_kwargs=ARGS)
+model = PPO("MlpPolicy", envs, gamma=1.0, learning_rate=2e-3, n_steps=32, batch_size=128, n_epochs=8, seed=0, device="cpu")
+model.learn(STEPS)""",
+    (
+        """## Compare on test puzzles
+
+Each policy thinks about the same test puzzles, all side by side.""",
+    ),
+    """def compare(policy):
+    envs = gym.make_vec(ENV, num_envs=PUZZLES, split="test", **ARGS)
+    obs, info = envs.reset(options={"index": np.arange(PUZZLES)})
+    total, running = np.zeros(PUZZLES), np.ones(PUZZLES, bool)
+    right, segments = info["is_success"], info["segment"]
+    while running.any():
+        obs, reward, terminated, _, info = envs.step(policy(obs))
+        total += reward * running
+        right = np.where(running, info["is_success"], right)
+        segments = np.where(running, info["segment"], segments)
+        running &= ~terminated
+    return total.mean(), right.mean(), segments.mean()
+
+
+rng = np.random.default_rng(0)
+policies = {
+    "random": lambda obs: rng.integers(2, size=len(obs)),
+    "think to the end": lambda obs: np.zeros(len(obs), np.int64),
+    "PPO": lambda obs: model.predict(obs, deterministic=True)[0],
+}
+results = {name: compare(policy) for name, policy in policies.items()}
+for name, (value, right, segments) in results.items():
+    print(f"{name:18} return {value:6.3f}   {right:4.0%} right   {segments:.2f} segments")""",
+    """for name, (value, right, segments) in results.items():
+    plt.scatter(segments, 100 * right, s=60, label=f"{name}: return {value:.2f}")
+plt.xlabel("mean segments")
+plt.ylabel("right, %")
+plt.ylim(0, 103)
+plt.legend();""",
+    (
+        """Thinking to the end is right nearly always and pays for every segment; a learned policy is as right and stops early. `hrm-gym halting
+--env Sudoku6x6-v0 --out DIR` compares many more rules, the agent's own among them.""",
+    ),
+]
+
+NOTEBOOKS = {"watch_hrm_think": WATCH, "halting_with_sb3": HALTING}
+
+
+def notebook(cells: list[str | tuple[str]]) -> dict[str, Any]:
+    """The notebook of these cells, code as text and prose in a tuple, in the form that Jupyter and Colab open."""
+    made = []
+    for i, cell in enumerate(cells):
+        text = cell if isinstance(cell, str) else cell[0]
+        common = {"id": f"cell-{i}", "metadata": {}, "source": text.splitlines(keepends=True)}
+        if isinstance(cell, str):
+            made.append({"cell_type": "code", "execution_count": None, "outputs": [], **common})
+        else:
+            made.append({"cell_type": "markdown", **common})
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "colab": {"provenance": []}}
+    return {"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+if __name__ == "__main__":
+    for name, cells in NOTEBOOKS.items():
+        (FOLDER / f"{name}.ipynb").write_text(json.dumps(notebook(cells), indent=1) + "\n")

@@ -1,0 +1,224 @@
+"""What is looked at: a trained agent, its untrained twin, and the puzzles that both think about."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hrm_gym.agents import state as nests
+from hrm_gym.agents.inference.think import boards_of, observation
+from hrm_gym.agents.load import load_both, pretrained_path
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training.build import build
+from hrm_gym.agents.training.config import Config
+from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.errors import HrmGymError
+from hrm_gym.options import Options, number
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Options):
+    """How much is looked at."""
+
+    puzzles: int = number(500, least=2)
+    """Puzzles on which accuracies are counted."""
+    traced: int = number(100, least=2)
+    """Puzzles, the first of these, whose states are kept; the paper (arXiv 2506.21734) has 100."""
+    max_segments: int = number(0, least=0)
+    """Segments thought; 0: four times those of training."""
+    draws: int = number(200, least=20)
+    """Bootstrap samples, of puzzles."""
+    seed: int = number(0, least=0, most=2**31 - 1)
+    """Of the twin's weights, the bootstrap and the exchanges."""
+
+
+class Unsuited(HrmGymError):
+    """An analysis needs what this agent or this family does not have."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Thoughts:
+    """What N puzzles came to after each of T segments, whether the agent would have halted or not."""
+
+    right: np.ndarray
+    """Whether the answer is right, by the rules where they decide, bool (N, T)."""
+    changed: np.ndarray
+    """Whether the answer differs from that of the segment before, bool (N, T); true in the first."""
+    halt: np.ndarray
+    """Whether the halting rule would stop, bool (N, T)."""
+    residual: np.ndarray
+    """How far the state moved in the segment, |new - old| / (|new| + |old|), float32 (N, T)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """Another agent, drawn beside the one that is looked at."""
+
+    policy: Policy
+    trained_segments: int
+    """The longest episode in its training."""
+    checkpoint: str = ""
+    """Where it comes from."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Subject:
+    """A trained agent under the microscope; analyses share what was recorded of it."""
+
+    policy: Policy
+    twin: Policy
+    """The same network with random weights."""
+    task: Task
+    puzzles: Puzzles
+    """N puzzles as NumPy arrays (N, L)."""
+    settings: Settings
+    trained_segments: int
+    """The longest episode in training."""
+    env: str = ""
+    beside: tuple[Beside, ...] = ()
+    """Others for the same puzzles."""
+
+    @property
+    def max_segments(self) -> int:
+        """Segments thought."""
+        return self.settings.max_segments or 4 * self.trained_segments
+
+    @property
+    def traced(self) -> Puzzles:
+        """The puzzles whose states are kept."""
+        return self.puzzles.map(lambda array: array[: self.settings.traced])
+
+    @functools.cached_property
+    def long(self) -> Thoughts:
+        """All puzzles thought about for all segments."""
+        return think_through(self.policy, self.task, self.puzzles, self.max_segments)
+
+    @functools.cached_property
+    def states(self) -> dict[str, np.ndarray]:
+        """The named states of the traced puzzles, float32 (n, T, ..., F), over the segments of training."""
+        return self.states_of(self.policy)
+
+    def states_of(self, policy: Policy, chosen: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """As `states`, of the twin, say, or of the `chosen` puzzles, indices.
+
+        Raises:
+            Unsuited: where the agent names no tensors of real numbers.
+        """
+        kept: dict[str, list[np.ndarray]] = {}
+        puzzles = self.traced if chosen is None else self.puzzles.map(lambda array: array[chosen])
+        boards = boards_of(puzzles, policy.device)
+        obs = observation(boards.puzzle, boards.identity)
+        with torch.inference_mode():
+            state = policy.initial_state(len(boards.puzzle))
+            for _ in range(self.trained_segments):
+                state = policy(state, obs)[0]
+                for name, tensor in named_tensors(policy, state).items():
+                    kept.setdefault(name, []).append(tensor.float().cpu().numpy())
+        return {name: np.stack(tensors, axis=1) for name, tensors in kept.items()}
+
+    def rng(self) -> np.random.Generator:
+        """A fresh generator, the same for every analysis."""
+        return np.random.default_rng(self.settings.seed)
+
+
+def open_subject(
+    env: str,
+    checkpoint: str | Path = "pretrained",
+    split: str = "validation",
+    device: str = "auto",
+    beside: Sequence[str | Path] = (),
+    **settings: Any,
+) -> Subject:
+    """The agent of a checkpoint, its untrained twin, the first puzzles of a split, and the agents of other checkpoints.
+
+    Raises:
+        HrmGymError: as `load_agent`, and on a setting that is unknown or out of range.
+    """
+    chosen = Settings.from_dict(settings)
+    policy, task, config = _opened(env, checkpoint, device)
+    others = []
+    for one in beside:
+        other, _, trained = _opened(env, one, device)
+        others.append(Beside(other, trained.max_segments, str(one)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(chosen.seed)
+        twin = build(config, policy.agent.spec).to(policy.device).eval()
+    if 0 < chosen.max_segments < config.max_segments:
+        raise HrmGymError(
+            f"max_segments is {chosen.max_segments}: the agent was trained in episodes of {config.max_segments}, "
+            "give at least so many, or 0"
+        )
+    for looked_at in (policy, twin, *(other.policy for other in others)):
+        looked_at.agent.dtype = torch.float32  # small residuals drown in bfloat16
+    puzzles = task.dataset(split).map(lambda array: array[: chosen.puzzles])
+    if len(puzzles.puzzle) < 2:
+        raise HrmGymError(f"the {split} split of {env} has {len(puzzles.puzzle)} puzzles: at least 2 are needed")
+    return Subject(policy, twin, task, puzzles, chosen, config.max_segments, env, tuple(others))
+
+
+def _opened(env: str, checkpoint: str | Path, device: str) -> tuple[Policy, Task, Config]:
+    """The agent of a checkpoint, its task, and how it was trained."""
+    policy, task = load_both(env, checkpoint, device)
+    path = pretrained_path(env) if str(checkpoint) == "pretrained" else Path(checkpoint)
+    return policy, task, checkpoints.load(path).config
+
+
+def named_tensors(policy: Policy, state: State) -> dict[str, Tensor]:
+    """The tensors of real numbers that an agent offers, (B, ..., F) with features last; none of the halting rule's.
+
+    Raises:
+        Unsuited: where it offers none.
+    """
+    tensors = policy.agent.tensors(policy.of_agent(state))
+    offered = {name: t for name, t in tensors.items() if t.is_floating_point() and t.ndim > 1}
+    if not offered:
+        raise Unsuited(f"the agent {policy.name!r} carries no state that it offers by name (`Agent.tensors`)")
+    return offered
+
+
+@torch.inference_mode()
+def think_through(
+    policy: Policy,
+    task: Task,
+    puzzles: Puzzles,
+    segments: int,
+    change: Callable[[int, State], State] | None = None,
+    batch_size: int = 256,
+) -> Thoughts:
+    """Think all segments about N puzzles, halting never.
+
+    Args:
+        policy: on its device.
+        task: for the rules.
+        puzzles: NumPy arrays (N, L).
+        segments: T.
+        change: what is done to the state before each segment, told the number of segments thought.
+        batch_size: puzzles thought about at once.
+    """
+    boards = boards_of(puzzles, policy.device)
+    batches = []
+    for begin in range(0, len(boards.puzzle), batch_size):
+        some = boards.map(lambda array, begin=begin: array[begin : begin + batch_size])  # type: ignore[misc]
+        obs = observation(some.puzzle, some.identity)
+        state, answer = policy.initial_state(len(some.puzzle)), torch.full_like(some.puzzle, -1)
+        segment = torch.zeros(len(some.puzzle), dtype=torch.long, device=policy.device)
+        seen = []
+        for thought in range(segments):
+            before = state if change is None else change(thought, state)
+            state, output, signals = policy(before, obs)
+            previous, answer, segment = answer, output.logits.argmax(-1), segment + 1
+            right = task.grade(some.puzzle, some.solution, answer).right
+            changed, halt = (answer != previous).any(-1), policy.halting.decide(signals, segment)
+            moved = nests.residual(policy.of_agent(before), policy.of_agent(state))
+            seen.append((right, changed, halt, moved))
+        batches.append([torch.stack(columns, dim=1).cpu().numpy() for columns in zip(*seen, strict=True)])
+    return Thoughts(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))

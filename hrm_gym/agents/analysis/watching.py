@@ -1,0 +1,121 @@
+"""How far a call of a module moves a state: watched from outside, so that agents need not tell."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hrm_gym.agents.analysis.subject import named_tensors
+from hrm_gym.agents.inference.think import boards_of, observation
+from hrm_gym.agents.policy import Policy
+from hrm_gym.envs.task import Puzzles
+
+LAYERS = "layers"
+"""The name of what goes through a plain stack of layers (`Agent.layers`)."""
+
+
+class Watcher:
+    """Notes every call that turns a named state into the next one: (name, how far each slot moved (B,)).
+
+    A state is recognised by its memory: that of a tensor which was handed to the agent, or which an earlier such call
+    gave. It is the first argument of the call, or the second of one of torch's recurrent cells.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Tensor]] = []
+        self._names: dict[tuple[int, int], str] = {}
+        self._kept: list[Tensor] = []  # the memory of a tensor that is alive is not used again
+        self._inside: nn.Module | None = None
+        self._slots = 1
+
+    def begin(self, tensors: dict[str, Tensor]) -> None:
+        """A segment begins with these states."""
+        self.calls, self._kept, self._names = [], [], {}
+        for name, tensor in tensors.items():
+            self._know(name, tensor)
+            self._slots = len(tensor)
+
+    def _know(self, name: str, tensor: Tensor) -> None:
+        self._names[_memory(tensor)] = name
+        self._kept.append(tensor)
+
+    def _enter(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        old = _state_of(module, arguments)
+        if self._inside is None and old is not None and _memory(old) in self._names:
+            self._inside = module
+
+    def _leave(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        if self._inside is not module:
+            return
+        self._inside = None
+        old = _state_of(module, arguments)
+        if old is None or not isinstance(output, Tensor) or output.shape != old.shape:
+            return  # it reads the state, such as the head of the answer
+        name = self._names[_memory(old)]
+        self.calls.append((name, change(old, output, self._slots)))
+        self._know(name, output)
+
+    def _layer(self, module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
+        self.calls.append((LAYERS, change(arguments[0], output, len(output))))
+
+    @contextlib.contextmanager
+    def on(self, agent: nn.Module, layers: Sequence[nn.Module] = ()) -> Iterator[None]:
+        """Watch the modules of an agent for a while, or its `layers` alone where it is a plain stack of them."""
+        hooks = [layer.register_forward_hook(self._layer) for layer in layers]
+        for module in () if layers else agent.children():
+            for part in module.modules():
+                hooks += [part.register_forward_pre_hook(self._enter), part.register_forward_hook(self._leave)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _memory(tensor: Tensor) -> tuple[int, int]:
+    return tensor.data_ptr(), tensor.numel()
+
+
+def _state_of(module: nn.Module, arguments: tuple[Any, ...]) -> Tensor | None:
+    """The argument that may be a state."""
+    place = 1 if isinstance(module, nn.RNNCellBase) else 0
+    found = arguments[place] if len(arguments) > place else None
+    return found if isinstance(found, Tensor) else None
+
+
+def change(old: Tensor, new: Tensor, slots: int) -> Tensor:
+    """|new - old| / |new| of each slot, (B,)."""
+    a, b = (tensor.float().reshape(slots, -1) for tensor in (old, new))
+    return (b - a).norm(dim=1) / b.norm(dim=1).clamp_min(1e-12)
+
+
+@torch.inference_mode()
+def residuals(policy: Policy, puzzles: Puzzles, segments: int) -> list[dict[str, Any]]:
+    """One row a call: its tensor, segment, place in the segment, and how far it moved, median and quartiles."""
+    boards = boards_of(puzzles, policy.device)
+    obs = observation(boards.puzzle, boards.identity)
+    state = policy.initial_state(len(boards.puzzle))
+    watcher, rows = Watcher(), []
+    with watcher.on(policy.agent, policy.agent.layers()):
+        for segment in range(1, segments + 1):
+            before = named_tensors(policy, state)
+            watcher.begin(before)
+            state = policy(state, obs)[0]
+            calls = watcher.calls
+            if not calls:  # the agent's modules show no calls: what a whole segment did
+                after = named_tensors(policy, state)
+                calls = [(name, change(tensor, after[name], len(tensor))) for name, tensor in before.items()]
+            for place, (name, moved) in enumerate(calls):
+                low, mid, high = np.percentile(moved.cpu().numpy(), [25, 50, 75])
+                rows.append(
+                    {
+                        **{"tensor": name, "segment": segment, "call": place, "calls": len(calls)},
+                        **{"median": float(mid), "quartiles": [float(low), float(high)]},
+                    }
+                )
+    return rows

@@ -1,0 +1,66 @@
+"""Adaptive computation time (Graves, arXiv 1603.08983) as a halting rule for any recurrent agent.
+
+Idea: at each step n the network says how much of one unit of halting probability it spends, p_n, and stops at the first
+step N at which the sum reaches 1 - epsilon. What is then left of the unit, the remainder R = 1 - (p_1 + ... + p_(N-1)),
+goes to the last step. The ponder cost N + R, whose gradient is that of R, is added to the loss with weight tau.
+
+Here a step is a segment, so that every agent can be halted by it.
+
+Faithful: the sum, epsilon, the remainder, the hard stop in training as in use, the cost and its gradient, the sigmoid
+unit. Adapted: see `distribution`: the expected error under (p_1, ..., p_(N-1), R) takes the place of the error of the
+mean output, and the gradient reaches the unit alone. The cost of a segment, tau, is then in units of the reward. To
+ponder at most one segment costs nothing more: N + R is counted without the first.
+
+Known to fail: it is sensitive to tau, and a unit that halts early at first never sees that thinking on would have
+helped (a bias of 0 or +1 stopped 70 % of the runs of arXiv 2604.21999 at two to seven steps). Hence a bias of -3. The
+number of segments is bounded below by 1 / max p, so that even easy puzzles need p near 1 to be halted at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from hrm_gym.agents.halting.distribution import HaltingDistribution
+from hrm_gym.agents.halting.rule import Signals
+from hrm_gym.options import Options, number
+
+
+@dataclasses.dataclass(frozen=True)
+class ACTConfig(Options):
+    """Options of `act`."""
+
+    ponder_cost: float = number(0.01, least=0)
+    """tau, what a segment costs beside an error of 1."""
+    epsilon: float = number(0.01, above=0, below=1)
+    """What may be left of the halting probability when it stops."""
+    halt_bias: float = number(-3.0)
+    """The logit of p_n at first."""
+
+
+class ACT(HaltingDistribution):
+    """Adaptive computation time (Graves): halts once the halting probabilities sum to 1."""
+
+    Config = ACTConfig
+
+    def lead(self, signals: Signals, segment: Tensor) -> Tensor:
+        """See `HaltingRule`."""
+        return signals["halted_by"] - math.log((1 - self.config.epsilon) / self.config.epsilon)
+
+    def left_after(self, left: Tensor, p: Tensor) -> Tensor:
+        """See `HaltingDistribution`."""
+        return (left - p).clamp_min(0.0)
+
+    def weights(self, p: Tensor, thought: Tensor, last: Tensor) -> Tensor:
+        """See `HaltingDistribution`: p_n, and the remainder in the last segment."""
+        spent = torch.where(thought & ~last, p, 0.0)
+        # The head has learned since: its sum may by now exceed 1 before the last segment.
+        remainder = (1 - spent.sum(1, keepdim=True)).clamp_min(0.0)
+        return torch.where(last, remainder, spent)
+
+    def cost(self, weights: Tensor, thought: Tensor, last: Tensor) -> Tensor:
+        """See `HaltingDistribution`: tau * (N - 1 + R)."""
+        return self.config.ponder_cost * (thought.sum(1) - 1 + (weights * last).sum(1))

@@ -1,0 +1,38 @@
+"""An evaluation among TensorBoard's events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hrm_gym.agents.inference.evaluation import Evaluation
+from hrm_gym.files import make_folder
+
+
+def log_evaluation(folder: Path, figures: Mapping[str, Any], result: Evaluation) -> None:
+    """Add an evaluation to the events in a folder, under `evaluation/`.
+
+    Args:
+        folder: made where it is missing.
+        figures: what `report` gave.
+        result: what it was given.
+
+    Raises:
+        HrmGymError: where the folder cannot be made.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    make_folder(folder)
+    name = f"evaluation/{figures['env']}, {figures['puzzles']}, {figures['protocol']['halting']} halting"
+    with SummaryWriter(str(folder), filename_suffix=".evaluation") as writer:
+        for key in ("exact_accuracy", "valid_accuracy", "cell_accuracy", "mean_segments", "puzzles_per_second"):
+            writer.add_scalar(f"{name}/{key}", figures[key], 0)
+        for segment, share in enumerate(result.after, start=1):  # the axis of steps counts segments
+            writer.add_scalar(f"{name}/right_after_segments", float(share), segment)
+        bins = np.arange(int(result.segments.max()) + 2) - 0.5
+        writer.add_histogram(f"{name}/segments", result.segments, 0, bins=bins)
+        rows = "\n".join(f"| {key} | {value} |" for key, value in figures.items())
+        writer.add_text(name, f"| figure | value |\n| --- | --- |\n{rows}")

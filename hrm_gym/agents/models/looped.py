@@ -1,0 +1,106 @@
+"""Recurrent depth (Geiping et al., arXiv 2502.05171): a core that is looped as long as one likes, longer than trained.
+
+Idea: a prelude reads the puzzle into e; a core, fed e anew at each step, refines a state that begins at random; a coda
+answers from the state. In training the number of steps r is drawn anew for each batch from a Poisson distribution whose
+rate is log-normal (mostly few, now and then many), and the gradient runs through the last k of them. Having begun
+everywhere and stopped anywhere, the core learns a way to the answer rather than a number of steps, and goes on
+improving with steps that it was never trained for (cf. looped transformers, arXiv 2311.12424).
+
+    e = prelude(puzzle);   s ~ N(0, 1);   r times: s = core(adapter([s, e]));   answer = head(coda(s))
+
+Carried: s, (B, P + L, D); only at an episode's beginning is it random.
+
+Faithful: prelude, core and coda, the adapter over both, the input at every step, the random state, r, the truncated
+gradient. Adapted: a segment is such a loop, and the state is carried on, so an episode is up to 16 loops with a loss
+after each, and r is small (8 on average, the paper's 32; k is 4, theirs 8), as are the parts (1, 2, 1 blocks, theirs
+2, 4, 2). The blocks are those of `hrm`. In use every segment has `test_steps` steps. Random states come from torch's
+own generator in training, and in use from a fixed seed, so that an evaluation can be repeated.
+
+Known to fail: where the initial state is not random the core may ignore its state; with k too small it learns slowly.
+With `--max-segments 1` it is the paper's network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hrm_gym.agents.agent import Output, TaskSpec
+from hrm_gym.agents.models.board import Board
+from hrm_gym.agents.models.layers import Blocks, Linear, Module, rms_norm
+from hrm_gym.options import DEPTH, depth, number
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopedConfig(Blocks):
+    """Options of `looped`."""
+
+    prelude_layers: int = depth(1)
+    """Blocks that read the puzzle."""
+    core_layers: int = depth(2)
+    """Blocks that are looped."""
+    coda_layers: int = depth(1)
+    """Blocks that answer."""
+    mean_steps: int = depth(8)
+    """Mean number of steps of a segment in training."""
+    steps_spread: float = number(0.5, least=0, most=2)
+    """Standard deviation of the logarithm of their rate."""
+    gradient_steps: int = depth(4)
+    """k, the last steps, which are differentiated."""
+    test_steps: int = depth(0, least=0)
+    """Steps of a segment in use; 0: the mean of training."""
+
+
+class Looped(Board):
+    """Recurrent depth: prelude, looped core, coda; random states, random numbers of steps (2502.05171)."""
+
+    Config = LoopedConfig
+    run_defaults = {"weight_decay": 0.1}  # noqa: RUF012 (as in Agent)
+
+    def __init__(self, config: Any, spec: TaskSpec) -> None:
+        super().__init__(config, spec)
+        c = config
+        self.prelude, self.core, self.coda = (
+            Module(c, layers, spec.shape) for layers in (c.prelude_layers, c.core_layers, c.coda_layers)
+        )
+        self.adapter = Linear(2 * c.hidden_size, c.hidden_size)
+        self.test_steps = c.test_steps or c.mean_steps
+        """Steps of a segment in use; studies change it."""
+
+    def initial_state(self, num: int) -> Tensor:
+        """See `Agent`: normal noise, (num, P + L, D)."""
+        device = self.adapter.weight.device
+        shape = num, self.num_positions, self.config.hidden_size
+        generator = None if self.training else torch.Generator(device).manual_seed(0)
+        return torch.randn(shape, generator=generator, device=device).to(self.dtype)
+
+    def forward(self, state: Tensor, obs: Mapping[str, Tensor]) -> tuple[Tensor, Output]:
+        """See `Agent`."""
+        x = self.embed(obs)
+        e = self.prelude(x, torch.zeros_like(x), self.rotary)
+        steps = self._draw_steps() if self.training else self.test_steps
+        with_gradient = min(steps, self.config.gradient_steps)
+        with torch.no_grad():
+            for _ in range(steps - with_gradient):
+                state = self._step(state, e)
+        for _ in range(with_gradient):
+            state = self._step(state, e)
+        return state, self.answer(self.coda(state, torch.zeros_like(state), self.rotary))
+
+    def _step(self, state: Tensor, e: Tensor) -> Tensor:
+        """The core, once."""
+        fed = rms_norm(self.adapter(torch.cat((state, e), dim=-1)))
+        return self.core(fed, torch.zeros_like(fed), self.rotary)
+
+    def _draw_steps(self) -> int:
+        """1 + Poisson(exp(N)), with a normal N such that the mean is `mean_steps`; at most four times `DEPTH`."""
+        c, spread = self.config, self.config.steps_spread
+        if c.mean_steps == 1:
+            return 1
+        log_rate = math.log(c.mean_steps - 1) - spread**2 / 2 + spread * torch.randn(())
+        return min(4 * DEPTH, 1 + int(torch.poisson(log_rate.exp())))

@@ -1,0 +1,87 @@
+"""The graph of the candidates of a batch in tensors of fixed shapes (see `candidates` for what it is).
+
+How many candidates a batch has is known to the device alone. A list as long as there are makes the host wait for their
+number in every segment, and gives the compiler another shape with every batch. Here the list has room for a fixed
+number of nodes, and groups are rows of a table that are filled up, so nothing is asked of the device, the network is
+compiled once, and its kernels can be recorded as a CUDA graph. The price is what the room is larger than the list, and
+that groups without candidates are summed, too.
+
+Shapes as in `candidates`, but for C nodes that there is room for (N = C), and w, the members of the largest group.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hrm_gym.agents.models.gathering import TableSums, sum_rows
+
+
+class PaddedGraph(NamedTuple):
+    """The candidates of a batch and their groups, with the methods of `candidates.Graph`."""
+
+    node: Tensor
+    """Where each node stands among all places of the batch, int64 (C,); B * L * S for those that fill up the list."""
+    rank: Tensor
+    """The node of each place, int64 (B * L * S,); C for places that are no candidates."""
+    member: Tensor
+    """The nodes of each group, int32 (K * G, w), filled up with C."""
+    group: Tensor
+    """The groups of each node, int32 (C, K); K * G for nodes that fill up the list."""
+
+    @property
+    def incidence(self) -> tuple[Tensor, ...]:
+        """What sums over groups need."""
+        return self.member, self.group
+
+    def take(self, places: Tensor) -> Tensor:
+        """See `candidates.Graph`: (B, L * S, D) -> (C, D)."""
+        return sum_rows(places.flatten(0, 1), self.node.unsqueeze(-1))
+
+    def put(self, places: Tensor, nodes: Tensor) -> Tensor:
+        """See `candidates.Graph`."""
+        rank = self.rank.unsqueeze(-1)
+        moved: Tensor = TableSums.apply(nodes, rank, self.node.unsqueeze(-1))  # type: ignore[no-untyped-call]
+        return torch.where(rank < len(self.node), moved, places.flatten(0, 1)).view(places.shape)
+
+    def weighted(self, nodes: Tensor, weights: Tensor, num_cells: int) -> Tensor:
+        """See `candidates.Graph`."""
+        symbols = weights.shape[1]
+        rows = nodes.float() * sum_rows(weights.flatten(), self.node.unsqueeze(-1)).unsqueeze(-1)
+        cell = (self.node // symbols).unsqueeze(-1)
+        cells: Tensor = TableSums.apply(rows, self.rank.view(num_cells, symbols), cell)  # type: ignore[no-untyped-call]
+        return cells
+
+
+def unit_of_cells(groups: Tensor) -> Tensor:
+    """Which group of a partition each cell is in, int64 (L,), from the cells of each group, (groups, n)."""
+    unit = torch.arange(len(groups), device=groups.device).unsqueeze(-1).expand_as(groups)
+    return torch.empty_like(groups.flatten()).scatter_(0, groups.flatten(), unit.flatten())
+
+
+def pad_graph(left: Tensor, partitions: list[Tensor], room: int) -> PaddedGraph:
+    """The graph of the candidates `left`, bool (B, L, S), of which the first `room` are nodes."""
+    device, flat = left.device, left.flatten()
+    _, cells, symbols = left.shape
+    order = flat.cumsum(0) - 1
+    rank = torch.where(flat & (order < room), order, room)
+    place = torch.arange(len(flat), device=device)
+    # What is no node is written behind the last one, and cut off.
+    node = torch.full((room + 1,), len(flat), device=device).scatter_(0, rank, place)[:room]
+
+    shaped = rank.view(left.shape)
+    members = [shaped[:, groups].transpose(2, 3).reshape(-1, groups.shape[1]) for groups in partitions]
+    members.append(rank.view(-1, symbols))
+    longest, widest = max(map(len, members)), max(table.shape[1] for table in members)
+    member = torch.cat([F.pad(t, (0, widest - t.shape[1], 0, longest - len(t)), value=room) for t in members])
+
+    board, cell, symbol = node // (cells * symbols), node // symbols % cells, node % symbols
+    group = [(board * len(groups) + unit_of_cells(groups)[cell]) * symbols + symbol for groups in partitions]
+    group.append(node // symbols)
+    first = torch.arange(len(group), device=device) * longest  # of each partition
+    table = torch.stack(group, dim=1) + first  # (C, K)
+    table = torch.where(node.unsqueeze(-1) < len(flat), table, len(member))
+    return PaddedGraph(node, rank, member.int(), table.int())

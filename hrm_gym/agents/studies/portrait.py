@@ -1,0 +1,287 @@
+"""The family portrait: agents side by side on one puzzle family, each trained under the same budget.
+
+Every agent is trained with the preset of the puzzle and its own defaults, once a seed, one run after the other or
+several at once, and then thinks about the same test puzzles. What is finished is kept in the folder of its run. So a
+comparison that was interrupted goes on where it stopped, and one that is finished can get further agents and seeds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import hrm_gym
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.inference.evaluation import Protocol, evaluate_stops
+from hrm_gym.agents.inference.report import report
+from hrm_gym.agents.inference.think import boards_of, observation
+from hrm_gym.agents.load import load_both
+from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.registry import import_named
+from hrm_gym.agents.studies.at_once import at_once, require_ray
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training.build import build
+from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.training.flops import segment_flops
+from hrm_gym.agents.training.run import train
+from hrm_gym.agents.training.signals import Signals
+from hrm_gym.envs.registration import canonical_id, make_task
+from hrm_gym.errors import HrmGymError
+from hrm_gym.files import read_json, replacing
+
+SEGMENTS = 16
+"""Segments that every agent may think when it is tested, however many it had in training."""
+SHOWN = (1, 2, 4, 8, 16)
+_DONE, CONDITIONS = "portrait.json", "conditions.json"
+_HALTING = ("fixed", "learned")
+_NEEDED = {"parameters", "segment_flops", "after", "after_each", "by_itself", "by_itself_segments", "device", "halting"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """What all runs of a comparison have in common."""
+
+    env: str
+    minutes: float = 0.0
+    """Of training, evaluations on validation puzzles included; 0: no limit."""
+    steps: int = 0
+    """Gradient steps of training; 0: no limit."""
+    test_puzzles: int = 1000
+    device: str = "auto"
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Further options of every run, such as a preset."""
+
+    def __post_init__(self) -> None:
+        for name, unit in (("minutes", "minutes"), ("steps", "steps"), ("test_puzzles", "puzzles")):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise HrmGymError(f"{name} is {getattr(self, name)}: give a number of {unit}, 0 or more")
+        if not (self.minutes or self.steps):
+            raise HrmGymError("minutes and steps are both 0: give the budget of a run, such as --minutes 5")
+        if not self.test_puzzles:
+            raise HrmGymError("test_puzzles is 0: give at least 1")
+
+    def config(self, agent: str, seed: int) -> Config:
+        """The configuration of one run.
+
+        Raises:
+            HrmGymError: on an unknown name, or a setting that the agent does not have.
+        """
+        budget = {"max_minutes": self.minutes, "max_steps": self.steps, "test_puzzles": self.test_puzzles}
+        if self.minutes:
+            budget["eval_minutes"] = self.minutes / 4  # watching takes little of the budget, and no two agents alike
+        named = {"env": self.env, "agent": agent, "seed": seed, "device": self.device}
+        return resolve({**named, **budget, **self.settings})
+
+
+@dataclasses.dataclass(frozen=True)
+class Portrait:
+    """One agent with one seed."""
+
+    agent: str
+    seed: int
+    figures: dict[str, Any]
+    """What became of it; empty where it failed."""
+    reason: str = ""
+    """Why there are none."""
+
+
+def compare(
+    conditions: Conditions,
+    agents: Sequence[str],
+    num_seeds: int,
+    out: Path,
+    say: Callable[[str], None] = lambda text: None,
+    num_at_once: int = 1,
+) -> list[Portrait] | None:
+    """Train and test all agents with all seeds.
+
+    Args:
+        conditions: of every run.
+        agents: names, or "module:NAME".
+        num_seeds: the seeds are 0, 1, ...
+        out: keeps the runs; what it holds already is not done again.
+        say: is told how it goes on.
+        num_at_once: runs at a time; several go through Ray, in processes with a core each.
+
+    Returns:
+        What was found, agent by agent; None where a signal ended a run. An agent that cannot take the puzzle, or whose
+        loss became infinite, is told of with its reason, and the others go on.
+
+    Raises:
+        HrmGymError: on unknown names, no agents, seeds or runs, a folder of other conditions, or where Ray is needed
+            and missing.
+    """
+    if num_at_once < 1:
+        raise HrmGymError(f"{num_at_once} runs at once: give at least 1")
+    if num_at_once > 1:
+        require_ray()  # before anything is begun
+    if not agents or num_seeds < 1:
+        raise HrmGymError(f"{len(agents)} agents and {num_seeds} seeds: give at least one of each")
+    named = list(dict.fromkeys(import_named(agent) for agent in agents))
+    configs = {agent: conditions.config(agent, 0) for agent in named}  # all names first: a misspelt one costs nothing
+    _keep_conditions(conditions, out)
+    runs = [(agent, seed) for seed in range(num_seeds) for agent in named]
+    modules = {import_named(agent): agent for agent in agents}  # which another process has to import
+    jobs = [(modules[agent], conditions, dataclasses.replace(configs[agent], seed=seed), out) for agent, seed in runs]
+    found: list[Portrait] = []
+
+    def finished(portrait: Portrait | None) -> bool:
+        if portrait is not None:
+            found.append(portrait)
+            if portrait.reason:
+                say(f"{portrait.agent}: {portrait.reason}")
+        return portrait is not None
+
+    if num_at_once > 1:
+        say(f"{len(jobs)} runs, {num_at_once} at a time")
+        num_gpus = 1.0 if configs[named[0]].device.startswith("cuda") else 0.0
+        for number, portrait in at_once(_run, jobs, num_at_once, num_gpus):
+            if not finished(portrait):
+                return None
+            say(f"{runs[number][0]}, seed {runs[number][1]} is done ({len(found)} of {len(jobs)})")
+    else:
+        with Signals() as signals:  # a run that is asked to end while it is tested is tested to the end
+            for number, job in enumerate(jobs):
+                say(f"{runs[number][0]}, seed {runs[number][1]} ({number + 1} of {len(jobs)})")
+                if not finished(_run(*job)) or (signals.asked and number + 1 < len(jobs)):
+                    return None
+    return sorted(found, key=lambda portrait: (named.index(portrait.agent), portrait.seed))
+
+
+def _run(name: str, conditions: Conditions, config: Config, out: Path) -> Portrait | None:
+    """One run, in this process or another; None where a signal ended it.
+
+    A failure that is told in one line is its result.
+    """
+    import_named(name)
+    try:
+        return _portrait(conditions, config, out.resolve() / "runs")
+    except HrmGymError as error:
+        return Portrait(config.agent, config.seed, {}, str(error))
+
+
+def _keep_conditions(conditions: Conditions, out: Path) -> None:
+    """Runs of different budgets do not belong into one table."""
+    path = out / CONDITIONS
+    told = dataclasses.asdict(conditions) | {"env": canonical_id(conditions.env)}
+    if path.exists():
+        before = read_json(path)
+        for name, value in told.items():
+            if before.get(name) != value:
+                raise HrmGymError(
+                    f"{out} holds a comparison with {name} {before.get(name)!r}, and now it is {value!r}: "
+                    "give another --out, or the same conditions"
+                )
+        return
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _portrait(conditions: Conditions, config: Config, runs: Path) -> Portrait | None:
+    """One run, begun, gone on with or finished long ago; None where a signal ended it."""
+    run_dir = runs / f"{config.agent}-seed{config.seed}"
+    done, saved = run_dir / _DONE, run_dir / checkpoints.FILE_NAME
+    if done.exists():
+        figures = read_json(done)
+        if missing := _NEEDED - set(figures):
+            raise HrmGymError(f"{done} lacks {', '.join(sorted(missing))}: delete it, and the run is tested again")
+        return Portrait(config.agent, config.seed, figures)
+    config = dataclasses.replace(config, run_dir=str(run_dir))
+    with torch.device("meta"):  # refuses a puzzle that the agent cannot take, leaving nothing
+        build(config, TaskSpec.of(make_task(config.env)))
+    resumed = checkpoints.load(saved) if saved.exists() else None
+    result = train(config if resumed is None else resumed.config, run_dir, resumed)
+    if result is None:
+        return None
+    figures = _figures(conditions, run_dir) | {
+        "halting": config.halting,
+        "preset": config.preset,
+        "minutes": round(result["training"]["seconds"] / 60, 2),
+        "steps": result["training"]["steps"],
+    }
+    with replacing(done) as temporary:
+        temporary.write_text(json.dumps(figures, indent=1) + "\n")
+    return Portrait(config.agent, config.seed, figures)
+
+
+def _figures(conditions: Conditions, run_dir: Path) -> dict[str, Any]:
+    """The trained agent on test puzzles, and what a segment of it takes."""
+    policy, task = load_both(conditions.env, run_dir, conditions.device)
+    puzzles = task.dataset("test").map(lambda array: array[: conditions.test_puzzles])
+    told = {"env": conditions.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
+    protocols = {halting: Protocol.from_dict({"halting": halting, "max_segments": SEGMENTS}) for halting in _HALTING}
+    results = evaluate_stops(policy, task, puzzles, list(protocols.values()))
+    reports = {
+        halting: report(policy, result, protocols[halting], **told)
+        for halting, result in zip(protocols, results, strict=True)
+    }
+    first = boards_of(puzzles.map(lambda array: array[:1]), policy.device)
+    after = reports["fixed"]["accuracy_after_segments"]
+    return {
+        "parameters": policy.num_parameters,
+        "segment_flops": segment_flops(policy, observation(first.puzzle, first.identity)),
+        "after": {str(segments): after[segments - 1] for segments in SHOWN},
+        "after_each": after,
+        "by_itself": reports["learned"]["valid_accuracy" if task.verifiable else "exact_accuracy"],
+        "by_itself_segments": reports["learned"]["mean_segments"],
+        "device": str(policy.device),
+        "reports": reports,
+    }
+
+
+# ---- as text and as a picture --------------------------------------------------------------------
+
+
+def by_agent(found: Sequence[Portrait]) -> dict[str, list[Portrait]]:
+    """The portraits of each agent, in their order."""
+    return {name: [p for p in found if p.agent == name] for name in dict.fromkeys(p.agent for p in found)}
+
+
+def table(found: Sequence[Portrait], conditions: Conditions) -> str:
+    """A Markdown table with its conditions: means over the seeds, and for halting by itself the range of the seeds."""
+    told = {
+        "env": conditions.env,
+        "budget of a run": ", ".join(
+            [f"{conditions.minutes:g} minutes"] * bool(conditions.minutes)
+            + [f"{conditions.steps:,} steps"] * bool(conditions.steps)
+        ),
+        "seeds": len({p.seed for p in found}),
+        "test puzzles": f"the first {conditions.test_puzzles:,}",
+        "device": ", ".join(dict.fromkeys(p.figures["device"] for p in found if p.figures)) or "none",
+        "further settings": conditions.settings or "preset and defaults of each agent",
+        "hrm-gym": hrm_gym.__version__,
+    }
+    lines = [f"# {conditions.env}: the family portrait", "", *(f"- {name}: {text}" for name, text in told.items()), ""]
+    lines += ["| agent | halting | parameters | MFLOP a segment | minutes | steps "]
+    lines[-1] += f"| after {' / '.join(map(str, SHOWN))} segments, % | by itself, % | in segments |"
+    lines += ["| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for agent, portraits in by_agent(found).items():
+        all_figures = [p.figures for p in portraits if p.figures]
+        if not all_figures:
+            lines.append(f"| `{agent}` | | | | | | {portraits[0].reason} | | |")
+            continue
+
+        def mean(value: Callable[[dict[str, Any]], float], of: list[dict[str, Any]] = all_figures) -> float:
+            return sum(map(value, of)) / len(of)
+
+        after = " / ".join(f"{100 * mean(lambda f, s=segments: f['after'][str(s)]):.1f}" for segments in SHOWN)  # type: ignore[misc]
+        halted = [100 * f["by_itself"] for f in all_figures]
+        spread = f" ({min(halted):.1f} to {max(halted):.1f})" if len(halted) > 1 else ""
+        cells = (
+            f"`{agent}`",
+            f"`{all_figures[0]['halting']}`",
+            f"{all_figures[0]['parameters']:,}",
+            f"{mean(lambda f: f['segment_flops']) / 1e6:.1f}",
+            f"{mean(lambda f: f['minutes']):.1f}",
+            f"{mean(lambda f: f['steps']):,.0f}",
+            after,
+            f"{sum(halted) / len(halted):.1f}{spread}",
+            f"{mean(lambda f: f['by_itself_segments']):.1f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,77 @@
+"""The card of an agent: what a reader must know of it, from its configuration and its `result.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hrm_gym.agents.inference.report import after_in_words, in_words
+from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.training.checkpoint import Checkpoint
+from hrm_gym.agents.training.typed import names
+from hrm_gym.errors import HrmGymError
+
+_OF_THE_PLACE = ("run_dir", "resume", "device", "dtype", "compile", "cuda_graphs")  # they make no other agent
+
+
+def card(saved: Checkpoint, result: Mapping[str, Any]) -> str:
+    """A page of Markdown.
+
+    Args:
+        saved: the run's checkpoint.
+        result: what its `result.json` holds.
+    """
+    training, own = result["training"], result["halting_by_itself"]
+    after = result["accuracy_after_segments"]
+    segments, shares = after_in_words(after)
+    rows = {
+        "command": f"`{command(saved)}`",
+        "training puzzles": f"{training['num_training_puzzles']:,}",
+        "parameters": f"{result['num_parameters']:,}, averaged weights stored in bfloat16",
+        "halting rule": training["halting"],
+        "seed": training["seed"],
+        "device": result["device"] if training["processes"] == 1 else f"{training['processes']} x {result['device']}",
+        "time": f"{training['seconds'] / 60:.1f} minutes, {training['steps']:,} steps, evaluations included",
+        "held-out puzzles": f"{result['puzzles']}, {len(after)} segments, one pass",
+        "exact": f"**{_percent(result, 'exact')}** ({100 * result['cell_accuracy']:.2f} % of cells)",
+        "valid": f"**{_percent(result, 'valid')}**",
+        f"right after {segments} segments": f"{shares} %",
+        "halting by itself": f"{_percent(own, 'exact')} in {own['mean_segments']:.1f} segments on average",
+    }
+    lines = [f"# {result['env']}: {result['agent']}", "", "| | |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    lines += ["", "Intervals are 95 %, Wilson's. Validation puzzles during training:", ""]
+    lines += ["| minutes | steps | exact | valid |", "| --- | --- | --- | --- |"]
+    for point in training["validation_curve"]:
+        grades = " | ".join(f"{100 * point[name]:.1f} %" for name in ("exact_accuracy", "valid_accuracy"))
+        lines.append(f"| {point['seconds'] / 60:.1f} | {point['step']:,} | {grades} |")
+    return "\n".join(lines) + "\n"
+
+
+def command(saved: Checkpoint) -> str:
+    """The command that trains such an agent: the options in which it differs from its preset."""
+    config = saved.config
+    named = {name: getattr(config, name) for name in ("env", "agent", "halting", "preset")}
+    try:
+        usual = _flat(resolve({**named, "device": "cpu"}).to_dict())
+    except HrmGymError:  # a puzzle of the user's own that nobody has registered here
+        usual = {}
+    parts = [f"--{name} {value}" for name, value in {**named, **names(config)}.items()]
+    for name, value in _flat(config.to_dict()).items():
+        if name in named or name in _OF_THE_PLACE or usual.get(name, not value) == value:
+            continue
+        option = name.replace("_", "-")
+        parts.append(f"--{option} {value}" if not isinstance(value, bool) else f"--{'' if value else 'no-'}{option}")
+    return " ".join(("hrm-gym train", *parts))
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the run, the agent and the rule in one list, as the command line has them."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= value if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
+def _percent(result: Mapping[str, Any], grade: str) -> str:
+    return in_words(result[f"{grade}_accuracy"], result[f"{grade}_interval"])

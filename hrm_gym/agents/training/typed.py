@@ -1,0 +1,36 @@
+"""What a reader types next: commands that a run and a card tell."""
+
+from __future__ import annotations
+
+from hrm_gym.agents.registry import agent_class, halting_class
+from hrm_gym.agents.training.config import Config
+from hrm_gym.envs.registration import task_class
+from hrm_gym.errors import HrmGymError
+
+
+def names(config: Config) -> dict[str, str]:
+    """`env`, `agent` and `halting` of a run as a command takes them: "module:NAME" where they are not the package's.
+
+    A checkpoint imports nothing, so a command must say where a name from outside stands. Where that is not known here,
+    the bare name is given.
+    """
+    found = {}
+    for option, name, kind in (
+        ("env", config.env, task_class),
+        ("agent", config.agent, agent_class),
+        ("halting", config.halting, halting_class),
+    ):
+        try:
+            module = kind(name).__module__
+        except HrmGymError:
+            module = "__main__"
+        inside = module == "__main__" or module.startswith("hrm_gym.")
+        found[option] = name if inside else f"{module}:{name}"
+    return found
+
+
+def again(config: Config, command: str) -> str:
+    """`hrm-gym` and a command that reads a run, with the names from outside that it needs."""
+    told = {"env": config.env, "agent": config.agent, "halting": config.halting}
+    outside = [f"--{option} {name}" for option, name in names(config).items() if name != told[option]]
+    return " ".join(("hrm-gym", command, *outside))

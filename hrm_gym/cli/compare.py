@@ -1,0 +1,77 @@
+"""`hrm-gym compare`: the family portrait, agents side by side under one budget."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from hrm_gym.agents.studies.portrait import CONDITIONS, Conditions, compare, table
+from hrm_gym.agents.studies.portrait_plot import plot
+from hrm_gym.cli.parse import parse
+from hrm_gym.cli.results import FILES, write_results
+from hrm_gym.errors import HrmGymError
+from hrm_gym.files import check_new, is_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Train agents under the same budget and compare what they reach.
+
+    Interrupted, it goes on when the same command is given again; further agents and seeds can be added.
+    """
+
+    env: str
+    """Environment id of the puzzles."""
+    agents: tuple[str, ...]
+    """Names of agents, or module:NAME."""
+    out: str
+    """The folder for the runs, `table.md`, `result.json` and `plot.png`."""
+    overwrite: bool = False
+    """Replace such files in a folder that no comparison has made."""
+    minutes: float = 0.0
+    """Minutes of each run; 0: no limit."""
+    steps: int = 0
+    """Gradient steps of each run; 0: no limit."""
+    seeds: int = 3
+    """Runs of each agent, with seeds 0, 1, ..."""
+    at_once: int = 1
+    """Runs at a time, a core each; several go through Ray (`pip install "hrm-gym[ray]"`), on this machine or on the
+    cluster that RAY_ADDRESS names."""
+    preset: str = "auto"
+    """The preset of every run; `auto` chooses by environment, device and agent."""
+    num_envs: int = 0
+    """Puzzles thought about at once in training; 0: the preset's."""
+    test_puzzles: int = 1000
+    """The first so many test puzzles."""
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Train, test, and write what they came to."""
+    args = parse(Arguments, argv, "compare")
+    if not args.out:
+        raise HrmGymError("--out is empty: give a folder")
+    out = Path(args.out)
+    if out.exists() and not out.is_dir():
+        raise HrmGymError(f"--out {out} is a file: give a folder")
+    settings = {name: value for name, value in (("preset", args.preset), ("num_envs", args.num_envs)) if value}
+    conditions = Conditions(args.env, args.minutes, args.steps, args.test_puzzles, args.device, settings)
+
+    if out.is_dir() and not is_file(out / CONDITIONS):
+        for name in FILES:
+            check_new(out / name, args.overwrite)
+
+    def say(text: str) -> None:
+        print(f"--- {text}", flush=True)
+
+    found = compare(conditions, args.agents, args.seeds, out, say, args.at_once)
+    if found is None:
+        say("stopped; the same command goes on")
+        return 130
+    text = table(found, conditions)
+    told = {"conditions": dataclasses.asdict(conditions), "runs": [dataclasses.asdict(portrait) for portrait in found]}
+    print(text)
+    write_results(out, text, told, lambda: plot(found, f"{args.env}: {conditions.test_puzzles:,} test puzzles"))
+    return 0

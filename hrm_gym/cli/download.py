@@ -1,0 +1,37 @@
+"""`hrm-gym download`: an agent from the Hugging Face hub, with its card."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+
+from hrm_gym.agents import hub
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.cli.bar import bar
+from hrm_gym.cli.parse import parse
+from hrm_gym.files import make_folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Fetch an agent from the Hugging Face hub, check it, and keep it in a folder with its card."""
+
+    source: tyro.conf.Positional[str]
+    """`OWNER/NAME`, or `OWNER/NAME@REVISION`."""
+    out: str
+    """The folder for `checkpoint.safetensors`, `README.md` and `result.json`."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Download as the arguments say."""
+    args = parse(Arguments, argv, "download")
+    out = Path(args.out)
+    make_folder(out)
+    with bar("downloading"):
+        hub.download(args.source, out)
+    config = checkpoints.load(out).config
+    print(f"{config.agent} for {config.env}, in {out}: hrm-gym play --env {config.env} --checkpoint {out}")
+    return 0

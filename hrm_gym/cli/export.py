@@ -1,0 +1,50 @@
+"""`hrm-gym export`: a run's averaged weights as one small file with a card."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+
+from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.training.card import card
+from hrm_gym.cli.parse import parse
+from hrm_gym.errors import HrmGymError
+from hrm_gym.files import check_new, replacing
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Write a finished run's averaged weights as one file that can be shipped, and a card beside it."""
+
+    run: tyro.conf.Positional[str]
+    """The run's folder."""
+    out: str
+    """The file of the weights, FILE.safetensors; the card becomes FILE.md."""
+    overwrite: bool = False
+    """Replace weights and a card that are already there."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Export as the arguments say."""
+    args = parse(Arguments, argv, "export")
+    folder, out = Path(args.run), Path(args.out)
+    if out.suffix != ".safetensors":
+        raise HrmGymError(f"--out {args.out!r}: the name must end in .safetensors")
+    if not folder.is_dir():
+        raise HrmGymError(f"no run at {args.run!r}: give the folder of a finished run")
+    check_new(out.with_suffix(".md"), args.overwrite)
+    saved, result = checkpoints.export(folder, out, args.overwrite)
+    try:
+        text = card(saved, result)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise HrmGymError(
+            f"{folder / 'result.json'} is not the result of a run ({type(error).__name__}: {error}): the weights are "
+            "written, the card is not"
+        ) from None
+    with replacing(out.with_suffix(".md")) as temporary:
+        temporary.write_text(text)
+    print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB) and {out.with_suffix('.md')}")
+    return 0

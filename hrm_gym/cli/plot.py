@@ -1,0 +1,56 @@
+"""`hrm-gym plot`: learning curves of several runs in one picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from hrm_gym.agents.studies.learning_curves import Along, plot_curves, read_curve
+from hrm_gym.cli.parse import parse
+from hrm_gym.errors import HrmGymError
+from hrm_gym.files import check_new, replacing
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Draw the learning curves of runs, finished or not: accuracy on validation puzzles."""
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """The runs' folders."""
+    out: str = "curves.png"
+    """The picture: .png, .svg or .pdf."""
+    overwrite: bool = False
+    """Replace a picture that is already there."""
+    along: Along = "minutes"
+    """What the x axis counts."""
+    grade: Literal["exact", "valid"] = "exact"
+    """The label of the solution, or the rules."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Draw as the arguments say."""
+    args = parse(Arguments, argv, "plot")
+    out = Path(args.out)
+    if not args.runs:
+        raise HrmGymError("no runs: give at least one folder")
+    if out.suffix not in FORMATS:
+        raise HrmGymError(f"--out {args.out!r}: the name must end in one of {', '.join(FORMATS)}")
+    check_new(out, args.overwrite)
+    curves = [read_curve(Path(folder)) for folder in args.runs]
+    figure = plot_curves(curves, args.along, args.grade)
+    with replacing(out) as temporary:
+        figure.savefig(temporary, format=out.suffix[1:], dpi=150)
+    for curve in curves:
+        last = curve.points[-1]
+        print(
+            f"{curve.name:32} {100 * last[f'{args.grade}_accuracy']:5.1f} % {args.grade} after "
+            f"{last['seconds'] / 60:.1f} minutes, {last['step']:,} steps"
+        )
+    print(f"wrote {out}")
+    return 0

@@ -1,0 +1,106 @@
+"""Mazes of several sizes on one board, and training mazes that are used again with another start and goal."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numba import njit
+
+from hrm_gym.envs.maze import generator, solver
+from hrm_gym.envs.maze.generator import pick
+from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL, enter, measure
+from hrm_gym.envs.maze.symmetry import is_test
+from hrm_gym.envs.streams import seed_stream
+from hrm_gym.envs.task import Puzzles
+from hrm_gym.errors import HrmGymError
+
+NUM_TEST = 1_000
+"""Test mazes, of all sizes together."""
+
+
+def check_sizes(size: int, min_path: int, smallest: int | None) -> None:
+    """Refuse sizes out of range, and path lengths that mazes of a size never have.
+
+    Raises:
+        HrmGymError: with the range that is allowed.
+    """
+    generator.check_size(size, min_path)
+    if smallest is not None:
+        if not (isinstance(smallest, int) and 4 <= smallest <= size):
+            raise HrmGymError(f"smallest={smallest!r}: choose 4 to size={size}, or leave it out")
+        for side in range(smallest, size):
+            generator.check_size(side, path_of(side, size, min_path))
+
+
+def path_of(side: int, size: int, min_path: int) -> int:
+    """The least cells of a shortest path in a maze of `side` where those of `size` have `min_path`: by their areas."""
+    return max(2, min_path * side**2 // size**2)
+
+
+def generate(size: int, min_path: int, smallest: int | None, num: int, seed: int, split: str | None = None) -> Puzzles:
+    """Random mazes of the sizes `smallest` to `size`, uint8 (num, size * size): a function of the arguments alone.
+
+    Mazes of each size are those of `generator`, so that the splits share none of them.
+    """
+    sides = [size] if smallest is None else list(range(smallest, size + 1))
+    rng = np.random.default_rng([seed, len(sides)])
+    puzzle = np.full((num, size, size), WALL, np.uint8)
+    solution = puzzle.copy()
+    order = rng.permutation(num) if len(sides) > 1 else np.arange(num)
+    for slots, side in zip(np.array_split(order, len(sides)), sides, strict=True):
+        mazes = _of_one_size(side, path_of(side, size, min_path), len(slots), seed, split)
+        corners = rng.integers(0, size - side + 1, (len(slots), 2))
+        for slot, (top, left), board, answer in zip(slots, corners, mazes.puzzle, mazes.solution, strict=True):
+            place = slot, slice(top, top + side), slice(left, left + side)
+            puzzle[place], solution[place] = board.reshape(side, side), answer.reshape(side, side)
+    return Puzzles(puzzle.reshape(num, -1), solution.reshape(num, -1))
+
+
+def _of_one_size(side: int, min_path: int, num: int, seed: int, split: str | None) -> Puzzles:
+    if split == "validation":
+        return generator.generate_validation(side, min_path, num, seed, _test(side, min_path, seed).puzzle)
+    if split == "test" and num <= NUM_TEST:  # the first mazes of a sequence do not depend on how many there are
+        return _test(side, min_path, seed).map(lambda array: array[:num])
+    return generator.generate(side, min_path, num, seed, split)
+
+
+@functools.lru_cache(maxsize=64)
+def _test(side: int, min_path: int, seed: int) -> Puzzles:
+    """Test mazes of one size, which validation mazes are kept apart from: made once for both splits."""
+    return generator.generate(side, min_path, NUM_TEST, seed, "test")
+
+
+def with_other_ends(puzzles: Puzzles, size: int, times: int) -> Puzzles:
+    """The mazes, and after them `times` as many with the same walls and another start and goal.
+
+    The new paths are no shorter than the shortest of the old ones. Mazes that belong to the test split are left out.
+    """
+    shortest = int(solver.path_cells(puzzles.puzzle, size).min())
+    drawn = _redraw(np.ascontiguousarray(puzzles.puzzle, np.uint8), size, shortest, times)
+    drawn = drawn[~is_test(drawn, size)]
+    return Puzzles(
+        np.concatenate((puzzles.puzzle, drawn)), np.concatenate((puzzles.solution, solver.solve(drawn, size)))
+    )
+
+
+@njit(cache=True, nogil=True)
+def _redraw(puzzles: np.ndarray, size: int, min_path: int, times: int) -> np.ndarray:
+    stride = size + 2
+    drawn = np.zeros((times * len(puzzles), size * size), np.uint8)
+    state = np.zeros(1, np.uint64)
+    free = np.zeros(stride * stride, np.uint8)
+    queue, distance = np.zeros(stride * stride, np.int16), np.zeros(stride * stride, np.int16)
+    for i in range(len(drawn)):
+        puzzle, board = puzzles[i % len(puzzles)], drawn[i]
+        seed_stream(state, 0, i)
+        start, _ = enter(puzzle, size, free)
+        for cell in range(size * size):
+            board[cell] = WALL if puzzle[cell] == WALL else FREE
+        # From the old start to a new goal, from there to a new start: both far enough, if there is such a cell.
+        for _ in range(2):
+            measure(free, stride, start, -1, queue, distance)
+            start, goal = pick(state, distance, min(min_path - 1, distance.max()), False), start
+        for framed, token in ((start, START), (goal, GOAL)):
+            board[(framed // stride - 1) * size + framed % stride - 1] = token
+    return drawn

@@ -1,0 +1,1 @@
+"""Sequence tasks as boards of one row: copying, parity, addition."""

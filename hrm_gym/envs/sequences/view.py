@@ -1,0 +1,60 @@
+"""The board of a sequence task: the question on one line, the answer below it, and no padding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hrm_gym.envs.drawing.token_grid import TokenGrid
+
+if TYPE_CHECKING:
+    from hrm_gym.envs.drawing.canvas import Box, Canvas
+    from hrm_gym.envs.drawing.frame import Frame
+    from hrm_gym.envs.sequences.task import SequenceTask
+
+LARGEST = 96  # side of a tile, logical pixels
+READABLE = 44  # smaller tiles are avoided by breaking a part into lines
+
+
+class SequenceView(TokenGrid):
+    """Draws the tiles of `TokenGrid` as two lines, as large as the longer of them allows.
+
+    Long questions are wrapped to keep their tiles legible.
+    """
+
+    _task: SequenceTask
+    cells = None  # type: ignore[assignment]
+    """Where its tiles are depends on the question, so none is found by a click."""
+
+    def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
+        """See `TokenGrid`."""
+        from hrm_gym.envs.drawing.canvas import Box
+
+        question, answer = self._parts(frame.puzzle)
+        side, lines = _fit(area, [question, answer])
+        top = area.y + (area.height - side * len(lines)) / 2
+        width = max(len(line) for line in lines)
+        left = area.x + (area.width - side * width) / 2
+        for row, line in enumerate(lines):
+            for column, cell in enumerate(line):
+                tile = Box(left + side * column, top + side * row, side, side).inset(1.0)
+                self._cell(canvas, tile, frame, int(cell))
+
+    def _parts(self, puzzle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The cells before the answer and those of the answer."""
+        used = np.flatnonzero(puzzle != self._task.padding)
+        begin = int((puzzle == self._task.symbols.index("=")).argmax()) + 1
+        return used[used < begin], used[used >= begin]
+
+
+def _fit(area: Box, parts: list[np.ndarray]) -> tuple[int, list[np.ndarray]]:
+    """The largest side of a tile, whole pixels, with which the parts fit when each is broken into lines."""
+    for side in range(LARGEST, 0, -1):
+        wide = int(area.width // side)
+        if wide == 0:
+            continue
+        lines = [part[i : i + wide] for part in parts for i in range(0, len(part), wide)]
+        if len(lines) <= area.height // side and (len(lines) == len(parts) or side <= READABLE):
+            return side, lines
+    raise AssertionError("a tile of one pixel fits")

@@ -1,0 +1,74 @@
+"""A code of a full Sudoku grid that all its symmetric images share: what splits of 16x16 puzzles are made by.
+
+A 16x16 grid has some 10^27 images, and the least of them is out of reach. But two rows define a permutation of the
+columns: from where a digit stands in the one to where it stands in the other. To relabel the digits does not change
+it, and to permute the columns changes which column is which but not the lengths of the cycles. So the code is made of
+the cycle lengths of all pairs of rows and all pairs of columns, and of whether the two share a box, by sums of hashes,
+which do not depend on an order.
+
+Images have equal codes. Grids that are no images of each other have different ones but for chance, and where they do
+not, they go into the same split, which does no harm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hrm_gym.envs.streams import scramble
+
+
+@njit(cache=True, nogil=True)
+def _cycles(one: np.ndarray, place: np.ndarray) -> np.uint64:
+    """The lengths of the cycles of the permutation from line `one` to that whose digit `d` stands at `place[d]`."""
+    code = np.uint64(0)
+    seen = 0
+    for first in range(len(one)):
+        length = 0
+        at = first
+        while not seen >> at & 1:
+            seen |= 1 << at
+            at = place[one[at]]
+            length += 1
+        if length:
+            code += scramble(np.uint64(length))
+    return code
+
+
+@njit(cache=True, nogil=True)
+def _code_of_lines(lines: np.ndarray, height: int) -> np.uint64:
+    """The code of all pairs of rows of `lines`, shape (size, size), of which bands have `height`."""
+    size = len(lines)
+    place = np.empty((size, size + 1), np.int64)
+    for line in range(size):
+        for at in range(size):
+            place[line, lines[line, at]] = at
+    of_grid = np.uint64(0)
+    for top in range(0, size, height):
+        of_band = np.uint64(0)
+        for line in range(top, top + height):
+            of_line = np.uint64(0)
+            for other in range(size):
+                if other != line:
+                    together = np.uint64(top <= other < top + height)
+                    of_line += scramble(_cycles(lines[line], place[other]) + together)
+            of_band += scramble(of_line)
+        of_grid += scramble(of_band)
+    return scramble(of_grid)
+
+
+@njit(cache=True, nogil=True)
+def grid_code(grid: np.ndarray, side: int) -> np.uint64:
+    """The code of a full grid, shape (side ** 4,), with boxes of `side` rows and columns."""
+    size = side * side
+    lines = grid.reshape(size, size).astype(np.int64)
+    return _code_of_lines(lines, side) + _code_of_lines(lines.T.copy(), side)
+
+
+@njit(cache=True, nogil=True)
+def write_code(grid: np.ndarray, side: int, form: np.ndarray) -> None:
+    """Writes the code into the first eight bytes of `form`, uint8 of the shape of `grid`, and 0 into the others."""
+    code = grid_code(grid, side)
+    form[:] = 0
+    for i in range(8):
+        form[i] = code >> np.uint64(8 * i) & np.uint64(255)

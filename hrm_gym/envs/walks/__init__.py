@@ -1,0 +1,1 @@
+"""Walks through mazes: what stands at places that one comes back to."""

@@ -1,0 +1,35 @@
+"""The board of a walk: moves above what is seen, broken into lines that can be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hrm_gym.envs.drawing.token_grid import TokenGrid
+
+if TYPE_CHECKING:
+    from hrm_gym.envs.drawing.canvas import Box, Canvas
+    from hrm_gym.envs.drawing.frame import Frame
+
+
+class WalkView(TokenGrid):
+    """Draws the tiles of `TokenGrid` in pairs of lines, with a gap between two pairs."""
+
+    def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
+        """See `TokenGrid`."""
+        from hrm_gym.envs.drawing.canvas import Box
+
+        steps = self._task.shape[1]
+        # The number of steps a line that makes the tiles largest: a pair of lines takes two tiles and half a one.
+        width = max(range(1, steps + 1), key=lambda wide: _side(area, steps, wide))
+        side = max(1, int(_side(area, steps, width)))
+        left = area.x + (area.width - side * width) / 2
+        top = area.y + (area.height - side * 2.5 * -(-steps // width)) / 2
+        for row in range(2):
+            for step in range(steps):
+                line, column = divmod(step, width)
+                tile = Box(left + side * column, top + side * (2.5 * line + row), side, side).inset(1.0)
+                self._cell(canvas, tile, frame, row * steps + step)
+
+
+def _side(area: Box, steps: int, wide: int) -> float:
+    return min(area.width / wide, area.height / (2.5 * -(-steps // wide)))

@@ -1,0 +1,131 @@
+"""What the pages promise: their examples run, their commands are understood, the README stays short."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrm_gym import cli
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ALONE = ("README.md", "docs/environments.md")
+"""Pages each of whose examples in Python stands on its own."""
+
+
+def blocks(path, language):
+    """The blocks of code of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), flags=re.S | re.M)
+
+
+def test_ci_runs_the_readmes_test_command():
+    commands = re.findall(r"^(python3 -m venv .*-m pytest.*)$", (ROOT / "README.md").read_text(), flags=re.M)
+    assert len(commands) == 1
+    assert commands[0] in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_readme_is_one_screen_and_a_half():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 80 and "python -m tests.stress" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_examples_run(name):
+    scopes: list[dict[str, object]] = []
+    for block in blocks(ROOT / name, "python"):
+        scopes.append({})
+        exec(compile(block, name, "exec"), scopes[-1])
+    stepped = [scope for scope in scopes if "env" in scope]
+    assert stepped and all(np.isfinite(float(scope["reward"])) for scope in stepped)  # type: ignore[arg-type]
+    (told,) = (scope for scope in scopes if "figures" in scope)
+    assert told["figures"]["num_puzzles"] == 100 and told["solution"].valid  # type: ignore[attr-defined, index]
+
+
+def program(page, words, folder, name):
+    """Writes the page's program that holds these words to a file, as a reader would."""
+    (block,) = (block for block in blocks(ROOT / "docs" / page, "python") if words in block)
+    (folder / name).write_text(block)
+
+
+def in_shell(folder, *command):
+    """What a command in that folder prints."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, *command], cwd=folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_the_page_on_own_puzzles_is_complete(tmp_path):
+    program("own_puzzles.md", "class Latin(", tmp_path, "latin.py")
+    budget = ("--max-minutes", "0", "--max-steps", "4", "--num-envs", "4", "--test-puzzles", "16", "--device", "cpu")
+    told = in_shell(
+        tmp_path, "-m", "hrm_gym.cli", "train", "--env", "latin:Latin4x4-v0", "--run-dir", "runs/latin", *budget
+    )
+    assert "test, 16 puzzles" in told
+    assert "watch it: hrm-gym play --env latin:Latin4x4-v0 --checkpoint runs/latin\n" in told
+    # A solution breaks no rule, and one wrong cell breaks some.
+    check = """
+import numpy as np
+from latin import Latin
+task = Latin()
+some = task.dataset("test").map(lambda array: array[:200].astype(np.int64))
+assert not task.violations(some.puzzle, some.solution).any()
+assert (task.violations(some.puzzle, np.where(np.arange(16) == 5, some.solution % 4 + 1, some.solution)) > 0).all()
+"""
+    in_shell(tmp_path, "-c", check)
+    played = in_shell(
+        tmp_path, "-m", "hrm_gym.cli", "play", "--env", "latin:Latin4x4-v0", "--checkpoint", "runs/latin", "--headless"
+    )
+    assert "segment 1 of" in played
+
+
+def test_the_page_on_other_libraries_is_complete(tmp_path):
+    program("libraries.md", "make_vec_env(ENV", tmp_path, "my_halting.py")
+    told = in_shell(tmp_path, "my_halting.py")
+    learned, to_the_end = map(float, re.findall(r"\d\.\d+", told))
+    assert learned > to_the_end + 0.1
+
+
+def commands():
+    """Each `hrm-gym COMMAND ...` of the pages, with where it stands."""
+    for path in PAGES:
+        for block in blocks(path, "bash"):
+            for line in block.splitlines():
+                for part in line.split("&&"):
+                    words = shlex.split(part, comments=True)
+                    if words[:1] in (["hrm-gym"], [".venv/bin/hrm-gym"]):
+                        yield path.name, tuple(words[1:])
+                    elif "train_agent.py" in words:
+                        yield path.name, ("train", *words[words.index("train_agent.py") + 1 :])
+
+
+OWN = "latin:Latin4x4-v0"
+"""The puzzle of a page, which has a test of its own."""
+COMMANDS = sorted({told for told in commands() if OWN not in told[1]})
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), COMMANDS, ids=[f"{page}: {' '.join(words)}"[:90] for page, words in COMMANDS]
+)
+def test_commands_are_understood(page, words, understood):
+    """Up to the point where they would begin to work."""
+    if "--version" in words:
+        assert cli.main(words) == 0
+        return
+    if "--resume" in words:  # asks the run itself; its other options may be those of any run
+        words = [word for i, word in enumerate(words) if "--resume" not in (word, words[i - 1])]
+    if "--dataset" in words:  # read before the options are
+        words = [word for i, word in enumerate(words) if "--dataset" not in (word, words[i - 1])]
+    understood(words, page)
+
+
+def test_one_entry_point():
+    """Pages say `hrm-gym train`, and the script only where another program starts it."""
+    for path in PAGES:
+        for block in blocks(path, "bash"):
+            assert "python train_agent.py" not in block and "python play.py" not in block, path.name

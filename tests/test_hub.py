@@ -1,0 +1,116 @@
+"""Agents sent to the hub and fetched from it; the hub is a folder here, and no network is asked."""
+
+import json
+import shutil
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from loop import tiny
+
+from hrm_gym.agents.training.run import train
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A short run, and what its result says."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    config = tiny(max_steps=4, eval_steps=2, eval_puzzles=8, test_puzzles=16, num_envs=4)
+    return folder, train(config, folder)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A folder under the two names of the library's that we use, with the library's own arguments."""
+    place = tmp_path / "hub"
+
+    class HfApi:
+        def create_repo(self, repo_id, *, private=None, exist_ok=False):
+            (place / repo_id).mkdir(parents=True, exist_ok=exist_ok)
+            (place / repo_id / "private").write_text(str(private))
+            return f"https://huggingface.co/{repo_id}"
+
+        def upload_folder(self, *, repo_id, folder_path, commit_message=None):
+            shutil.copytree(folder_path, place / repo_id, dirs_exist_ok=True)
+
+    def snapshot_download(repo_id, *, revision=None, local_dir=None, allow_patterns=None):
+        found = place / (repo_id if revision is None else f"{repo_id}@{revision}")
+        if not found.is_dir():
+            raise FileNotFoundError(f"404: {repo_id}\nat {revision}")
+        if local_dir is None:
+            return str(found)
+        for name in allow_patterns:
+            shutil.copy(found / name, Path(local_dir) / name)
+        return str(local_dir)
+
+    library = types.ModuleType("huggingface_hub")
+    library.HfApi, library.snapshot_download = HfApi, snapshot_download
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
+    return place
+
+
+def test_there_and_back(hrm_gym, finished, hub, tmp_path):
+    folder, result = finished
+    code, out, _ = hrm_gym("upload", folder, "--to", "me/tiny", "--private", "--license", "mit")
+    assert code == 0 and out == "https://huggingface.co/me/tiny\nuse it: --checkpoint hf:me/tiny\n"
+    sent = hub / "me" / "tiny"
+    assert (sent / "private").read_text() == "True" and json.loads((sent / "result.json").read_text()) == result
+    evaluated = []
+    for checkpoint in (folder, "hf:me/tiny"):
+        code, out, err = hrm_gym("evaluate", "--checkpoint", checkpoint, "--limit", 16, "--json", "--device", "cpu")
+        assert code == 0, err
+        evaluated.append(json.loads(out))
+    assert evaluated[0]["num_parameters"] == evaluated[1]["num_parameters"]
+    # The averaged weights travel in bfloat16.
+    assert abs(evaluated[0]["cell_accuracy"] - evaluated[1]["cell_accuracy"]) < 0.05
+    code, out, _ = hrm_gym("download", "me/tiny", "--out", tmp_path / "mine")
+    assert code == 0 and "hrm for Sudoku4x4-v0" in out
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
+        "README.md",
+        "checkpoint.safetensors",
+        "result.json",
+    ]
+    assert hrm_gym("evaluate", "--checkpoint", tmp_path / "mine", "--limit", 8)[0] == 0
+
+
+def test_a_revision_is_asked_for(hrm_gym, finished, hub):
+    hrm_gym("upload", finished[0], "--to", "me/tiny")
+    shutil.move(hub / "me" / "tiny", hub / "me" / "tiny@v1")
+    assert hrm_gym("evaluate", "--checkpoint", "hf:me/tiny@v1", "--limit", 8)[0] == 0
+    code, _, err = hrm_gym("evaluate", "--checkpoint", "hf:me/tiny", "--limit", 8)
+    assert code == 2 and "404: me/tiny" in err and err.count("\n") == 1
+
+
+def test_the_card_has_metadata_that_the_hub_reads(hrm_gym, finished, tmp_path):
+    import yaml
+
+    folder, result = finished
+    assert hrm_gym("upload", folder, "--to", "me/tiny", "--folder", tmp_path / "sent")[0] == 0  # needs no library
+    head, body = (tmp_path / "sent" / "README.md").read_text().split("---\n")[1:]
+    told = yaml.safe_load(head)
+    assert told["library_name"] == "hrm-gym" and {"hrm", "Sudoku4x4-v0"} <= set(told["tags"]) and "license" not in told
+    (figures,) = told["model-index"][0]["results"]
+    assert figures["metrics"][0]["value"] == pytest.approx(result["exact_accuracy"], abs=1e-4)
+    assert body.startswith("\n# Sudoku4x4-v0: hrm") and "--checkpoint hf:me/tiny" in body and str(folder) not in body
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("upload", "nowhere", "--to", "me/tiny"), "no run at"),
+        (("download", "tiny", "--out", "OUT"), "OWNER/NAME"),
+        (("download", "me/tiny/more", "--out", "OUT"), "OWNER/NAME"),
+        (("evaluate", "--checkpoint", "hf:me/none"), "404"),
+    ],
+)
+def test_bad_input_is_one_line(hrm_gym, hub, tmp_path, arguments, words):
+    code, _, err = hrm_gym(*(tmp_path / "out" if word == "OUT" else word for word in arguments))
+    assert code == 2 and words in err and err.count("\n") == 1
+
+
+def test_without_the_library_one_line_says_what_to_install(hrm_gym, finished, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    for arguments in (("upload", finished[0], "--to", "me/tiny"), ("evaluate", "--checkpoint", "hf:me/tiny")):
+        code, _, err = hrm_gym(*arguments)
+        assert code == 2 and 'pip install "hrm-gym[hub]"' in err and err.count("\n") == 1

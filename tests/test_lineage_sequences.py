@@ -1,0 +1,179 @@
+"""neural_gpu, rrn, ntm and dnc: their parts against what the papers say, and their signature results, small."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import hrm_gym
+from examples.lineage.longer import accuracy, build
+from examples.lineage.neural_gpu_addition import addition
+from examples.lineage.ntm_copy import copying
+from examples.lineage.rrn_sudoku import sudoku
+from hrm_gym import HrmGymError
+from hrm_gym.agents import TaskSpec
+from hrm_gym.agents.models.dnc import follow, least_used
+from hrm_gym.agents.models.neural_gpu import NeuralGPU, NeuralGPUConfig
+from hrm_gym.agents.models.ntm import NTM, TuringMemory
+from hrm_gym.agents.models.rrn import RRN, RRNConfig, joined
+from hrm_gym.agents.models.scan import ScanConfig as NTMConfig
+from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.training.build import build as build_policy
+from hrm_gym.envs.sequences.task import AdditionTask, CopyTask
+
+SUDOKU = hrm_gym.make_task("Sudoku4x4-v0")
+NAMES = ("neural_gpu", "rrn", "ntm", "dnc")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+# ---- what they share -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_slots_think_apart_and_the_state_matters(name):
+    agent = build(name, SUDOKU).eval()
+    puzzle = torch.as_tensor(SUDOKU.dataset("train").puzzle[:3].astype(np.int64))
+    with torch.no_grad():
+        state, first = agent(agent.initial_state(3), {"puzzle": puzzle})
+        _, second = agent(state, {"puzzle": puzzle})
+        _, alone = agent(agent.initial_state(1), {"puzzle": puzzle[1:2]})
+    assert torch.allclose(first.logits[1:2], alone.logits, atol=1e-5)
+    assert not torch.allclose(first.logits, second.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_run_on_a_longer_board(name):
+    short, long = CopyTask(1, 4), CopyTask(5, 9)
+    agent = build(name, short)
+    assert type(agent).fits(TaskSpec.of(short), TaskSpec.of(long))
+    assert not type(agent).fits(TaskSpec.of(short), TaskSpec.of(AdditionTask()))
+    assert 0 <= accuracy(agent, long, num=4)[1] <= 1
+
+
+# ---- neural_gpu ----------------------------------------------------------------------------------------------
+
+
+def test_a_neural_gpu_reads_the_puzzle_once():
+    agent = build("neural_gpu", SUDOKU).eval()
+    puzzle = torch.as_tensor(SUDOKU.dataset("train").puzzle[:2].astype(np.int64))
+    with torch.no_grad():
+        state, _ = agent(agent.initial_state(2), {"puzzle": puzzle})
+        one, other = (agent(state, {"puzzle": p})[1].logits for p in (puzzle, puzzle.flip(0)))
+    assert torch.equal(one, other)
+
+
+def test_hard_gates_carry_features_along_the_board():
+    config = NeuralGPUConfig(width=5, steps=1, gates="hard", shifts=True)
+    agent = NeuralGPU(config, TaskSpec.of(SUDOKU))
+    image = torch.rand(1, 5, 4, 4)
+    with torch.no_grad():
+        agent.gating.weight.zero_()
+        agent.gating.bias.fill_(2.0)  # the gate is shut: nothing new comes in
+        moved, excess = agent._unit(image)
+    assert torch.equal(moved[:, 0], image[:, 0]) and torch.equal(moved[:, 1, :, 1:], image[:, 1, :, :-1])
+    assert torch.equal(moved[:, 2, :, :-1], image[:, 2, :, 1:]) and torch.equal(moved[:, 3, 1:], image[:, 3, :-1])
+    assert torch.equal(moved[:, 4, :-1], image[:, 4, 1:]) and (moved[:, 4, -1] == 0).all()
+    assert excess >= 1.1 - 1e-6
+
+
+def test_a_neural_gpu_adds_longer_numbers_than_it_was_trained_on():
+    shares = addition(trained=4, tested=(4, 5), steps=1200)
+    assert shares[4][0] > 0.8 and shares[5][0] > 0.2  # a guess is right once in 64 times
+
+
+# ---- rrn -----------------------------------------------------------------------------------------------------
+
+
+def test_cells_are_joined_that_share_a_row_a_column_or_a_box():
+    senders, receivers = joined(TaskSpec.of(SUDOKU))
+    expected = {
+        (a, b)
+        for a in range(16)
+        for b in range(16)
+        if a != b and (a // 4 == b // 4 or a % 4 == b % 4 or (a // 8, a % 4 // 2) == (b // 8, b % 4 // 2))
+    }
+    assert set(zip(senders.tolist(), receivers.tolist(), strict=True)) == expected and len(senders) == len(expected)
+    maze = hrm_gym.make_task("MazeSmall-v0", size=6, min_path=8)
+    assert len(joined(TaskSpec.of(maze))[0]) == 2 * len(maze.links)
+
+
+def test_messages_are_an_mlp_on_pairs_summed_at_the_receiver():
+    agent = RRN(RRNConfig(width=6), TaskSpec.of(SUDOKU))
+    hidden = torch.randn(2, 16, 6)
+    expected = torch.zeros_like(hidden)
+    pair = torch.cat((agent.from_sender.weight, agent.from_receiver.weight), dim=1)
+    for a, b in zip(agent.senders.tolist(), agent.receivers.tolist(), strict=True):
+        inner = F.relu(F.linear(torch.cat((hidden[:, a], hidden[:, b]), dim=1), pair, agent.from_sender.bias))
+        expected[:, b] += agent.received(F.relu(agent.message(inner)))
+    assert torch.allclose(agent._messages(hidden), expected, atol=1e-4)
+
+
+def test_rrn_says_what_it_needs():
+    spec = dataclasses.replace(TaskSpec.of(SUDOKU), groups=(), links=None)
+    with pytest.raises(HrmGymError, match="neither groups nor links") as error:
+        build_policy(resolve({"env": "Sudoku4x4-v0", "agent": "rrn", "device": "cpu"}), spec)
+    assert "\n" not in str(error.value)
+
+
+def test_rrn_solves_sudokus_and_more_of_them_with_more_messages():
+    few = {"num_envs": 32, "test_puzzles": 200, "eval_puzzles": 16, "eval_steps": 1000, "max_minutes": 0.0}
+    after = sudoku("Sudoku4x4-v0", max_steps=300, **few)["accuracy_after_segments"]
+    assert after[7] > 0.6 and after[7] > after[0] + 0.2
+
+
+# ---- ntm and dnc ---------------------------------------------------------------------------------------------
+
+
+def test_heads_of_an_ntm_move_by_one_and_find_words():
+    memory = TuringMemory(NTMConfig(slots=5, word=2))
+    words = torch.tensor([[[1.0, 0], [0, 1], [-1, 0], [0, -1], [1, 1]]])
+    places = torch.eye(5)[:1].repeat(2, 1)[None]  # both heads at the first place
+    told = torch.zeros(1, 2, memory.per_head)
+    told[..., 3] = -30.0  # the heads stay where they were, and from there
+    told[:, 0, -1] = told[:, 1, -3] = 30.0  # the one that writes steps to the right, the other to the left
+    moved = memory._move(words, places, told)
+    for head, (place, share) in enumerate(((1, 0.9), (4, 0.9))):
+        assert moved[0, head].argmax() == place and moved[0, head, place] > share
+    told[:, 1, :2], told[:, 1, 2], told[:, 1, 3] = torch.tensor([-1.0, 0.0]), 40.0, 30.0  # by content
+    told[:, 1, -3:] = torch.tensor([-30.0, 30.0, -30.0])
+    assert memory._move(words, places, told)[0, 1, 2] > 0.99
+
+
+def test_the_least_used_place_is_given_out_first():
+    weights = least_used(torch.tensor([[0.9, 0.0, 0.5, 1.0]]))[0]
+    assert weights[1] > 0.999 and weights.sum() <= 1 + 1e-6
+    expected = torch.tensor([0.1 * 0.2 * 0.5, 0.8, 0.2 * 0.5, 0.0])
+    assert torch.allclose(least_used(torch.tensor([[0.9, 0.2, 0.5, 1.0]]))[0], expected, atol=1e-4)
+
+
+def test_links_remember_the_order_of_writing():
+    link, precedence = torch.zeros(1, 4, 4), torch.zeros(1, 4)
+    for place in (2, 0, 3):
+        written = F.one_hot(torch.tensor([place]), 4).float()
+        link = follow(link, precedence, written)
+        precedence = (1 - written.sum(-1, keepdim=True)) * precedence + written
+    here = F.one_hot(torch.tensor([[0]]), 4).float()
+    assert (here @ link.transpose(1, 2)).argmax() == 3 and (here @ link).argmax() == 2
+    assert link.sum() == 2 and (link.diagonal(dim1=1, dim2=2) == 0).all()
+
+
+@pytest.mark.parametrize("agent", ["ntm", "dnc"])
+def test_sequences_are_copied_that_are_longer_than_those_trained_on(agent):
+    shares = copying(agent, trained=4, tested=(4, 6), steps=500)
+    assert shares[4][0] > 0.9 and shares[6][0] > 0.5
+
+
+def test_an_ntm_that_answers_while_it_reads_knows_nothing_of_what_comes():
+    spec = TaskSpec.of(CopyTask(4, 4))
+    puzzle = torch.tensor([[4, 5, 6, 7, 2, 0, 0, 0, 0], [4, 5, 6, 8, 2, 0, 0, 0, 0]])
+    for read_first in (False, True):
+        agent = NTM(NTMConfig(read_first=read_first), spec).eval()
+        with torch.no_grad():
+            logits = agent(agent.initial_state(2), {"puzzle": puzzle})[1].logits
+        assert torch.allclose(logits[0, :3], logits[1, :3], atol=1e-6) != read_first
