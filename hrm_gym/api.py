@@ -131,6 +131,7 @@ def solve(
     rollouts: int = 1,
     max_segments: int = 64,
     seconds: float = 10.0,
+    vary: str = "auto",
     device: str = "auto",
 ) -> Solution:
     """Solve a puzzle by an agent.
@@ -139,9 +140,10 @@ def solve(
         env: an environment id.
         puzzle: as text, row by row, or tokens of shape (L,).
         checkpoint: "pretrained", a run's folder or a file.
-        rollouts: attempts side by side.
+        rollouts: attempts that are begun at once.
         max_segments: segments of an attempt.
         seconds: go on with further attempts until the rules are satisfied or so many seconds have passed.
+        vary: how they differ from the first: "noise", "symmetry", "guess", or "auto" for what suits.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -153,9 +155,7 @@ def solve(
     policy, task = load_both(env, checkpoint, device)
     tokens = task.parse(puzzle) if isinstance(puzzle, str) else np.asarray(puzzle, dtype=np.uint8).reshape(-1)
     task.check(tokens)
-    return solve_puzzles(
-        policy, task, Puzzles(tokens[None], tokens[None]), rollouts=rollouts, max_segments=max_segments, seconds=seconds
-    )[0]
+    return solve_puzzles(policy, task, Puzzles(tokens[None], tokens[None]), rollouts, max_segments, seconds, vary)[0]
 
 
 def analyze(

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -36,9 +36,12 @@ class Arguments(Options):
     max_segments: int = number(64, least=1)
     """Segments of an attempt before it gives up on the rules."""
     rollouts: int = number(1, least=1)
-    """Attempts side by side, all but the first about symmetric images of the puzzle; the first valid answer counts."""
+    """Attempts that are begun at once; the first valid answer counts."""
+    vary: Literal["auto", "noise", "symmetry", "guess"] = "auto"
+    """How attempts after the first differ: initial states with noise, symmetric images of the puzzle, or a guess that
+    is taken for a given, for 8 segments each; `auto`: what suits the puzzle and the agent."""
     seconds: float = number(10.0, least=0)
-    """Try again, on further images, until the rules are satisfied or so many seconds have passed; 0: one round."""
+    """Make further attempts until the rules are satisfied or so many seconds a puzzle have passed; 0: none."""
     pretty: bool = False
     """Draw the solved boards, givens bold on a terminal, with what it took to solve them."""
     json: bool = False
@@ -68,7 +71,9 @@ def run(argv: Sequence[str]) -> int:
         for puzzle in puzzles:
             task.check(puzzle)
         with bar("solving") as tell:
-            found = solve_puzzles(policy, task, given, args.rollouts, args.max_segments, args.seconds, tell=tell)
+            found = solve_puzzles(
+                policy, task, given, args.rollouts, args.max_segments, args.seconds, args.vary, tell=tell
+            )
         rows = [
             {"tokens": s.tokens, "answer": s.text, "valid": s.valid, "attempts": s.attempts, "segments": s.segments}
             for s in found

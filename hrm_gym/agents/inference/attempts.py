@@ -1,49 +1,142 @@
-"""Several attempts at one puzzle, of which one is taken without a look at the solution."""
+"""Several attempts at one puzzle, of which one is taken without a look at the solution.
+
+The first attempt is about the puzzle as it is. The others differ from it by one of
+
+    noise      they begin from initial states with noise
+    symmetry   they are about the puzzle under random symmetries; their answers are brought back
+    guess      they are about the puzzle with a guess: a symbol that no given rules out is taken for a given
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from hrm_gym.agents import state as nests
+from hrm_gym.agents.models.candidates import candidates
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.errors import HrmGymError, unknown
 
+VARY = ("noise", "symmetry", "guess")
 SELECT = ("belief", "residual", "rules")
 
 
-def shown_as(
-    task: Task, puzzles: Puzzles, num: int, generator: torch.Generator, *, symmetry: bool
-) -> tuple[Puzzles, Callable[[Tensor], Tensor]]:
-    """Each of n puzzles, int64 tensors (n, L), `num` times in a row.
+class Shown(NamedTuple):
+    """What J attempts are about."""
+
+    boards: Puzzles
+    """int64 (J, L)."""
+    uniforms: Tensor
+    """Which symmetry each is shown under, float32 (J, U); U is 0 where none are used."""
+
+
+class Attempts:
+    """How the attempts at each of N puzzles differ.
 
     Args:
+        policy: who makes them, on its device.
         task: the puzzle family.
-        puzzles: on the generator's device.
-        num: attempts a puzzle.
-        generator: draws the symmetries.
-        symmetry: show all attempts but the first under random symmetries of the family.
-
-    Returns:
-        What is shown, (n * num, L), and what brings answers to it, (n * num, L), back to the puzzles as they are.
+        boards: the puzzles, int64 tensors (N, L) on that device.
+        vary: one of `VARY`.
+        generator: draws noise, symmetries and guesses.
+        noise: standard deviation of the noise on the initial states.
 
     Raises:
-        HrmGymError: where the family's symmetries are not undone.
+        HrmGymError: where the family's symmetries cannot be undone, or guesses make no sense.
     """
-    repeated = puzzles.map(lambda array: array.repeat_interleave(num, 0))
-    if not symmetry or num == 1:
-        return repeated, lambda answers: answers
-    total, device = len(repeated.puzzle), generator.device
-    uniforms = torch.rand((total, task.num_uniforms), generator=generator, device=device)
-    task.restore(repeated.puzzle[:1], uniforms[:1])  # refuses before the work, not after it
-    first = (torch.arange(total, device=device) % num == 0)[:, None]
-    images = task.augment(repeated, uniforms)
-    shown = Puzzles(
-        torch.where(first, repeated.puzzle, images.puzzle),
-        torch.where(first, repeated.solution, images.solution),
-        repeated.identity,
-    )
-    return shown, lambda answers: torch.where(first, answers, task.restore(answers, uniforms))
+
+    def __init__(
+        self, policy: Policy, task: Task, boards: Puzzles, vary: str, generator: torch.Generator, noise: float = 1.0
+    ) -> None:
+        self.policy, self.task, self.boards, self.generator, self.noise = policy, task, boards, generator, noise
+        self.vary = vary
+        self.num_uniforms = 0
+        if vary == "symmetry":
+            self.num_uniforms = task.num_uniforms
+            task.restore(boards.puzzle[:1], torch.zeros((1, task.num_uniforms), device=generator.device))  # or refuses
+        elif vary == "guess":
+            if not can_guess(task):
+                raise HrmGymError(
+                    f"vary 'guess': {type(task).__name__} does not say which symbols the givens rule out (`groups`), "
+                    "or its givens are no cells of the solution (`hintable`): give 'noise' or 'symmetry'"
+                )
+            places = task.num_cells * len(task.group_symbols)
+            self.order = torch.rand((len(boards.puzzle), places), generator=generator, device=generator.device)
+        elif vary != "noise":
+            raise unknown("vary", vary, VARY)
+
+    def show(self, puzzle: Tensor, number: Tensor) -> Shown:
+        """The boards of J attempts.
+
+        Args:
+            puzzle: which of the N puzzles each is at, int64 (J,).
+            number: which attempt at it, from 0, int64 (J,).
+        """
+        plain = self.boards.map(lambda array: array[puzzle])
+        later = (number > 0)[:, None]
+        device = self.generator.device
+        uniforms = torch.rand((len(puzzle), self.num_uniforms), generator=self.generator, device=device)
+        if self.vary == "symmetry":
+            images = self.task.augment(plain, uniforms)
+            boards = [torch.where(later, *pair) for pair in zip(images[:2], plain[:2], strict=True)]
+            return Shown(Puzzles(boards[0], boards[1], plain.identity), uniforms)
+        if self.vary == "guess" and later.any():
+            return Shown(plain._replace(puzzle=self._guessed(plain.puzzle, puzzle, number)), uniforms)
+        return Shown(plain, uniforms)
+
+    def _guessed(self, boards: Tensor, puzzle: Tensor, number: Tensor) -> Tensor:
+        """The boards (J, L) of attempts 1, 2, ... with a candidate each, by turns in a random order.
+
+        Once all have had their turn, two are filled in, then three; those after the first are drawn anew.
+        """
+        left = possible(self.task, boards).flatten(1)  # (J, L * S)
+        count = left.sum(1).clamp_min(1)
+        ranked = torch.where(left, self.order[puzzle], torch.inf).argsort(1)  # candidates come first
+        place = ranked.gather(1, ((number - 1).clamp_min(0) % count)[:, None])[:, 0]
+        boards = self._fill(boards, place, (number > 0) & left.any(1))
+        further = torch.where(number > 0, (number - 1) // count, 0)
+        while bool((further > 0).any()):
+            left = possible(self.task, boards).flatten(1)
+            drawn = torch.rand(left.shape, generator=self.generator, device=self.generator.device)
+            boards = self._fill(boards, (drawn * left).argmax(1), (further > 0) & left.any(1))
+            further = further - 1
+        return boards
+
+    def _fill(self, boards: Tensor, place: Tensor, where: Tensor) -> Tensor:
+        symbols = torch.tensor(self.task.group_symbols, device=boards.device)
+        rows = where.nonzero()[:, 0]
+        filled = boards.clone()
+        filled[rows, place[rows] // len(symbols)] = symbols[place[rows] % len(symbols)]
+        return filled
+
+    def initial(self, number: Tensor) -> State:
+        """The states from which attempts begin, J slots."""
+        state = self.policy.initial_state(len(number))
+        if self.vary != "noise" or not bool((number > 0).any()):
+            return state
+        return nests.select(number == 0, state, nests.perturb(state, self.noise, self.generator))
+
+    def answers(self, answers: Tensor, uniforms: Tensor, number: Tensor) -> Tensor:
+        """Answers to what was shown under these symmetries, (J, L), as those to the puzzles as they are."""
+        if self.vary != "symmetry":
+            return answers
+        return torch.where((number > 0)[:, None], self.task.restore(answers, uniforms), answers)
+
+
+def can_guess(task: Task) -> bool:
+    """Whether a symbol that no given rules out may be taken for a given."""
+    return task.hintable and bool(task.groups)
+
+
+def possible(task: Task, boards: Tensor) -> Tensor:
+    """Which symbols the givens leave in each blank cell, bool (J, L, S): S are the `group_symbols` of the family."""
+    symbols = torch.tensor(task.group_symbols, device=boards.device)
+    partitions = [torch.as_tensor(groups, device=boards.device).long() for groups in task.groups]
+    return candidates(boards[..., None] == symbols, boards == task.blank, partitions)
 
 
 def best_attempts(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.halting.rule import Signals
-from hrm_gym.agents.inference.attempts import best_attempts, shown_as
+from hrm_gym.agents.inference.attempts import Attempts, best_attempts
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
@@ -41,14 +41,15 @@ class Protocol(Options):
     """The attempt that is graded: the one that the agent is surest of, the one whose state moved least in its last
     segment, or the one that breaks fewest rules of the puzzle, which a Sudoku can be checked by without its
     solution."""
-    vary: Literal["noise", "symmetry"] = "noise"
-    """How all attempts but the first differ: initial states with noise, or the puzzle under random symmetries."""
+    vary: Literal["noise", "symmetry", "guess"] = "noise"
+    """How all attempts but the first differ: initial states with noise, the puzzle under random symmetries, or the
+    puzzle with a guess that is taken for a given."""
     noise: float = number(1.0, least=0)
     """Standard deviation of the noise on the initial states of all attempts but the first."""
     votes: int = number(0, least=0)
     """Forms of each puzzle that vote on its answer, where a family has several (ARC); 0: all of them."""
     seed: int = number(0, least=0, most=2**63 - 1)
-    """Of the noise or the symmetries."""
+    """Of the noise, the symmetries or the guesses."""
 
     def for_family(self, task: Task) -> Protocol:
         """The same with the number of votes that a family's puzzles get.
@@ -154,18 +155,16 @@ def evaluate_stops(
     generator = torch.Generator(device).manual_seed(p.seed)
     boards = boards_of(puzzles, device)
     total = num * p.rollouts  # job j is attempt j % rollouts at puzzle j // rollouts
-    shown, restore = shown_as(task, boards, p.rollouts, generator, symmetry=p.vary == "symmetry")
-
-    def fresh(jobs: Tensor) -> State:
-        state = policy.initial_state(len(jobs))
-        if p.rollouts == 1 or p.vary != "noise":
-            return state
-        return nests.select(jobs % p.rollouts == 0, state, nests.perturb(state, p.noise, generator))
-
-    thoughts = _think_all(policy, task, shown, fresh, protocols, batch_size, tell)
+    jobs = torch.arange(total, device=device)
+    number = jobs % p.rollouts
+    attempts = Attempts(policy, task, boards, p.vary if p.rollouts > 1 else "noise", generator, p.noise)
+    shown = attempts.show(jobs // p.rollouts, number)
+    thoughts = _think_all(
+        policy, task, shown.boards, lambda jobs: attempts.initial(number[jobs]), protocols, batch_size, tell
+    )
     results = []
     for thought in thoughts:
-        answers = restore(thought.answers)
+        answers = attempts.answers(thought.answers, shown.uniforms, number)
         best = best_attempts(task, p.select, boards.puzzle, answers, thought.belief, thought.residual, p.rollouts)
         chosen = answers[best]
         grade = task.grade(boards.puzzle, boards.solution, chosen, by="solution")

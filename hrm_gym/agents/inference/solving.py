@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hrm_gym.agents import state as nests
-from hrm_gym.agents.inference.attempts import shown_as
-from hrm_gym.agents.inference.think import boards_of, think
+from hrm_gym.agents.inference.attempts import Attempts, can_guess
+from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles, Task
 
-BATCH_SIZE = 256
-NOISE = 1.0
-"""Standard deviation of the noise on the initial states of further attempts."""
+SLOTS = 256
+"""Attempts that are thought about side by side, at all puzzles together."""
+FURTHER = 16
+"""Further attempts at one puzzle side by side."""
+GUESS_SEGMENTS = 8
+"""Segments of an attempt with a guess: a wrong guess leads nowhere, and many short attempts solve more than few long
+ones (docs/sudoku_extreme.md)."""
 
 
 class Solution(NamedTuple):
@@ -42,80 +51,158 @@ def solve_puzzles(
     rollouts: int = 1,
     max_segments: int = 64,
     seconds: float = 0.0,
+    vary: str = "auto",
     seed: int = 0,
     tell: Callable[[int, int], None] | None = None,
 ) -> list[Solution]:
-    """Answers that satisfy the rules, else the last ones.
+    """Answers that satisfy the rules, else those that break fewest of them.
 
-    The first attempt is about the puzzle as it is. The others are about images of it under random symmetries of the
-    family; where it has none that can be undone, or the agent answers all images alike, they begin from initial states
-    with noise. Where the rules cannot tell, the answer on which the agent halts
-    counts.
+    The first attempt is about the puzzle as it is; the others differ from it (see `attempts`). Where the rules cannot
+    tell, the answer on which the agent halts counts.
 
     Args:
         policy: on its device.
         task: for the rules.
         puzzles: N puzzles; nobody looks at their solutions.
-        rollouts: attempts side by side.
-        max_segments: segments of an attempt.
-        seconds: a puzzle; a batch gets further rounds of attempts for as long as that is for all of it; 0: one round.
-        seed: of the symmetries.
+        rollouts: attempts that are begun at once.
+        max_segments: segments of an attempt; one with a guess takes at most 8.
+        seconds: a puzzle; as long as there is time for all of them together, those that are not solved get further
+            attempts. 0: `rollouts` attempts and no more.
+        vary: how further attempts differ, one of `attempts.VARY`; "auto": by symmetries, where the family can undo them
+            and the agent does not answer all images alike, else by guesses, where the family has them, else by noise.
+        seed: of whatever is drawn.
         tell: is told how many puzzles are done, and of how many.
+
+    Raises:
+        HrmGymError: where the family or the agent has no such attempts.
     """
+    if vary == "auto":
+        vary = suited(policy, task)
     generator = torch.Generator(policy.device).manual_seed(seed)
     boards = boards_of(puzzles, policy.device)
-    found: list[Solution] = []
-    batch_size = max(1, BATCH_SIZE // rollouts)
-    for start in range(0, len(boards.puzzle), batch_size):
-        chunk = boards.map(lambda array, start=start: array[start : start + batch_size])  # type: ignore[misc]
-        found += _solve_batch(policy, task, chunk, rollouts, max_segments, seconds, generator)
-        if tell is not None:
-            tell(len(found), len(boards.puzzle))
-    return found
+    lengths = max_segments, min(max_segments, GUESS_SEGMENTS) if vary == "guess" else max_segments
+    solver = _Solver(policy, task, Attempts(policy, task, boards, vary, generator), lengths)
+    solver.solve(rollouts, seconds, tell)
+    return [
+        Solution(p.answer.numpy(), task.format(p.answer.numpy()), p.broken == 0, p.begun, p.segments)
+        for p in solver.puzzles
+    ]
 
 
-def _solve_batch(
-    policy: Policy,
-    task: Task,
-    boards: Puzzles,
-    rollouts: int,
-    max_segments: int,
-    seconds: float,
-    generator: torch.Generator,
-) -> list[Solution]:
-    num, device = len(boards.puzzle), boards.puzzle.device
-    deadline = time.monotonic() + seconds * num
-    answers = torch.zeros_like(boards.puzzle)
-    valid = torch.zeros(num, dtype=torch.bool, device=device)
-    tried, segments = torch.zeros_like(valid, dtype=torch.long), torch.zeros_like(valid, dtype=torch.long)
-    has_images = task.num_uniforms > 0 and type(task).restore is not Task.restore and not policy.agent.equivariant
-    again = True
-    while again:
-        open_ = (~valid).nonzero()[:, 0]  # puzzles without a valid answer, (m,)
-        left = boards.map(lambda array: array[open_])  # noqa: B023 (called at once)
-        # The first round begins with the puzzles as they are; later ones are about images alone.
-        first = bool((tried == 0).all())
-        width = rollouts if first else rollouts + 1
-        shown, restore = shown_as(task, left, width, generator, symmetry=has_images)
-        initial = policy.initial_state(len(shown.puzzle))
-        if not has_images:
-            as_it_is = torch.arange(len(shown.puzzle), device=device) % width == 0
-            initial = nests.select(as_it_is, initial, nests.perturb(initial, NOISE, generator))
-        asked = left.puzzle.repeat_interleave(width, 0)  # (m * width, L), as they are
-        tried[open_] += width if first else width - 1
-        rows = torch.arange(len(open_), device=device)
-        todo = torch.ones_like(rows, dtype=torch.bool)
-        for segment, thought in enumerate(think(policy, shown.puzzle, max_segments, shown.identity, initial), start=1):
-            answer = restore(thought.answer)
-            broken = task.violations(asked, answer) if task.verifiable else (~thought.halt).int()
-            least = broken.view(-1, width).argmin(1)  # the first of equals, which is the puzzle as it is
-            now, slots = answer.view(len(open_), width, -1)[rows, least], open_[todo]
-            answers[slots], segments[slots] = now[todo], segment
-            valid[slots] = (broken.view(-1, width)[rows, least] == 0)[todo]
-            todo &= ~valid[open_]
-            if not todo.any() or (seconds and time.monotonic() > deadline):
-                break
-        again = bool(seconds) and time.monotonic() < deadline and not bool(valid.all())
-    tokens = answers.cpu().numpy()
-    columns = (tokens, valid.tolist(), tried.tolist(), segments.tolist())
-    return [Solution(t, task.format(t), v, a, s) for t, v, a, s in zip(*columns, strict=True)]
+def suited(policy: Policy, task: Task) -> str:
+    """The way in which further attempts differ where nobody says it."""
+    if task.num_uniforms > 0 and type(task).restore is not Task.restore and not policy.agent.equivariant:
+        return "symmetry"
+    return "guess" if can_guess(task) else "noise"
+
+
+@dataclasses.dataclass
+class _Puzzle:
+    """How far one puzzle is."""
+
+    answer: Tensor
+    """The best one so far, int64 (L,), on the CPU."""
+    broken: float = math.inf
+    """Rules that it breaks."""
+    segments: int = 0
+    """After which it was given."""
+    begun: int = 0
+    """Attempts that were begun."""
+    open: int = 0
+    """Attempts that are running or wait for a slot."""
+
+
+class _Slots(NamedTuple):
+    """J attempts that are thought about side by side: a nest."""
+
+    puzzle: Tensor
+    """Which puzzle each is at, int64 (J,)."""
+    number: Tensor
+    """Which attempt at it, from 0, int64 (J,)."""
+    segment: Tensor
+    """Segments thought, int64 (J,)."""
+    shown: Tensor
+    """What is thought about, int64 (J, L)."""
+    uniforms: Tensor
+    """Of the symmetries, float32 (J, U)."""
+    state: State
+
+
+class _Solver:
+    """Attempts in slots: one that ends makes room for the next in line."""
+
+    def __init__(self, policy: Policy, task: Task, attempts: Attempts, lengths: tuple[int, int]) -> None:
+        self.policy, self.task, self.attempts = policy, task, attempts
+        self.lengths = lengths  # segments of a first attempt, and of a further one
+        self.boards = attempts.boards
+        self.puzzles = [_Puzzle(board) for board in self.boards.puzzle.cpu()]
+        self.line: collections.deque[int] = collections.deque()  # puzzles whose next attempt waits for a slot
+
+    @torch.inference_mode()
+    def solve(self, rollouts: int, seconds: float, tell: Callable[[int, int], None] | None) -> None:
+        """Make attempts until all puzzles are solved, or no more are to be made."""
+        deadline = time.monotonic() + seconds * len(self.puzzles)
+        for _ in range(rollouts):
+            self._ask(range(len(self.puzzles)))
+        slots = self._refilled(None)
+        while len(slots.puzzle):
+            over = seconds > 0 and time.monotonic() > deadline
+            slots, ended = self._segment(slots, over)
+            if over:  # those that have had no attempt get one segment
+                self.line = collections.deque(index for index in self.line if not self.puzzles[index].begun)
+            elif seconds:
+                for index in ended:
+                    puzzle = self.puzzles[index]
+                    # The first attempts end before further ones begin, so that an easy puzzle takes no more.
+                    if puzzle.broken and (not puzzle.open or puzzle.begun > rollouts):
+                        self._ask([index] * (FURTHER - puzzle.open))
+            slots = self._refilled(slots)
+            if tell is not None:
+                tell(sum(not (p.broken and p.open) for p in self.puzzles), len(self.puzzles))
+
+    def _ask(self, indices: Iterable[int]) -> None:
+        for index in indices:
+            self.puzzles[index].open += 1
+            self.line.append(index)
+
+    def _refilled(self, slots: _Slots | None) -> _Slots:
+        """The slots with as many attempts more as there is room for."""
+        chosen: list[tuple[int, int]] = []
+        room = SLOTS - (0 if slots is None else len(slots.puzzle))
+        while self.line and len(chosen) < room:
+            puzzle = self.puzzles[index := self.line.popleft()]
+            if puzzle.broken:
+                chosen.append((index, puzzle.begun))
+                puzzle.begun += 1
+        if slots is not None and not chosen:
+            return slots
+        which, number = torch.tensor(chosen, device=self.policy.device).view(-1, 2).unbind(1)
+        boards, uniforms = self.attempts.show(which, number)
+        state = self.attempts.initial(number)
+        new = _Slots(which, number, torch.zeros_like(number), boards.puzzle, uniforms, state)
+        return new if slots is None else nests.join(slots, new)
+
+    def _segment(self, slots: _Slots, over: bool) -> tuple[_Slots, list[int]]:
+        """One more segment: the slots that go on, and the puzzles of the attempts that ended, each once."""
+        identity = None if self.boards.identity is None else self.boards.identity[slots.puzzle]
+        state, output, signals = self.policy(slots.state, observation(slots.shown, identity))
+        slots = slots._replace(state=state, segment=slots.segment + 1)
+        answers = self.attempts.answers(output.logits.argmax(-1), slots.uniforms, slots.number)
+        if self.task.verifiable:
+            broken = self.task.violations(self.boards.puzzle[slots.puzzle], answers)
+        else:
+            broken = (~self.policy.halting.decide(signals, slots.segment)).int()
+        owners = slots.puzzle.tolist()
+        for index, wrong, segment, answer in zip(
+            owners, broken.tolist(), slots.segment.tolist(), answers.cpu(), strict=True
+        ):
+            puzzle = self.puzzles[index]
+            if puzzle.broken and wrong <= puzzle.broken:
+                puzzle.answer, puzzle.broken, puzzle.segments = answer, wrong, segment
+        most = torch.where(slots.number > 0, self.lengths[1], self.lengths[0])
+        solved = torch.tensor([not self.puzzles[index].broken for index in owners], device=self.policy.device)
+        ends = (slots.segment >= most) | solved | over
+        ended = slots.puzzle[ends].tolist()
+        for index in ended:
+            self.puzzles[index].open -= 1
+        return nests.take(slots, ~ends), list(dict.fromkeys(ended))
