@@ -74,7 +74,7 @@ def test_guesses_solve_what_one_attempt_does_not(extreme):
 def test_few_slots_are_refilled_and_change_no_answer(extreme, monkeypatch):
     policy, task, puzzles = extreme
     whole = solve_puzzles(policy, task, puzzles, rollouts=9, max_segments=3, vary="guess")
-    monkeypatch.setattr(solving, "SLOTS", 5)
+    monkeypatch.setitem(solving.SLOTS, "cpu", 5)
     told = []
     few = solve_puzzles(
         policy, task, puzzles, rollouts=9, max_segments=3, vary="guess", tell=lambda *args: told.append(args)
@@ -91,7 +91,7 @@ def test_without_time_there_are_as_many_attempts_as_asked_for(extreme):
 
 def test_when_the_time_is_up_every_puzzle_has_had_a_segment(extreme, monkeypatch):
     policy, task, puzzles = extreme
-    monkeypatch.setattr(solving, "SLOTS", 1)
+    monkeypatch.setitem(solving.SLOTS, "cpu", 1)
     for found in solve_puzzles(policy, task, puzzles, seconds=1e-9):
         assert (found.attempts, found.segments) == (1, 1)
 

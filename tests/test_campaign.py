@@ -71,7 +71,7 @@ def called(monkeypatch, understood):
     """Checks that a call of Python is allowed, up to the point where it would begin to work."""
 
     def check(words):
-        if words[:2] == ["-m", "hrm_gym.cli"]:
+        if words[:2] == ["-m", "hrm_gym"]:
             understood(words[2:], words)
         elif words[0] == "benchmarks/training.py":
             import training
@@ -102,10 +102,10 @@ def test_the_scripts_call_what_there_is(rehearse, tmp_path, called):
         called(words)
     (tests,) = (words for words in calls if words[:2] == ["-m", "pytest"])
     assert all((ROOT / word).is_file() for word in tests if word.startswith("tests/"))
-    trained = [words for words in calls if words[1:3] == ["hrm_gym.cli", "train"]]
+    trained = [words for words in calls if words[1:3] == ["hrm_gym", "train"]]
     assert [Path(words[words.index("--run-dir") + 1]).name for words in trained] == 2 * ["sudoku", "maze"]
     assert [("--cuda-graphs" in words) for words in trained] == [False, False, True, True]
-    assert {words[2] for words in calls if words[1] == "hrm_gym.cli"} == {"train", "evaluate", "export"}
+    assert {words[2] for words in calls if words[1] == "hrm_gym"} == {"train", "evaluate", "export"}
     if not rehearse:
         minutes = [float(words[words.index("--max-minutes") + 1]) for words in trained]
         assert minutes[2] == 18 and 20 < minutes[3] < 27  # the stub takes no time, so the rest is left for mazes
@@ -122,7 +122,7 @@ def test_the_pages_commands_are_understood(understood):
 
 def test_a_training_that_fails_is_tried_again_as_it_is(tmp_path):
     calls = calls_of(tmp_path, ("run.sh", "inside"), GRAPHS_FAIL=1)
-    trained = [words for words in calls if words[1:3] == ["hrm_gym.cli", "train"]]
+    trained = [words for words in calls if words[1:3] == ["hrm_gym", "train"]]
     names = [Path(words[words.index("--run-dir") + 1]).name for words in trained]
     assert names == ["sudoku", "sudoku-plain", "maze", "maze-plain"]
     assert all("--no-compile" in words for words, name in zip(trained, names, strict=True) if "plain" in name)
@@ -132,7 +132,7 @@ def test_no_training_begins_where_no_time_is_left(tmp_path):
     (tmp_path / "campaign").mkdir()
     (tmp_path / "campaign" / "began").write_text("1000\n")  # long ago
     calls = calls_of(tmp_path, ("run.sh", "inside"))
-    assert calls and not [words for words in calls if words[1:3] == ["hrm_gym.cli", "train"]]
+    assert calls and not [words for words in calls if words[1:3] == ["hrm_gym", "train"]]
 
 
 def finished(folder):

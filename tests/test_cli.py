@@ -276,6 +276,6 @@ def test_help_and_unknown_commands(hrm_gym):
 
 
 def test_the_console_script_and_a_reader_that_leaves():
-    command = f"{sys.executable} -m hrm_gym.cli envs | head -1"
+    command = f"{sys.executable} -m hrm_gym envs | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.startswith("id") and "Traceback" not in done.stderr

@@ -64,7 +64,7 @@ def test_the_page_on_own_puzzles_is_complete(tmp_path):
     program("own_puzzles.md", "class Latin(", tmp_path, "latin.py")
     budget = ("--max-minutes", "0", "--max-steps", "4", "--num-envs", "4", "--test-puzzles", "16", "--device", "cpu")
     told = in_shell(
-        tmp_path, "-m", "hrm_gym.cli", "train", "--env", "latin:Latin4x4-v0", "--run-dir", "runs/latin", *budget
+        tmp_path, "-m", "hrm_gym", "train", "--env", "latin:Latin4x4-v0", "--run-dir", "runs/latin", *budget
     )
     assert "test, 16 puzzles" in told
     assert "watch it: hrm-gym play --env latin:Latin4x4-v0 --checkpoint runs/latin\n" in told
@@ -79,7 +79,7 @@ assert (task.violations(some.puzzle, np.where(np.arange(16) == 5, some.solution 
 """
     in_shell(tmp_path, "-c", check)
     played = in_shell(
-        tmp_path, "-m", "hrm_gym.cli", "play", "--env", "latin:Latin4x4-v0", "--checkpoint", "runs/latin", "--headless"
+        tmp_path, "-m", "hrm_gym", "play", "--env", "latin:Latin4x4-v0", "--checkpoint", "runs/latin", "--headless"
     )
     assert "segment 1 of" in played
 

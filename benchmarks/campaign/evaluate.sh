@@ -9,7 +9,7 @@ real() { # RUN NAME OPTIONS...: into RUN/real_NAME.json
     local run=$1 name=$2
     shift 2
     if [ ! -s "$run/real_$name.json" ]; then
-        "$PYTHON" -m hrm_gym.cli evaluate --checkpoint "$run" --device "$DEVICE" --limit "$LIMIT" --json "$@" > "$run/real_$name.part"
+        "$PYTHON" -m hrm_gym evaluate --checkpoint "$run" --device "$DEVICE" --limit "$LIMIT" --json "$@" > "$run/real_$name.part"
         mv "$run/real_$name.part" "$run/real_$name.json"
     fi
 }
@@ -32,7 +32,7 @@ for run in "$runs"/*; do
             ;;
     esac
     if [ -f "$run/result.json" ]; then
-        "$PYTHON" -m hrm_gym.cli export "$run" --out "$run/export.safetensors" --overwrite
+        "$PYTHON" -m hrm_gym export "$run" --out "$run/export.safetensors" --overwrite
     fi
 done
 "$PYTHON" benchmarks/campaign/report.py runs "$runs"/*

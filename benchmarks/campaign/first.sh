@@ -24,7 +24,7 @@ if [ "$TRY_MINUTES" != 0 ]; then
     for name in sudoku maze; do
         options=("${SUDOKU[@]}")
         if [ $name = maze ]; then options=("${MAZE[@]}"); fi
-        step "try_$name" "$TRY_LIMIT" "$PYTHON" -m hrm_gym.cli train "${options[@]}" --device "$DEVICE" \
+        step "try_$name" "$TRY_LIMIT" "$PYTHON" -m hrm_gym train "${options[@]}" --device "$DEVICE" \
             --max-minutes "$TRY_MINUTES" --test-puzzles 64 ${TINY[@]+"${TINY[@]}"} --run-dir "$CAMPAIGN/try/$name"
         "$PYTHON" benchmarks/campaign/report.py runs "$CAMPAIGN/try/$name" || true
     done

@@ -25,7 +25,7 @@ trained() { # NAME MINUTES OPTIONS...; fails where the training does
         return 0
     fi
     echo "== $name: $minutes minutes, $*"
-    "$PYTHON" -m hrm_gym.cli train "$@" --device "$DEVICE" --max-minutes "$minutes" --run-dir "$RUNS/$name"
+    "$PYTHON" -m hrm_gym train "$@" --device "$DEVICE" --max-minutes "$minutes" --run-dir "$RUNS/$name"
 }
 
 one() { # NAME PRESET MINUTES OPTIONS...: in the fastest form, and as it is where that fails

@@ -20,8 +20,8 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles, Task
 
-SLOTS = 256
-"""Attempts that are thought about side by side, at all puzzles together."""
+SLOTS = {"cpu": 64, "cuda": 1024}
+"""Attempts that are thought about side by side, at all puzzles together, by kind of device."""
 FURTHER = 16
 """Further attempts at one puzzle side by side."""
 GUESS_SEGMENTS = 8
@@ -168,7 +168,7 @@ class _Solver:
     def _refilled(self, slots: _Slots | None) -> _Slots:
         """The slots with as many attempts more as there is room for."""
         chosen: list[tuple[int, int]] = []
-        room = SLOTS - (0 if slots is None else len(slots.puzzle))
+        room = SLOTS[self.policy.device.type] - (0 if slots is None else len(slots.puzzle))
         while self.line and len(chosen) < room:
             puzzle = self.puzzles[index := self.line.popleft()]
             if puzzle.broken:
@@ -205,4 +205,5 @@ class _Solver:
         ended = slots.puzzle[ends].tolist()
         for index in ended:
             self.puzzles[index].open -= 1
-        return nests.take(slots, ~ends), list(dict.fromkeys(ended))
+        # The states are large: they are copied where a slot ends alone.
+        return (nests.take(slots, ~ends) if ended else slots), list(dict.fromkeys(ended))

@@ -1,4 +1,4 @@
-"""`python -m hrm_gym.cli`, the same as `hrm-gym`."""
+"""`python -m hrm_gym` is `hrm-gym`."""
 
 import sys
 
