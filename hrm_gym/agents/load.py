@@ -17,6 +17,9 @@ from hrm_gym.errors import HrmGymError
 
 PRETRAINED = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
 
+LENT = {"Sudoku9x9-v0": "SudokuExtreme-v0"}
+"""Environments whose shipped agent is that of another one, which solves their puzzles better than one of their own."""
+
 
 def pretrained_path(env_id: str) -> Path:
     """The shipped agent of an environment.
@@ -25,7 +28,7 @@ def pretrained_path(env_id: str) -> Path:
         HrmGymError: where none is shipped; names those that are.
     """
     name = canonical_id(env_id)
-    path = PRETRAINED / f"{name}.safetensors"
+    path = PRETRAINED / f"{LENT.get(name, name)}.safetensors"
     if not path.is_file():
         shipped = sorted(file.stem for file in PRETRAINED.glob("*.safetensors")) or ["none"]
         raise HrmGymError(

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.load import PRETRAINED
+from hrm_gym.agents.load import LENT, PRETRAINED
 from hrm_gym.agents.presets import PRESETS, resolve
 from hrm_gym.agents.registry import agent_class, agent_names, halting_class, halting_names
 from hrm_gym.agents.training import checkpoint as checkpoints
@@ -70,6 +70,8 @@ def run(argv: Sequence[str]) -> int:
         steps, by_itself = f"{saved.counters['step']:,}", saved.counters["learned_halting"]
         halted = f"{100 * by_itself['exact_accuracy']:.1f} % in {by_itself['mean_segments']:.1f}"
         shipped.add_row(path.stem, saved.config.agent, f"{count:,}", steps, minutes, exact, halted)
+    for env_id, lender in LENT.items():
+        shipped.add_row(env_id, f"that of {lender}")
     console.print(shipped)
     return 0
 
