@@ -9,7 +9,7 @@ The first attempt is about the puzzle as it is. The others differ from it by one
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 
-VARY = ("noise", "symmetry", "guess")
+Vary = Literal["noise", "symmetry", "guess"]
 SELECT = ("belief", "residual", "rules")
 
 
@@ -41,7 +41,7 @@ class Attempts:
         policy: who makes them, on its device.
         task: the puzzle family.
         boards: the puzzles, int64 tensors (N, L) on that device.
-        vary: one of `VARY`.
+        vary: one of `Vary`.
         generator: draws noise, symmetries and guesses.
         noise: standard deviation of the noise on the initial states.
 
@@ -67,7 +67,7 @@ class Attempts:
             places = task.num_cells * len(task.group_symbols)
             self.order = torch.rand((len(boards.puzzle), places), generator=generator, device=generator.device)
         elif vary != "noise":
-            raise unknown("vary", vary, VARY)
+            raise unknown("vary", vary, get_args(Vary))
 
     def show(self, puzzle: Tensor, number: Tensor) -> Shown:
         """The boards of J attempts.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.halting.rule import Signals
-from hrm_gym.agents.inference.attempts import Attempts, best_attempts
+from hrm_gym.agents.inference.attempts import Attempts, Vary, best_attempts
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
@@ -41,7 +41,7 @@ class Protocol(Options):
     """The attempt that is graded: the one that the agent is surest of, the one whose state moved least in its last
     segment, or the one that breaks fewest rules of the puzzle, which a Sudoku can be checked by without its
     solution."""
-    vary: Literal["noise", "symmetry", "guess"] = "noise"
+    vary: Vary = "noise"
     """How all attempts but the first differ: initial states with noise, the puzzle under random symmetries, or the
     puzzle with a guess that is taken for a given."""
     noise: float = number(1.0, least=0)

@@ -68,7 +68,7 @@ def solve_puzzles(
         max_segments: segments of an attempt; one with a guess takes at most 8.
         seconds: a puzzle; as long as there is time for all of them together, those that are not solved get further
             attempts. 0: `rollouts` attempts and no more.
-        vary: how further attempts differ, one of `attempts.VARY`; "auto": by symmetries, where the family can undo them
+        vary: how further attempts differ, one of `attempts.Vary`; "auto": by symmetries, where the family can undo them
             and the agent does not answer all images alike, else by guesses, where the family has them, else by noise.
         seed: of whatever is drawn.
         tell: is told how many puzzles are done, and of how many.
@@ -205,5 +205,5 @@ class _Solver:
         ended = slots.puzzle[ends].tolist()
         for index in ended:
             self.puzzles[index].open -= 1
-        # The states are large: they are copied where a slot ends alone.
+        # The states are large: they are copied only where a slot ends.
         return (nests.take(slots, ~ends) if ended else slots), list(dict.fromkeys(ended))
