@@ -24,7 +24,7 @@ SIZES = sorted(BOXES)
 SEEDS = st.integers(0, 2**32)
 PUZZLES_DIR = os.environ.get("PUZZLES_DIR")
 EXTREME = Path(shipped.__file__).parent / "data" / "extreme.npz"
-NAMES = ["4x4", "6x6", "9x9", "16x16", "extreme"]
+NAMES = ["4x4", "6x6", "9x9", "16x16", "extreme", "deep"]
 
 needs_puzzles = pytest.mark.skipif(not PUZZLES_DIR, reason="PUZZLES_DIR names no folder of real puzzles")
 
@@ -204,7 +204,7 @@ def test_violations_count_what_is_missing():
 
 
 def test_a_task_is_its_arguments():
-    assert SudokuTask(9) == SudokuTask() != SudokuTask(9, extreme=True)
+    assert SudokuTask(9) == SudokuTask() != SudokuTask(9, extreme=True) != SudokuTask(9, True, hard_by="resistance")
     assert hash(SudokuTask(6)) == hash(SudokuTask(6))
     assert SudokuTask(4).num_uniforms == 0  # an image of a training puzzle may be a test puzzle
     for size in SIZES:
@@ -234,7 +234,10 @@ def test_bad_puzzles_are_refused_in_one_line(puzzle, words):
     assert "\n" not in message and all(word in message for word in words), message
 
 
-@pytest.mark.parametrize("kwargs", [{"size": 5}, {"size": 4, "extreme": True}])
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"size": 5}, {"size": 4, "extreme": True}, {"hard_by": "resistance"}, {"extreme": True, "hard_by": "luck"}],
+)
 def test_boards_that_do_not_exist_are_refused(kwargs):
     with pytest.raises(HrmGymError):
         SudokuTask(**kwargs)
@@ -277,23 +280,30 @@ def test_the_first_shipped_puzzles_are_made_again(name, split):
 
 
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
-def test_the_first_walk_of_the_extreme_puzzles_is_made_again():
-    stored = shipped.load("extreme", "train")
-    again = generate_pool(len(stored.puzzle), shipped.SEEDS["extreme"], "train", 0, walks=1)
-    hunted = extreme.places(0, len(stored.puzzle), shipped.SEEDS["extreme"]) >= extreme.EASY_SHARE
+@pytest.mark.parametrize("name, split, walks", [("extreme", "train", 1), ("deep", "test", 1)])
+def test_the_first_walks_of_the_extreme_puzzles_are_made_again(name, split, walks):
+    hard_by, seed = shipped.HARD_BY[name], shipped.SEEDS[name]
+    num = extreme.POOLS[hard_by] if split == "test" else 1000
+    stored = shipped.load(name, split).map(lambda array: array[:num])
+    again = generate_pool(num, seed, split, 0, walks, hard_by)
+    hunted = extreme.places(0, num, seed) >= extreme.EASY_SHARE
     met = again.puzzle.any(1)
     assert (met & hunted).any() and met[~hunted].all()
     assert (again.puzzle[met] == stored.puzzle[met]).all() and (again.solution[met] == stored.solution[met]).all()
 
 
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
-def test_half_of_the_searched_training_puzzles_are_deep_and_no_test_puzzle_is():
-    place = extreme.places(0, 1000, shipped.SEEDS["extreme"])
-    searched = place >= extreme.EASY_SHARE
-    train, test = (shipped.load("extreme", split).puzzle[:1000] for split in ("train", "test"))
-    is_deep = deep.resistance(train) >= deep.DEEP
-    assert 0.49 <= is_deep[searched].mean() <= 0.51 and not is_deep[~searched].any()
-    assert not (deep.resistance(test) >= deep.DEEP).any()
+def test_searched_puzzles_resist_as_their_split_says():
+    def resistance_of_searched(name, split):
+        puzzles = shipped.load(name, split).puzzle[:1000]
+        searched = extreme.places(0, len(puzzles), shipped.SEEDS[name]) >= extreme.EASY_SHARE
+        resistance = deep.resistance(puzzles)
+        assert not (resistance[~searched] >= deep.DEEP["train"]).any()
+        return resistance[searched]
+
+    assert 0.49 <= (resistance_of_searched("extreme", "train") >= deep.DEEP["train"]).mean() <= 0.51
+    assert (resistance_of_searched("deep", "test") >= deep.DEEP["test"]).all()
+    assert not (resistance_of_searched("extreme", "test") >= deep.DEEP["train"]).any()
 
 
 @settings(max_examples=5, deadline=None)
@@ -303,13 +313,14 @@ def test_resistance_is_the_same_for_all_images_of_a_puzzle(seed):
     assert (deep.resistance(random_images(puzzles, (3, 3), seed)[0]) == deep.resistance(puzzles.puzzle)).all()
 
 
-def test_a_deep_puzzle_is_unique_minimal_and_of_its_split():
+@pytest.mark.parametrize("split", [0, 1])
+def test_a_deep_puzzle_is_unique_minimal_and_of_its_split(split):
     state = np.array([3], np.uint64)
     puzzles, solutions = np.zeros((2, 81), np.uint8), np.zeros((2, 81), np.uint8)
-    deep.hunt_deep(state, 0, puzzles, solutions, 1)
+    deep.hunt_deep(state, split, 150, puzzles, solutions, 2)
     met = puzzles.any(1)
-    assert met[0] and (deep.resistance(puzzles[met]) >= deep.DEEP).all()
-    assert not symmetry.is_test(puzzles[met], solutions[met], (3, 3)).any()
+    assert met[0] and (deep.resistance(puzzles[met]) >= 150).all()
+    assert (symmetry.is_test(puzzles[met], solutions[met], (3, 3)) == split).all()
     assert_unique_and_minimal(puzzles[met], solutions[met], (3, 3))
 
 
@@ -342,8 +353,8 @@ def test_real_puzzles_are_solved(name):
 
 @needs_puzzles
 def test_the_hardest_real_puzzles_are_deep_and_random_ones_are_not():
-    assert (deep.resistance(real("sudoku-forum-hardest.csv.gz", 300)[0].puzzle) >= deep.DEEP).mean() > 0.98
-    assert not (deep.resistance(real("sudoku-unbiased.csv.gz", 300)[0].puzzle) >= deep.DEEP).any()
+    assert (deep.resistance(real("sudoku-forum-hardest.csv.gz", 300)[0].puzzle) >= deep.DEEP["train"]).mean() > 0.98
+    assert not (deep.resistance(real("sudoku-unbiased.csv.gz", 300)[0].puzzle) >= deep.DEEP["train"]).any()
 
 
 def statistics(rating):
@@ -356,6 +367,15 @@ def test_extreme_puzzles_are_as_hard_as_the_benchmark():
     wanted = statistics(solver.rate(real("sudoku-extreme-matched.csv.gz")[0].puzzle, (3, 3)))
     got = statistics(shipped.load_ratings("extreme", "test"))
     assert (np.abs(got / wanted - 1) <= 0.15).all(), (got, wanted)
+
+
+@needs_puzzles
+@pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_as_many_deep_puzzles_resist_as_in_the_benchmark(split):
+    wanted = (deep.resistance(real("sudoku-extreme-matched.csv.gz", 2000)[0].puzzle) >= deep.DEEP["train"]).mean()
+    got = (deep.resistance(shipped.load("deep", split).puzzle) >= deep.DEEP["train"]).mean()
+    assert abs(got - wanted) <= 0.03, (got, wanted)
 
 
 # ---- what agents may know ----------------------------------------------------------------------------

@@ -17,8 +17,9 @@ from hrm_gym.errors import HrmGymError
 
 PRETRAINED = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
 
-LENT = {"Sudoku9x9-v0": "SudokuExtreme-v0"}
-"""Environments whose shipped agent is that of another one, which solves their puzzles better than one of their own."""
+LENT = {"Sudoku9x9-v0": "SudokuExtreme-v0", "SudokuDeep-v0": "SudokuExtreme-v0"}
+"""Environments whose shipped agent is that of another one: it solves more of their puzzles than one of their own
+did, or has learned on the same training puzzles."""
 
 
 def pretrained_path(env_id: str) -> Path:

@@ -49,6 +49,7 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 20}),
     "Sudoku9x9-v0": (_SUDOKU, {"size": 9}),
     "SudokuExtreme-v0": (_SUDOKU, {"size": 9, "extreme": True}),
+    "SudokuDeep-v0": (_SUDOKU, {"size": 9, "extreme": True, "hard_by": "resistance"}),
     "Sudoku16x16-v0": (_SUDOKU, {"size": 16}),
     "MazeHard-v0": (_MAZE, {"size": 30, "min_path": 110}),
     "ARC1-v0": (_ARC, {"version": 1}),

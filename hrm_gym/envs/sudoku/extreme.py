@@ -9,7 +9,8 @@ Hardness is the number of guesses that it takes to find the solution *and* to ex
 over the puzzle and a mirror image: finding alone is a matter of luck, and a search would collect unlucky
 puzzles, not hard ones.
 
-Guesses are not all: see `deep`. Of the puzzles for training, part of the searched ones are deep instead.
+Guesses are not all: see `deep`. Of the puzzles for training, half of the searched ones are deep instead; of those for
+tests all, where that is asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from hrm_gym.envs.streams import below, seed_stream, shuffle
-from hrm_gym.envs.sudoku.deep import hunt_deep
+from hrm_gym.envs.sudoku.deep import DEEP, hunt_deep
 from hrm_gym.envs.sudoku.generator import SPLIT_CODES, generate, minimize, random_grid
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
@@ -29,11 +30,17 @@ from hrm_gym.envs.task import Puzzles
 EASY_SHARE = 0.2686
 """The share of random minimal puzzles in the benchmark."""
 
-DEEP_SHARE = {None: 0.0, "train": 0.5, "test": 0.0}
-"""The share of deep puzzles among the searched ones, in place of those that take fewest guesses.
+HARD_BY = ("guesses", "resistance")
+"""What makes the searched puzzles hard, other than those for training.
 
-None for testing: deep ones take a dozen guesses, so with them the ratings would no longer be those of the benchmark.
-In training a network has to meet them, or it will not learn to look further ahead.
+`guesses`: they take as many guesses as those of the benchmark, and are far easier for an agent. `resistance` (`deep`):
+they resist looking one guess ahead, as those of the benchmark do even more; they take a dozen guesses.
+"""
+
+DEEP_SHARE = 0.5
+"""The share of deep puzzles among those searched for training, in place of those that take fewest guesses.
+
+A network has to meet them in training, or it will not learn to look further ahead.
 """
 
 _QUANTILES = np.array(
@@ -45,8 +52,8 @@ _QUANTILES = np.array(
 ).ravel()
 """Hardness of the others at every 20th of them, measured; cut at 72, as harder ones take too long."""
 
-POOL = 1000
-"""How many puzzles are looked for together: the more, the less time goes into meeting the last targets."""
+POOLS = {"guesses": 1000, "resistance": 100}
+"""How many puzzles are looked for together: the more, the less time goes into meeting the last targets of guesses."""
 
 _PER_WALK = 32
 """How many puzzles one walk may yield."""
@@ -193,10 +200,12 @@ def _hunt_pool(seed: int, pool: int, targets: np.ndarray, split: int, walks: int
     return puzzles, solutions
 
 
-def _hunt_deep_pool(seed: int, pool: int, num: int, split: int, walks: int) -> tuple[np.ndarray, np.ndarray]:
+def _hunt_deep_pool(
+    seed: int, pool: int, num: int, split: int, least: int, walks: int
+) -> tuple[np.ndarray, np.ndarray]:
     """So many deep puzzles, and their solutions."""
     puzzles, solutions = np.zeros((num, 81), np.uint8), np.zeros((num, 81), np.uint8)
-    hunt_deep(_stream(seed, pool + (1 << 32), split), split, puzzles, solutions, walks)
+    hunt_deep(_stream(seed, pool + (1 << 32), split), split, least, puzzles, solutions, walks)
     return puzzles, solutions
 
 
@@ -215,7 +224,9 @@ def places(first: int, num: int, seed: int) -> np.ndarray:
     return (np.random.default_rng([seed, 0]).random() + (first + np.arange(num)) * 0.6180339887498949) % 1.0
 
 
-def generate_pool(num: int, seed: int, split: str | None, pool: int, walks: int = 1 << 62) -> Puzzles:
+def generate_pool(
+    num: int, seed: int, split: str | None, pool: int, walks: int = 1 << 62, hard_by: str = "guesses"
+) -> Puzzles:
     """Pool number `pool` of `num` puzzles; the others are as for `generate_extreme`.
 
     Args:
@@ -224,28 +235,41 @@ def generate_pool(num: int, seed: int, split: str | None, pool: int, walks: int 
         split: "train", "test" or None.
         pool: the number of the pool in the sequence.
         walks: stop after so many walks, and leave the puzzles that they did not meet all blank (for tests).
+        hard_by: one of `HARD_BY`.
     """
-    place = places(pool * POOL, num, seed)
-    puzzles = generate((3, 3), num, seed, split, pool * POOL)
+    first = pool * _pool_size(split, hard_by)
+    place = places(first, num, seed)
+    puzzles = generate((3, 3), num, seed, split, first)
     quantile = (place - EASY_SHARE) / (1 - EASY_SHARE)
-    deep = (quantile >= 0) & (quantile < DEEP_SHARE[split])
+    train = split == "train"
+    share = DEEP_SHARE if train else float(hard_by == "resistance")
+    deep = (quantile >= 0) & (quantile < share)
     hard = (quantile >= 0) & ~deep
     targets = np.interp(quantile[hard], np.linspace(0, 1, len(_QUANTILES)), _QUANTILES)
-    code = SPLIT_CODES[split]
+    code, least = SPLIT_CODES[split], DEEP["train" if train else "test"]
     puzzles.puzzle[hard], puzzles.solution[hard] = _hunt_pool(seed, pool, targets, code, walks)
-    puzzles.puzzle[deep], puzzles.solution[deep] = _hunt_deep_pool(seed, pool, int(deep.sum()), code, walks)
+    puzzles.puzzle[deep], puzzles.solution[deep] = _hunt_deep_pool(seed, pool, int(deep.sum()), code, least, walks)
     return puzzles
 
 
-def generate_extreme(num: int, seed: int, split: str | None = None) -> Puzzles:
-    """Minimal 9x9 puzzles that take as many guesses as the benchmark's, uint8 arrays of shape (num, 81).
+def generate_extreme(num: int, seed: int, split: str | None = None, hard_by: str = "guesses") -> Puzzles:
+    """Minimal 9x9 puzzles as hard as the benchmark's, uint8 arrays of shape (num, 81).
 
-    About two a second; those for training, of which some are deep, about one in one and a half seconds.
+    Those for training take one and a half seconds each, others half a second by guesses and five by resistance.
 
     Args:
         num: how many puzzles.
         seed: which sequence; the result is a function of the arguments alone.
         split: only puzzles of that split ("train" or "test"); None for all.
+        hard_by: one of `HARD_BY`; those for training are half of one kind and half of the other in any case.
     """
-    pools = [generate_pool(min(POOL, num - begin), seed, split, begin // POOL) for begin in range(0, num, POOL)]
+    size = _pool_size(split, hard_by)
+    pools = [
+        generate_pool(min(size, num - begin), seed, split, begin // size, hard_by=hard_by)
+        for begin in range(0, num, size)
+    ]
     return Puzzles(np.concatenate([p.puzzle for p in pools]), np.concatenate([p.solution for p in pools]))
+
+
+def _pool_size(split: str | None, hard_by: str) -> int:
+    return POOLS["guesses" if split == "train" else hard_by]

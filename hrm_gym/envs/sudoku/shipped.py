@@ -10,11 +10,18 @@ from hrm_gym.envs.sudoku.extreme import generate_extreme
 from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.solver import rate
 from hrm_gym.envs.sudoku.symmetry import canonical_forms
-from hrm_gym.envs.task import SPLITS, Puzzles
+from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import unknown
 from hrm_gym.files import save_arrays, shipped_arrays
 
-BOXES = {"4x4": (2, 2), "6x6": (2, 3), "9x9": (3, 3), "extreme": (3, 3), "16x16": (4, 4)}
+BOXES = {
+    "4x4": (2, 2),
+    "6x6": (2, 3),
+    "9x9": (3, 3),
+    "extreme": (3, 3),
+    "deep": (3, 3),
+    "16x16": (4, 4),
+}
 """Rows and columns of a box, by the name of the set."""
 
 COUNTS = {
@@ -22,12 +29,16 @@ COUNTS = {
     "6x6": {"train": 20_000, "validation": 1_000, "test": 2_000},
     "9x9": {"train": 20_000, "validation": 1_000, "test": 2_000},
     "extreme": {"train": 1_000, "validation": 1_000, "test": 10_000},
+    "deep": {"validation": 100, "test": 500},
     "16x16": {"train": 2_000, "validation": 500, "test": 1_000},
 }
 """How many puzzles each set has."""
 
-SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1, "16x16": 0}
+SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1, "deep": 1, "16x16": 0}
 """Of each set; made with one seed, the two of 9x9 boards would share their random minimal puzzles."""
+
+HARD_BY = {"extreme": "guesses", "deep": "resistance"}
+"""What makes the searched puzzles for validation and tests hard, of the sets that are searched."""
 
 VALIDATION_SEED = 100
 """Added to the seed of a set for its validation puzzles, which are drawn as the test puzzles are."""
@@ -36,8 +47,8 @@ VALIDATION_SEED = 100
 def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
     """The first `num` puzzles of a shipped split (default: all), generated anew.
 
-    The extreme ones take half a second to three seconds each and are drawn in pools of 1,000, so the first are those
-    of the whole only where `num` is a multiple of that; all others come at thousands a second, 16x16 ones at 80.
+    The extreme ones take half a second to eight seconds each and are drawn in pools, so the first are those of the
+    whole only where `num` is a multiple of `extreme.POOLS`; all others come at thousands a second, 16x16 ones at 80.
     """
     if name not in COUNTS:
         raise unknown("set of puzzles", name, COUNTS)
@@ -45,9 +56,7 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
         num = COUNTS[name][split]
     if split == "validation":
         return _validation(name, num)
-    if name == "extreme":
-        return generate_extreme(num, SEEDS[name], split)
-    return _distinct(name, num, split, SEEDS[name])
+    return _draw(name, num, split, SEEDS[name])
 
 
 def _validation(name: str, num: int) -> Puzzles:
@@ -59,8 +68,7 @@ def _validation(name: str, num: int) -> Puzzles:
     known = {form.tobytes() for form in canonical_forms(test.puzzle, test.solution, BOXES[name])}
     seed, drawn = SEEDS[name] + VALIDATION_SEED, num
     while True:
-        extreme = name == "extreme"
-        puzzles = generate_extreme(drawn, seed, "test") if extreme else _distinct(name, drawn, "test", seed)
+        puzzles = _draw(name, drawn, "test", seed)
         forms = canonical_forms(puzzles.puzzle, puzzles.solution, BOXES[name])
         new = np.array([form.tobytes() not in known for form in forms])
         if new.sum() >= num:
@@ -68,8 +76,10 @@ def _validation(name: str, num: int) -> Puzzles:
         drawn *= 2
 
 
-def _distinct(name: str, num: int, split: str, seed: int) -> Puzzles:
+def _draw(name: str, num: int, split: str, seed: int) -> Puzzles:
     """The first `num` different puzzles of a sequence: on small boards the same ones come again."""
+    if name in HARD_BY:
+        return generate_extreme(num, seed, split, HARD_BY[name])
     drawn = num
     while True:
         puzzles = generate(BOXES[name], drawn, seed, split)
@@ -90,9 +100,11 @@ def pack(name: str, puzzles: Puzzles) -> dict[str, np.ndarray]:
 
 
 def shipped(name: str) -> dict[str, np.ndarray]:
-    """All arrays of the shipped file `name` ("4x4", "6x6", "9x9", "extreme" or "16x16"), generated anew."""
+    """All arrays of the shipped file `name`, one of `COUNTS`, generated anew."""
     return {
-        f"{split}_{key}": array for split in SPLITS for key, array in pack(name, generate_split(name, split)).items()
+        f"{split}_{key}": array
+        for split in COUNTS[name]
+        for key, array in pack(name, generate_split(name, split)).items()
     }
 
 
@@ -109,10 +121,10 @@ def load(name: str, split: str) -> Puzzles:
     """A shipped split, uint8 arrays of shape (N, L).
 
     Raises:
-        HrmGymError: for an unknown split, or where the file is missing.
+        HrmGymError: for a split that the set does not have, or where the file is missing.
     """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
+    if split not in COUNTS[name]:
+        raise unknown("split", split, COUNTS[name])
     arrays = shipped_arrays(__package__, name)
     solution = arrays[f"{split}_solution"]
     given = np.unpackbits(arrays[f"{split}_given"], axis=1, count=solution.shape[1])

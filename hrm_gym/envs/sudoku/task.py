@@ -10,8 +10,9 @@ import numpy as np
 
 from hrm_gym.envs.arrays import Array, as_int64, like
 from hrm_gym.envs.sudoku import extreme, generator, shipped, solver, symmetry, trace
+from hrm_gym.envs.sudoku.extreme import HARD_BY
 from hrm_gym.envs.task import Puzzles, Task, Traces
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, unknown
 
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3), 16: (4, 4)}
 """Rows and columns of a box, by the size of the board."""
@@ -24,7 +25,9 @@ class SudokuTask(Task):
 
     Args:
         size: rows of the board: 4, 6, 9 or 16.
-        extreme: search for hard puzzles, distributed as in the Sudoku-Extreme benchmark (9x9 only).
+        extreme: search for hard puzzles, as hard as the Sudoku-Extreme benchmark's (9x9 only).
+        hard_by: what makes the searched puzzles for validation and tests hard: the "guesses" that they take, as many as
+            the benchmark's, or "resistance" to looking one guess ahead, which is nearer to what makes those hard.
 
     Raises:
         HrmGymError: for a size or a combination that does not exist.
@@ -32,13 +35,18 @@ class SudokuTask(Task):
 
     hintable = True
 
-    def __init__(self, size: int = 9, extreme: bool = False) -> None:
+    def __init__(self, size: int = 9, extreme: bool = False, hard_by: str = "guesses") -> None:
+        if hard_by not in HARD_BY:
+            raise unknown("hard_by", hard_by, HARD_BY)
         if size not in BOXES:
             raise HrmGymError(f"no Sudoku of size {size!r}: choose one of {', '.join(map(str, BOXES))}")
         if extreme and size != 9:
             raise HrmGymError(f"no extreme Sudoku of size {size}: only 9 is allowed; leave out extreme=True")
+        if hard_by != HARD_BY[0] and not extreme:
+            raise HrmGymError(f"hard_by={hard_by!r} is about extreme Sudokus: give extreme=True, too")
         self.size = size
         self.extreme = extreme
+        self.hard_by = hard_by
         self.shape = (size, size)
         self.boxes: tuple[int, int] = BOXES[size]
         self.symbols = solver.SYMBOLS[: size + 1]
@@ -57,7 +65,9 @@ class SudokuTask(Task):
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: puzzles with one solution and no given too many, from both splits; see `generator`."""
         seed = int(rng.integers(2**62))
-        return extreme.generate_extreme(num, seed) if self.extreme else generator.generate(self.boxes, num, seed)
+        if self.extreme:
+            return extreme.generate_extreme(num, seed, hard_by=self.hard_by)
+        return generator.generate(self.boxes, num, seed)
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
         """Digits missing in the rows, columns and boxes, and givens altered, int64 of shape (N,)."""
@@ -113,17 +123,19 @@ class SudokuTask(Task):
         return solver.rate(puzzle, self.boxes)
 
     def dataset(self, split: str) -> Puzzles:
-        """As `Task.dataset`: the puzzles that ship with the package."""
-        return _shipped(self.name, split)
+        """As `Task.dataset`: the puzzles that ship with the package; for training the same whatever `hard_by` is."""
+        return _shipped("extreme" if self.extreme and split == "train" else self.name, split)
 
     def write_shipped(self, path: Path) -> None:
-        """As `Task.write_shipped`; `SudokuExtreme-v0` takes an hour and a half."""
+        """As `Task.write_shipped`; `SudokuExtreme-v0` takes an hour and a half, `SudokuDeep-v0` one."""
         shipped.write_shipped(self.name, path)
 
     @property
     def name(self) -> str:
-        """The name of the shipped set: 4x4, 6x6, 9x9, 16x16 or extreme."""
-        return "extreme" if self.extreme else f"{self.size}x{self.size}"
+        """The name of the shipped set: 4x4, 6x6, 9x9, 16x16, extreme or deep."""
+        if not self.extreme:
+            return f"{self.size}x{self.size}"
+        return "extreme" if self.hard_by == HARD_BY[0] else "deep"
 
 
 @functools.lru_cache(maxsize=4)
