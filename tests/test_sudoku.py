@@ -280,7 +280,7 @@ def test_the_first_shipped_puzzles_are_made_again(name, split):
 
 
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
-@pytest.mark.parametrize("name, split, walks", [("extreme", "train", 1), ("deep", "test", 1)])
+@pytest.mark.parametrize("name, split, walks", [("extreme", "train", 1), ("deep", "test", 3)])
 def test_the_first_walks_of_the_extreme_puzzles_are_made_again(name, split, walks):
     hard_by, seed = shipped.HARD_BY[name], shipped.SEEDS[name]
     num = extreme.POOLS[hard_by] if split == "test" else 1000
