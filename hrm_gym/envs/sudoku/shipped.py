@@ -101,6 +101,8 @@ def pack(name: str, puzzles: Puzzles) -> dict[str, np.ndarray]:
 
 def shipped(name: str) -> dict[str, np.ndarray]:
     """All arrays of the shipped file `name`, one of `COUNTS`, generated anew."""
+    if name not in COUNTS:
+        raise unknown("set of puzzles", name, COUNTS)
     return {
         f"{split}_{key}": array
         for split in COUNTS[name]
