@@ -317,9 +317,9 @@ def test_resistance_is_the_same_for_all_images_of_a_puzzle(seed):
 def test_a_deep_puzzle_is_unique_minimal_and_of_its_split(split):
     state = np.array([3], np.uint64)
     puzzles, solutions = np.zeros((2, 81), np.uint8), np.zeros((2, 81), np.uint8)
-    deep.hunt_deep(state, split, 150, puzzles, solutions, 2)
+    deep.hunt_deep(state, split, deep.DEEP["train"], puzzles, solutions, 2)
     met = puzzles.any(1)
-    assert met[0] and (deep.resistance(puzzles[met]) >= 150).all()
+    assert met[0] and (deep.resistance(puzzles[met]) >= deep.DEEP["train"]).all()
     assert (symmetry.is_test(puzzles[met], solutions[met], (3, 3)) == split).all()
     assert_unique_and_minimal(puzzles[met], solutions[met], (3, 3))
 
@@ -327,6 +327,8 @@ def test_a_deep_puzzle_is_unique_minimal_and_of_its_split(split):
 def test_a_set_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(HrmGymError, match="did you mean"):
         shipped.write_shipped("9x8", tmp_path / "x.npz")
+    with pytest.raises(HrmGymError, match="did you mean"):
+        shipped.load("9x8", "test")
     with pytest.raises(HrmGymError, match="cannot write"):
         save_arrays({}, tmp_path)  # a folder
 

@@ -44,16 +44,22 @@ VALIDATION_SEED = 100
 """Added to the seed of a set for its validation puzzles, which are drawn as the test puzzles are."""
 
 
+def _counts(name: str) -> dict[str, int]:
+    """How many puzzles each split of a set has; refuses a set that is not there."""
+    if name not in COUNTS:
+        raise unknown("set of puzzles", name, COUNTS)
+    return COUNTS[name]
+
+
 def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
     """The first `num` puzzles of a shipped split (default: all), generated anew.
 
     The extreme ones take half a second to eight seconds each and are drawn in pools, so the first are those of the
     whole only where `num` is a multiple of `extreme.POOLS`; all others come at thousands a second, 16x16 ones at 80.
     """
-    if name not in COUNTS:
-        raise unknown("set of puzzles", name, COUNTS)
+    counts = _counts(name)
     if num is None:
-        num = COUNTS[name][split]
+        num = counts[split]
     if split == "validation":
         return _validation(name, num)
     return _draw(name, num, split, SEEDS[name])
@@ -101,11 +107,9 @@ def pack(name: str, puzzles: Puzzles) -> dict[str, np.ndarray]:
 
 def shipped(name: str) -> dict[str, np.ndarray]:
     """All arrays of the shipped file `name`, one of `COUNTS`, generated anew."""
-    if name not in COUNTS:
-        raise unknown("set of puzzles", name, COUNTS)
     return {
         f"{split}_{key}": array
-        for split in COUNTS[name]
+        for split in _counts(name)
         for key, array in pack(name, generate_split(name, split)).items()
     }
 
@@ -123,10 +127,10 @@ def load(name: str, split: str) -> Puzzles:
     """A shipped split, uint8 arrays of shape (N, L).
 
     Raises:
-        HrmGymError: for a split that the set does not have, or where the file is missing.
+        HrmGymError: for an unknown set, a split that it does not have, or where the file is missing.
     """
-    if split not in COUNTS[name]:
-        raise unknown("split", split, COUNTS[name])
+    if split not in _counts(name):
+        raise unknown("split", split, _counts(name))
     arrays = shipped_arrays(__package__, name)
     solution = arrays[f"{split}_solution"]
     given = np.unpackbits(arrays[f"{split}_given"], axis=1, count=solution.shape[1])

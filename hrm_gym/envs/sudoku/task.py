@@ -135,7 +135,7 @@ class SudokuTask(Task):
         """The name of the shipped set: 4x4, 6x6, 9x9, 16x16, extreme or deep."""
         if not self.extreme:
             return f"{self.size}x{self.size}"
-        return "extreme" if self.hard_by == HARD_BY[0] else "deep"
+        return next(name for name, hard_by in shipped.HARD_BY.items() if hard_by == self.hard_by)
 
 
 @functools.lru_cache(maxsize=4)
