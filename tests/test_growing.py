@@ -28,6 +28,21 @@ def test_the_splits_of_several_sizes_share_no_maze():
     assert not keys["train"] & keys["test"] and not keys["validation"] & (keys["test"] | keys["train"])
 
 
+def test_mazes_with_paths_of_several_lengths_are_easier_and_as_hard():
+    mixed, hard = MazeTask(9, 15, smallest=8, shortest=3), MazeTask(9, 15, smallest=8)
+    lengths, long = (task.rate(task.dataset("train").puzzle) for task in (mixed, hard))
+    assert long.min() >= 11 and lengths.min() < 5  # at 8x8: 15 * 64 // 81, and 3 * 64 // 81
+    # Half of the mazes are 9x9, and a quarter of those has the longest least length; of the others some are as long.
+    assert 1 / 8 < (lengths >= 15).mean() < (long >= 15).mean()
+    keys = {split: set(mixed.keys(mixed.dataset(split))) for split in ("train", "validation", "test")}
+    assert not keys["train"] & keys["test"] and not keys["validation"] & (keys["test"] | keys["train"])
+
+
+def test_one_length_is_what_it_was():
+    assert np.array_equal(MazeTask(8, 10).dataset("test").puzzle, MazeTask(8, 10, shortest=10).dataset("test").puzzle)
+    assert MazeTask(10, 20, shortest=20).name == "small" and MazeTask(10, 20, shortest=19).name is None
+
+
 def test_one_size_is_what_it_was():
     assert np.array_equal(MazeTask(8, 10).dataset("test").puzzle, MazeTask(8, 10, smallest=8).dataset("test").puzzle)
     assert MazeTask(10, 20, smallest=10).name == "small" and MazeTask(10, 20, smallest=8).name is None
@@ -55,6 +70,8 @@ def test_redrawn_mazes_keep_the_walls_and_the_length_of_the_way():
         ({"smallest": 3}, "smallest=3: choose 4 to size=10"),
         ({"smallest": 11}, "smallest=11"),
         ({"smallest": "8"}, "smallest='8'"),
+        ({"shortest": 1}, "shortest=1: choose 2 to min_path=20"),
+        ({"shortest": 21}, "shortest=21"),
         ({"redrawn": -1}, "redrawn=-1: give 0 to 100"),
         ({"redrawn": 2.5}, "redrawn=2.5"),
     ],

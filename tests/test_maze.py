@@ -292,7 +292,7 @@ def test_chains_reach_the_distribution_that_rejection_draws():
 def test_a_task_is_its_arguments():
     assert MazeTask() == MazeTask(30, 110) != SMALL
     assert hash(MazeTask(10, 20)) == hash(SMALL)
-    assert repr(SMALL) == "MazeTask(size=10, min_path=20, smallest=None, redrawn=0)"
+    assert repr(SMALL) == "MazeTask(size=10, min_path=20, smallest=None, shortest=None, redrawn=0)"
     assert SMALL.num_uniforms == 0 and SMALL.symbols[SMALL.blank] == " "
 
 

@@ -57,6 +57,7 @@ _GRID: dict[str, Any] = {
     "h_cycles": 2,
     "l_cycles": 4,
     "exploration": 0.5,  # else solved boards leave training, and the agent drifts away from what it has solved
+    "wrong_halt_cost": 8.0,  # a segment is cheap; one that is missing loses a maze that two more would have solved
     "loss": "softmax",
     "lr": 1e-3,
     "decay_from": 0.05,

@@ -1,4 +1,4 @@
-"""Mazes of several sizes on one board, and training mazes that are used again with another start and goal."""
+"""Mazes of several sizes and path lengths on one board, and training mazes used again with another start and goal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
 NUM_TEST = 1_000
-"""Test mazes, of all sizes together."""
+"""Test mazes, of all sizes and path lengths together."""
+
+LEVELS = 4
+"""How many least path lengths mazes of a size have where they are to differ."""
 
 
-def check_sizes(size: int, min_path: int, smallest: int | None) -> None:
+def check_sizes(size: int, min_path: int, smallest: int | None, shortest: int | None) -> None:
     """Refuse sizes out of range, and path lengths that mazes of a size never have.
 
     Raises:
@@ -31,6 +34,8 @@ def check_sizes(size: int, min_path: int, smallest: int | None) -> None:
             raise HrmGymError(f"smallest={smallest!r}: choose 4 to size={size}, or leave it out")
         for side in range(smallest, size):
             generator.check_size(side, path_of(side, size, min_path))
+    if shortest is not None and not (isinstance(shortest, int) and 2 <= shortest <= min_path):
+        raise HrmGymError(f"shortest={shortest!r}: choose 2 to min_path={min_path}, or leave it out")
 
 
 def path_of(side: int, size: int, min_path: int) -> int:
@@ -38,36 +43,56 @@ def path_of(side: int, size: int, min_path: int) -> int:
     return max(2, min_path * side**2 // size**2)
 
 
-def generate(size: int, min_path: int, smallest: int | None, num: int, seed: int, split: str | None = None) -> Puzzles:
+def levels(min_path: int, shortest: int | None) -> list[int]:
+    """The least path lengths from `shortest` to `min_path` in equal steps, each once."""
+    if shortest is None:
+        return [min_path]
+    return sorted({shortest + (min_path - shortest) * step // (LEVELS - 1) for step in range(LEVELS)})
+
+
+def generate(
+    size: int,
+    min_path: int,
+    smallest: int | None,
+    shortest: int | None,
+    num: int,
+    seed: int,
+    split: str | None = None,
+) -> Puzzles:
     """Random mazes of the sizes `smallest` to `size`, uint8 (num, size * size): a function of the arguments alone.
 
     Mazes of each size are those of `generator`, so that the splits share none of them.
     """
     sides = [size] if smallest is None else list(range(smallest, size + 1))
+    wanted = levels(min_path, shortest)
     rng = np.random.default_rng([seed, len(sides)])
     puzzle = np.full((num, size, size), WALL, np.uint8)
     solution = puzzle.copy()
-    order = rng.permutation(num) if len(sides) > 1 else np.arange(num)
+    order = rng.permutation(num) if len(sides) * len(wanted) > 1 else np.arange(num)
     for slots, side in zip(np.array_split(order, len(sides)), sides, strict=True):
-        mazes = _of_one_size(side, path_of(side, size, min_path), len(slots), seed, split)
-        corners = rng.integers(0, size - side + 1, (len(slots), 2))
-        for slot, (top, left), board, answer in zip(slots, corners, mazes.puzzle, mazes.solution, strict=True):
-            place = slot, slice(top, top + side), slice(left, left + side)
-            puzzle[place], solution[place] = board.reshape(side, side), answer.reshape(side, side)
+        paths = sorted({path_of(side, size, least) for least in wanted})
+        for some, path in zip(np.array_split(slots, len(paths)), paths, strict=True):
+            mazes = _of_one_kind(side, path, paths, len(some), seed, split)
+            corners = rng.integers(0, size - side + 1, (len(some), 2))
+            for slot, (top, left), board, answer in zip(some, corners, mazes.puzzle, mazes.solution, strict=True):
+                place = slot, slice(top, top + side), slice(left, left + side)
+                puzzle[place], solution[place] = board.reshape(side, side), answer.reshape(side, side)
     return Puzzles(puzzle.reshape(num, -1), solution.reshape(num, -1))
 
 
-def _of_one_size(side: int, min_path: int, num: int, seed: int, split: str | None) -> Puzzles:
+def _of_one_kind(side: int, path: int, paths: list[int], num: int, seed: int, split: str | None) -> Puzzles:
+    """Mazes of one size and least path length; those of validation are no test mazes of any of `paths`."""
     if split == "validation":
-        return generator.generate_validation(side, min_path, num, seed, _test(side, min_path, seed).puzzle)
+        test = np.concatenate([_test(side, other, seed).puzzle for other in paths])
+        return generator.generate_validation(side, path, num, seed, test)
     if split == "test" and num <= NUM_TEST:  # the first mazes of a sequence do not depend on how many there are
-        return _test(side, min_path, seed).map(lambda array: array[:num])
-    return generator.generate(side, min_path, num, seed, split)
+        return _test(side, path, seed).map(lambda array: array[:num])
+    return generator.generate(side, path, num, seed, split)
 
 
 @functools.lru_cache(maxsize=64)
 def _test(side: int, min_path: int, seed: int) -> Puzzles:
-    """Test mazes of one size, which validation mazes are kept apart from: made once for both splits."""
+    """Test mazes of one size and path length, which validation mazes are kept apart from: made once for both splits."""
     return generator.generate(side, min_path, NUM_TEST, seed, "test")
 
 

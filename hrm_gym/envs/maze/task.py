@@ -28,6 +28,9 @@ class MazeTask(Task):
         smallest: rows and columns of the smallest generated mazes; None: all are of `size`. Sizes are equally
             frequent, smaller mazes stand anywhere on the board with walls around them, and their shortest paths are
             as long as the share of the board lets one expect.
+        shortest: cells that the shortest path of the easiest generated mazes has at least; None: all have `min_path`.
+            Four lengths between the two are equally frequent. Long paths need many walls; with shorter ones there are
+            open places, too.
         redrawn: how many mazes more each training maze gives, with its walls and another start and goal.
 
     Raises:
@@ -39,13 +42,21 @@ class MazeTask(Task):
     local = True
     view = MazeView
 
-    def __init__(self, size: int = 30, min_path: int = 110, smallest: int | None = None, redrawn: int = 0) -> None:
-        sizes.check_sizes(size, min_path, smallest)
+    def __init__(
+        self,
+        size: int = 30,
+        min_path: int = 110,
+        smallest: int | None = None,
+        shortest: int | None = None,
+        redrawn: int = 0,
+    ) -> None:
+        sizes.check_sizes(size, min_path, smallest, shortest)
         if not (isinstance(redrawn, int) and 0 <= redrawn <= 100):
             raise HrmGymError(f"redrawn={redrawn!r}: give 0 to 100 mazes more for each training maze")
         self.size = size
         self.min_path = min_path
         self.smallest = smallest
+        self.shortest = shortest
         self.redrawn = redrawn
         self.shape = (size, size)
         self.num_notes = size * size
@@ -56,7 +67,11 @@ class MazeTask(Task):
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: mazes from both splits, distributed as `generator` says."""
-        return sizes.generate(self.size, self.min_path, self.smallest, num, int(rng.integers(2**60)))
+        return self.generate(num, int(rng.integers(2**60)))
+
+    def generate(self, num: int, seed: int, split: str | None = None) -> Puzzles:
+        """Random mazes of this kind, uint8 arrays of shape (num, L): a function of the arguments alone."""
+        return sizes.generate(self.size, self.min_path, self.smallest, self.shortest, num, seed, split)
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
         """How far each answer is from a shortest path, int64 of shape (N,); 0 exactly where it is one.
@@ -127,7 +142,9 @@ class MazeTask(Task):
     def name(self) -> str | None:
         """The name of the shipped set, small or hard; None where none ships."""
         for name, size in shipped.SIZES.items():
-            if (self.size, self.min_path) == (size, shipped.MIN_PATHS[name]) and self.smallest in (None, size):
+            least = shipped.MIN_PATHS[name]
+            one_kind = self.smallest in (None, size) and self.shortest in (None, least)
+            if (self.size, self.min_path) == (size, least) and one_kind:
                 return name
         return None
 
@@ -177,7 +194,7 @@ def _dataset(task: MazeTask, split: str) -> Puzzles:
         puzzles = shipped.load(task.name, split)
     else:
         num = {"train": 10_000, "validation": 500, "test": sizes.NUM_TEST}[split]
-        puzzles = sizes.generate(task.size, task.min_path, task.smallest, num, 0, split)
+        puzzles = task.generate(num, 0, split)
     if split == "train" and task.redrawn:
         puzzles = sizes.with_other_ends(puzzles, task.size, task.redrawn)
     return puzzles
