@@ -1,24 +1,26 @@
 """Mazes larger than those of training: valid paths against segments, size by size, as a table, JSON and a plot.
 
-    python benchmarks/maze_sizes.py --checkpoint pretrained --out maze_sizes
+    python benchmarks/maze_sizes.py --agents pretrained:MazeSmall-v0 runs/grown --out maze_sizes
 
 For each size it takes validation mazes whose shortest path has a length in proportion to the board (30x30: 110 cells
 and more), thinks for the same number of segments about each, and grades the answer after every one. Beside that it lets
-the agent halt by itself. Intervals are Wilson's, 95 %.
+the agent halt by itself. Intervals are Wilson's, 95 %. What OUT.json has is not measured
+again, so it goes on where it was interrupted.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import tyro
 
-from hrm_gym.agents import Protocol, evaluate
+from hrm_gym.agents import Protocol
 from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.inference.evaluation import evaluate_stops
 from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.load import pretrained_path
 from hrm_gym.agents.training import checkpoint as checkpoints
@@ -32,8 +34,10 @@ SEGMENTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 class Options:
     """What is measured."""
 
-    checkpoint: str = "pretrained"
-    """A run's folder, a file, or "pretrained": the agent that ships for MazeHard-v0."""
+    agents: tuple[str, ...] = ("pretrained:MazeSmall-v0", "pretrained:MazeHard-v0")
+    """Runs' folders, files, or "pretrained:ID" for shipped agents; a panel of the plot each."""
+    titles: tuple[str, ...] = ()
+    """What the panels are called; none: as the agents."""
     sizes: tuple[int, ...] = (10, 16, 20, 24, 30, 40)
     """Rows and columns of the boards."""
     num: int = 100
@@ -47,67 +51,92 @@ class Options:
 def main(options: Options) -> None:
     """Measure, print, write."""
     torch.set_num_threads(1)
-    path = pretrained_path("MazeHard-v0") if options.checkpoint == "pretrained" else Path(options.checkpoint)
-    saved = checkpoints.load(path)
+    written = Path(f"{options.out}.json")
+    results: list[dict] = json.loads(written.read_text()) if options.out and written.exists() else []
     segments = [n for n in SEGMENTS if n <= options.max_segments]
-    results = []
-    print(f"{path.name}, {options.num} validation mazes a size, valid paths in %")
-    print(f"{'size':>5} {'path':>5} " + " ".join(f"{n:>5}" for n in segments) + "   by itself (segments)  s/maze")
-    for size in options.sizes:
-        task = MazeTask(size, path_of(size, 30, 110))
-        policy = checkpoints.restore_policy(saved, path, TaskSpec.of(task), saved.config.dtype).eval()
-        puzzles = task.dataset("validation").map(lambda array: array[: options.num])
-        began = time.perf_counter()
-        fixed = evaluate(
-            policy, task, puzzles, Protocol(halting="fixed", max_segments=options.max_segments), batch_size=32
-        )
-        seconds = time.perf_counter() - began
-        free = evaluate(policy, task, puzzles, Protocol(max_segments=options.max_segments), batch_size=32)
-        low, high = wilson(int(free.valid.sum()), len(free.valid))
-        result = {
-            "size": size,
-            "min_path": task.min_path,
-            "num": len(free.valid),
-            "valid_after": [round(float(v), 4) for v in fixed.after],
-            "exact_at_end": float(fixed.exact.mean()),
-            "by_itself": {
-                "valid": float(free.valid.mean()),
-                "interval": [low, high],
-                "exact": float(free.exact.mean()),
-                "segments": float(free.segments.mean()),
-            },
-        }
-        results.append(result)
-        row = " ".join(f"{100 * fixed.after[n - 1]:5.1f}" for n in segments)
-        own = f"{100 * free.valid.mean():5.1f} [{100 * low:.0f}, {100 * high:.0f}] ({free.segments.mean():.1f})"
-        print(f"{size:>5} {task.min_path:>5} {row}   {own}  {seconds / len(free.valid):.2f}", flush=True)
+    for agent in options.agents:
+        print(f"{agent}, {options.num} validation mazes a size, valid paths in %")
+        print(f"{'size':>5} {'path':>5} " + " ".join(f"{n:>5}" for n in segments) + "   by itself (segments)")
+        for size in options.sizes:
+            asked = {"agent": agent, "size": size, "num": options.num, "max_segments": options.max_segments}
+            found = [result for result in results if asked.items() <= result.items()]
+            if not found:
+                found = [{**asked, **measure(agent, size, options)}]
+                results += found
+                if options.out:
+                    written.write_text(json.dumps(results, indent=1) + "\n")
+            print(line(found[0], segments), flush=True)
     if options.out:
-        Path(f"{options.out}.json").write_text(json.dumps(results, indent=1) + "\n")
-        draw(results, Path(f"{options.out}.png"), saved)
+        draw(results, options)
 
 
-def draw(results: list[dict], path: Path, saved: checkpoints.Checkpoint) -> None:
-    """The curves of all sizes; a dot where the agent halts by itself."""
+def measure(agent: str, size: int, options: Options) -> dict:
+    """What an agent comes to on mazes of one size, with and without halting."""
+    path = pretrained_path(agent.partition(":")[2]) if agent.startswith("pretrained:") else Path(agent)
+    saved = checkpoints.load(path)
+    task = MazeTask(size, path_of(size, 30, 110))
+    policy = checkpoints.restore_policy(saved, path, TaskSpec.of(task), saved.config.dtype).eval()
+    puzzles = task.dataset("validation").map(lambda array: array[: options.num])
+    fixed, free = evaluate_stops(
+        policy,
+        task,
+        puzzles,
+        [Protocol(halting=halting, max_segments=options.max_segments) for halting in ("fixed", "learned")],
+        batch_size=32,
+    )
+    return {
+        "min_path": task.min_path,
+        "valid_after": [round(float(v), 4) for v in fixed.after],
+        "exact_at_end": float(fixed.exact.mean()),
+        "by_itself": {
+            "valid": float(free.valid.mean()),
+            "interval": wilson(int(free.valid.sum()), len(free.valid)),
+            "exact": float(free.exact.mean()),
+            "segments": float(free.segments.mean()),
+        },
+    }
+
+
+def line(result: dict, segments: list[int]) -> str:
+    """A row of the table."""
+    row = " ".join(f"{100 * result['valid_after'][n - 1]:5.1f}" for n in segments)
+    own = result["by_itself"]
+    low, high = own["interval"]
+    return (
+        f"{result['size']:>5} {result['min_path']:>5} {row}   {100 * own['valid']:5.1f} "
+        f"[{100 * low:.0f}, {100 * high:.0f}] ({own['segments']:.1f})"
+    )
+
+
+def draw(results: list[dict], options: Options) -> None:
+    """A panel an agent: the curves of all sizes; a dot where it halts by itself."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, panels = plt.subplots(
+        1, len(options.agents), figsize=(1 + 4.5 * len(options.agents), 4), sharey=True, layout="constrained"
+    )
     colours = plt.get_cmap("viridis")
-    for i, result in enumerate(results):
-        colour = colours(i / max(1, len(results)) * 0.9)
-        curve = [100 * v for v in result["valid_after"]]
-        axes.plot(range(1, len(curve) + 1), curve, color=colour, label=f"{result['size']}x{result['size']}")
-        own = result["by_itself"]
-        axes.plot([own["segments"]], [100 * own["valid"]], "o", color=colour)
-    axes.set(xscale="log", xlabel="segments thought", ylabel="shortest paths found, %", ylim=(0, 101))
-    ticks = [2**i for i in range(9) if 2**i <= len(results[0]["valid_after"])]
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.set_title("Dots: where the agent halts by itself, on average", fontsize=9)
+    titles = options.titles or options.agents
+    for axes, agent, title in zip(np.atleast_1d(panels), options.agents, titles, strict=True):
+        for i, size in enumerate(options.sizes):
+            asked = {"agent": agent, "size": size, "num": options.num, "max_segments": options.max_segments}
+            result = next(result for result in results if asked.items() <= result.items())
+            colour = colours(i / max(1, len(options.sizes)) * 0.9)
+            curve = [100 * v for v in result["valid_after"]]
+            axes.plot(range(1, len(curve) + 1), curve, color=colour, label=f"{size}x{size}")
+            own = result["by_itself"]
+            axes.plot([own["segments"]], [100 * own["valid"]], "o", color=colour)
+        ticks = [2**i for i in range(9) if 2**i <= options.max_segments]
+        axes.set(xscale="log", xlabel="segments thought", ylim=(0, 101))
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.set_title(title, fontsize=10)
+        axes.grid(alpha=0.3)
     axes.legend(title="board", loc="lower right", fontsize=8)
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=150)
+    np.atleast_1d(panels)[0].set_ylabel("shortest paths found, %; dots: by itself")
+    figure.savefig(f"{options.out}.png", dpi=150)
 
 
 if __name__ == "__main__":

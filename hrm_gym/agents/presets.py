@@ -58,6 +58,7 @@ _GRID: dict[str, Any] = {
     "l_cycles": 4,
     "exploration": 0.5,  # else solved boards leave training, and the agent drifts away from what it has solved
     "wrong_halt_cost": 8.0,  # a segment is cheap; one that is missing loses a maze that two more would have solved
+    "gamma": 0.9,  # at 1 a right answer is worth the same now or later, and Q-learning has no reason to stop
     "loss": "softmax",
     "lr": 1e-3,
     "decay_from": 0.05,
