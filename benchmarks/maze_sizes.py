@@ -24,10 +24,14 @@ from hrm_gym.agents.inference.evaluation import evaluate_stops
 from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.load import pretrained_path
 from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.envs.maze import generator
 from hrm_gym.envs.maze.sizes import path_of
 from hrm_gym.envs.maze.task import MazeTask
 
 SEGMENTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+
+LARGEST_SPLIT = 30
+"""Larger mazes are drawn as validation mazes are; to make both splits whole would take an hour."""
 
 
 @dataclass
@@ -76,7 +80,10 @@ def measure(agent: str, size: int, options: Options) -> dict:
     saved = checkpoints.load(path)
     task = MazeTask(size, path_of(size, 30, 110))
     policy = checkpoints.restore_policy(saved, path, TaskSpec.of(task), saved.config.dtype).eval()
-    puzzles = task.dataset("validation").map(lambda array: array[: options.num])
+    if size <= LARGEST_SPLIT:
+        puzzles = task.dataset("validation").map(lambda array: array[: options.num])
+    else:
+        puzzles = generator.generate(size, task.min_path, options.num, generator.VALIDATION_SEED, "test")
     fixed, free = evaluate_stops(
         policy,
         task,
