@@ -125,13 +125,13 @@ def draw(results: list[dict], options: Options) -> None:
     figure, panels = plt.subplots(
         1, len(options.agents), figsize=(1 + 4.5 * len(options.agents), 4), sharey=True, layout="constrained"
     )
-    colours = plt.get_cmap("viridis")
+    colours = plt.get_cmap("turbo")
     titles = options.titles or options.agents
     for axes, agent, title in zip(np.atleast_1d(panels), options.agents, titles, strict=True):
         for i, size in enumerate(options.sizes):
             asked = {"agent": agent, "size": size, "num": options.num, "max_segments": options.max_segments}
             result = next(result for result in results if asked.items() <= result.items())
-            colour = colours(i / max(1, len(options.sizes)) * 0.9)
+            colour = colours(0.95 * i / max(1, len(options.sizes) - 1))
             curve = [100 * v for v in result["valid_after"]]
             axes.plot(range(1, len(curve) + 1), curve, color=colour, label=f"{size}x{size}")
             own = result["by_itself"]
@@ -141,7 +141,7 @@ def draw(results: list[dict], options: Options) -> None:
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=0.3)
-    axes.legend(title="board", loc="lower right", fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), title="board", loc="outside right center")
     np.atleast_1d(panels)[0].set_ylabel("shortest paths found, %; dots: by itself")
     figure.savefig(f"{options.out}.png", dpi=150)
 
