@@ -4,8 +4,8 @@
 
 For each size it takes validation mazes whose shortest path has a length in proportion to the board (30x30: 110 cells
 and more), thinks for the same number of segments about each, and grades the answer after every one. Beside that it lets
-the agent halt by itself. Intervals are Wilson's, 95 %. What OUT.json has is not measured
-again, so it goes on where it was interrupted.
+the agent halt by itself. Intervals are Wilson's, 95 %. What OUT.json has
+is not measured again, so it goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import tyro
 
@@ -22,7 +21,6 @@ from hrm_gym.agents import Protocol
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.inference.evaluation import evaluate_stops
 from hrm_gym.agents.inference.report import wilson
-from hrm_gym.agents.load import pretrained_path
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.envs.maze import generator
 from hrm_gym.envs.maze.sizes import path_of
@@ -58,25 +56,28 @@ def main(options: Options) -> None:
     written = Path(f"{options.out}.json")
     results: list[dict] = json.loads(written.read_text()) if options.out and written.exists() else []
     segments = [n for n in SEGMENTS if n <= options.max_segments]
+    asked_for: dict[str, list[dict]] = {}
     for agent in options.agents:
+        rows = asked_for[agent] = []
         print(f"{agent}, {options.num} validation mazes a size, valid paths in %")
         print(f"{'size':>5} {'path':>5} " + " ".join(f"{n:>5}" for n in segments) + "   by itself (segments)")
         for size in options.sizes:
             asked = {"agent": agent, "size": size, "num": options.num, "max_segments": options.max_segments}
-            found = [result for result in results if asked.items() <= result.items()]
-            if not found:
-                found = [{**asked, **measure(agent, size, options)}]
-                results += found
+            result = next((result for result in results if asked.items() <= result.items()), None)
+            if result is None:
+                result = {**asked, **measure(agent, size, options)}
+                results.append(result)
                 if options.out:
                     written.write_text(json.dumps(results, indent=1) + "\n")
-            print(line(found[0], segments), flush=True)
+            rows.append(result)
+            print(line(result, segments), flush=True)
     if options.out:
-        draw(results, options)
+        draw(asked_for, options)
 
 
 def measure(agent: str, size: int, options: Options) -> dict:
     """What an agent comes to on mazes of one size, with and without halting."""
-    path = pretrained_path(agent.partition(":")[2]) if agent.startswith("pretrained:") else Path(agent)
+    path = Path(agent)
     saved = checkpoints.load(path)
     task = MazeTask(size, path_of(size, 30, 110))
     policy = checkpoints.restore_policy(saved, path, TaskSpec.of(task), saved.config.dtype).eval()
@@ -115,7 +116,7 @@ def line(result: dict, segments: list[int]) -> str:
     )
 
 
-def draw(results: list[dict], options: Options) -> None:
+def draw(results: dict[str, list[dict]], options: Options) -> None:
     """A panel an agent: the curves of all sizes; a dot where it halts by itself."""
     import matplotlib
 
@@ -123,17 +124,14 @@ def draw(results: list[dict], options: Options) -> None:
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(
-        1, len(options.agents), figsize=(1 + 4.5 * len(options.agents), 4), sharey=True, layout="constrained"
+        1, len(results), figsize=(1 + 4.5 * len(results), 4), sharey=True, squeeze=False, layout="constrained"
     )
     colours = plt.get_cmap("turbo")
-    titles = options.titles or options.agents
-    for axes, agent, title in zip(np.atleast_1d(panels), options.agents, titles, strict=True):
-        for i, size in enumerate(options.sizes):
-            asked = {"agent": agent, "size": size, "num": options.num, "max_segments": options.max_segments}
-            result = next(result for result in results if asked.items() <= result.items())
-            colour = colours(0.95 * i / max(1, len(options.sizes) - 1))
+    for axes, rows, title in zip(panels[0], results.values(), options.titles or results, strict=True):
+        for i, result in enumerate(rows):
+            colour = colours(0.95 * i / max(1, len(rows) - 1))
             curve = [100 * v for v in result["valid_after"]]
-            axes.plot(range(1, len(curve) + 1), curve, color=colour, label=f"{size}x{size}")
+            axes.plot(range(1, len(curve) + 1), curve, color=colour, label=f"{result['size']}x{result['size']}")
             own = result["by_itself"]
             axes.plot([own["segments"]], [100 * own["valid"]], "o", color=colour)
         ticks = [2**i for i in range(9) if 2**i <= options.max_segments]
@@ -142,7 +140,7 @@ def draw(results: list[dict], options: Options) -> None:
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=0.3)
     figure.legend(*axes.get_legend_handles_labels(), title="board", loc="outside right center")
-    np.atleast_1d(panels)[0].set_ylabel("shortest paths found, %; dots: by itself")
+    panels[0, 0].set_ylabel("shortest paths found, %; dots: by itself")
     figure.savefig(f"{options.out}.png", dpi=150)
 
 
