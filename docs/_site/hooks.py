@@ -213,6 +213,9 @@ def agent_page(name: str) -> str:
     alone = [other for other in shipped_agents() if inspect.getmodule(agent_class(other)) is module] == [name]
     env = "SudokuExtreme-v0" if name.endswith("_symbols") else "Sudoku6x6-v0"
     lines = [f"# {name}", "", *(() if alone else (doc, "")), about, ""]
+    drawn = name.removesuffix("_symbols").removesuffix("_grid")
+    if (DOCS / "lineage" / f"{drawn}.svg").exists():
+        lines += [f"![One segment](../lineage/{drawn}.svg)", "", "[What the signs mean](../lineage.md)", ""]
     lines += ["```bash", f"hrm-gym train --env {env} --agent {name}", "```", ""]
     lines += [f"Halting rule where you choose none: `{cls.halting}`.", "", "## Options", ""]
     lines += ["Presets change the defaults; `--help` shows those of yours.", ""]
