@@ -1,10 +1,13 @@
-"""What lets training grow: boards of several sizes, mazes with other ends, and a curriculum from easy to hard."""
+"""What lets training grow: boards of several sizes, mazes with other ends, a curriculum, and recursion."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from loop import Loop, tiny
 
+from hrm_gym.agents.training.build import build
+from hrm_gym.agents.training.flops import Meter
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL
 from hrm_gym.envs.maze.task import MazeTask
 from hrm_gym.errors import HrmGymError
@@ -110,3 +113,62 @@ def test_training_begins_with_the_easiest_and_ends_with_all():
         seen.append(rules.easiest)
         loop.step()
     assert seen == pytest.approx([0.1, 0.55, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("agent", ["hrm", "trm", "hrm_symbols", "trm_symbols"])
+def test_recursion_grows_in_three_stages(agent):
+    """One, two and three thirds of 3 x 6 cycles, the averaged policy alike; an agent that is loaded has them all."""
+    loop = Loop(tiny(agent=agent, growth=0.5, h_cycles=3, l_cycles=6, max_steps=8, max_segments=1))
+    policies = loop.policy, loop.trainer.learner.average.policy
+    seen = []
+    for _ in range(8):
+        loop.trainer.tick()
+        seen.append([policy.agent.cycles for policy in policies])
+        loop.step()
+    assert seen == [[(1, 2)] * 2] * 2 + [[(2, 4)] * 2] * 2 + [[(3, 6)] * 2] * 4
+    with torch.device("meta"):
+        assert build(loop.trainer.config, loop.trainer.spec).agent.cycles == (3, 6)
+
+
+@pytest.mark.parametrize("agent", ["hrm", "trm"])
+def test_grown_recursion_computes_what_that_many_cycles_do(agent):
+    few, grown = (
+        Loop(tiny(agent=agent, max_steps=8, **options))
+        for options in ({"h_cycles": 1, "l_cycles": 2}, {"h_cycles": 3, "l_cycles": 6, "growth": 0.5})
+    )
+    ours, theirs = few.step(), grown.step()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert all(torch.equal(a, b) for a, b in zip(few.policy.parameters(), grown.policy.parameters(), strict=True))
+
+
+def test_what_grows_with_a_budget_needs_one():
+    for options in ({"growth": 0.5}, {"env": "MazeSmall-v0", "curriculum": 0.5}):
+        config = tiny(agent="trm", max_steps=0, max_minutes=0.0, **options)
+        with pytest.raises(HrmGymError, match="a share of the budget, and this run has none: give --max-minutes"):
+            Loop(config)
+
+
+def steps(loop, num):
+    for _ in range(num):
+        loop.trainer.tick()
+        loop.step()
+    return loop
+
+
+def test_a_resumed_run_grows_on_bit_for_bit():
+    config = tiny(agent="trm", growth=1.0, h_cycles=3, l_cycles=6, max_steps=6)
+    whole = steps(Loop(config), 6)
+    resumed = Loop(config, steps(Loop(config), 3).snapshot())
+    assert resumed.policy.agent.cycles == (2, 4)
+    steps(resumed, 3)
+    assert all(torch.equal(a, b) for a, b in zip(whole.policy.parameters(), resumed.policy.parameters(), strict=True))
+
+
+def test_the_meter_counts_the_cycles_that_there_are():
+    loop = Loop(tiny(agent="trm", growth=1.0, h_cycles=3, l_cycles=6, max_steps=2))
+    meter = Meter(loop.trainer)
+    first = meter.flops
+    loop.step()
+    loop.step()
+    meter.figures(1, 1.0)
+    assert first < meter.flops == Meter(Loop(tiny(agent="trm", h_cycles=3, l_cycles=6)).trainer).flops

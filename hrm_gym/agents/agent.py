@@ -160,6 +160,16 @@ class Agent(nn.Module, abc.ABC):
         """The weights that Muon takes: matrices between activations. Default: those of all `nn.Linear` modules."""
         return [cast(nn.Parameter, m.weight) for m in self.modules() if isinstance(m, nn.Linear)]
 
+    def grow(self, progress: float) -> bool:
+        """Take on what it is to have after `progress` of the budget, in [0, 1]. Default: it has everything at once.
+
+        Called before every training step. An agent that nobody trains has what it has at the end.
+
+        Returns:
+            Whether that changed what a segment computes.
+        """
+        return False
+
     def check(self) -> None:
         """Look for what a step on a GPU cannot say without making the host wait; called once a second in training.
 

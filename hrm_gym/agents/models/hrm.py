@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.board import BoardAgent
 from hrm_gym.agents.models.layers import Blocks
-from hrm_gym.agents.models.two_states import TwoStates
+from hrm_gym.agents.models.two_states import Cyclic, Growing
 from hrm_gym.errors import HrmGymError
-from hrm_gym.options import CYCLES, Options, depth, number
+from hrm_gym.options import CYCLES, depth, number
 
 
 @dataclasses.dataclass(frozen=True)
-class Cycles(Options):
+class Cycles(Growing):
     """How long two modules think."""
 
     h_layers: int = depth(2)
@@ -84,7 +84,7 @@ class Held(nn.Module):
         return self.hold(self.net(state, *rest))
 
 
-class TwoModules(TwoStates):
+class TwoModules(Cyclic):
     """How HRM thinks, whatever its positions are; goes before the class that reads the board."""
 
     halting = "q_learning"
@@ -96,12 +96,12 @@ class TwoModules(TwoStates):
 
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
         """See `TwoStates.think`."""
-        c = self.config
-        with_gradient = 1 if c.gradient == "one_step" else c.l_cycles  # calls of L in the last cycle of H
+        h_cycles, l_cycles = self.cycles
+        with_gradient = 1 if self.config.gradient == "one_step" else l_cycles  # calls of L in the last cycle of H
         with torch.no_grad():
-            for cycle in range(c.h_cycles):
-                last = cycle == c.h_cycles - 1
-                for _ in range(c.l_cycles - with_gradient if last else c.l_cycles):
+            for cycle in range(h_cycles):
+                last = cycle == h_cycles - 1
+                for _ in range(l_cycles - with_gradient if last else l_cycles):
                     z_l = self.l_net(z_l, z_h + x, context)
                 if not last:
                     z_h = self.h_net(z_h, z_l, context)

@@ -16,12 +16,12 @@ from torch import Tensor
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.board import BoardAgent
 from hrm_gym.agents.models.layers import Blocks
-from hrm_gym.agents.models.two_states import TwoStates
-from hrm_gym.options import CYCLES, Options, depth
+from hrm_gym.agents.models.two_states import Cyclic, Growing
+from hrm_gym.options import CYCLES, depth
 
 
 @dataclasses.dataclass(frozen=True)
-class Recursion(Options):
+class Recursion(Growing):
     """How long one network thinks."""
 
     layers: int = depth(2)
@@ -37,7 +37,7 @@ class TRMConfig(Recursion, Blocks):
     """Options of `trm`."""
 
 
-class OneNetwork(TwoStates):
+class OneNetwork(Cyclic):
     """How TRM thinks, whatever its positions are; goes before the class that reads the board."""
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
@@ -45,15 +45,15 @@ class OneNetwork(TwoStates):
         self.net = self.module(config.layers)
 
     def cycle(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        """Refine the latent state `l_cycles` times, then the answer's state once."""
-        for _ in range(self.config.l_cycles):
+        """Refine the latent state as often as a cycle does, then the answer's state once."""
+        for _ in range(self.cycles[1]):
             z_l = self.net(z_l, z_h + x, context)
         return self.net(z_h, z_l, context), z_l
 
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
         """See `TwoStates.think`."""
         with torch.no_grad():
-            for _ in range(self.config.h_cycles - 1):
+            for _ in range(self.cycles[0] - 1):
                 z_h, z_l = self.cycle(z_h, z_l, x, context)
         return self.cycle(z_h, z_l, x, context)
 

@@ -7,6 +7,7 @@ position is (a cell, or a symbol in a cell) are chosen apart.
 from __future__ import annotations
 
 import abc
+import dataclasses
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +15,19 @@ from torch import Tensor
 
 from hrm_gym.agents.agent import Agent, TaskSpec
 from hrm_gym.agents.models.layers import truncated_normal_
+from hrm_gym.options import Options, share
+
+STAGES = 3
+"""In which recursion grows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Growing(Options):
+    """How recursion grows in training."""
+
+    growth: float = share(0.0)
+    """Share of the budget during which recursion grows, in equal times from a third of the cycles of each kind over
+    two thirds to all of them (as in CGAR, arXiv 2511.08653); 0: all from the beginning. A loaded agent has them all."""
 
 
 class Carry(NamedTuple):
@@ -57,3 +71,19 @@ class TwoStates(Agent, abc.ABC):
         """See `Agent`."""
         shape = (num, self.num_positions, self.config.hidden_size)
         return Carry(*(init.to(self.dtype).expand(shape).contiguous() for init in (self.h_init, self.l_init)))
+
+
+class Cyclic(TwoStates, abc.ABC):
+    """Two states that are refined in cycles, `h_cycles` times `l_cycles`, of which training may begin with fewer."""
+
+    def __init__(self, config: Any, spec: TaskSpec) -> None:
+        super().__init__(config, spec)
+        self.cycles: tuple[int, int] = config.h_cycles, config.l_cycles
+        """Refinements of the slow state a segment, and of the fast one for each of them, as they are now."""
+
+    def grow(self, progress: float) -> bool:
+        """See `Agent`."""
+        c, before = self.config, self.cycles
+        stage = min(STAGES, 1 + int((STAGES - 1) * progress / c.growth)) if c.growth else STAGES
+        self.cycles = -(-c.h_cycles * stage // STAGES), -(-c.l_cycles * stage // STAGES)
+        return self.cycles != before

@@ -96,12 +96,19 @@ class Meter:
         boards = boards_of(first, trainer.device)
         # Of a copy that nothing has compiled, since the counter sees operators one by one.
         with torch.random.fork_rng(devices=[]):  # its weights take no random numbers of the run
-            policy = build(trainer.config, trainer.spec).to(trainer.device).eval()
-        self.flops = step_flops(policy, observation(boards.puzzle, boards.identity), trainer.config.num_envs)
+            self._policy = build(trainer.config, trainer.spec).to(trainer.device).eval()
+        self._trainer, self._obs = trainer, observation(boards.puzzle, boards.identity)
+        self._policy.agent.grow(trainer.progress)
+        self.flops = self._counted()
         """Operations a training step."""
         self._peak = measured_peak(trainer.device) * parallel.size()
 
     def figures(self, steps: int, seconds: float) -> dict[str, float]:
         """`tflops_per_second`, and on a GPU `share_of_peak`, in [0, 1]."""
+        if self._policy.agent.grow(self._trainer.progress):
+            self.flops = self._counted()
         rate = steps * self.flops / seconds
         return {"tflops_per_second": rate / 1e12} | ({"share_of_peak": rate / self._peak} if self._peak else {})
+
+    def _counted(self) -> int:
+        return step_flops(self._policy, self._obs, self._trainer.config.num_envs)

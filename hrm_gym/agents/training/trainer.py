@@ -38,10 +38,12 @@ class Trainer:
         wrap: wraps the environments, such as in a wrapper that changes rewards.
 
     Raises:
-        HrmGymError: where the checkpoint is of another version or another run.
+        HrmGymError: where the checkpoint is of another version or another run, or something is to grow with a budget
+            that there is not.
     """
 
     def __init__(self, config: Config, saved: Checkpoint | None = None, wrap: Wrap | None = None) -> None:
+        _check_budget(config)
         self.config = config
         self.device = torch.device(config.device)
         # Weights, puzzles and exploration each have a seed of their own.
@@ -96,8 +98,14 @@ class Trainer:
         if self.config.cuda_graphs:  # a step begins: what the graphs gave in the one before may be overwritten
             torch.compiler.cudagraph_mark_step_begin()
         self.seconds, raised = parallel.agree(self.elapsed, *flags)
-        self.envs.grow(self.progress)
+        self._grow()
         return raised
+
+    def _grow(self) -> None:
+        """Puzzles and agents as they are to be now, both by the share of the budget that is used."""
+        self.envs.grow(self.progress)
+        for policy in (self.policy, self.learner.average.policy):
+            policy.agent.grow(self.progress)
 
     @property
     def progress(self) -> float:
@@ -122,7 +130,7 @@ class Trainer:
     def start(self) -> tuple[dict[str, Tensor], State]:
         """Observations and states of this process's slots: fresh ones, or those of the checkpoint."""
         resumed, self._resumed = self._resumed, None
-        self.envs.grow(self.progress)
+        self._grow()
         return resumed or (self.envs.reset(), self.initial_state())
 
     def initial_state(self) -> State:
@@ -218,6 +226,15 @@ class Trainer:
                 "give --agent, --halting, --preset and sizes as in its config.json"
             )
         return theirs
+
+
+def _check_budget(config: Config) -> None:
+    growing = {"curriculum": config.curriculum, "growth": getattr(config.agent_options, "growth", 0)}
+    for name, value in growing.items():
+        if value and not (config.max_steps or config.max_minutes):
+            raise HrmGymError(
+                f"{name} is {value}, a share of the budget, and this run has none: give --max-minutes or --max-steps"
+            )
 
 
 EASIEST = 0.1

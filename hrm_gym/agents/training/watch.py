@@ -236,6 +236,7 @@ class Watch:
         """The final evaluation, the only one on test puzzles, and `result.json`."""
         config, trainer = self._config, self._trainer
         policy = trainer.learner.average.policy
+        policy.agent.grow(1.0)  # as it is when it is loaded, wherever the run ended
         puzzles = self._puzzles("test", config.test_puzzles)
         shown = {"env": config.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
         all_segments = Protocol(halting="fixed", max_segments=config.max_segments)
