@@ -52,7 +52,7 @@ def test_a_score_has_the_steps_that_a_segment_takes(draw_lineage, name):
     for part, line in STEPS[name].items():
         for module in parts(agent, part):
             module.register_forward_hook(lambda *_, line=line: seen.append((line, torch.is_grad_enabled())))
-    obs = {"puzzle": torch.zeros(2, 16, dtype=torch.long), "identity": torch.zeros(2, dtype=torch.long)}
+    obs = {"puzzle": torch.zeros(2, 16, dtype=torch.long)}
     agent(agent.initial_state(2), obs)
     score = draw_lineage.scores()[name]
     lines = set(STEPS[name].values())

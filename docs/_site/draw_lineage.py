@@ -17,6 +17,7 @@ from hrm_gym.agents.analysis.style import AMBER, BLUE, GREY, INK, PLUM
 from hrm_gym.agents.registry import agent_class
 
 FOLDER = Path(__file__).resolve().parents[1] / "lineage"
+
 # ---- one segment of each agent ---------------------------------------------------------------------------
 
 
@@ -29,22 +30,23 @@ def two_states(name: str, gradient_calls: int) -> Score:
     """`hrm` and `trm`; the gradient reaches so many of the last calls."""
     c = default(name)
     score = Score("slow state, z_H", "fast state, z_L")
-    calls = c.h_cycles * (c.l_cycles + 1)
-    for _ in range(c.h_cycles):
-        for _ in range(c.l_cycles):
-            late = score.now >= calls - gradient_calls
-            score.step("fast state, z_L", "slow state, z_H", puzzle=True, gradient=late)
-        late = score.now >= calls - gradient_calls
-        score.step("slow state, z_H", "fast state, z_L", gradient=late)
+    cycle = c.l_cycles + 1
+    calls = c.h_cycles * cycle
+    for call in range(1, calls + 1):
+        with_gradient = call > calls - gradient_calls
+        if call % cycle:
+            score.step("fast state, z_L", "slow state, z_H", puzzle=True, gradient=with_gradient)
+        else:
+            score.step("slow state, z_H", "fast state, z_L", gradient=with_gradient)
     return score.answer("slow state, z_H")
 
 
-def repeated(name: str, state: str, times: int, puzzle: bool = True, note: str = "") -> Score:
-    """One state that is updated again and again."""
-    score = Score(state, note=note)
+def repeated(times: int, note: str = "") -> Score:
+    """The cells are updated again and again."""
+    score = Score("cells", note=note)
     for _ in range(times):
-        score.step(state, puzzle=puzzle)
-    return score.answer(state)
+        score.step("cells", puzzle=True)
+    return score.answer("cells")
 
 
 def universal() -> Score:
@@ -170,19 +172,16 @@ def legend() -> Any:
 
 def scores() -> dict[str, Score]:
     """Of every agent but the variants of `hrm` and `trm`, whose segments are theirs."""
-    cells = "cells"
     return {
         "hrm": two_states("hrm", 2),
         "trm": two_states("trm", default("trm").l_cycles + 1),
         "direct": direct(),
-        "gru": repeated("gru", cells, default("gru").updates),
-        "ponder": repeated("ponder", cells, default("ponder").updates, note="short: the rule halts after any segment"),
+        "gru": repeated(default("gru").updates),
+        "ponder": repeated(default("ponder").updates, note="short: the rule halts after any segment"),
         "ut": universal(),
         "looped": looped(),
         "neural_gpu": neural_gpu(),
-        "rrn": repeated(
-            "rrn", cells, default("rrn").steps, note="at each step all joined cells send each other messages"
-        ),
+        "rrn": repeated(default("rrn").steps, note="at each step all joined cells send each other messages"),
         "ntm": scan("memory"),
         "dnc": scan("memory, use, order"),
         "latent_tokens": latent_tokens(),

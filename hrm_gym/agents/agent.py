@@ -163,7 +163,8 @@ class Agent(nn.Module, abc.ABC):
     def grow(self, progress: float) -> bool:
         """Take on what it is to have after `progress` of the budget, in [0, 1]. Default: it has everything at once.
 
-        Called before every training step. An agent that nobody trains has what it has at the end.
+        Called before every training step; where the run has no budget, with 0 throughout. An agent that nobody trains
+        has what it has at the end.
 
         Returns:
             Whether that changed what a segment computes.
