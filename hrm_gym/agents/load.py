@@ -21,14 +21,18 @@ LENT = {"Sudoku9x9-v0": "SudokuExtreme-v0", "SudokuDeep-v0": "SudokuExtreme-v0"}
 """Environments whose shipped agent is that of another one: it solves more of their puzzles than one of their own
 did, or has learned on the same training puzzles."""
 
+GUESSES = "-guesses"
+"""What the name of an agent ends with that ships beside an environment's own, for `--boards`."""
+
 
 def pretrained_path(env_id: str) -> Path:
-    """The shipped agent of an environment.
+    """The shipped agent of an environment, or one that ships under a name of its own (`GUESSES`).
 
     Raises:
         HrmGymError: where none is shipped; names those that are.
     """
-    name = canonical_id(env_id)
+    ending = GUESSES if env_id.endswith(GUESSES) else ""
+    name = canonical_id(env_id.removesuffix(ending)) + ending
     path = PRETRAINED / f"{LENT.get(name, name)}.safetensors"
     if not path.is_file():
         shipped = sorted(file.stem for file in PRETRAINED.glob("*.safetensors")) or ["none"]

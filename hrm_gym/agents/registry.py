@@ -42,6 +42,7 @@ _RULES = "hrm_gym.agents.halting"
 _rules: dict[str, str] = {
     "q_learning": f"{_RULES}.q_learning:QLearning",
     "classifier": f"{_RULES}.classifier:Classifier",
+    "soundness": f"{_RULES}.soundness:Soundness",
     "confidence": f"{_RULES}.confidence:Confidence",
     "fixed": f"{_RULES}.fixed:Fixed",
     "end_token": f"{_RULES}.end_token:EndToken",

@@ -59,6 +59,9 @@ class Arguments:
     """Segments after which a puzzle ends even if the agent would think on; in training 16 are usual."""
     speed: float = 2.0
     """Segments a second."""
+    boards: int = 1
+    """Boards that are thought about side by side: the puzzle, and the puzzle with guesses that the agent makes and
+    gives up; shown is the one that it is surest of (`--checkpoint pretrained:SudokuExtreme-v0-guesses --boards 16`)."""
     device: str = "auto"
     """Where the agent runs: auto, cpu or cuda."""
 
@@ -75,7 +78,7 @@ def play(args: Arguments) -> int:
         HrmGymError: on a bad argument, puzzle or checkpoint, without a display, or where the recording
             cannot be written.
     """
-    for name in ("episodes", "max_segments", "speed"):
+    for name in ("episodes", "max_segments", "speed", "boards"):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
             option = name.replace("_", "-")
@@ -87,7 +90,7 @@ def play(args: Arguments) -> int:
     film = None if args.record is None else Film(args.record, task, env_id, args.overwrite)
     cases = _cases(task, args)
     alone = args.headless and args.episodes is None
-    thinker = load(env_id, args.checkpoint, args.device)
+    thinker = load(env_id, args.checkpoint, args.device, args.boards)
     player = Player(
         task,
         cases,
@@ -247,11 +250,17 @@ class Thinker:
             )
 
 
-def load(env_id: str, checkpoint: str, device: str) -> Think:
-    """The agent of a checkpoint as something that thinks about one puzzle."""
-    from hrm_gym.agents import load_agent
+def load(env_id: str, checkpoint: str, device: str, boards: int = 1) -> Think:
+    """The agent of a checkpoint as something that thinks about one puzzle, on so many boards side by side.
 
-    return Thinker(load_agent(env_id, checkpoint, device))
+    Raises:
+        HrmGymError: where there is no such agent, or it cannot think about several boards.
+    """
+    from hrm_gym.agents.inference.guessing import guessing
+    from hrm_gym.agents.load import load_both
+
+    policy, task = load_both(env_id, checkpoint, device)
+    return Thinker(guessing(policy, task, boards))
 
 
 def default_env(checkpoint: str) -> str:

@@ -37,6 +37,9 @@ class Arguments(Options):
     """Segments of an attempt before it gives up on the rules."""
     rollouts: int = number(1, least=1)
     """Attempts that are begun at once; the first valid answer counts."""
+    boards: int = number(1, least=1)
+    """Boards that are thought about side by side in each attempt: the puzzle, and the puzzle with guesses that the
+    agent makes and gives up (`--checkpoint pretrained:SudokuExtreme-v0-guesses --boards 16`)."""
     vary: Literal["auto", "noise", "symmetry", "guess"] = "auto"
     """How attempts after the first differ: initial states with noise, symmetric images of the puzzle, or a guess that
     is taken for a given, for 8 segments each; `auto`: what suits the puzzle and the agent."""
@@ -66,10 +69,12 @@ def run(argv: Sequence[str]) -> int:
         valid = task.violations(puzzles.astype(np.int64), answers) == 0
         rows = [{"tokens": a, "answer": task.format(a), "valid": bool(v)} for a, v in zip(answers, valid, strict=True)]
     else:
+        from hrm_gym.agents.inference.guessing import guessing
         from hrm_gym.agents.inference.solving import solve_puzzles
 
         for puzzle in puzzles:
             task.check(puzzle)
+        policy = guessing(policy, task, args.boards)
         with bar("solving") as tell:
             found = solve_puzzles(
                 policy, task, given, args.rollouts, args.max_segments, args.seconds, args.vary, tell=tell

@@ -88,6 +88,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
     | `graded_by` | `"rules"` | or `"solution"`, see Rewards |
     | `augment` | `None` | random symmetries; `None`: in training only. The other splits do not allow them |
     | `hints` | `0.0` | share of training puzzles that are shown with some of their solution filled in |
+    | `guesses` | `0.0` | share of training puzzles that are shown with guesses, right and wrong ones |
     | `ranked` | `False` | order the puzzles from easy to hard |
     | `count_violations` | `True` | whether `info` has `violations`; for large mazes on a GPU counting takes time |
     | `dataset` | `None` | the path of a file of puzzles that replaces the shipped ones |

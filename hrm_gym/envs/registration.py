@@ -27,6 +27,7 @@ ENVIRONMENT_ARGUMENTS = (
     "graded_by",
     "augment",
     "hints",
+    "guesses",
     "ranked",
     "dataset",
     "count_violations",

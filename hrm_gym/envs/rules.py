@@ -16,6 +16,7 @@ from gymnasium import Space, spaces
 from hrm_gym.envs.arguments import check_horizon, check_index
 from hrm_gym.envs.arrays import Array, as_int64, as_numpy, concatenate, copy, is_integer, like, where, zeros
 from hrm_gym.envs.datasets import puzzles_of
+from hrm_gym.envs.guesses import MOST, NUMBERS, check_guesses, with_guesses
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import GRADED_BY, SPLITS, Grade, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
@@ -51,6 +52,8 @@ class Rules:
         hints: share of the episodes whose puzzle is shown with some of its solution filled in, as given cells: of the
             blank cells a random part, mostly small, at most seven tenths. For training; needs a family whose givens are
             cells of the solution (`Task.hintable`).
+        guesses: share of the episodes whose puzzle is shown with guesses, as given cells; after a wrong one it has no
+            solution (see `guesses`). For training; needs a family that names `groups`, too.
         ranked: order the puzzles from easy to hard, as the family rates them, so that episodes may be drawn from the
             easiest ones alone (`easiest`).
         count_violations: tell in the information how many rules an answer breaks.
@@ -74,6 +77,7 @@ class Rules:
         graded_by: str = "rules",
         augment: bool | None = None,
         hints: float = 0.0,
+        guesses: float = 0.0,
         ranked: bool = False,
         count_violations: bool = True,
         dataset: str | None = None,
@@ -101,6 +105,7 @@ class Rules:
             graded_by=graded_by,
             augment=augment,
             hints=hints,
+            guesses=guesses,
             ranked=ranked,
             count_violations=count_violations,
             dataset=dataset,
@@ -124,8 +129,11 @@ class Rules:
                 f"hints={hints}: only training puzzles whose givens are cells of the solution get hints; leave it out"
             )
         self.hints = float(hints)
+        self.guesses = check_guesses(guesses, self.task, split)
         self._num_symmetry = self.task.num_uniforms if self.augment else 0
-        self.num_uniforms = 1 + self._num_symmetry + (2 + self.task.num_cells if hints else 0)
+        self._num_hints = 2 + self.task.num_cells if hints else 0
+        self._num_guesses = 2 + MOST * NUMBERS if guesses else 0
+        self.num_uniforms = 1 + self._num_symmetry + self._num_hints + self._num_guesses
         source = (self.task, split, dataset, num_examples)
         self.num_puzzles = len(puzzles_of(*source).puzzle)
         data = _images if self.augment else puzzles_of
@@ -190,7 +198,10 @@ class Rules:
         if self.augment:
             puzzles = self.task.augment(puzzles, uniforms[:, 1 : 1 + self._num_symmetry])
         if self.hints:
-            puzzles = self._hinted(puzzles, uniforms[:, 1 + self._num_symmetry :])
+            hints = uniforms[:, 1 + self._num_symmetry :]
+            puzzles = self._hinted(puzzles, hints[:, : self._num_hints])
+        if self.guesses:
+            puzzles = with_guesses(self.task, puzzles, self.guesses, uniforms[:, -self._num_guesses :])
         return _first(puzzles)
 
     def _hinted(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:

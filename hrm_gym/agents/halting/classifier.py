@@ -32,7 +32,7 @@ class Classifier(LearnedRule):
     """A classifier of right answers: halts where `q_halt`, that probability, is above 1/2."""
 
     Config = ClassifierConfig
-    signals = ("q_halt",)
+    signals: ClassVar[tuple[str, ...]] = ("q_halt",)
     words: ClassVar[Mapping[str, str]] = {"q_halt": "is it right?"}
 
     def lead(self, signals: Signals, segment: Tensor) -> Tensor:

@@ -49,6 +49,8 @@ class Experience(NamedTuple):
     look_ahead: Callable[[bool], Signals]
     """The signals of one segment more, without a graph, whether or not the slot goes on; `look_ahead(True)` asks the
     averaged weights."""
+    sound: Tensor | None = None
+    """Whether the puzzle that is shown has a solution, bool (B,): not after a wrong guess (`--guesses`). None: all."""
 
 
 class HaltingRule(nn.Module, abc.ABC):

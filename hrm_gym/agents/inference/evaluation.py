@@ -17,6 +17,7 @@ from torch import Tensor
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.inference.attempts import Attempts, Vary, best_attempts
+from hrm_gym.agents.inference.guessing import guessing
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
@@ -46,6 +47,9 @@ class Protocol(Options):
     puzzle with a guess that is taken for a given."""
     noise: float = number(1.0, least=0)
     """Standard deviation of the noise on the initial states of all attempts but the first."""
+    boards: int = number(1, least=1)
+    """Boards that are thought about side by side in each attempt: the puzzle, and the puzzle with guesses that the
+    agent makes and gives up (for one trained with `--halting soundness`). A segment is one about every board."""
     votes: int = number(0, least=0)
     """Forms of each puzzle that vote on its answer, where a family has several (ARC); 0: all of them."""
     seed: int = number(0, least=0, most=2**63 - 1)
@@ -151,6 +155,8 @@ def evaluate_stops(
     if p.rollouts > 1 and p.select != "residual" and not policy.halting.signals:
         raise HrmGymError("this agent's halting rule has no belief to choose attempts by: give --select residual")
     began = time.perf_counter()
+    policy = guessing(policy, task, p.boards)
+    batch_size = max(1, batch_size // p.boards)
     device = policy.device
     generator = torch.Generator(device).manual_seed(p.seed)
     boards = boards_of(puzzles, device)

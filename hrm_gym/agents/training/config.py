@@ -58,6 +58,9 @@ class RunOptions(Options):
     """Show training puzzles under random symmetries."""
     hints: float = share(0.0)
     """Share of the training puzzles that are shown with some of their solution filled in (Sudoku)."""
+    guesses: float = share(0.0)
+    """Share of the training puzzles that are shown with guesses: symbols that no given rules out are taken for givens.
+    Some are wrong; what is then learned is that there is no solution (`--halting soundness`; Sudoku)."""
     curriculum: float = share(0.0)
     """Share of the budget during which training grows from the easiest tenth of the puzzles, as the family rates them,
     to all of them; 0: all from the beginning."""

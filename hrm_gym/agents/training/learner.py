@@ -39,7 +39,10 @@ class Learner:
     def losses(self, experience: Experience) -> dict[str, Tensor]:
         """The losses of one segment, (B,) each: of the answer, the halting rule, and the agent's own."""
         c, output = self._config, experience.output
-        parts = {"answer": answer_loss(output.logits, experience.solution, c.loss, self._padding, c.label_smoothing)}
+        answer = answer_loss(output.logits, experience.solution, c.loss, self._padding, c.label_smoothing)
+        if experience.sound is not None:
+            answer = answer * experience.sound  # a puzzle without a solution has no answer to learn
+        parts = {"answer": answer}
         if (halting := self.policy.halting.loss(experience)) is not None:
             parts["halting"] = halting
         if output.aux_loss is not None:

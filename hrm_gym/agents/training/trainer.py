@@ -219,6 +219,9 @@ class Trainer:
                 "--init-from needs a checkpoint of the same board"
             )
         theirs = {name: t.float() for name, t in saved.part("ema").items()}
+        if saved.config.halting != self.config.halting:  # another rule begins anew, on the agent that there is
+            theirs = {name: t for name, t in theirs.items() if name.startswith("agent.")}
+            theirs |= {f"halting.{name}": t for name, t in self.policy.halting.state_dict().items()}
         ours = {name: t.shape for name, t in self.policy.state_dict().items()}
         if ours != {name: t.shape for name, t in theirs.items()}:
             raise HrmGymError(
@@ -272,6 +275,7 @@ class Slots:
                 dataset=config.dataset or None,
                 augment=config.augment,
                 hints=config.hints,
+                guesses=config.guesses,
                 ranked=config.curriculum > 0,
                 # Nothing is learned from their number, and to count them in a large maze takes longer than to think.
                 count_violations=False,
@@ -314,6 +318,7 @@ class Slots:
             "ended": (terminated | truncated)[self.own],
             "right": graded["is_success"][self.own],
             "solution": solution,
+            "sound": self._sound(obs["puzzle"], solution),
         }
         return self._seen(after, info), told, graded["cell_accuracy"][self.own]
 
@@ -324,6 +329,13 @@ class Slots:
     def load_state_dict(self, saved: dict[str, Tensor]) -> dict[str, Tensor]:
         """Go on from it; the observations as they stand."""
         return self._seen(*self._envs.unwrapped.load_state_dict(saved))
+
+    def _sound(self, puzzle: Tensor, solution: Tensor) -> Tensor | None:
+        """Whether no guess among the givens is wrong, bool (B,); None where none are made."""
+        rules = self._envs.unwrapped.rules
+        if not rules.guesses:
+            return None
+        return ~(rules.task.is_given(puzzle) & (puzzle != solution)).any(1)
 
     def _seen(self, obs: dict[str, Tensor], info: dict[str, Tensor]) -> dict[str, Tensor]:
         self._solution = info["solution"][self.own]

@@ -1,0 +1,292 @@
+"""Thinking about several boards side by side: the puzzle, and the puzzle with guesses.
+
+A policy whose halting rule can tell whether a puzzle has a solution (`soundness`) searches by itself. Nobody checks the
+rules for it:
+
+1. It thinks two segments about the puzzle. For three cells it finds two symbols most alike: they get all combinations
+   of their symbols, which gives boards with three guesses each.
+2. The most promising boards are thought about side by side, three segments each. One that seems hopeless is given up.
+   Of the others the cell for which two symbols are most alike is guessed next: one more board for each symbol.
+3. The answer is that of the board on which it is surest to be right.
+
+How promising a board is: the chance that all of its guesses are right, times the share of such boards that are solved.
+The first is the chance that the board before had a solution, as the agent estimated it, times the probability of
+the symbol. So guesses are made and taken back as in a solver's backtracking, best first, and what a solver knows
+by rules is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hrm_gym.agents import state as nests
+from hrm_gym.agents.agent import Output
+from hrm_gym.agents.halting.rule import Signals
+from hrm_gym.agents.models.candidates import candidates
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
+from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError
+
+FIRST = 2
+"""Segments about the puzzle before the first guesses."""
+AT_ONCE = 3
+"""Cells that are guessed together then."""
+SEGMENTS = 3
+"""Segments about a board with guesses before further ones."""
+WAITING = 64
+"""Boards that may wait, a puzzle."""
+HOPELESS = -2.0
+"""The logit of soundness below which a board is given up."""
+SOLVED = (1.0, 0.15, 0.3, 0.45, 0.65, 0.8, 0.9)
+"""About how many real puzzles that resist are solved within eight segments after so many right guesses."""
+CHUNK = 128
+"""Boards that go through the network at once: more of them leave a processor's caches."""
+
+
+class Boards(NamedTuple):
+    """The state of B slots with K boards each, of which F more wait."""
+
+    inner: State
+    """Of the agent and its rule, (B, K, ...)."""
+    board: Tensor
+    """What is thought about, int64 (B, K, L); the first is the puzzle itself."""
+    depth: Tensor
+    """Guesses on it, int64 (B, K)."""
+    age: Tensor
+    """Segments thought about it, int64 (B, K)."""
+    used: Tensor
+    """Whether there is a board, bool (B, K)."""
+    waiting: Tensor
+    """int64 (B, F, L), the most promising first."""
+    waiting_depth: Tensor
+    """int64 (B, F)."""
+    promise: Tensor
+    """How promising they are, float32 (B, F); 0 where none waits."""
+    logits: Tensor
+    """Of the answer so far, float32 (B, L, V)."""
+    signals: Tensor
+    """What the rule read from it, float32 (B, number of signals)."""
+    features: Tensor
+    """That it read, float32 (B, F)."""
+
+
+class Guessing(Policy):
+    """A policy that thinks about several boards; each segment is one about every board.
+
+    Args:
+        policy: whose rule has the signal `q_sound`.
+        task: the family; for whether guesses make sense.
+        boards: K, boards side by side, at least 2.
+
+    Raises:
+        HrmGymError: where the rule cannot tell hopeless puzzles, or the family has no guesses.
+    """
+
+    def __init__(self, policy: Policy, task: Task, boards: int) -> None:
+        if "q_sound" not in policy.halting.signals:
+            raise HrmGymError(
+                f"boards is {boards}: this agent cannot tell a wrong guess; give a --checkpoint that was trained with "
+                "--halting soundness --guesses 0.6, such as pretrained:SudokuExtreme-v0-guesses, or leave it out"
+            )
+        if not (task.hintable and task.groups):
+            raise HrmGymError(f"boards is {boards}: {type(task).__name__} has no guesses; leave it out")
+        if boards < 2:
+            raise HrmGymError(f"boards is {boards}: give 2 or more, of which one is the puzzle itself")
+        super().__init__(policy.name, policy.agent, policy.halting, policy.loss)
+        self.boards = boards
+        self._partitions = [torch.as_tensor(groups).long() for groups in policy.agent.spec.groups]
+        self._symbols = torch.tensor(policy.agent.spec.group_symbols)
+
+    def initial_state(self, num: int) -> Boards:
+        """See `Policy`."""
+        spec, device = self.agent.spec, self.device
+        wide = num, self.boards
+        inner = super().initial_state(num * self.boards)
+        used = torch.zeros(wide, dtype=torch.bool, device=device)
+        used[:, 0] = True
+
+        def none(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        return Boards(
+            inner=nests.map_tensors(lambda z: z.view(*wide, *z.shape[1:]), inner),
+            board=none(*wide, spec.num_cells),
+            depth=none(*wide),
+            age=none(*wide),
+            used=used,
+            waiting=none(num, WAITING, spec.num_cells),
+            waiting_depth=none(num, WAITING),
+            promise=none(num, WAITING, dtype=torch.float),
+            logits=none(num, spec.num_cells, spec.num_tokens, dtype=torch.float),
+            signals=none(num, len(self.halting.signals), dtype=torch.float),
+            features=none(num, self.agent.num_features, dtype=torch.float),
+        )
+
+    @torch.no_grad()
+    def forward(self, state: Boards, obs: Mapping[str, Tensor]) -> tuple[Boards, Output, Signals]:
+        """One segment about every board; says what the board says on which it is surest to be right. See `Policy`."""
+        board = torch.cat((obs["puzzle"].unsqueeze(1), state.board[:, 1:]), 1)
+        used = state.used.flatten().nonzero()[:, 0]  # (M,), of B * K
+        flat = nests.map_tensors(lambda z: z.flatten(0, 1), state.inner)
+        inner, logits, signals, features = self._think(nests.take(flat, used), board.flatten(0, 1)[used])
+        after = state._replace(
+            inner=nests.map_tensors(lambda z: z.view(*state.used.shape, *z.shape[1:]), nests.put(flat, used, inner)),
+            board=board,
+            age=state.age + state.used,
+        )
+        after = self._answered(after, used, logits, signals, features)
+        said = dict(zip(self.halting.signals, after.signals.unbind(1), strict=True))
+        return self._guessed(after, used, logits, signals), Output(after.logits, after.features), said
+
+    def _think(self, state: State, boards: Tensor) -> tuple[State, Tensor, Tensor, Tensor]:
+        """A segment about M boards: states, logits (M, L, V), signals (M, number), features (M, F)."""
+        parts = []
+        for begin in range(0, len(boards), CHUNK):
+            some = slice(begin, begin + CHUNK)
+            inner, output, signals = super().forward(nests.take(state, some), {"puzzle": boards[some]})
+            read = torch.stack([signals[name].float() for name in self.halting.signals], 1)
+            parts.append((inner, output.logits.float(), read, output.features.float()))
+        together = parts[0]
+        for part in parts[1:]:
+            together = nests.join(together, part)
+        return together
+
+    def _answered(self, state: Boards, used: Tensor, logits: Tensor, signals: Tensor, features: Tensor) -> Boards:
+        """With the answer of the board that is surest, or the one before, if that was surer and seemed right."""
+        halt = self.halting.signals.index("q_halt")
+        batch, wide = state.used.shape
+        belief = signals.new_full((batch * wide,), -torch.inf).index_copy(0, used, signals[:, halt]).view(batch, wide)
+        place = used.new_zeros(batch * wide).index_copy(0, used, torch.arange(len(used), device=used.device))
+        best, board = belief.max(1)
+        new = place.view(batch, wide).gather(1, board[:, None])[:, 0]  # (B,), of the M boards
+        before = state.signals[:, halt]
+        stays = (state.age[:, 0] > 1) & (before > 0) & (before >= best)
+        return state._replace(
+            logits=torch.where(stays[:, None, None], state.logits, logits[new]),
+            signals=torch.where(stays[:, None], state.signals, signals[new]),
+            features=torch.where(stays[:, None], state.features, features[new]),
+        )
+
+    def _guessed(self, state: Boards, used: Tensor, logits: Tensor, signals: Tensor) -> Boards:
+        """With further guesses on the boards that have had their segments, and the most promising in their places."""
+        age, not_first = state.age.flatten()[used], used % self.boards > 0
+        sound = signals[:, self.halting.signals.index("q_sound")]
+        hopeless = not_first & (sound < HOPELESS)
+        done = not_first & (age >= SEGMENTS)
+        probabilities = logits.softmax(-1)[..., self._symbols.to(logits.device)]  # (M, L, S)
+        state = self._offered(state, used, ~not_first & (age == FIRST), AT_ONCE, probabilities, torch.ones_like(sound))
+        state = self._offered(state, used, done & ~hopeless, 1, probabilities, sound.sigmoid())
+        ended = torch.zeros_like(state.used).flatten().index_copy(0, used, hopeless | done)
+        return self._placed(state, ended.view(state.used.shape))
+
+    def _offered(
+        self, state: Boards, used: Tensor, chosen: Tensor, cells: int, probabilities: Tensor, certainty: Tensor
+    ) -> Boards:
+        """With the boards that follow from the `chosen` of M, bool (M,), among those that wait.
+
+        Args:
+            state: as it is.
+            used: which places of B * K the M boards have.
+            chosen: those on which more is guessed.
+            cells: how many cells at once.
+            probabilities: of the symbols, (M, L, S).
+            certainty: the chances that they have a solution, (M,).
+        """
+        if not bool(chosen.any()):
+            return state
+        batch, wide, length = state.board.shape
+        places = used[chosen]
+        found, chance = self._combinations(state.board.flatten(0, 1)[places], probabilities[chosen], cells)
+        depth = state.depth.flatten()[places] + cells
+        solved = torch.tensor(SOLVED, device=chance.device)[depth.clamp_max(len(SOLVED) - 1)]
+        chance = chance * (certainty[chosen] * solved)[:, None]  # (m, W)
+        # Into their slots, (B, K * W): whatever follows from the other boards is empty.
+        slots, width = batch * wide, chance.shape[1]
+        boards = found.new_zeros(slots, width, length).index_copy(0, places, found).view(batch, -1, length)
+        depths = depth.new_zeros(slots, width).index_copy(0, places, depth[:, None].expand(-1, width)).view(batch, -1)
+        chances = chance.new_zeros(slots, width).index_copy(0, places, chance).view(batch, -1)
+        promise, order = torch.cat((state.promise, chances), 1).topk(WAITING, 1)
+        return state._replace(
+            waiting=rows(torch.cat((state.waiting, boards), 1), order),
+            waiting_depth=torch.cat((state.waiting_depth, depths), 1).gather(1, order),
+            promise=promise,
+        )
+
+    def _placed(self, state: Boards, ended: Tensor) -> Boards:
+        """With the most promising boards in the free places and in those that `ended`, bool (B, K)."""
+        batch, wide = state.used.shape
+        free = ~state.used | ended
+        rank = free.cumsum(1) - 1  # the r-th free place takes the r-th board
+        index = rank.clamp(0, WAITING - 1)
+        filled = free & (rank < WAITING) & (state.promise.gather(1, index) > 0)
+        gone = torch.arange(WAITING, device=filled.device) < filled.sum(1, keepdim=True)
+        promise, order = state.promise.masked_fill(gone, 0.0).topk(WAITING, 1)  # the others move up
+        inner = nests.map_tensors(lambda z: z.flatten(0, 1), state.inner)
+        inner = nests.select(filled.flatten(), super().initial_state(batch * wide), inner)
+        return state._replace(
+            inner=nests.map_tensors(lambda z: z.view(batch, wide, *z.shape[1:]), inner),
+            board=torch.where(filled[..., None], rows(state.waiting, index), state.board),
+            depth=torch.where(filled, state.waiting_depth.gather(1, index), state.depth),
+            age=state.age.masked_fill(filled, 0),
+            used=(state.used & ~free) | filled,
+            waiting=rows(state.waiting, order),
+            waiting_depth=state.waiting_depth.gather(1, order),
+            promise=promise,
+        )
+
+    def _combinations(self, boards: Tensor, probabilities: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+        """The boards with all symbols in the `cells` for which two are most alike.
+
+        Args:
+            boards: int64 (m, L).
+            probabilities: of the symbols, (m, L, S).
+            cells: how many are guessed together.
+
+        Returns:
+            The most probable combinations, int64 (m, W, L), and their probabilities, (m, W); 0 where there are fewer.
+        """
+        num, length, symbols = probabilities.shape
+        left = self._left(boards)
+        second = (probabilities * left).topk(2, -1).values[..., 1]
+        guessed = second.masked_fill(left.sum(-1) < 2, -1.0).topk(cells, 1).indices  # (m, cells)
+        found, chance = boards.unsqueeze(1), probabilities.new_ones(num, 1)
+        puzzle = torch.arange(num, device=boards.device)
+        for cell in guessed.unbind(1):
+            width = found.shape[1]
+            allowed = self._left(found.flatten(0, 1)).view(num, width, length, symbols)[puzzle, :, cell]  # (m, W, S)
+            chance = (chance[..., None] * probabilities[puzzle, cell][:, None] * allowed).flatten(1)  # (m, W * S)
+            found = found.repeat_interleave(symbols, 1)
+            here = torch.arange(length, device=boards.device) == cell[:, None]  # (m, L)
+            symbol = self._symbols.to(boards.device).repeat(width)
+            found = torch.where(here[:, None], symbol[:, None], found)
+            chance, order = chance.topk(min(WAITING, chance.shape[1]), 1)
+            found = rows(found, order)
+        # A board with a cell that no symbol is left for is no board.
+        last = self._left(found.flatten(0, 1)).any(-1).view(found.shape)
+        possible = (last | (found != self.agent.spec.blank)).all(-1)
+        return found, chance * possible
+
+    def _left(self, boards: Tensor) -> Tensor:
+        """Which symbols the givens leave in each blank cell, bool (m, L, S)."""
+        symbols = self._symbols.to(boards.device)
+        partitions = [groups.to(boards.device) for groups in self._partitions]
+        return candidates(boards[..., None] == symbols, boards == self.agent.spec.blank, partitions)
+
+
+def rows(boards: Tensor, index: Tensor) -> Tensor:
+    """The boards (B, F, L) at an index (B, K): (B, K, L)."""
+    return boards.gather(1, index[..., None].expand(-1, -1, boards.shape[2]))
+
+
+def guessing(policy: Policy, task: Task, boards: int) -> Policy:
+    """The policy that thinks about so many boards side by side; with 1 the policy itself.
+
+    Raises:
+        HrmGymError: as `Guessing`.
+    """
+    return policy if boards == 1 else Guessing(policy, task, boards)

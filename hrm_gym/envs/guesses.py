@@ -1,0 +1,94 @@
+"""Puzzles that are shown with guesses, from which an agent learns what a wrong one looks like.
+
+A guess is a symbol that no given rules out, taken for a given. After a wrong one the puzzle has no solution, and only
+further thought can tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hrm_gym.envs.arrays import Array, as_int64, like, where
+from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.errors import HrmGymError
+
+MOST = 6
+"""Guesses in a puzzle, at most."""
+NUMBERS = 4
+"""Random numbers that a guess takes."""
+WRONG = 0.15
+"""Share of the guesses that are wrong: after six, four puzzles in ten still have a solution."""
+
+
+def check_guesses(guesses: Any, task: Task, split: str) -> float:
+    """The share of episodes with guesses.
+
+    Raises:
+        HrmGymError: where it is none, or this split or family has no guesses.
+    """
+    if not (isinstance(guesses, int | float) and 0 <= guesses <= 1):
+        raise HrmGymError(f"guesses={guesses!r}: it is a share between 0 and 1")
+    if guesses and not (task.hintable and task.groups and split == "train"):
+        raise HrmGymError(
+            f"guesses={guesses}: only training puzzles get guesses, of a family whose givens are cells of the solution "
+            "and whose rules are groups (Sudoku); leave it out"
+        )
+    return float(guesses)
+
+
+def candidates(task: Task, puzzle: Array) -> Array:
+    """Which symbols the givens leave in each blank cell, bool (N, L, S): S are the `group_symbols` of the family."""
+    symbols = like(np.asarray(task.group_symbols, np.int64), puzzle)
+    given = puzzle[:, :, None] == symbols
+    left = ~task.is_given(puzzle)[:, :, None] & (symbols >= 0)
+    for groups in task.groups:
+        cells = np.asarray(groups)
+        used = given[:, like(cells, puzzle)].sum(2) > 0  # (N, groups, S): the symbols that a group has already
+        owner = np.empty(cells.size, np.int64)  # the group of each cell
+        owner[cells.reshape(-1)] = np.arange(len(cells)).repeat(cells.shape[1])
+        left = left & ~used[:, like(owner, puzzle)]
+    return left
+
+
+def with_guesses(task: Task, puzzles: Puzzles, share: float, uniforms: Array) -> Puzzles:
+    """The puzzles, a `share` of them with one to six guesses, of which 15 % are wrong.
+
+    The cell is drawn among all that several symbols are left for, or half the time among those with fewest. A guess
+    that leaves some cell without a symbol is not made.
+
+    Args:
+        task: the family.
+        puzzles: N puzzles and solutions.
+        share: of those with guesses.
+        uniforms: in [0, 1), (N, 2 + MOST * NUMBERS).
+    """
+    board, solution = as_int64(puzzles.puzzle), as_int64(puzzles.solution)
+    symbols = like(np.asarray(task.group_symbols, np.int64), board)
+    num = where(uniforms[:, 0] < share, 1 + as_int64(uniforms[:, 1] * MOST), 0 * board[:, 0])
+    rows = like(np.arange(len(board)), board)
+    left = candidates(task, board)
+    for guess in range(MOST):
+        numbers = uniforms[:, 2 + guess * NUMBERS : 2 + (guess + 1) * NUMBERS]
+        count = left.sum(2)
+        fewest = where(count >= 2, count, len(symbols) + 1).argsort(1)[:, :1]
+        least = count[rows[:, None], fewest]
+        open_cells = (count >= 2) & ((numbers[:, :1] < 0.5) | (count == least))
+        cell = _drawn(open_cells, numbers[:, 1])
+        right = symbols == solution[rows, cell][:, None]  # (N, S)
+        wanted = left[rows, cell] & (right != (numbers[:, 2:3] < WRONG))
+        symbol = symbols[_drawn(wanted, numbers[:, 3])]
+        made = (num > guess) & open_cells.any(1) & wanted.any(1)
+        here = made[:, None] & (like(np.arange(task.num_cells), board) == cell[:, None])
+        after = where(here, symbol[:, None], board)
+        still = candidates(task, after)
+        keeps = ((still.sum(2) > 0) | task.is_given(after)).all(1)
+        board, left = where(keeps[:, None], after, board), where(keeps[:, None, None], still, left)
+    return puzzles._replace(puzzle=board, solution=solution)
+
+
+def _drawn(allowed: Array, uniform: Array) -> Array:
+    """One of the places of each row that are allowed, int64 (N,), by a number in [0, 1); 0 where none is."""
+    rank = as_int64(uniform * allowed.sum(1))
+    return as_int64((allowed.cumsum(1) == rank[:, None] + 1) * 1).argmax(1)

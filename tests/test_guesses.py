@@ -1,0 +1,245 @@
+"""Guesses: puzzles that are shown with some, a rule that learns to tell wrong ones, and a policy that makes them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import hrm_gym
+from hrm_gym import make_task
+from hrm_gym.agents import state as nests
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.agents.halting.rule import Experience
+from hrm_gym.agents.inference.evaluation import Protocol, evaluate
+from hrm_gym.agents.inference.guessing import FIRST, SEGMENTS, Guessing, guessing
+from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.training.build import build
+from hrm_gym.agents.training.learner import Learner
+from hrm_gym.envs.guesses import MOST, NUMBERS, candidates, with_guesses
+from hrm_gym.envs.rules import Rules
+from hrm_gym.errors import HrmGymError
+
+SMALL = ["--preset", "groups_small", "--halting", "soundness", "--hidden-size", "8", "--message-size", "8"]
+
+
+def small_policy(env="Sudoku4x4-v0", **options):
+    """Untrained, of a few hundred weights."""
+    sizes = {"preset": "groups_small", "hidden_size": 8, "message_size": 8, "mlp_size": 8, "h_cycles": 1, "l_cycles": 1}
+    config = resolve({"env": env, "agent": "trm_symbols", "halting": "soundness", "device": "cpu", **sizes, **options})
+    torch.manual_seed(0)
+    task = make_task(env)
+    return build(config, TaskSpec.of(task)).eval(), task, config
+
+
+def guessed(env="Sudoku6x6-v0", num=300, share=1.0):
+    task = make_task(env)
+    puzzles = task.dataset("train").map(lambda array: array[:num])
+    uniforms = np.random.default_rng(0).random((len(puzzles.puzzle), 2 + MOST * NUMBERS))
+    return task, puzzles, uniforms, with_guesses(task, puzzles, share, uniforms)
+
+
+# ---- puzzles with guesses ---------------------------------------------------------------------------
+
+
+def test_guesses_are_symbols_that_the_givens_leave_and_most_of_them_are_right():
+    task, puzzles, _, shown = guessed()
+    new = shown.puzzle != puzzles.puzzle
+    assert (puzzles.puzzle[new] == task.blank).all() and (shown.solution == puzzles.solution).all()
+    assert set(new.sum(1)) == set(range(MOST + 1))  # none where a guess leaves a cell without a symbol
+    right = (shown.puzzle == shown.solution)[new]
+    assert 0.8 < right.mean() < 0.9
+    assert (candidates(task, shown.puzzle).any(2) | ~(shown.puzzle == task.blank)).all()  # no cell is left empty
+    # No symbol stands twice in a group: what is wrong is wrong in a way that takes thought.
+    for groups in task.groups:
+        for cells in groups:
+            ordered = np.sort(shown.puzzle[:, cells], axis=1)
+            twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != task.blank)
+            assert not twice.any()
+
+
+def test_a_share_of_the_puzzles_gets_guesses():
+    _, puzzles, uniforms, shown = guessed(share=0.25)
+    with_some = (shown.puzzle != puzzles.puzzle).any(1)
+    assert not with_some[uniforms[:, 0] >= 0.25].any() and with_some[uniforms[:, 0] < 0.25].mean() > 0.9
+
+
+def test_guesses_are_the_same_in_both_libraries():
+    task, puzzles, uniforms, shown = guessed()
+    tensors = with_guesses(task, puzzles.map(torch.as_tensor), 1.0, torch.as_tensor(uniforms))
+    assert (tensors.puzzle.numpy() == shown.puzzle).all()
+
+
+def test_an_environment_shows_them_in_training_alone():
+    rules = Rules("Sudoku9x9-v0", guesses=0.5, hints=0.5)
+    uniforms = np.random.default_rng(0).random((200, rules.num_uniforms))
+    state = rules.start(rules.data, uniforms)
+    given = state.puzzle != rules.task.blank
+    wrong = (given & (state.puzzle != state.solution)).any(1)
+    assert 0.05 < wrong.mean() < 0.45
+    with pytest.raises(HrmGymError, match="only training puzzles get guesses"):
+        Rules("Sudoku4x4-v0", guesses=0.5, split="test")
+    with pytest.raises(HrmGymError, match="only training puzzles get guesses"):
+        Rules("MazeSmall-v0", guesses=0.5)
+    with pytest.raises(HrmGymError, match="share between 0 and 1"):
+        Rules("Sudoku4x4-v0", guesses=2)
+
+
+# ---- the rule ---------------------------------------------------------------------------------------
+
+
+def experience(policy, puzzle, solution, sound):
+    state, output, signals = policy(policy.initial_state(len(puzzle)), {"puzzle": puzzle})
+    right = (output.logits.argmax(-1) == solution).all(1)
+    segment, no = torch.ones(len(puzzle), dtype=torch.long), torch.zeros(len(puzzle), dtype=torch.bool)
+    told = {"segment": segment, "halted": no, "reward": torch.zeros(len(puzzle)), "ended": no, "right": right}
+    return Experience(
+        {"puzzle": puzzle}, output, signals, solution=solution, state=state, look_ahead=None, sound=sound, **told
+    )
+
+
+def test_a_puzzle_without_a_solution_teaches_that_alone():
+    policy, task, config = small_policy()
+    puzzles = task.dataset("train").map(lambda array: torch.as_tensor(array[:4]).long())
+    sound = torch.tensor([True, False, True, False])
+    losses = Learner(config, policy, task.padding).losses(experience(policy, *puzzles[:2], sound))
+    assert (losses["answer"] > 0).tolist() == sound.tolist()
+    everywhere = Learner(config, policy, task.padding).losses(experience(policy, *puzzles[:2], None))
+    assert (everywhere["answer"] > 0).all()
+    # An untrained rule thinks most puzzles sound: it errs more on those that are not.
+    assert (losses["halting"] > everywhere["halting"]).tolist() == (~sound).tolist()
+
+
+def test_training_gives_up_what_seems_hopeless_and_use_does_not():
+    rule = small_policy()[0].halting
+    signals = {"q_halt": torch.full((3,), -9.0), "q_sound": torch.tensor([-9.0, -9.0, 9.0])}
+    segment = torch.tensor([8, 1, 8])
+    assert rule.explore(signals, segment, torch.ones(3, 2)).tolist() == [True, False, False]
+    assert not rule.decide(signals, segment).any()
+
+
+def test_it_learns_to_tell_wrong_guesses(tmp_path):
+    """Of 4x4 Sudokus with guesses, in some hundred steps: far better than by chance."""
+    run = hrm_gym.train(
+        "Sudoku4x4-v0",
+        "trm_symbols",
+        preset="groups_small",
+        halting="soundness",
+        guesses=0.9,
+        max_segments=4,
+        max_steps=250,
+        compile=False,
+        run_dir=str(tmp_path / "run"),
+        device="cpu",
+    )
+    policy = hrm_gym.load_agent("Sudoku4x4-v0", run.folder)
+    task, puzzles, _, shown = guessed("Sudoku4x4-v0", 200)
+    given = shown.puzzle != task.blank
+    sound = ~(given & (shown.puzzle != shown.solution)).any(1)
+    assert 10 < (~sound).sum() < 100
+    state = policy.initial_state(len(sound))
+    with torch.inference_mode():
+        for _ in range(3):
+            state, _, signals = policy(state, {"puzzle": torch.as_tensor(shown.puzzle).long()})
+    value = signals["q_sound"].numpy()
+    ranked = (value[sound][:, None] > value[~sound]).mean()
+    assert ranked > 0.8
+    # What it has learned serves a search as it is.
+    held_out = task.dataset("validation").map(lambda array: array[:30])
+    assert evaluate(policy, task, held_out, Protocol(boards=4, max_segments=8)).exact.mean() > 0.75
+
+
+# ---- the search -------------------------------------------------------------------------------------
+
+
+class Knowing(torch.nn.Module):
+    """Instead of the network: knows the solution, tells wrong guesses, and is right on three guesses and more."""
+
+    def __init__(self, policy, solution):
+        super().__init__()
+        self.policy, self.solution = policy, solution
+
+    def think(self, state, board):
+        given = board != self.policy.agent.spec.blank
+        wrong = (given & (board != self.solution)).any(1)
+        ready = ~wrong & (given.sum(1) >= self.most)
+        logits = torch.zeros(*board.shape, self.policy.agent.spec.num_tokens)
+        known = torch.where(given, board, torch.where(ready[:, None], self.solution, board))
+        logits = logits.scatter(2, known.unsqueeze(2), 9.0)
+        q_halt = torch.where(ready, 5.0, -5.0)
+        return state, logits, torch.stack((q_halt, torch.where(wrong, -9.0, 9.0)), 1), torch.zeros(len(board), 8)
+
+
+def searching(most, boards=8):
+    """A search about a 6x6 Sudoku with a mind that is right once `most` right symbols are given."""
+    policy, task, _ = small_policy("Sudoku6x6-v0")
+    puzzle, solution = (torch.as_tensor(array[:1]).long() for array in task.dataset("test")[:2])
+    search = Guessing(policy, task, boards)
+    mind = Knowing(policy, solution)
+    mind.most = int((puzzle != task.blank).sum()) + most
+    search._think = mind.think
+    return search, puzzle, solution
+
+
+@pytest.mark.parametrize("guesses", [3, 4, 6])
+def test_a_search_goes_as_deep_as_it_must(guesses):
+    search, puzzle, solution = searching(guesses)
+    state = search.initial_state(1)
+    for segment in range(1, 40):
+        state, output, signals = search(state, {"puzzle": puzzle})
+        if signals["q_halt"][0] > 0:
+            break
+    assert torch.equal(output.logits.argmax(-1), solution)
+    assert segment > FIRST + SEGMENTS * (guesses - 3)
+    assert torch.equal(state.board[:, 0], puzzle)
+    # What it is sure of, it goes on saying.
+    for _ in range(8):
+        state, output, _ = search(state, {"puzzle": puzzle})
+        assert torch.equal(output.logits.argmax(-1), solution)
+
+
+def test_hopeless_boards_make_room_at_once_and_only_possible_ones_wait():
+    search, puzzle, solution = searching(99)
+    spec = search.agent.spec
+    state = search.initial_state(1)
+    for _ in range(FIRST):
+        state, *_ = search(state, {"puzzle": puzzle})
+    assert state.used.sum() == 8 and (state.depth[0, 1:] == 3).all() and (state.age[0, 1:] == 0).all()
+    assert (state.promise[0].diff() <= 0).all()
+    before = {tuple(board.tolist()) for board in state.board[0, 1:]}
+    assert len(before) == 7
+    state, *_ = search(state, {"puzzle": puzzle})
+    for board, age in zip(state.board[0, 1:], state.age[0, 1:], strict=True):
+        given = board != spec.blank
+        assert age == 0 or torch.equal(board[given], solution[0, given])  # those that went on were right
+        kept = puzzle[0] != spec.blank
+        assert torch.equal(board[kept], puzzle[0, kept])
+    for board, promise in zip(state.waiting[0], state.promise[0], strict=True):
+        if promise > 0:
+            assert search._left(board[None])[0].any(-1)[board == spec.blank].all()
+
+
+def test_puzzles_do_not_see_each_other_and_states_are_nests():
+    policy, task, _ = small_policy("Sudoku6x6-v0")
+    puzzles = torch.as_tensor(task.dataset("test").puzzle[:3]).long()
+    search = Guessing(policy, task, 4)
+    together, alone = search.initial_state(3), search.initial_state(1)
+    for _ in range(7):
+        together, said, _ = search(together, {"puzzle": puzzles})
+        alone, own, _ = search(alone, {"puzzle": puzzles[1:2]})
+    assert torch.allclose(said.logits[1], own.logits[0], atol=1e-4)
+    assert torch.equal(together.board[1], alone.board[0])
+    swapped = nests.take(together, torch.tensor([2, 0]))
+    assert torch.equal(swapped.board[0], together.board[2])
+
+
+def test_one_board_is_the_policy_itself_and_others_are_refused():
+    policy, task, _ = small_policy()
+    assert guessing(policy, task, 1) is policy
+    with pytest.raises(HrmGymError, match="boards is 0"):
+        guessing(policy, task, 0)
+    plain = build(dataclasses.replace(small_policy()[2], halting="classifier", halting_options=None), policy.agent.spec)
+    with pytest.raises(HrmGymError, match="cannot tell a wrong guess"):
+        guessing(plain, task, 4)
+    with pytest.raises(HrmGymError, match="has no guesses"):
+        guessing(policy, make_task("MazeSmall-v0"), 4)
