@@ -133,7 +133,7 @@ def test_it_learns_to_tell_wrong_guesses(tmp_path):
         device="cpu",
     )
     policy = hrm_gym.load_agent("Sudoku4x4-v0", run.folder)
-    task, puzzles, _, shown = guessed("Sudoku4x4-v0", 200)
+    task, _, _, shown = guessed("Sudoku4x4-v0", 200)
     given = shown.puzzle != task.blank
     sound = ~(given & (shown.puzzle != shown.solution)).any(1)
     assert 10 < (~sound).sum() < 100
@@ -185,7 +185,7 @@ def searching(most, boards=8):
 def test_a_search_goes_as_deep_as_it_must(guesses):
     search, puzzle, solution = searching(guesses)
     state = search.initial_state(1)
-    for segment in range(1, 40):
+    for segment in range(1, 40):  # noqa: B007
         state, output, signals = search(state, {"puzzle": puzzle})
         if signals["q_halt"][0] > 0:
             break

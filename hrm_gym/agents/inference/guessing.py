@@ -27,6 +27,7 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.models.candidates import candidates
+from hrm_gym.agents.normalisation import probabilities as normalised
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Task
@@ -42,6 +43,8 @@ WAITING = 64
 """Boards that may wait, a puzzle."""
 HOPELESS = -2.0
 """The logit of soundness below which a board is given up."""
+MARGIN = 2.0
+"""By how many logits fewer it believes an answer: among many boards one seems right by chance more often."""
 SOLVED = (1.0, 0.15, 0.3, 0.45, 0.65, 0.8, 0.9)
 """About how many real puzzles that resist are solved within eight segments after so many right guesses."""
 CHUNK = 128
@@ -101,6 +104,7 @@ class Guessing(Policy):
         self.boards = boards
         self._partitions = [torch.as_tensor(groups).long() for groups in policy.agent.spec.groups]
         self._symbols = torch.tensor(policy.agent.spec.group_symbols)
+        self._right, self._sound = (policy.halting.signals.index(name) for name in ("q_halt", "q_sound"))
 
     def initial_state(self, num: int) -> Boards:
         """See `Policy`."""
@@ -150,6 +154,7 @@ class Guessing(Policy):
             some = slice(begin, begin + CHUNK)
             inner, output, signals = super().forward(nests.take(state, some), {"puzzle": boards[some]})
             read = torch.stack([signals[name].float() for name in self.halting.signals], 1)
+            read[:, self._right] -= MARGIN
             parts.append((inner, output.logits.float(), read, output.features.float()))
         together = parts[0]
         for part in parts[1:]:
@@ -158,13 +163,13 @@ class Guessing(Policy):
 
     def _answered(self, state: Boards, used: Tensor, logits: Tensor, signals: Tensor, features: Tensor) -> Boards:
         """With the answer of the board that is surest, or the one before, if that was surer and seemed right."""
-        halt = self.halting.signals.index("q_halt")
         batch, wide = state.used.shape
-        belief = signals.new_full((batch * wide,), -torch.inf).index_copy(0, used, signals[:, halt]).view(batch, wide)
+        right = signals[:, self._right]
+        belief = signals.new_full((batch * wide,), -torch.inf).index_copy(0, used, right).view(batch, wide)
         place = used.new_zeros(batch * wide).index_copy(0, used, torch.arange(len(used), device=used.device))
         best, board = belief.max(1)
         new = place.view(batch, wide).gather(1, board[:, None])[:, 0]  # (B,), of the M boards
-        before = state.signals[:, halt]
+        before = state.signals[:, self._right]
         stays = (state.age[:, 0] > 1) & (before > 0) & (before >= best)
         return state._replace(
             logits=torch.where(stays[:, None, None], state.logits, logits[new]),
@@ -175,10 +180,11 @@ class Guessing(Policy):
     def _guessed(self, state: Boards, used: Tensor, logits: Tensor, signals: Tensor) -> Boards:
         """With further guesses on the boards that have had their segments, and the most promising in their places."""
         age, not_first = state.age.flatten()[used], used % self.boards > 0
-        sound = signals[:, self.halting.signals.index("q_sound")]
+        sound = signals[:, self._sound]
         hopeless = not_first & (sound < HOPELESS)
         done = not_first & (age >= SEGMENTS)
-        probabilities = logits.softmax(-1)[..., self._symbols.to(logits.device)]  # (M, L, S)
+        symbols = self._symbols.to(logits.device)
+        probabilities = normalised(logits, self.loss)[..., symbols]  # (M, L, S)
         state = self._offered(state, used, ~not_first & (age == FIRST), AT_ONCE, probabilities, torch.ones_like(sound))
         state = self._offered(state, used, done & ~hopeless, 1, probabilities, sound.sigmoid())
         ended = torch.zeros_like(state.used).flatten().index_copy(0, used, hopeless | done)
