@@ -1,6 +1,7 @@
 """Guesses: puzzles that are shown with some, a rule that learns to tell wrong ones, and a policy that makes them."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -13,14 +14,14 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.inference.guessing import FIRST, SEGMENTS, Guessing, guessing
+from hrm_gym.agents.load import load_both
 from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.learner import Learner
+from hrm_gym.cli import main
 from hrm_gym.envs.guesses import MOST, NUMBERS, candidates, with_guesses
 from hrm_gym.envs.rules import Rules
 from hrm_gym.errors import HrmGymError
-
-SMALL = ["--preset", "groups_small", "--halting", "soundness", "--hidden-size", "8", "--message-size", "8"]
 
 
 def small_policy(env="Sudoku4x4-v0", **options):
@@ -219,6 +220,16 @@ def test_hopeless_boards_make_room_at_once_and_only_possible_ones_wait():
             assert search._left(board[None])[0].any(-1)[board == spec.blank].all()
 
 
+def test_a_search_that_finds_nothing_begins_anew():
+    search, puzzle, _ = searching(99)
+    state, begun = search.initial_state(1), []
+    for segment in range(1, 60):
+        state, *_ = search(state, {"puzzle": puzzle})
+        if (state.depth[0, 1:][state.age[0, 1:] == 0] == 3).all() and state.used.all():
+            begun.append(segment)
+    assert begun[0] == FIRST and len(begun) > 1
+
+
 def test_puzzles_do_not_see_each_other_and_states_are_nests():
     policy, task, _ = small_policy("Sudoku6x6-v0")
     puzzles = torch.as_tensor(task.dataset("test").puzzle[:3]).long()
@@ -243,3 +254,30 @@ def test_one_board_is_the_policy_itself_and_others_are_refused():
         guessing(plain, task, 4)
     with pytest.raises(HrmGymError, match="has no guesses"):
         guessing(policy, make_task("MazeSmall-v0"), 4)
+
+
+# ---- the agent that ships ---------------------------------------------------------------------------
+
+
+def test_the_shipped_agent_solves_by_guesses_what_it_does_not_solve_without():
+    policy, task = load_both("SudokuDeep-v0", "pretrained:SudokuExtreme-v0-guesses", "cpu")
+    puzzles = task.dataset("validation").map(lambda array: array[:10])
+    alone = evaluate(policy, task, puzzles, Protocol(max_segments=12))
+    together = evaluate(policy, task, puzzles, Protocol(max_segments=12, boards=12))
+    assert together.exact.sum() >= alone.exact.sum() + 3
+    # What it is sure of is right: it halts on nothing else.
+    assert together.exact[together.segments < 12].mean() > 0.9
+
+
+def test_commands_take_boards(capsys):
+    shipped = ["--env", "SudokuExtreme-v0", "--checkpoint", "pretrained:SudokuExtreme-v0-guesses", "--boards", "6"]
+    assert main(["evaluate", *shipped, "--limit", "2", "--max-segments", "4", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["protocol"]["boards"] == 6 and figures["num_puzzles"] == 2
+    puzzle = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
+    assert main(["solve", *shipped, puzzle]) == 0
+    assert capsys.readouterr().out.split()[0] == "534678912"
+    assert main(["play", *shipped, "--headless", "--puzzle", puzzle]) == 0
+    assert "your puzzle: solved in" in capsys.readouterr().out
+    assert main(["evaluate", "--env", "SudokuExtreme-v0", "--boards", "6", "--limit", "2"]) == 2
+    assert "cannot tell a wrong guess" in capsys.readouterr().err

@@ -7,7 +7,8 @@ rules for it:
    of their symbols, which gives boards with three guesses each.
 2. The most promising boards are thought about side by side, three segments each. One that seems hopeless is given up.
    Of the others the cell for which two symbols are most alike is guessed next: one more board for each symbol.
-3. The answer is that of the board on which it is surest to be right.
+3. Where no board is left, it begins anew with what it thinks of the puzzle by then.
+4. The answer is that of the board on which it is surest to be right.
 
 How promising a board is: the chance that all of its guesses are right, times the share of such boards that are solved.
 The first is the chance that the board before had a solution, as the agent estimated it, times the probability of
@@ -94,7 +95,7 @@ class Guessing(Policy):
         if "q_sound" not in policy.halting.signals:
             raise HrmGymError(
                 f"boards is {boards}: this agent cannot tell a wrong guess; give a --checkpoint that was trained with "
-                "--halting soundness --guesses 0.6, such as pretrained:SudokuExtreme-v0-guesses, or leave it out"
+                "--halting soundness --guesses 0.75, such as pretrained:SudokuExtreme-v0-guesses, or leave it out"
             )
         if not (task.hintable and task.groups):
             raise HrmGymError(f"boards is {boards}: {type(task).__name__} has no guesses; leave it out")
@@ -185,7 +186,10 @@ class Guessing(Policy):
         done = not_first & (age >= SEGMENTS)
         symbols = self._symbols.to(logits.device)
         probabilities = normalised(logits, self.loss)[..., symbols]  # (M, L, S)
-        state = self._offered(state, used, ~not_first & (age == FIRST), AT_ONCE, probabilities, torch.ones_like(sound))
+        # Where no board is left, it begins anew from what it thinks of the puzzle by then.
+        idle = (state.used.sum(1) == 1) & (state.promise.amax(1) <= 0)
+        begins = ~not_first & ((age == FIRST) | ((age > FIRST) & idle[used // self.boards]))
+        state = self._offered(state, used, begins, AT_ONCE, probabilities, torch.ones_like(sound))
         state = self._offered(state, used, done & ~hopeless, 1, probabilities, sound.sigmoid())
         ended = torch.zeros_like(state.used).flatten().index_copy(0, used, hopeless | done)
         return self._placed(state, ended.view(state.used.shape))
