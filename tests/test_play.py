@@ -50,7 +50,7 @@ def player():
 @pytest.fixture(autouse=True)
 def agent(monkeypatch):
     """The command's agent in every test; it halts after three segments."""
-    monkeypatch.setattr(command, "load", lambda env_id, checkpoint, device: thinker(3))
+    monkeypatch.setattr(command, "load", lambda env_id, checkpoint, device, *_: thinker(3))
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
 
 

@@ -14,7 +14,7 @@ from hrm_gym.envs.drawing.renderer import TILE
 
 @pytest.mark.parametrize(("segments", "columns"), [(3, 4), (20, 8)])
 def test_a_row_an_episode_and_a_board_a_segment(tmp_path, monkeypatch, segments, columns):
-    monkeypatch.setattr(command, "load", lambda env_id, checkpoint, device: thinker(segments))
+    monkeypatch.setattr(command, "load", lambda env_id, checkpoint, device, *_: thinker(segments))
     path = tmp_path / "strip.png"
     assert play(Arguments(env=ENV, headless=True, record=path, episodes=2)) == 0
     picture = np.asarray(Image.open(path))
@@ -27,7 +27,7 @@ def test_a_row_an_episode_and_a_board_a_segment(tmp_path, monkeypatch, segments,
 
 def test_a_window_that_was_paused_gives_one_board_a_segment(tmp_path, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setattr(command, "load", lambda env_id, checkpoint, device: thinker(3))
+    monkeypatch.setattr(command, "load", lambda env_id, checkpoint, device, *_: thinker(3))
 
     class Restless(command.Player):
         def tick(self, seconds):

@@ -236,8 +236,9 @@ class Guessing(Policy):
         filled = free & (rank < WAITING) & (state.promise.gather(1, index) > 0)
         gone = torch.arange(WAITING, device=filled.device) < filled.sum(1, keepdim=True)
         promise, order = state.promise.masked_fill(gone, 0.0).topk(WAITING, 1)  # the others move up
+        new = filled.flatten().nonzero()[:, 0]
         inner = nests.map_tensors(lambda z: z.flatten(0, 1), state.inner)
-        inner = nests.select(filled.flatten(), super().initial_state(batch * wide), inner)
+        inner = nests.put(inner, new, super().initial_state(len(new)))
         return state._replace(
             inner=nests.map_tensors(lambda z: z.view(batch, wide, *z.shape[1:]), inner),
             board=torch.where(filled[..., None], rows(state.waiting, index), state.board),
