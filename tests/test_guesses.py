@@ -19,7 +19,7 @@ from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.cli import main
-from hrm_gym.envs.guesses import MOST, NUMBERS, candidates, with_guesses
+from hrm_gym.envs.guesses import MOST, NUMBERS, possible, with_guesses
 from hrm_gym.envs.rules import Rules
 from hrm_gym.errors import HrmGymError
 
@@ -50,7 +50,7 @@ def test_guesses_are_symbols_that_the_givens_leave_and_most_of_them_are_right():
     assert set(new.sum(1)) == set(range(MOST + 1))  # none where a guess leaves a cell without a symbol
     right = (shown.puzzle == shown.solution)[new]
     assert 0.8 < right.mean() < 0.9
-    assert (candidates(task, shown.puzzle).any(2) | ~(shown.puzzle == task.blank)).all()  # no cell is left empty
+    assert (possible(task, shown.puzzle).any(2) | ~(shown.puzzle == task.blank)).all()  # no cell is left empty
     # No symbol stands twice in a group: what is wrong is wrong in a way that takes thought.
     for groups in task.groups:
         for cells in groups:
@@ -153,22 +153,20 @@ def test_it_learns_to_tell_wrong_guesses(tmp_path):
 # ---- the search -------------------------------------------------------------------------------------
 
 
-class Knowing(torch.nn.Module):
-    """Instead of the network: knows the solution, tells wrong guesses, and is right on three guesses and more."""
+def knowing(spec, solution, least):
+    """Instead of the network: knows the solution, tells wrong guesses, and is right on boards with `least` givens."""
 
-    def __init__(self, policy, solution):
-        super().__init__()
-        self.policy, self.solution = policy, solution
-
-    def think(self, state, board):
-        given = board != self.policy.agent.spec.blank
-        wrong = (given & (board != self.solution)).any(1)
-        ready = ~wrong & (given.sum(1) >= self.most)
-        logits = torch.zeros(*board.shape, self.policy.agent.spec.num_tokens)
-        known = torch.where(given, board, torch.where(ready[:, None], self.solution, board))
+    def think(state, board):
+        given = board != spec.blank
+        wrong = (given & (board != solution)).any(1)
+        ready = ~wrong & (given.sum(1) >= least)
+        logits = torch.zeros(*board.shape, spec.num_tokens)
+        known = torch.where(ready[:, None], solution, board)
         logits = logits.scatter(2, known.unsqueeze(2), 9.0)
         q_halt = torch.where(ready, 5.0, -5.0)
         return state, logits, torch.stack((q_halt, torch.where(wrong, -9.0, 9.0)), 1), torch.zeros(len(board), 8)
+
+    return think
 
 
 def searching(most, boards=8):
@@ -176,9 +174,7 @@ def searching(most, boards=8):
     policy, task, _ = small_policy("Sudoku6x6-v0")
     puzzle, solution = (torch.as_tensor(array[:1]).long() for array in task.dataset("test")[:2])
     search = Guessing(policy, task, boards)
-    mind = Knowing(policy, solution)
-    mind.most = int((puzzle != task.blank).sum()) + most
-    search._think = mind.think
+    search._think = knowing(policy.agent.spec, solution, int((puzzle != task.blank).sum()) + most)
     return search, puzzle, solution
 
 
@@ -217,7 +213,7 @@ def test_hopeless_boards_make_room_at_once_and_only_possible_ones_wait():
         assert torch.equal(board[kept], puzzle[0, kept])
     for board, promise in zip(state.waiting[0], state.promise[0], strict=True):
         if promise > 0:
-            assert search._left(board[None])[0].any(-1)[board == spec.blank].all()
+            assert possible(search.task, board[None])[0].any(-1)[board == spec.blank].all()
 
 
 def test_a_search_that_finds_nothing_begins_anew():

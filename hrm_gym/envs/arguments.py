@@ -34,6 +34,17 @@ def check_integer(name: str, value: Any, least: int, most: int) -> None:
         raise HrmGymError(f"{name}={value!r}: give an integer, {least} to {most}")
 
 
+def check_share(name: str, value: Any) -> float:
+    """A share as Python's float.
+
+    Raises:
+        HrmGymError: naming the argument, where it is no number from 0 to 1.
+    """
+    if not (isinstance(value, int | float) and 0 <= value <= 1):
+        raise HrmGymError(f"{name}={value!r}: it is a share between 0 and 1")
+    return float(value)
+
+
 def check_seed(seed: Any, below: float = math.inf) -> int | None:
     """A seed as Python's integer, or None.
 

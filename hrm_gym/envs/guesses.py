@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hrm_gym.envs.arrays import Array, as_int64, like, where
+from hrm_gym.envs.arguments import check_share
+from hrm_gym.envs.arrays import Array, as_int64, gather, like, where
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
@@ -28,17 +29,21 @@ def check_guesses(guesses: Any, task: Task, split: str) -> float:
     Raises:
         HrmGymError: where it is none, or this split or family has no guesses.
     """
-    if not (isinstance(guesses, int | float) and 0 <= guesses <= 1):
-        raise HrmGymError(f"guesses={guesses!r}: it is a share between 0 and 1")
-    if guesses and not (task.hintable and task.groups and split == "train"):
+    share = check_share("guesses", guesses)
+    if share and not (can_guess(task) and split == "train"):
         raise HrmGymError(
             f"guesses={guesses}: only training puzzles get guesses, of a family whose givens are cells of the solution "
             "and whose rules are groups (Sudoku); leave it out"
         )
-    return float(guesses)
+    return share
 
 
-def candidates(task: Task, puzzle: Array) -> Array:
+def can_guess(task: Task) -> bool:
+    """Whether a symbol that no given rules out may be taken for a given."""
+    return task.hintable and bool(task.groups)
+
+
+def possible(task: Task, puzzle: Array) -> Array:
     """Which symbols the givens leave in each blank cell, bool (N, L, S): S are the `group_symbols` of the family."""
     symbols = like(np.asarray(task.group_symbols, np.int64), puzzle)
     given = puzzle[:, :, None] == symbols
@@ -68,13 +73,12 @@ def with_guesses(task: Task, puzzles: Puzzles, share: float, uniforms: Array) ->
     symbols = like(np.asarray(task.group_symbols, np.int64), board)
     num = where(uniforms[:, 0] < share, 1 + as_int64(uniforms[:, 1] * MOST), 0 * board[:, 0])
     rows = like(np.arange(len(board)), board)
-    left = candidates(task, board)
+    left = possible(task, board)
     for guess in range(MOST):
         numbers = uniforms[:, 2 + guess * NUMBERS : 2 + (guess + 1) * NUMBERS]
         count = left.sum(2)
         fewest = where(count >= 2, count, len(symbols) + 1).argsort(1)[:, :1]
-        least = count[rows[:, None], fewest]
-        open_cells = (count >= 2) & ((numbers[:, :1] < 0.5) | (count == least))
+        open_cells = (count >= 2) & ((numbers[:, :1] < 0.5) | (count == gather(count, fewest)))
         cell = _drawn(open_cells, numbers[:, 1])
         right = symbols == solution[rows, cell][:, None]  # (N, S)
         wanted = left[rows, cell] & (right != (numbers[:, 2:3] < WRONG))
@@ -82,7 +86,7 @@ def with_guesses(task: Task, puzzles: Puzzles, share: float, uniforms: Array) ->
         made = (num > guess) & open_cells.any(1) & wanted.any(1)
         here = made[:, None] & (like(np.arange(task.num_cells), board) == cell[:, None])
         after = where(here, symbol[:, None], board)
-        still = candidates(task, after)
+        still = possible(task, after)
         keeps = ((still.sum(2) > 0) | task.is_given(after)).all(1)
         board, left = where(keeps[:, None], after, board), where(keeps[:, None, None], still, left)
     return puzzles._replace(puzzle=board, solution=solution)
@@ -91,4 +95,4 @@ def with_guesses(task: Task, puzzles: Puzzles, share: float, uniforms: Array) ->
 def _drawn(allowed: Array, uniform: Array) -> Array:
     """One of the places of each row that are allowed, int64 (N,), by a number in [0, 1); 0 where none is."""
     rank = as_int64(uniform * allowed.sum(1))
-    return as_int64((allowed.cumsum(1) == rank[:, None] + 1) * 1).argmax(1)
+    return as_int64(allowed.cumsum(1) == rank[:, None] + 1).argmax(1)

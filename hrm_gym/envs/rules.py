@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import Space, spaces
 
-from hrm_gym.envs.arguments import check_horizon, check_index
+from hrm_gym.envs.arguments import check_horizon, check_index, check_share
 from hrm_gym.envs.arrays import Array, as_int64, as_numpy, concatenate, copy, is_integer, like, where, zeros
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.guesses import MOST, NUMBERS, check_guesses, with_guesses
@@ -122,13 +122,11 @@ class Rules:
         self.graded_by = graded_by
         self.augment = split == "train" if augment is None else augment
         self.count_violations = count_violations
-        if not (isinstance(hints, int | float) and 0 <= hints <= 1):
-            raise HrmGymError(f"hints={hints!r}: it is a share between 0 and 1")
+        self.hints = check_share("hints", hints)
         if hints and not (self.task.hintable and split == "train"):
             raise HrmGymError(
                 f"hints={hints}: only training puzzles whose givens are cells of the solution get hints; leave it out"
             )
-        self.hints = float(hints)
         self.guesses = check_guesses(guesses, self.task, split)
         self._num_symmetry = self.task.num_uniforms if self.augment else 0
         self._num_hints = 2 + self.task.num_cells if hints else 0
@@ -198,8 +196,8 @@ class Rules:
         if self.augment:
             puzzles = self.task.augment(puzzles, uniforms[:, 1 : 1 + self._num_symmetry])
         if self.hints:
-            hints = uniforms[:, 1 + self._num_symmetry :]
-            puzzles = self._hinted(puzzles, hints[:, : self._num_hints])
+            begin = 1 + self._num_symmetry
+            puzzles = self._hinted(puzzles, uniforms[:, begin : begin + self._num_hints])
         if self.guesses:
             puzzles = with_guesses(self.task, puzzles, self.guesses, uniforms[:, -self._num_guesses :])
         return _first(puzzles)

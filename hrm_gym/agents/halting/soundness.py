@@ -3,7 +3,7 @@
 Beside the probability that the answer is right it learns the one that the puzzle, as it is shown, has a solution. For
 that it must be shown some that have none (`--guesses`): puzzles with a wrong guess among their givens. In training it
 gives up on those that it is sure about, so that none of them takes the time of a whole episode. In use a search by
-guesses gives up (`agents/inference/boards.py`); by itself a policy with this rule halts as `classifier` does.
+guesses gives up (`agents/inference/guessing.py`); by itself a policy with this rule halts as `classifier` does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from hrm_gym.agents.halting.classifier import Classifier
 from hrm_gym.agents.halting.rule import Experience, Signals
 
-SURE = 2.0
-"""By how many logits a puzzle must seem hopeless for training to give it up."""
+HOPELESS = -2.0
+"""The logit of soundness below which a puzzle is given up, in training as in a search."""
 LEAST = 4
 """Segments that a puzzle is thought about in training before it can be given up."""
 WEIGHT = 0.6
@@ -38,7 +38,7 @@ class Soundness(Classifier):
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
         """See `HaltingRule`."""
-        given_up = (signals["q_sound"] < -SURE) & (segment >= LEAST)
+        given_up = (signals["q_sound"] < HOPELESS) & (segment >= LEAST)
         return super().explore(signals, segment, uniforms) | given_up
 
     def loss(self, experience: Experience) -> Tensor:

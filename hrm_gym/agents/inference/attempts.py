@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents import state as nests
-from hrm_gym.agents.models.candidates import candidates
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
+from hrm_gym.envs.guesses import can_guess, possible
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 
@@ -125,18 +125,6 @@ class Attempts:
         if self.vary != "symmetry":
             return answers
         return torch.where((number > 0)[:, None], self.task.restore(answers, uniforms), answers)
-
-
-def can_guess(task: Task) -> bool:
-    """Whether a symbol that no given rules out may be taken for a given."""
-    return task.hintable and bool(task.groups)
-
-
-def possible(task: Task, boards: Tensor) -> Tensor:
-    """Which symbols the givens leave in each blank cell, bool (J, L, S): S are the `group_symbols` of the family."""
-    symbols = torch.tensor(task.group_symbols, device=boards.device)
-    partitions = [torch.as_tensor(groups, device=boards.device).long() for groups in task.groups]
-    return candidates(boards[..., None] == symbols, boards == task.blank, partitions)
 
 
 def best_attempts(

@@ -27,10 +27,11 @@ from torch import Tensor
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.rule import Signals
-from hrm_gym.agents.models.candidates import candidates
+from hrm_gym.agents.halting.soundness import HOPELESS
 from hrm_gym.agents.normalisation import probabilities as normalised
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
+from hrm_gym.envs.guesses import can_guess, possible
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
@@ -42,8 +43,6 @@ SEGMENTS = 3
 """Segments about a board with guesses before further ones."""
 WAITING = 64
 """Boards that may wait, a puzzle."""
-HOPELESS = -2.0
-"""The logit of soundness below which a board is given up."""
 MARGIN = 2.0
 """By how many logits fewer it believes an answer: among many boards one seems right by chance more often."""
 SOLVED = (1.0, 0.15, 0.3, 0.45, 0.65, 0.8, 0.9)
@@ -97,21 +96,20 @@ class Guessing(Policy):
                 f"boards is {boards}: this agent cannot tell a wrong guess; give a --checkpoint that was trained with "
                 "--halting soundness --guesses 0.75, such as pretrained:SudokuExtreme-v0-guesses, or leave it out"
             )
-        if not (task.hintable and task.groups):
+        if not can_guess(task):
             raise HrmGymError(f"boards is {boards}: {type(task).__name__} has no guesses; leave it out")
         if boards < 2:
             raise HrmGymError(f"boards is {boards}: give 2 or more, of which one is the puzzle itself")
         super().__init__(policy.name, policy.agent, policy.halting, policy.loss)
-        self.boards = boards
-        self._partitions = [torch.as_tensor(groups).long() for groups in policy.agent.spec.groups]
-        self._symbols = torch.tensor(policy.agent.spec.group_symbols)
+        self.task, self.boards = task, boards
+        self._symbols = torch.tensor(task.group_symbols, device=self.device)
+        self._solved = torch.tensor(SOLVED, device=self.device)
         self._right, self._sound = (policy.halting.signals.index(name) for name in ("q_halt", "q_sound"))
 
     def initial_state(self, num: int) -> Boards:
         """See `Policy`."""
         spec, device = self.agent.spec, self.device
         wide = num, self.boards
-        inner = super().initial_state(num * self.boards)
         used = torch.zeros(wide, dtype=torch.bool, device=device)
         used[:, 0] = True
 
@@ -119,7 +117,7 @@ class Guessing(Policy):
             return torch.zeros(shape, dtype=dtype, device=device)
 
         return Boards(
-            inner=nests.map_tensors(lambda z: z.view(*wide, *z.shape[1:]), inner),
+            inner=self._wide(super().initial_state(num * self.boards)),
             board=none(*wide, spec.num_cells),
             depth=none(*wide),
             age=none(*wide),
@@ -137,10 +135,10 @@ class Guessing(Policy):
         """One segment about every board; says what the board says on which it is surest to be right. See `Policy`."""
         board = torch.cat((obs["puzzle"].unsqueeze(1), state.board[:, 1:]), 1)
         used = state.used.flatten().nonzero()[:, 0]  # (M,), of B * K
-        flat = nests.map_tensors(lambda z: z.flatten(0, 1), state.inner)
+        flat = _flat(state.inner)
         inner, logits, signals, features = self._think(nests.take(flat, used), board.flatten(0, 1)[used])
         after = state._replace(
-            inner=nests.map_tensors(lambda z: z.view(*state.used.shape, *z.shape[1:]), nests.put(flat, used, inner)),
+            inner=self._wide(nests.put(flat, used, inner)),
             board=board,
             age=state.age + state.used,
         )
@@ -184,8 +182,7 @@ class Guessing(Policy):
         sound = signals[:, self._sound]
         hopeless = not_first & (sound < HOPELESS)
         done = not_first & (age >= SEGMENTS)
-        symbols = self._symbols.to(logits.device)
-        probabilities = normalised(logits, self.loss)[..., symbols]  # (M, L, S)
+        probabilities = normalised(logits, self.loss)[..., self._symbols]  # (M, L, S)
         # Where no board is left, it begins anew from what it thinks of the puzzle by then.
         idle = (state.used.sum(1) == 1) & (state.promise.amax(1) <= 0)
         begins = ~not_first & ((age == FIRST) | ((age > FIRST) & idle[used // self.boards]))
@@ -213,7 +210,7 @@ class Guessing(Policy):
         places = used[chosen]
         found, chance = self._combinations(state.board.flatten(0, 1)[places], probabilities[chosen], cells)
         depth = state.depth.flatten()[places] + cells
-        solved = torch.tensor(SOLVED, device=chance.device)[depth.clamp_max(len(SOLVED) - 1)]
+        solved = self._solved[depth.clamp_max(len(SOLVED) - 1)]
         chance = chance * (certainty[chosen] * solved)[:, None]  # (m, W)
         # Into their slots, (B, K * W): whatever follows from the other boards is empty.
         slots, width = batch * wide, chance.shape[1]
@@ -229,7 +226,6 @@ class Guessing(Policy):
 
     def _placed(self, state: Boards, ended: Tensor) -> Boards:
         """With the most promising boards in the free places and in those that `ended`, bool (B, K)."""
-        batch, wide = state.used.shape
         free = ~state.used | ended
         rank = free.cumsum(1) - 1  # the r-th free place takes the r-th board
         index = rank.clamp(0, WAITING - 1)
@@ -237,10 +233,8 @@ class Guessing(Policy):
         gone = torch.arange(WAITING, device=filled.device) < filled.sum(1, keepdim=True)
         promise, order = state.promise.masked_fill(gone, 0.0).topk(WAITING, 1)  # the others move up
         new = filled.flatten().nonzero()[:, 0]
-        inner = nests.map_tensors(lambda z: z.flatten(0, 1), state.inner)
-        inner = nests.put(inner, new, super().initial_state(len(new)))
         return state._replace(
-            inner=nests.map_tensors(lambda z: z.view(batch, wide, *z.shape[1:]), inner),
+            inner=self._wide(nests.put(_flat(state.inner), new, super().initial_state(len(new)))),
             board=torch.where(filled[..., None], rows(state.waiting, index), state.board),
             depth=torch.where(filled, state.waiting_depth.gather(1, index), state.depth),
             age=state.age.masked_fill(filled, 0),
@@ -262,31 +256,33 @@ class Guessing(Policy):
             The most probable combinations, int64 (m, W, L), and their probabilities, (m, W); 0 where there are fewer.
         """
         num, length, symbols = probabilities.shape
-        left = self._left(boards)
+        left = possible(self.task, boards)
         second = (probabilities * left).topk(2, -1).values[..., 1]
         guessed = second.masked_fill(left.sum(-1) < 2, -1.0).topk(cells, 1).indices  # (m, cells)
         found, chance = boards.unsqueeze(1), probabilities.new_ones(num, 1)
         puzzle = torch.arange(num, device=boards.device)
         for cell in guessed.unbind(1):
             width = found.shape[1]
-            allowed = self._left(found.flatten(0, 1)).view(num, width, length, symbols)[puzzle, :, cell]  # (m, W, S)
+            left = possible(self.task, found.flatten(0, 1)).view(num, width, length, symbols)
+            allowed = left[puzzle, :, cell]  # (m, W, S)
             chance = (chance[..., None] * probabilities[puzzle, cell][:, None] * allowed).flatten(1)  # (m, W * S)
             found = found.repeat_interleave(symbols, 1)
             here = torch.arange(length, device=boards.device) == cell[:, None]  # (m, L)
-            symbol = self._symbols.to(boards.device).repeat(width)
-            found = torch.where(here[:, None], symbol[:, None], found)
+            found = torch.where(here[:, None], self._symbols.repeat(width)[:, None], found)
             chance, order = chance.topk(min(WAITING, chance.shape[1]), 1)
             found = rows(found, order)
         # A board with a cell that no symbol is left for is no board.
-        last = self._left(found.flatten(0, 1)).any(-1).view(found.shape)
-        possible = (last | (found != self.agent.spec.blank)).all(-1)
-        return found, chance * possible
+        last = possible(self.task, found.flatten(0, 1)).any(-1).view(found.shape)
+        return found, chance * (last | self.task.is_given(found)).all(-1)
 
-    def _left(self, boards: Tensor) -> Tensor:
-        """Which symbols the givens leave in each blank cell, bool (m, L, S)."""
-        symbols = self._symbols.to(boards.device)
-        partitions = [groups.to(boards.device) for groups in self._partitions]
-        return candidates(boards[..., None] == symbols, boards == self.agent.spec.blank, partitions)
+    def _wide(self, state: State) -> State:
+        """States of B * K boards as those of B slots with K."""
+        return nests.map_tensors(lambda z: z.unflatten(0, (-1, self.boards)), state)
+
+
+def _flat(state: State) -> State:
+    """The other way."""
+    return nests.map_tensors(lambda z: z.flatten(0, 1), state)
 
 
 def rows(boards: Tensor, index: Tensor) -> Tensor:

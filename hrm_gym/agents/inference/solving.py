@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents import state as nests
-from hrm_gym.agents.inference.attempts import Attempts, can_guess
+from hrm_gym.agents.inference.attempts import Attempts
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
+from hrm_gym.envs.guesses import can_guess
 from hrm_gym.envs.task import Puzzles, Task
 
 SLOTS = {"cpu": 64, "cuda": 1024}
