@@ -12,7 +12,7 @@ import numpy as np
 from hrm_gym.agents.analysis import Finding, analyses_of, findings, open_subject
 from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
 from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
-from hrm_gym.agents.inference.guessing import guessing
+from hrm_gym.agents.inference.guessing import load_guessing
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.solving import Solution, solve_puzzles
 from hrm_gym.agents.inference.voting import evaluate_by_votes
@@ -133,7 +133,7 @@ def solve(
     max_segments: int = 64,
     seconds: float = 10.0,
     vary: str = "auto",
-    boards: int = 1,
+    boards: int = 0,
     device: str = "auto",
 ) -> Solution:
     """Solve a puzzle by an agent.
@@ -146,7 +146,8 @@ def solve(
         max_segments: segments of an attempt.
         seconds: go on with further attempts until the rules are satisfied or so many seconds have passed.
         vary: how they differ from the first: "noise", "symmetry", "guess", or "auto" for what suits.
-        boards: boards that are thought about side by side in each attempt (see `Protocol.boards`).
+        boards: boards that are thought about side by side in each attempt (see `Protocol.boards`); 0: 32 for agents
+            that can tell a wrong guess, 1 for all others.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -155,8 +156,7 @@ def solve(
     Raises:
         HrmGymError: on a malformed or unsolvable puzzle, or an agent that cannot think about several boards.
     """
-    policy, task = load_both(env, checkpoint, device)
-    policy = guessing(policy, task, boards)
+    policy, task = load_guessing(env, checkpoint, device, boards)
     tokens = task.parse(puzzle) if isinstance(puzzle, str) else np.asarray(puzzle, dtype=np.uint8).reshape(-1)
     task.check(tokens)
     return solve_puzzles(policy, task, Puzzles(tokens[None], tokens[None]), rollouts, max_segments, seconds, vary)[0]

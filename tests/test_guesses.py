@@ -12,8 +12,9 @@ from hrm_gym import make_task
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.halting.rule import Experience
+from hrm_gym.agents.inference import solving
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate
-from hrm_gym.agents.inference.guessing import FIRST, SEGMENTS, Guessing, guessing
+from hrm_gym.agents.inference.guessing import BOARDS, FIRST, SEGMENTS, Guessing, guessing, load_guessing
 from hrm_gym.agents.load import load_both
 from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.training.build import build
@@ -243,9 +244,11 @@ def test_puzzles_do_not_see_each_other_and_states_are_nests():
 def test_one_board_is_the_policy_itself_and_others_are_refused():
     policy, task, _ = small_policy()
     assert guessing(policy, task, 1) is policy
-    with pytest.raises(HrmGymError, match="boards is 0"):
-        guessing(policy, task, 0)
+    assert guessing(policy, task, 0).boards == BOARDS
+    with pytest.raises(HrmGymError, match="boards is -1"):
+        guessing(policy, task, -1)
     plain = build(dataclasses.replace(small_policy()[2], halting="classifier", halting_options=None), policy.agent.spec)
+    assert guessing(plain, task, 0) is plain
     with pytest.raises(HrmGymError, match="cannot tell a wrong guess"):
         guessing(plain, task, 4)
     with pytest.raises(HrmGymError, match="has no guesses"):
@@ -263,6 +266,29 @@ def test_the_shipped_agent_solves_by_guesses_what_it_does_not_solve_without():
     assert together.exact.sum() >= alone.exact.sum() + 3
     # What it is sure of is right: it halts on nothing else.
     assert together.exact[together.segments < 12].mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("env", "boards", "guesses"),
+    [
+        ("SudokuExtreme-v0", 0, True),
+        ("Sudoku9x9-v0", 0, True),
+        ("SudokuExtreme-v0", 1, False),
+        ("Sudoku6x6-v0", 0, False),
+    ],
+)
+def test_the_agent_that_guesses_is_taken_where_one_ships(env, boards, guesses):
+    policy, _ = load_guessing(env, device="cpu", boards=boards)
+    assert policy.boards == (BOARDS if guesses else 1)
+    assert ("q_sound" in policy.halting.signals) == guesses
+
+
+def test_files_of_puzzles_are_solved_by_guesses_a_few_at_a_time(monkeypatch):
+    policy, task = load_guessing("Sudoku9x9-v0", device="cpu", boards=4)
+    monkeypatch.setitem(solving.SLOTS, "cpu", 8)
+    puzzles = task.dataset("validation").map(lambda array: array[:5])
+    found = solving.solve_puzzles(policy, task, puzzles, max_segments=8)
+    assert sum(s.valid for s in found) >= 4
 
 
 def test_commands_take_boards(capsys):

@@ -43,6 +43,13 @@ def pretrained_path(env_id: str) -> Path:
     return path
 
 
+def guessing_path(env_id: str) -> Path | None:
+    """The agent that ships for an environment and can think about several boards side by side; None where none does."""
+    name = canonical_id(env_id)
+    path = PRETRAINED / f"{LENT.get(name, name)}{GUESSES}.safetensors"
+    return path if path.is_file() else None
+
+
 def trained_env(checkpoint: str | Path) -> str:
     """The id of the environment that the agent of a checkpoint was trained on.
 

@@ -24,6 +24,9 @@ class Policy(nn.Module):
         loss: the normalisation of its logits that the cross-entropy trained, "softmax" or "stablemax".
     """
 
+    boards = 1
+    """Boards that it thinks about side by side for each puzzle."""
+
     def __init__(self, name: str, agent: Agent, halting: HaltingRule, loss: str = "softmax") -> None:
         super().__init__()
         self.name = name

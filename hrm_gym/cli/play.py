@@ -59,9 +59,10 @@ class Arguments:
     """Segments after which a puzzle ends even if the agent would think on; in training 16 are usual."""
     speed: float = 2.0
     """Segments a second."""
-    boards: int = 1
+    boards: int = 0
     """Boards that are thought about side by side: the puzzle, and the puzzle with guesses that the agent makes and
-    gives up; shown is the one that it is surest of (`--checkpoint pretrained:SudokuExtreme-v0-guesses --boards 16`)."""
+    gives up; shown is the one that it is surest of. 0: 32 for agents that can tell a wrong guess, 1 for others. But
+    for 1, `--checkpoint pretrained` is the agent that guesses, where one ships."""
     device: str = "auto"
     """Where the agent runs: auto, cpu or cuda."""
 
@@ -78,7 +79,7 @@ def play(args: Arguments) -> int:
         HrmGymError: on a bad argument, puzzle or checkpoint, without a display, or where the recording
             cannot be written.
     """
-    for name in ("episodes", "max_segments", "speed", "boards"):
+    for name in ("episodes", "max_segments", "speed"):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
             option = name.replace("_", "-")
@@ -250,17 +251,15 @@ class Thinker:
             )
 
 
-def load(env_id: str, checkpoint: str, device: str, boards: int = 1) -> Think:
+def load(env_id: str, checkpoint: str, device: str, boards: int = 0) -> Think:
     """The agent of a checkpoint as something that thinks about one puzzle, on so many boards side by side.
 
     Raises:
         HrmGymError: where there is no such agent, or it cannot think about several boards.
     """
-    from hrm_gym.agents.inference.guessing import guessing
-    from hrm_gym.agents.load import load_both
+    from hrm_gym.agents.inference.guessing import load_guessing
 
-    policy, task = load_both(env_id, checkpoint, device)
-    return Thinker(guessing(policy, task, boards))
+    return Thinker(load_guessing(env_id, checkpoint, device, boards)[0])
 
 
 def default_env(checkpoint: str) -> str:

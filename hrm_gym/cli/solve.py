@@ -37,9 +37,10 @@ class Arguments(Options):
     """Segments of an attempt before it gives up on the rules."""
     rollouts: int = number(1, least=1)
     """Attempts that are begun at once; the first valid answer counts."""
-    boards: int = number(1, least=1)
+    boards: int = number(0, least=0)
     """Boards that are thought about side by side in each attempt: the puzzle, and the puzzle with guesses that the
-    agent makes and gives up (`--checkpoint pretrained:SudokuExtreme-v0-guesses --boards 16`)."""
+    agent makes and gives up; 0: 32 for agents that can tell a wrong guess, 1 for others. But for 1,
+    `--checkpoint pretrained` is the agent that guesses, where one ships."""
     vary: Literal["auto", "noise", "symmetry", "guess"] = "auto"
     """How attempts after the first differ: initial states with noise, symmetric images of the puzzle, or a guess that
     is taken for a given, for 8 segments each; `auto`: what suits the puzzle and the agent."""
@@ -59,9 +60,9 @@ def run(argv: Sequence[str]) -> int:
     if args.exact:
         task = make_task(args.env)
     else:
-        from hrm_gym.agents.load import load_both
+        from hrm_gym.agents.inference.guessing import load_guessing
 
-        policy, task = load_both(args.env, args.checkpoint, args.device)
+        policy, task = load_guessing(args.env, args.checkpoint, args.device, args.boards)
     given, many = read_given(args.puzzle, task)
     puzzles = np.asarray(given.puzzle)
     if args.exact:
@@ -69,12 +70,10 @@ def run(argv: Sequence[str]) -> int:
         valid = task.violations(puzzles.astype(np.int64), answers) == 0
         rows = [{"tokens": a, "answer": task.format(a), "valid": bool(v)} for a, v in zip(answers, valid, strict=True)]
     else:
-        from hrm_gym.agents.inference.guessing import guessing
         from hrm_gym.agents.inference.solving import solve_puzzles
 
         for puzzle in puzzles:
             task.check(puzzle)
-        policy = guessing(policy, task, args.boards)
         with bar("solving") as tell:
             found = solve_puzzles(
                 policy, task, given, args.rollouts, args.max_segments, args.seconds, args.vary, tell=tell

@@ -19,6 +19,7 @@ by rules is learned.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -28,6 +29,7 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.halting.soundness import HOPELESS
+from hrm_gym.agents.load import guessing_path, load_both
 from hrm_gym.agents.normalisation import probabilities as normalised
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
@@ -35,6 +37,8 @@ from hrm_gym.envs.guesses import can_guess, possible
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
+BOARDS = 32
+"""Boards side by side where nobody says how many."""
 FIRST = 2
 """Segments about the puzzle before the first guesses."""
 AT_ONCE = 3
@@ -91,6 +95,10 @@ class Guessing(Policy):
     """
 
     def __init__(self, policy: Policy, task: Task, boards: int) -> None:
+        if boards < 2:
+            raise HrmGymError(
+                f"boards is {boards}: give 1 or more, of which one is the puzzle itself, or 0 for what suits the agent"
+            )
         if "q_sound" not in policy.halting.signals:
             raise HrmGymError(
                 f"boards is {boards}: this agent cannot tell a wrong guess; give a --checkpoint that was trained with "
@@ -98,8 +106,6 @@ class Guessing(Policy):
             )
         if not can_guess(task):
             raise HrmGymError(f"boards is {boards}: {type(task).__name__} has no guesses; leave it out")
-        if boards < 2:
-            raise HrmGymError(f"boards is {boards}: give 2 or more, of which one is the puzzle itself")
         super().__init__(policy.name, policy.agent, policy.halting, policy.loss)
         self.task, self.boards = task, boards
         self._symbols = torch.tensor(task.group_symbols, device=self.device)
@@ -291,9 +297,31 @@ def rows(boards: Tensor, index: Tensor) -> Tensor:
 
 
 def guessing(policy: Policy, task: Task, boards: int) -> Policy:
-    """The policy that thinks about so many boards side by side; with 1 the policy itself.
+    """The policy that thinks about so many boards side by side; with 1 the policy itself, with 0 what suits it.
 
     Raises:
         HrmGymError: as `Guessing`.
     """
+    if boards == 0:
+        boards = BOARDS if "q_sound" in policy.halting.signals and can_guess(task) else 1
     return policy if boards == 1 else Guessing(policy, task, boards)
+
+
+def load_guessing(
+    env: str, checkpoint: str | Path = "pretrained", device: str = "auto", boards: int = 0
+) -> tuple[Policy, Task]:
+    """The agent of a checkpoint that thinks about so many boards side by side, and its family.
+
+    Args:
+        env: an environment id.
+        checkpoint: as for `load_agent`; "pretrained" is, but for one board, the agent that guesses, where one ships.
+        device: as there.
+        boards: 0: as many as suit the agent, which is one where it cannot tell wrong guesses.
+
+    Raises:
+        HrmGymError: as `load_agent` and `Guessing`.
+    """
+    if boards != 1 and str(checkpoint) == "pretrained":
+        checkpoint = guessing_path(env) or checkpoint
+    policy, task = load_both(env, checkpoint, device)
+    return guessing(policy, task, boards), task

@@ -22,7 +22,7 @@ from hrm_gym.envs.guesses import can_guess
 from hrm_gym.envs.task import Puzzles, Task
 
 SLOTS = {"cpu": 64, "cuda": 1024}
-"""Attempts that are thought about side by side, at all puzzles together, by kind of device."""
+"""Boards that are thought about side by side, at all puzzles together, by kind of device."""
 FURTHER = 16
 """Further attempts at one puzzle side by side."""
 GUESS_SEGMENTS = 8
@@ -169,7 +169,8 @@ class _Solver:
     def _refilled(self, slots: _Slots | None) -> _Slots:
         """The slots with as many attempts more as there is room for."""
         chosen: list[tuple[int, int]] = []
-        room = SLOTS[self.policy.device.type] - (0 if slots is None else len(slots.puzzle))
+        most = max(1, SLOTS[self.policy.device.type] // self.policy.boards)
+        room = most - (0 if slots is None else len(slots.puzzle))
         while self.line and len(chosen) < room:
             puzzle = self.puzzles[index := self.line.popleft()]
             if puzzle.broken:
