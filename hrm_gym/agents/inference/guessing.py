@@ -96,9 +96,7 @@ class Guessing(Policy):
 
     def __init__(self, policy: Policy, task: Task, boards: int) -> None:
         if boards < 2:
-            raise HrmGymError(
-                f"boards is {boards}: give 1 or more, of which one is the puzzle itself, or 0 for what suits the agent"
-            )
+            raise HrmGymError(f"boards is {boards}: give 2 or more, of which one is the puzzle itself")
         if "q_sound" not in policy.halting.signals:
             raise HrmGymError(
                 f"boards is {boards}: this agent cannot tell a wrong guess; give a --checkpoint that was trained with "
@@ -300,8 +298,12 @@ def guessing(policy: Policy, task: Task, boards: int) -> Policy:
     """The policy that thinks about so many boards side by side; with 1 the policy itself, with 0 what suits it.
 
     Raises:
-        HrmGymError: as `Guessing`.
+        HrmGymError: as `Guessing`, and where there are fewer than 0.
     """
+    if boards < 0:
+        raise HrmGymError(
+            f"boards is {boards}: give 1 or more, of which one is the puzzle itself, or 0 for what suits the agent"
+        )
     if boards == 0:
         boards = BOARDS if "q_sound" in policy.halting.signals and can_guess(task) else 1
     return policy if boards == 1 else Guessing(policy, task, boards)
