@@ -12,9 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrm_gym.envs.sudoku import deep, extreme, shipped, solver, symmetry
-from hrm_gym.envs.sudoku.extreme import generate_pool
-from hrm_gym.envs.sudoku.generator import generate
+from hrm_gym.envs.sudoku import shipped, solver, symmetry
+from hrm_gym.envs.sudoku.making import deep, extreme
+from hrm_gym.envs.sudoku.making.extreme import generate_pool
+from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.envs.sudoku.task import BOXES, SudokuTask
 from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError

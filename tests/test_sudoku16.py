@@ -5,9 +5,9 @@ import pytest
 
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.sudoku import arrangements, solver, symmetry
-from hrm_gym.envs.sudoku.easy import follows
-from hrm_gym.envs.sudoku.generator import generate
 from hrm_gym.envs.sudoku.invariant import grid_code
+from hrm_gym.envs.sudoku.making.easy import follows
+from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.errors import HrmGymError
 
 TASK = make_task("Sudoku16x16-v0")

@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from hrm_gym.envs.sudoku.extreme import generate_extreme
-from hrm_gym.envs.sudoku.generator import generate
+from hrm_gym.envs.sudoku.making.extreme import generate_extreme
+from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.envs.sudoku.solver import rate
 from hrm_gym.envs.sudoku.symmetry import canonical_forms
 from hrm_gym.envs.task import Puzzles

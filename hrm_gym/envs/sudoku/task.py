@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from hrm_gym.envs.arrays import Array, as_int64, like
-from hrm_gym.envs.sudoku import extreme, generator, shipped, solver, symmetry, trace
-from hrm_gym.envs.sudoku.extreme import HARD_BY
+from hrm_gym.envs.sudoku import shipped, solver, symmetry, trace
+from hrm_gym.envs.sudoku.making import extreme, generator
+from hrm_gym.envs.sudoku.making.extreme import HARD_BY
 from hrm_gym.envs.task import Puzzles, Task, Traces
 from hrm_gym.errors import HrmGymError, unknown
 

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from hrm_gym.envs.streams import below, seed_stream, shuffle
-from hrm_gym.envs.sudoku.easy import thin
+from hrm_gym.envs.sudoku.making.easy import thin
 from hrm_gym.envs.sudoku.propagation import place, propagate, read, start
 from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test, images_for_split

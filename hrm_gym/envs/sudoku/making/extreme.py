@@ -19,12 +19,12 @@ import numpy as np
 from numba import njit
 
 from hrm_gym.envs.streams import below, seed_stream, shuffle
-from hrm_gym.envs.sudoku.deep import DEEP, hunt_deep
-from hrm_gym.envs.sudoku.generator import SPLIT_CODES, generate, minimize, random_grid
+from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new, replacements
+from hrm_gym.envs.sudoku.making.deep import DEEP, hunt_deep
+from hrm_gym.envs.sudoku.making.generator import SPLIT_CODES, generate, minimize, random_grid
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test
-from hrm_gym.envs.sudoku.walks import APART, SOLUTIONS, TRIALS, is_new, replacements
 from hrm_gym.envs.task import Puzzles
 
 EASY_SHARE = 0.2686

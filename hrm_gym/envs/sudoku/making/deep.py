@@ -16,11 +16,11 @@ import numpy as np
 from numba import njit
 
 from hrm_gym.envs.streams import below, shuffle
-from hrm_gym.envs.sudoku.generator import minimize
+from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new, replacements
+from hrm_gym.envs.sudoku.making.generator import minimize
 from hrm_gym.envs.sudoku.propagation import place, propagate, start
 from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test
-from hrm_gym.envs.sudoku.walks import APART, SOLUTIONS, TRIALS, is_new, replacements
 
 BEGINNING = 165
 """The resistance at which the symmetry is given up."""

@@ -1,0 +1,1 @@
+"""How Sudokus are made: minimal ones, easy ones, and the searches for hard ones."""
