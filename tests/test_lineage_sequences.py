@@ -14,11 +14,11 @@ from examples.lineage.ntm_copy import copying
 from examples.lineage.rrn_sudoku import sudoku
 from hrm_gym import HrmGymError
 from hrm_gym.agents import TaskSpec
-from hrm_gym.agents.models.dnc import follow, least_used
-from hrm_gym.agents.models.neural_gpu import NeuralGPU, NeuralGPUConfig
-from hrm_gym.agents.models.ntm import NTM, TuringMemory
-from hrm_gym.agents.models.rrn import RRN, RRNConfig, joined
-from hrm_gym.agents.models.scan import ScanConfig as NTMConfig
+from hrm_gym.agents.lineage.dnc import follow, least_used
+from hrm_gym.agents.lineage.neural_gpu import NeuralGPU, NeuralGPUConfig
+from hrm_gym.agents.lineage.ntm import NTM, TuringMemory
+from hrm_gym.agents.lineage.rrn import RRN, RRNConfig, joined
+from hrm_gym.agents.lineage.scan import ScanConfig as NTMConfig
 from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.training.build import build as build_policy
 from hrm_gym.envs.sequences.task import AdditionTask, CopyTask

@@ -9,7 +9,7 @@ from examples.lineage.search_trace import against
 from hrm_gym import HrmGymError, make_task
 from hrm_gym.agents import Protocol, TaskSpec, evaluate
 from hrm_gym.agents.inference.live import first_puzzles
-from hrm_gym.agents.models.search_trace import SearchTrace, SearchTraceConfig
+from hrm_gym.agents.lineage.search_trace import SearchTrace, SearchTraceConfig
 
 
 def stated(board, statements, num_tokens):

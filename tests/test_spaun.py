@@ -9,7 +9,7 @@ import torch
 from examples.lineage.spaun_list import recall
 from hrm_gym import HrmGymError, make_task
 from hrm_gym.agents import TaskSpec
-from hrm_gym.agents.models.spaun import DT, TAU_RC, TAU_REF, Population, Spaun, SpaunConfig, pointers, tuning
+from hrm_gym.agents.lineage.spaun import DT, TAU_RC, TAU_REF, Population, Spaun, SpaunConfig, pointers, tuning
 
 nengo = pytest.importorskip("nengo")
 

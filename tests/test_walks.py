@@ -7,7 +7,7 @@ import torch
 from examples.lineage.tem_walks import walks
 from hrm_gym import HrmGymError, make_task
 from hrm_gym.agents import TaskSpec
-from hrm_gym.agents.models.tem import TEM, TEMConfig
+from hrm_gym.agents.lineage.tem import TEM, TEMConfig
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.renderer import Renderer
 from hrm_gym.envs.walks.task import WalkTask

@@ -18,7 +18,7 @@ import hrm_gym
 from hrm_gym.agents import Protocol, evaluate
 from hrm_gym.agents.inference.live import first_puzzles
 from hrm_gym.agents.inference.think import boards_of
-from hrm_gym.agents.models.looped import Looped
+from hrm_gym.agents.lineage.looped import Looped
 
 ENV = "ParityRow1x12-v0"
 STEPS = (1, 2, 4, 8, 16, 32)

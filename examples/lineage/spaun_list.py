@@ -11,7 +11,7 @@ import torch
 
 import hrm_gym
 from hrm_gym.agents import TaskSpec
-from hrm_gym.agents.models.spaun import Spaun, SpaunConfig
+from hrm_gym.agents.lineage.spaun import Spaun, SpaunConfig
 
 SYMBOLS = 10
 

@@ -13,7 +13,7 @@ from typing import cast
 import hrm_gym
 from hrm_gym.agents import Protocol, evaluate
 from hrm_gym.agents.inference.live import first_puzzles
-from hrm_gym.agents.models.trans_nar import TransNAR
+from hrm_gym.agents.lineage.trans_nar import TransNAR
 
 
 def gates(env: str, run_dir: Path, num_puzzles: int = 500, **options) -> dict[str, float]:

@@ -16,6 +16,7 @@ from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.options import Options
 
 _MODELS = "hrm_gym.agents.models"
+_LINEAGE = "hrm_gym.agents.lineage"
 _agents: dict[str, str] = {
     "hrm": f"{_MODELS}.hrm:HRM",
     "trm": f"{_MODELS}.trm:TRM",
@@ -24,19 +25,19 @@ _agents: dict[str, str] = {
     "hrm_grid": f"{_MODELS}.grid:GridHRM",
     "trm_grid": f"{_MODELS}.grid:GridTRM",
     "direct": f"{_MODELS}.direct:Direct",
-    "gru": f"{_MODELS}.gru:GRU",
-    "ponder": f"{_MODELS}.ponder:Ponder",
-    "ut": f"{_MODELS}.ut:UT",
-    "looped": f"{_MODELS}.looped:Looped",
-    "neural_gpu": f"{_MODELS}.neural_gpu:NeuralGPU",
-    "rrn": f"{_MODELS}.rrn:RRN",
-    "ntm": f"{_MODELS}.ntm:NTM",
-    "dnc": f"{_MODELS}.dnc:DNC",
-    "latent_tokens": f"{_MODELS}.latent_tokens:LatentTokens",
-    "trans_nar": f"{_MODELS}.trans_nar:TransNAR",
-    "spaun": f"{_MODELS}.spaun:Spaun",
-    "tem": f"{_MODELS}.tem:TEM",
-    "search_trace": f"{_MODELS}.search_trace:SearchTrace",
+    "gru": f"{_LINEAGE}.gru:GRU",
+    "ponder": f"{_LINEAGE}.ponder:Ponder",
+    "ut": f"{_LINEAGE}.ut:UT",
+    "looped": f"{_LINEAGE}.looped:Looped",
+    "neural_gpu": f"{_LINEAGE}.neural_gpu:NeuralGPU",
+    "rrn": f"{_LINEAGE}.rrn:RRN",
+    "ntm": f"{_LINEAGE}.ntm:NTM",
+    "dnc": f"{_LINEAGE}.dnc:DNC",
+    "latent_tokens": f"{_LINEAGE}.latent_tokens:LatentTokens",
+    "trans_nar": f"{_LINEAGE}.trans_nar:TransNAR",
+    "spaun": f"{_LINEAGE}.spaun:Spaun",
+    "tem": f"{_LINEAGE}.tem:TEM",
+    "search_trace": f"{_LINEAGE}.search_trace:SearchTrace",
 }
 _RULES = "hrm_gym.agents.halting"
 _rules: dict[str, str] = {

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.models.adjacency import linked, sharing
+from hrm_gym.agents.lineage.adjacency import linked, sharing
 from hrm_gym.agents.models.candidates import candidates
 from hrm_gym.errors import HrmGymError
 

@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Output, TaskSpec
-from hrm_gym.agents.models.algorithms import Algorithm, Propagation, Spreading, neighbours_of
+from hrm_gym.agents.lineage.algorithms import Algorithm, Propagation, Spreading, neighbours_of
 from hrm_gym.agents.models.board import Board
 from hrm_gym.agents.models.layers import Block, Blocks, Linear, rms_norm, truncated_normal_
 from hrm_gym.errors import HrmGymError

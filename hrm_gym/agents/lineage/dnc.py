@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.models.scan import EMPTY, Memory, ScanAgent, by_content
+from hrm_gym.agents.lineage.scan import EMPTY, Memory, ScanAgent, by_content
 
 
 class ManagedMemory(Memory):

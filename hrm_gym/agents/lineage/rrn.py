@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec
-from hrm_gym.agents.models.adjacency import linked, sharing
+from hrm_gym.agents.lineage.adjacency import linked, sharing
 from hrm_gym.agents.models.reading import Reader, same_symbols
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, depth, number

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec
-from hrm_gym.agents.models.adjacency import sharing
+from hrm_gym.agents.lineage.adjacency import sharing
 from hrm_gym.errors import HrmGymError, extra
 from hrm_gym.options import Options, number
 

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.models.scan import Memory, ScanAgent, by_content
+from hrm_gym.agents.lineage.scan import Memory, ScanAgent, by_content
 
 SHIFTS = (-1, 0, 1)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hrm_gym.agents.models.gru import GRU, GRUConfig
+from hrm_gym.agents.lineage.gru import GRU, GRUConfig
 from hrm_gym.options import depth
 
 

@@ -1,0 +1,1 @@
+"""What came before HRM and beside it: a file a system, and what only they share."""
