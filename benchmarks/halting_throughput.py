@@ -20,7 +20,7 @@ import torch
 
 import hrm_gym
 from hrm_gym.agents import Protocol, evaluate
-from hrm_gym.agents.load import load_both
+from hrm_gym.agents.saved.load import load_both
 
 
 def processor() -> str:

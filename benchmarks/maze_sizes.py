@@ -21,7 +21,7 @@ from hrm_gym.agents import Protocol
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.inference.evaluation import evaluate_stops
 from hrm_gym.agents.inference.report import wilson
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.envs.maze import generator
 from hrm_gym.envs.maze.sizes import path_of
 from hrm_gym.envs.maze.task import MazeTask

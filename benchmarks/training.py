@@ -25,11 +25,11 @@ from halting_throughput import processor
 from torch.profiler import ProfilerActivity, profile
 
 import hrm_gym
-from hrm_gym.agents.devices import choose_dtype
 from hrm_gym.agents.halting.rule import Experience
-from hrm_gym.agents.presets import PRESETS, resolve
+from hrm_gym.agents.saved.build import DTYPES
+from hrm_gym.agents.saved.devices import choose_dtype
+from hrm_gym.agents.saved.presets import PRESETS, resolve
 from hrm_gym.agents.state import detach, select
-from hrm_gym.agents.training.build import DTYPES
 from hrm_gym.agents.training.flops import Meter, measured_peak
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.errors import first_line

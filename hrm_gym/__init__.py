@@ -34,7 +34,7 @@ _LAZY = {
     "evaluate": "hrm_gym.api",
     "solve": "hrm_gym.api",
     "analyze": "hrm_gym.api",
-    "load_agent": "hrm_gym.agents.load",
+    "load_agent": "hrm_gym.agents.saved.load",
     "register_agent": "hrm_gym.agents.registry",
     "register_halting": "hrm_gym.agents.registry",
 }

@@ -16,10 +16,10 @@ from hrm_gym.agents.inference.guessing import load_guessing
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.solving import Solution, solve_puzzles
 from hrm_gym.agents.inference.voting import evaluate_by_votes
-from hrm_gym.agents.load import load_agent, load_both
 from hrm_gym.agents.policy import Policy
-from hrm_gym.agents.presets import resolve
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.saved.config import Config
+from hrm_gym.agents.saved.load import load_agent, load_both
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.run import free_run_dir
 from hrm_gym.agents.training.run import train as _train
 from hrm_gym.agents.training.trainer import Wrap

@@ -4,8 +4,8 @@ import dataclasses
 import importlib.util
 
 from hrm_gym.agents.halting.rule import Experience
-from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.registry import agent_class, agent_names
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.state import detach, select
 from hrm_gym.agents.training.trainer import Trainer
 

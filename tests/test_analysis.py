@@ -20,7 +20,7 @@ from hrm_gym.agents.analysis.stopping import spearman
 from hrm_gym.agents.analysis.subject import Beside, Settings, think_through
 from hrm_gym.agents.analysis.trajectories import project
 from hrm_gym.agents.analysis.watching import LAYERS, Watcher, residuals
-from hrm_gym.agents.training.build import build
+from hrm_gym.agents.saved.build import build
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Puzzles
 

@@ -8,7 +8,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import hrm_gym
-from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError

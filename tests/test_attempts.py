@@ -11,7 +11,7 @@ from hrm_gym.agents.inference.attempts import Attempts
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.inference.solving import solve_puzzles, suited
 from hrm_gym.agents.inference.think import boards_of
-from hrm_gym.agents.load import load_both
+from hrm_gym.agents.saved.load import load_both
 from hrm_gym.envs.guesses import possible
 from hrm_gym.errors import HrmGymError
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from loop import Loop, tiny
 
-from hrm_gym.agents.load import load_agent
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.load import load_agent
 
 ROOT = Path(__file__).parent.parent
 CAMPAIGN = ROOT / "benchmarks" / "campaign"

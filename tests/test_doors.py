@@ -16,10 +16,10 @@ import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.agents import Protocol, evaluate, halting_names, load_agent, registry, think
 from hrm_gym.agents.inference.live import first_puzzles, record
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.checkpoint import FILE_NAME
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.checkpoint import FILE_NAME
+from hrm_gym.agents.saved.commands import again, names
 from hrm_gym.agents.training.run import train
-from hrm_gym.agents.training.typed import again, names
 from hrm_gym.envs.registration import halting_id
 
 ENVS = {"tem": "Walk-v0"}

@@ -7,8 +7,8 @@ from loop import tiny
 from PIL import Image
 
 import hrm_gym as package
-from hrm_gym.agents.training.card import command
-from hrm_gym.agents.training.checkpoint import load
+from hrm_gym.agents.saved.card import command
+from hrm_gym.agents.saved.checkpoint import load
 from hrm_gym.agents.training.run import train
 from hrm_gym.cli.train import run as train_command
 

@@ -13,8 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_arc import EVALUATION, TRAINING, write
 
 from hrm_gym.agents import load_agent
-from hrm_gym.agents.load import load_task
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.load import load_task
 from hrm_gym.agents.training.optimizers import SignSGD
 from hrm_gym.cli import main
 

@@ -8,8 +8,8 @@ from loop import Loop, tiny
 from test_no_waiting import CASES
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.presets import resolve
-from hrm_gym.agents.training.build import build
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.envs.registration import make_task
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.grid import GridBlock, GridTRM, _sureness, refine
 from hrm_gym.agents.models.layers import rms_norm
-from hrm_gym.agents.presets import resolve
-from hrm_gym.agents.training.build import build
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.envs.registration import make_task
 
 # One block: the latent state is refined once and the answer's once, in each of two cycles.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from loop import Loop, tiny
 
-from hrm_gym.agents.training.build import build
+from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.training.flops import Meter
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL
 from hrm_gym.envs.maze.task import MazeTask

@@ -15,9 +15,9 @@ from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.inference import solving
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.inference.guessing import BOARDS, FIRST, SEGMENTS, Guessing, guessing, load_guessing
-from hrm_gym.agents.load import load_both
-from hrm_gym.agents.presets import resolve
-from hrm_gym.agents.training.build import build
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.load import load_both
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.cli import main
 from hrm_gym.envs.guesses import MOST, NUMBERS, possible, with_guesses

@@ -27,10 +27,10 @@ from hrm_gym.agents.halting.fixed import Fixed, FixedConfig
 from hrm_gym.agents.halting_ids import make_halting_env
 from hrm_gym.agents.inference.live import FEATURES, first_puzzles, record
 from hrm_gym.agents.inference.report import wilson
-from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.saved.checkpoint import FILE_NAME, save
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.studies import policies
 from hrm_gym.agents.studies.halting_study import study
-from hrm_gym.agents.training.checkpoint import FILE_NAME, save
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.cli import main
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
@@ -252,7 +252,7 @@ def test_bad_calls(call, message):
 
 
 def _shipped():
-    from hrm_gym.agents.load import pretrained_path
+    from hrm_gym.agents.saved.load import pretrained_path
 
     return pretrained_path(ENV)
 

@@ -10,7 +10,6 @@ from loop import Loop, agents_here, tiny
 
 from hrm_gym.agents import Output, Protocol, TaskSpec, agent_names, evaluate, halting_names, think
 from hrm_gym.agents import state as nests
-from hrm_gym.agents.devices import choose_device
 from hrm_gym.agents.halting.classifier import Classifier, ClassifierConfig
 from hrm_gym.agents.halting.confidence import Confidence, ConfidenceConfig
 from hrm_gym.agents.halting.fixed import Fixed, FixedConfig
@@ -18,13 +17,14 @@ from hrm_gym.agents.halting.q_learning import QLearning, QLearningConfig
 from hrm_gym.agents.halting.rule import Experience, halting_label
 from hrm_gym.agents.inference.attempts import SELECT
 from hrm_gym.agents.inference.evaluation import evaluate_stops
-from hrm_gym.agents.load import load_both
 from hrm_gym.agents.normalisation import stablemax_log_probabilities
-from hrm_gym.agents.presets import PRESETS, resolve
 from hrm_gym.agents.registry import agent_class, halting_class
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.build import build
-from hrm_gym.agents.training.config import Config, RunOptions
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.config import Config, RunOptions
+from hrm_gym.agents.saved.devices import choose_device
+from hrm_gym.agents.saved.load import load_both
+from hrm_gym.agents.saved.presets import PRESETS, resolve
 from hrm_gym.agents.training.losses import answer_loss
 from hrm_gym.agents.training.optimizers import Average, learning_rate, make_optimizer
 from hrm_gym.envs.registration import make_task, task_ids

@@ -15,7 +15,7 @@ from hrm_gym.agents import TaskSpec
 from hrm_gym.agents.halting.act import ACT, ACTConfig
 from hrm_gym.agents.halting.pondernet import PonderNet, PonderNetConfig
 from hrm_gym.agents.lineage.algorithms import Propagation, Spreading, neighbours_of
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
 
 QUICK = {"max_minutes": 0.0, "eval_minutes": 9.0, "device": "cpu", "dtype": "float32"}
 

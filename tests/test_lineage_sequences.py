@@ -19,8 +19,8 @@ from hrm_gym.agents.lineage.neural_gpu import NeuralGPU, NeuralGPUConfig
 from hrm_gym.agents.lineage.ntm import NTM, TuringMemory
 from hrm_gym.agents.lineage.rrn import RRN, RRNConfig, joined
 from hrm_gym.agents.lineage.scan import ScanConfig as NTMConfig
-from hrm_gym.agents.presets import resolve
-from hrm_gym.agents.training.build import build as build_policy
+from hrm_gym.agents.saved.build import build as build_policy
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.envs.sequences.task import AdditionTask, CopyTask
 
 SUDOKU = hrm_gym.make_task("Sudoku4x4-v0")

@@ -15,7 +15,7 @@ from gymnasium.vector import VectorWrapper
 from loop import Loop, tiny
 
 import hrm_gym
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.progress import Progress
 from hrm_gym.agents.training.run import free_run_dir, train

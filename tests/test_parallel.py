@@ -14,7 +14,7 @@ import torch
 from loop import Loop, tiny
 from test_arc import EVALUATION, TRAINING, write
 
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.run import train

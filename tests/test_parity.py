@@ -14,9 +14,9 @@ import torch
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.halting.rule import Experience, halting_errors
-from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.state import detach
-from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.losses import answer_loss
 
 TOLERANCE = 1e-3

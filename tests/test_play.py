@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from hrm_gym.agents import load as loading
+from hrm_gym.agents.saved import load as loading
 from hrm_gym.cli import play as command
 from hrm_gym.cli.editor import Editor
 from hrm_gym.cli.play import Arguments, play

@@ -13,10 +13,10 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.models.layers import SwiGLU, TokenMixing, swiglu_width
 from hrm_gym.agents.normalisation import stablemax_log_probabilities
-from hrm_gym.agents.presets import choose_preset, resolve
 from hrm_gym.agents.registry import agent_class
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.build import build
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.presets import choose_preset, resolve
 from hrm_gym.agents.training.flops import Meter, measured_peak, segment_flops, step_flops
 from hrm_gym.agents.training.losses import answer_loss
 from hrm_gym.agents.training.optimizers import make_optimizer

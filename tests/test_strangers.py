@@ -12,9 +12,9 @@ from loop import Loop, agents_here, tiny
 
 import hrm_gym
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.presets import resolve
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.build import build
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.run import train
 from hrm_gym.cli import main
 from hrm_gym.errors import HrmGymError

@@ -9,9 +9,9 @@ import torch
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.candidates import build_graph, candidates
 from hrm_gym.agents.models.padded import pad_graph
-from hrm_gym.agents.presets import resolve
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.state import detach
-from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.run import train
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError

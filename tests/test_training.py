@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hrm_gym.agents import load_agent
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError

@@ -20,7 +20,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
 
 PIECE = 16 * 2**20 - 4096
 """Bytes of a piece."""

@@ -7,9 +7,9 @@ from hrm_gym.agents.agent import Agent, Output, TaskSpec
 from hrm_gym.agents.halting.rule import Experience, HaltingRule, LearnedRule
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.inference.think import think
-from hrm_gym.agents.load import load_agent
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.registry import agent_names, halting_names, register_agent, register_halting
+from hrm_gym.agents.saved.load import load_agent
 from hrm_gym.options import Options, number, share
 
 __all__ = [

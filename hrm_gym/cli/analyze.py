@@ -13,7 +13,7 @@ from rich.console import Console
 
 from hrm_gym.agents.analysis import ANALYSES, Finding, Settings, analyses_of, findings, open_subject
 from hrm_gym.agents.figures import require_matplotlib
-from hrm_gym.agents.load import trained_env
+from hrm_gym.agents.saved.load import trained_env
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, make_folder, replacing

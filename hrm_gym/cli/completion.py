@@ -33,7 +33,7 @@ def run(argv: Sequence[str]) -> int:
 
 def forms() -> dict[str, Any]:
     """The dataclass of each command's arguments."""
-    from hrm_gym.agents.presets import resolve
+    from hrm_gym.agents.saved.presets import resolve
     from hrm_gym.cli import COMMANDS, train
 
     others = {name: importlib.import_module(f"hrm_gym.cli.{name}") for name in COMMANDS if name != "train"}

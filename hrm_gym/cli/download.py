@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tyro
 
-from hrm_gym.agents import hub
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved import hub
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
 from hrm_gym.files import make_folder

@@ -13,7 +13,7 @@ import tyro
 from hrm_gym.agents.inference.evaluation import Protocol
 from hrm_gym.agents.inference.events import log_evaluation
 from hrm_gym.agents.inference.report import after_in_words, in_words, report
-from hrm_gym.agents.load import load_both, trained_env
+from hrm_gym.agents.saved.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse

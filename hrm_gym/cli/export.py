@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tyro
 
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.card import card
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.card import card
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, replacing

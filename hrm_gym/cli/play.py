@@ -215,7 +215,7 @@ def _task(env_id: str, checkpoint: str) -> Task:
     """The family, with the puzzles that the agent was trained on where it makes a difference."""
     if checkpoint == "pretrained":
         return make_task(env_id)
-    from hrm_gym.agents.load import load_task
+    from hrm_gym.agents.saved.load import load_task
 
     return load_task(env_id, checkpoint)
 
@@ -267,7 +267,7 @@ def default_env(checkpoint: str) -> str:
 
     Ids are registered from easy to hard.
     """
-    from hrm_gym.agents.load import PRETRAINED, trained_env
+    from hrm_gym.agents.saved.load import PRETRAINED, trained_env
 
     if checkpoint != "pretrained":
         return trained_env(checkpoint)

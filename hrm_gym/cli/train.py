@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from hrm_gym.agents.devices import choose_device, choose_dtype
-from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.registry import import_named
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.config import Config, RunOptions
+from hrm_gym.agents.saved.devices import choose_device, choose_dtype
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training import parallel
-from hrm_gym.agents.training.config import Config, RunOptions
 from hrm_gym.agents.training.run import free_run_dir, train
 from hrm_gym.cli.parse import Parser, parse
 from hrm_gym.envs.registration import canonical_id

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from hrm_gym.agents.hub import save_pretrained, upload
+from hrm_gym.agents.saved.hub import save_pretrained, upload
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError

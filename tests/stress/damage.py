@@ -12,9 +12,9 @@ import torch
 from loop import Loop, tiny
 
 from hrm_gym import make_task
-from hrm_gym.agents.load import load_agent
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.load import load_agent
 from hrm_gym.agents.studies.learning_curves import read_curve
-from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.run import train
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.cli import export

@@ -15,7 +15,7 @@ from hrm_gym import make_task
 from hrm_gym.agents.analysis import Settings
 from hrm_gym.agents.inference.evaluation import Protocol
 from hrm_gym.agents.registry import agent_class
-from hrm_gym.agents.training.config import RunOptions
+from hrm_gym.agents.saved.config import RunOptions
 from hrm_gym.cli import COMMANDS, analyze, compare, evaluate, export, generate, halting, main, play, plot, solve
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.registration import canonical_id, task_arguments

@@ -12,7 +12,7 @@ import torch
 from loop import Loop, tiny
 
 from hrm_gym import make_task
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training.run import train
 from hrm_gym.cli import main
 from hrm_gym.envs.datasets import write_csv

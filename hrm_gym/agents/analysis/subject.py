@@ -14,12 +14,12 @@ from torch import Tensor
 
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.inference.think import boards_of, observation
-from hrm_gym.agents.load import load_both, pretrained_path
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.config import Config
+from hrm_gym.agents.saved.load import load_both, pretrained_path
 from hrm_gym.agents.state import State
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.build import build
-from hrm_gym.agents.training.config import Config
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number

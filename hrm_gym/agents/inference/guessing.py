@@ -29,9 +29,9 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.halting.soundness import HOPELESS
-from hrm_gym.agents.load import guessing_path, load_both
 from hrm_gym.agents.normalisation import probabilities as normalised
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.saved.load import guessing_path, load_both
 from hrm_gym.agents.state import State
 from hrm_gym.envs.guesses import can_guess, possible
 from hrm_gym.envs.task import Task

@@ -20,13 +20,13 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate_stops
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.think import boards_of, observation
-from hrm_gym.agents.load import load_both
-from hrm_gym.agents.presets import resolve
 from hrm_gym.agents.registry import import_named
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.config import Config
+from hrm_gym.agents.saved.load import load_both
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.studies.at_once import at_once, require_ray
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.build import build
-from hrm_gym.agents.training.config import Config
 from hrm_gym.agents.training.flops import segment_flops
 from hrm_gym.agents.training.run import train
 from hrm_gym.agents.training.signals import Signals

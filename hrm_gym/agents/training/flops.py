@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_flop
 
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.training import parallel
-from hrm_gym.agents.training.build import build
 from hrm_gym.agents.training.trainer import Trainer
 
 PEAK_SIZE = 8192  # rows and columns of the matrices that the peak is measured with

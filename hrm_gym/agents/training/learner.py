@@ -9,8 +9,8 @@ from torch import Tensor
 
 from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.saved.config import RunOptions
 from hrm_gym.agents.training import parallel
-from hrm_gym.agents.training.config import RunOptions
 from hrm_gym.agents.training.losses import answer_loss
 from hrm_gym.agents.training.optimizers import Average, SignSGD, learning_rate, make_optimizer
 from hrm_gym.errors import HrmGymError, first_line

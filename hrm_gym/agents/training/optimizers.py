@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hrm_gym.agents.policy import Policy
-from hrm_gym.agents.training.config import RunOptions
+from hrm_gym.agents.saved.config import RunOptions
 
 
 def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:

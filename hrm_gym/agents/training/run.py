@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from hrm_gym.agents.halting.rule import Experience
+from hrm_gym.agents.saved.checkpoint import FILE_NAME, Checkpoint
+from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.state import detach, select
-from hrm_gym.agents.training.checkpoint import FILE_NAME, Checkpoint
-from hrm_gym.agents.training.config import Config
 from hrm_gym.agents.training.trainer import Trainer, Wrap
 from hrm_gym.agents.training.watch import Watch
 from hrm_gym.errors import HrmGymError

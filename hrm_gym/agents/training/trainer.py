@@ -16,12 +16,12 @@ from torch import Tensor
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output, TaskSpec
 from hrm_gym.agents.halting.rule import Signals
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.checkpoint import Checkpoint
+from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.state import State
-from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training import parallel
-from hrm_gym.agents.training.build import build
-from hrm_gym.agents.training.checkpoint import Checkpoint
-from hrm_gym.agents.training.config import Config
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.errors import HrmGymError, first_line

@@ -14,14 +14,14 @@ from torch import Tensor
 from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate, evaluate_stops
 from hrm_gym.agents.inference.report import report
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.commands import again
 from hrm_gym.agents.state import State
-from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.flops import Meter
 from hrm_gym.agents.training.progress import Progress
 from hrm_gym.agents.training.signals import Signals
 from hrm_gym.agents.training.trainer import Trainer
-from hrm_gym.agents.training.typed import again
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError

@@ -25,8 +25,8 @@ from torch import Tensor
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.registry import agent_names, halting_names
-from hrm_gym.agents.training.build import build
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.config import Config
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, first_line
 from hrm_gym.files import check_new, is_file, is_folder, read_json, replacing
@@ -88,11 +88,11 @@ def load(path: Path) -> Checkpoint:
         HrmGymError: where there is none, or the file is truncated, damaged, foreign, or of another version.
     """
     if str(path).startswith(HUB):
-        from hrm_gym.agents.hub import download  # it writes checkpoints, too
+        from hrm_gym.agents.saved.hub import download  # it writes checkpoints, too
 
         path = download(str(path))
     elif str(path).startswith(SHIPPED):
-        from hrm_gym.agents.load import pretrained_path  # it reads checkpoints, too
+        from hrm_gym.agents.saved.load import pretrained_path  # it reads checkpoints, too
 
         path = pretrained_path(str(path).removeprefix(SHIPPED))
     if is_folder(path):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hrm_gym.agents.inference.report import after_in_words, in_words
-from hrm_gym.agents.presets import resolve
-from hrm_gym.agents.training.checkpoint import Checkpoint
-from hrm_gym.agents.training.typed import names
+from hrm_gym.agents.saved.checkpoint import Checkpoint
+from hrm_gym.agents.saved.commands import names
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.errors import HrmGymError
 
 _OF_THE_PLACE = ("run_dir", "resume", "device", "dtype", "compile", "cuda_graphs")  # they make no other agent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hrm_gym.agents.registry import agent_class, halting_class
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.saved.config import Config
 from hrm_gym.envs.registration import task_class
 from hrm_gym.errors import HrmGymError
 

@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from hrm_gym.agents.devices import choose_device, choose_dtype
 from hrm_gym.agents.registry import agent_class, halting_class, import_named
-from hrm_gym.agents.training.config import Config, RunOptions, assemble
+from hrm_gym.agents.saved.config import Config, RunOptions, assemble
+from hrm_gym.agents.saved.devices import choose_device, choose_dtype
 from hrm_gym.envs.registration import canonical_id, make_task, task_arguments
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import unknown

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.card import card
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.card import card
 from hrm_gym.errors import HrmGymError, first_line
 from hrm_gym.files import make_folder, replacing
 from hrm_gym.hugging_face import HUB, hub_library, not_downloaded

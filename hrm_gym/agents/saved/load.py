@@ -6,11 +6,11 @@ from importlib import resources
 from pathlib import Path
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.devices import choose_device, choose_dtype
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.registry import agent_class
-from hrm_gym.agents.training import checkpoint as checkpoints
-from hrm_gym.agents.training.checkpoint import Checkpoint
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.checkpoint import Checkpoint
+from hrm_gym.agents.saved.devices import choose_device, choose_dtype
 from hrm_gym.envs.registration import canonical_id, make_task, task_arguments, task_ids
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError

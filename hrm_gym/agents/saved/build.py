@@ -7,7 +7,7 @@ import torch
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.registry import agent_class, halting_class
-from hrm_gym.agents.training.config import Config
+from hrm_gym.agents.saved.config import Config
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
