@@ -74,8 +74,8 @@ def _register_halting(env_id: str) -> None:
         if halting_id(name) not in gymnasium.registry:
             gymnasium.register(
                 id=halting_id(name),
-                entry_point="hrm_gym.agents.halting_ids:make_halting_env",
-                vector_entry_point="hrm_gym.agents.halting_ids:make_halting_vec",
+                entry_point="hrm_gym.agents.inference.halting_ids:make_halting_env",
+                vector_entry_point="hrm_gym.agents.inference.halting_ids:make_halting_vec",
                 kwargs={"env_id": env_id},
             )
 

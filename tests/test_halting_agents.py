@@ -24,7 +24,7 @@ import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.agents import Protocol, evaluate, load_agent
 from hrm_gym.agents.halting.fixed import Fixed, FixedConfig
-from hrm_gym.agents.halting_ids import make_halting_env
+from hrm_gym.agents.inference.halting_ids import make_halting_env
 from hrm_gym.agents.inference.live import FEATURES, first_puzzles, record
 from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.saved.checkpoint import FILE_NAME, save
