@@ -6,9 +6,9 @@ from typing import Any
 
 from hrm_gym.agents.analysis.difficulty import difficulty, groups_of
 from hrm_gym.agents.analysis.finding import Analysis
-from hrm_gym.agents.analysis.shares import share_of, told
 from hrm_gym.agents.analysis.style import GREY, INK, LEVELS, curve, percent, segment_axis, tidy
 from hrm_gym.agents.analysis.subject import Subject
+from hrm_gym.shares import share_of, told
 
 
 def measure(subject: Subject) -> dict[str, Any]:

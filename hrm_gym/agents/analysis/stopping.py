@@ -8,9 +8,9 @@ import numpy as np
 
 from hrm_gym.agents.analysis.difficulty import difficulty, groups_of
 from hrm_gym.agents.analysis.finding import Analysis
-from hrm_gym.agents.analysis.shares import bars, share_of, told
 from hrm_gym.agents.analysis.style import BLUE, INK, LEVELS, percent, tidy
 from hrm_gym.agents.analysis.subject import Subject, Unsuited
+from hrm_gym.shares import bars, share_of, told
 
 
 def rank(values: np.ndarray) -> np.ndarray:

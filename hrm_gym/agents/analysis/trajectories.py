@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
-from hrm_gym.agents.analysis.shares import share_of, told
 from hrm_gym.agents.analysis.style import AMBER, BLUE, INK, tidy
 from hrm_gym.agents.analysis.subject import Subject
+from hrm_gym.shares import share_of, told
 
 SHOWN = 40
 """Paths in the picture."""
