@@ -22,6 +22,7 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.inference.evaluation import evaluate_stops
 from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.sources import find
 from hrm_gym.envs.maze import generator
 from hrm_gym.envs.maze.sizes import path_of
 from hrm_gym.envs.maze.task import MazeTask
@@ -78,7 +79,7 @@ def main(options: Options) -> None:
 def measure(agent: str, size: int, options: Options) -> dict:
     """What an agent comes to on mazes of one size, with and without halting."""
     path = Path(agent)
-    saved = checkpoints.load(path)
+    saved = checkpoints.load(find(path))
     task = MazeTask(size, path_of(size, 30, 110))
     policy = checkpoints.restore_policy(saved, path, TaskSpec.of(task), saved.config.dtype).eval()
     if size <= LARGEST_SPLIT:

@@ -12,7 +12,7 @@ import numpy as np
 from hrm_gym.agents.analysis import Finding, analyses_of, findings, open_subject
 from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
 from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
-from hrm_gym.agents.inference.guessing import load_guessing
+from hrm_gym.agents.inference.loading import load_guessing
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.solving import Solution, solve_puzzles
 from hrm_gym.agents.inference.voting import evaluate_by_votes

@@ -252,7 +252,7 @@ def test_bad_calls(call, message):
 
 
 def _shipped():
-    from hrm_gym.agents.saved.load import pretrained_path
+    from hrm_gym.agents.saved.sources import pretrained_path
 
     return pretrained_path(ENV)
 

@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from hrm_gym.agents.saved import load as loading
+from hrm_gym.agents.saved import sources
 from hrm_gym.cli import play as command
 from hrm_gym.cli.editor import Editor
 from hrm_gym.cli.play import Arguments, play
@@ -403,7 +403,7 @@ def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):
 
 
 def test_the_default_is_the_hardest_with_an_agent(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(sources, "PRETRAINED", tmp_path)
     with pytest.raises(HrmGymError, match="no agent is shipped"):
         command.default_env("pretrained")
     for env_id in EASY_TO_HARD:

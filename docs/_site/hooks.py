@@ -23,7 +23,7 @@ from PIL import Image
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.registry import agent_class, agent_names
-from hrm_gym.agents.saved.load import PRETRAINED
+from hrm_gym.agents.saved.sources import PRETRAINED
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.renderer import BoardRenderer
 from hrm_gym.envs.registration import halting_id, make_task, task_ids

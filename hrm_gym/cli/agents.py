@@ -14,8 +14,8 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.registry import agent_class, agent_names, halting_class, halting_names
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build
-from hrm_gym.agents.saved.load import LENT, PRETRAINED
 from hrm_gym.agents.saved.presets import PRESETS, resolve
+from hrm_gym.agents.saved.sources import LENT, PRETRAINED
 from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError

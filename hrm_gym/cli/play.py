@@ -257,7 +257,7 @@ def load(env_id: str, checkpoint: str, device: str, boards: int = 0) -> Think:
     Raises:
         HrmGymError: where there is no such agent, or it cannot think about several boards.
     """
-    from hrm_gym.agents.inference.guessing import load_guessing
+    from hrm_gym.agents.inference.loading import load_guessing
 
     return Thinker(load_guessing(env_id, checkpoint, device, boards)[0])
 
@@ -267,7 +267,8 @@ def default_env(checkpoint: str) -> str:
 
     Ids are registered from easy to hard.
     """
-    from hrm_gym.agents.saved.load import PRETRAINED, trained_env
+    from hrm_gym.agents.saved.load import trained_env
+    from hrm_gym.agents.saved.sources import PRETRAINED
 
     if checkpoint != "pretrained":
         return trained_env(checkpoint)

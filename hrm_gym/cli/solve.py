@@ -60,7 +60,7 @@ def run(argv: Sequence[str]) -> int:
     if args.exact:
         task = make_task(args.env)
     else:
-        from hrm_gym.agents.inference.guessing import load_guessing
+        from hrm_gym.agents.inference.loading import load_guessing
 
         policy, task = load_guessing(args.env, args.checkpoint, args.device, args.boards)
     given, many = read_given(args.puzzle, task)

@@ -19,7 +19,6 @@ by rules is learned.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -31,7 +30,6 @@ from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.halting.soundness import HOPELESS
 from hrm_gym.agents.normalisation import probabilities as normalised
 from hrm_gym.agents.policy import Policy
-from hrm_gym.agents.saved.load import guessing_path, load_both
 from hrm_gym.agents.state import State
 from hrm_gym.envs.guesses import can_guess, possible
 from hrm_gym.envs.task import Task
@@ -307,23 +305,3 @@ def guessing(policy: Policy, task: Task, boards: int) -> Policy:
     if boards == 0:
         boards = BOARDS if "q_sound" in policy.halting.signals and can_guess(task) else 1
     return policy if boards == 1 else Guessing(policy, task, boards)
-
-
-def load_guessing(
-    env: str, checkpoint: str | Path = "pretrained", device: str = "auto", boards: int = 0
-) -> tuple[Policy, Task]:
-    """The agent of a checkpoint that thinks about so many boards side by side, and its family.
-
-    Args:
-        env: an environment id.
-        checkpoint: as for `load_agent`; "pretrained" is, but for one board, the agent that guesses, where one ships.
-        device: as there.
-        boards: 0: as many as suit the agent, which is one where it cannot tell wrong guesses.
-
-    Raises:
-        HrmGymError: as `load_agent` and `Guessing`.
-    """
-    if boards != 1 and str(checkpoint) == "pretrained":
-        checkpoint = guessing_path(env) or checkpoint
-    policy, task = load_both(env, checkpoint, device)
-    return guessing(policy, task, boards), task

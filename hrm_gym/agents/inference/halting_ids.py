@@ -11,7 +11,8 @@ from typing import Any
 
 from hrm_gym.agents.inference.live import LiveThinker, first_puzzles, record
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
-from hrm_gym.agents.saved.load import load_both, pretrained_path
+from hrm_gym.agents.saved.load import load_both
+from hrm_gym.agents.saved.sources import pretrained_path
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_rules import check_arguments
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv

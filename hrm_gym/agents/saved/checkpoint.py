@@ -30,13 +30,10 @@ from hrm_gym.agents.saved.config import Config
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, first_line
 from hrm_gym.files import check_new, is_file, is_folder, read_json, replacing
-from hrm_gym.hugging_face import HUB
 
 FORMAT = "hrm-gym checkpoint 2"
 OLDER = ("hrm-gym checkpoint 1",)
 FILE_NAME = "checkpoint.safetensors"
-SHIPPED = "pretrained:"
-"""Before the id of an environment, where a checkpoint is asked for: the agent that ships for it."""
 BOARD = ("rows", "columns", "num_tokens", "num_identities")
 
 
@@ -81,20 +78,12 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
-    A folder means the checkpoint in it, `hf:OWNER/NAME` one on the Hugging Face hub, and `pretrained:ID` the agent that
-    ships for the environment `ID`.
+    Args:
+        path: of a file, or of a folder with a checkpoint in it; `sources.find` gives that of a name.
 
     Raises:
         HrmGymError: where there is none, or the file is truncated, damaged, foreign, or of another version.
     """
-    if str(path).startswith(HUB):
-        from hrm_gym.agents.saved.hub import download  # it writes checkpoints, too
-
-        path = download(str(path))
-    elif str(path).startswith(SHIPPED):
-        from hrm_gym.agents.saved.load import pretrained_path  # it reads checkpoints, too
-
-        path = pretrained_path(str(path).removeprefix(SHIPPED))
     if is_folder(path):
         path = path / FILE_NAME
     if not is_file(path):

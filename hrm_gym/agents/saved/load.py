@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from hrm_gym.agents.agent import TaskSpec
@@ -11,43 +10,10 @@ from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.checkpoint import Checkpoint
 from hrm_gym.agents.saved.devices import choose_device, choose_dtype
+from hrm_gym.agents.saved.sources import find, pretrained_path
 from hrm_gym.envs.registration import canonical_id, make_task, task_arguments, task_ids
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
-
-PRETRAINED = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
-
-LENT = {"Sudoku9x9-v0": "SudokuExtreme-v0", "SudokuDeep-v0": "SudokuExtreme-v0"}
-"""Environments whose shipped agent is that of another one: it solves more of their puzzles than one of their own
-did, or has learned on the same training puzzles."""
-
-GUESSES = "-guesses"
-"""What the name of an agent ends with that ships beside an environment's own, for `--boards`."""
-
-
-def pretrained_path(env_id: str) -> Path:
-    """The shipped agent of an environment, or one that ships under a name of its own (`GUESSES`).
-
-    Raises:
-        HrmGymError: where none is shipped; names those that are.
-    """
-    ending = GUESSES if env_id.endswith(GUESSES) else ""
-    name = canonical_id(env_id.removesuffix(ending)) + ending
-    path = PRETRAINED / f"{LENT.get(name, name)}.safetensors"
-    if not path.is_file():
-        shipped = sorted(file.stem for file in PRETRAINED.glob("*.safetensors")) or ["none"]
-        raise HrmGymError(
-            f"no agent is shipped for {name} (shipped: {', '.join(shipped)}): train one with "
-            f"hrm-gym train --env {env_id}, then give --checkpoint RUN_FOLDER"
-        )
-    return path
-
-
-def guessing_path(env_id: str) -> Path | None:
-    """The agent that ships for an environment and can think about several boards side by side; None where none does."""
-    name = canonical_id(env_id)
-    path = PRETRAINED / f"{LENT.get(name, name)}{GUESSES}.safetensors"
-    return path if path.is_file() else None
 
 
 def trained_env(checkpoint: str | Path) -> str:
@@ -57,7 +23,7 @@ def trained_env(checkpoint: str | Path) -> str:
         HrmGymError: where there is no checkpoint, or nobody has registered the environment: a file never chooses which
             module is imported.
     """
-    env_id = checkpoints.load(Path(checkpoint)).config.env
+    env_id = checkpoints.load(find(checkpoint)).config.env
     if env_id not in task_ids():
         raise HrmGymError(f"{checkpoint} was trained on {env_id}, which is not registered: give --env MODULE:{env_id}")
     return env_id
@@ -109,7 +75,7 @@ def load_both(env: str, checkpoint: str | Path = "pretrained", device: str = "au
 def _open(env_id: str, checkpoint: str | Path) -> tuple[Path, Checkpoint, Task]:
     task = make_task(env_id)  # first, so that a misspelt id is what is told
     path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
-    saved = checkpoints.load(path)
+    saved = checkpoints.load(find(path))
     config = saved.config
     same = config.env == canonical_id(env_id)
     if same:

@@ -20,6 +20,7 @@ from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.checkpoint import Checkpoint
 from hrm_gym.agents.saved.config import Config
+from hrm_gym.agents.saved.sources import find
 from hrm_gym.agents.state import State
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.learner import Learner
@@ -212,7 +213,7 @@ class Trainer:
 
     def _starting_weights(self) -> dict[str, Tensor]:
         path = Path(self.config.init_from)
-        saved = checkpoints.load(path)
+        saved = checkpoints.load(find(path))
         if not type(self.policy.agent).fits(saved.spec, self.spec):
             raise HrmGymError(
                 f"{path} was trained on {saved.config.env}, whose board differs from {self.config.env}: "
