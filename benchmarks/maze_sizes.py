@@ -20,12 +20,12 @@ import tyro
 from hrm_gym.agents import Protocol
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.inference.evaluation import evaluate_stops
-from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.sources import find
 from hrm_gym.envs.maze import generator
 from hrm_gym.envs.maze.sizes import path_of
 from hrm_gym.envs.maze.task import MazeTask
+from hrm_gym.shares import wilson
 
 SEGMENTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hrm_gym.agents.inference.report import wilson
 from hrm_gym.cli import COMMANDS
 from hrm_gym.envs.drawing.viewing import board_text
 from hrm_gym.envs.registration import make_task, task_ids
+from hrm_gym.shares import wilson
 
 ROOT = Path(__file__).parent.parent
 HARD = "5...27..9..41......1..5.3...92.6.8...5......66..7..29.8...7...2.......8...9..36.."

@@ -26,7 +26,6 @@ from hrm_gym.agents import Protocol, evaluate, load_agent
 from hrm_gym.agents.halting.fixed import Fixed, FixedConfig
 from hrm_gym.agents.inference.halting_ids import make_halting_env
 from hrm_gym.agents.inference.live import FEATURES, first_puzzles, record
-from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.saved.checkpoint import FILE_NAME, save
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.studies import policies
@@ -36,6 +35,7 @@ from hrm_gym.cli import main
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
 from hrm_gym.envs.halting.thinkers import Episodes
 from hrm_gym.envs.registration import halting_id
+from hrm_gym.shares import wilson
 
 ENV = "Sudoku4x4-v0"
 HALT = "Sudoku4x4-Halt-v0"

@@ -19,6 +19,7 @@ from hrm_gym.agents.saved.sources import LENT, PRETRAINED
 from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
+from hrm_gym.shares import in_percent
 
 # The board on which a preset's size is counted: the one that `auto` chooses it for.
 BOARDS = {
@@ -66,9 +67,9 @@ def run(argv: Sequence[str]) -> int:
         saved = checkpoints.load(path)
         count = sum(tensor.numel() for name, tensor in saved.part("ema").items() if not name.endswith("_init"))
         minutes = f"{saved.counters['seconds'] / 60:.1f}"
-        exact = f"{100 * saved.counters['exact_accuracy']:.1f} % of {saved.counters['num_puzzles']:,}"
+        exact = f"{in_percent(saved.counters['exact_accuracy'])} of {saved.counters['num_puzzles']:,}"
         steps, by_itself = f"{saved.counters['step']:,}", saved.counters["learned_halting"]
-        halted = f"{100 * by_itself['exact_accuracy']:.1f} % in {by_itself['mean_segments']:.1f}"
+        halted = f"{in_percent(by_itself['exact_accuracy'])} in {by_itself['mean_segments']:.1f}"
         shipped.add_row(path.stem, saved.config.agent, f"{count:,}", steps, minutes, exact, halted)
     for env_id, lender in LENT.items():
         shipped.add_row(env_id, f"that of {lender}")

@@ -12,7 +12,7 @@ import tyro
 
 from hrm_gym.agents.inference.evaluation import Protocol
 from hrm_gym.agents.inference.events import log_evaluation
-from hrm_gym.agents.inference.report import after_in_words, in_words, report
+from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.saved.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
 from hrm_gym.cli.bar import bar
@@ -20,6 +20,7 @@ from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, replacing
 from hrm_gym.options import Options, number
+from hrm_gym.shares import after_in_words, in_percent, in_words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +89,13 @@ def in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The figures as a person reads them: a name and a value a line, each share with its 95 % interval."""
     yield "exactly right", in_words(figures["exact_accuracy"], figures["exact_interval"])
     yield "right by the rules", in_words(figures["valid_accuracy"], figures["valid_interval"])
-    yield "right cells", _percent(figures["cell_accuracy"])
+    yield "right cells", in_percent(figures["cell_accuracy"])
     yield "segments", f"{figures['mean_segments']:.2f} on average"
     segments, shares = after_in_words(figures["accuracy_after_segments"])
     yield f"after {segments}", f"{shares} % right"
     for name in figures:
         if name.startswith("pass@"):
-            yield name, _percent(figures[name])
+            yield name, in_percent(figures[name])
     speed = f"{figures['puzzles_per_second']:g} a second on {figures['device']}"
     yield "puzzles", f"{figures['num_puzzles']:,} of {figures['env']}, {figures['puzzles']}, {speed}"
     yield "agent", f"{figures['agent']}, {figures['num_parameters']:,} parameters"
@@ -104,7 +105,3 @@ def in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{name} {value}" for name, value in protocol if name in ("halting", "max_segments") or value != usual[name]
     ]
     yield "protocol", ", ".join(told)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

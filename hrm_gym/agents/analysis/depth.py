@@ -8,7 +8,7 @@ from hrm_gym.agents.analysis.difficulty import difficulty, groups_of
 from hrm_gym.agents.analysis.finding import Analysis
 from hrm_gym.agents.analysis.style import GREY, INK, LEVELS, curve, percent, segment_axis, tidy
 from hrm_gym.agents.analysis.subject import Subject
-from hrm_gym.shares import share_of, told
+from hrm_gym.shares import in_percent, share_of, told
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def describe(figures: dict[str, Any]) -> str:
         low, high = after[trained - 1]["interval"]
         word = "changes little" if low <= after[-1]["share"] <= high else "helps" if gain > 0 else "harms"
         text += f": thinking beyond training {word}"
-    text += f". The best is {100 * after[best]['share']:.1f} %, after {best + 1}."
+    text += f". The best is {in_percent(after[best]['share'])}, after {best + 1}."
     if len(figures["groups"]) > 1 and all(group["after"][-1]["share"] for group in figures["groups"]):
         easy, hard = figures["groups"][0], figures["groups"][-1]
         text += (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hrm_gym.agents.inference.report import after_in_words, in_words
 from hrm_gym.agents.saved.checkpoint import Checkpoint
 from hrm_gym.agents.saved.commands import names
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.errors import HrmGymError
+from hrm_gym.shares import after_in_words, in_percent, in_words
 
 _OF_THE_PLACE = ("run_dir", "resume", "device", "dtype", "compile", "cuda_graphs")  # they make no other agent
 
@@ -43,7 +43,7 @@ def card(saved: Checkpoint, result: Mapping[str, Any]) -> str:
     lines += ["", "Intervals are 95 %, Wilson's. Validation puzzles during training:", ""]
     lines += ["| minutes | steps | exact | valid |", "| --- | --- | --- | --- |"]
     for point in training["validation_curve"]:
-        grades = " | ".join(f"{100 * point[name]:.1f} %" for name in ("exact_accuracy", "valid_accuracy"))
+        grades = " | ".join(f"{in_percent(point[name])}" for name in ("exact_accuracy", "valid_accuracy"))
         lines.append(f"| {point['seconds'] / 60:.1f} | {point['step']:,} | {grades} |")
     return "\n".join(lines) + "\n"
 

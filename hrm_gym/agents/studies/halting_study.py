@@ -16,10 +16,10 @@ import numpy as np
 
 from hrm_gym.agents.figures import new_figure
 from hrm_gym.agents.halting.rule import HaltingRule
-from hrm_gym.agents.inference.report import wilson
 from hrm_gym.agents.studies import policies
 from hrm_gym.envs.halting.thinkers import Episodes
 from hrm_gym.errors import HrmGymError
+from hrm_gym.shares import wilson
 
 THRESHOLDS = (
     ("own rule + margin", "lead", False),

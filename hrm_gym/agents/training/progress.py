@@ -18,6 +18,7 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.window import Renderer
 from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.shares import in_percent
 
 SHOWN_SEGMENTS = (1, 2, 4, 8, 16)
 
@@ -126,7 +127,7 @@ class Progress:
         if by_itself is not None:
             share, length = by_itself.exact.mean(), by_itself.segments.mean()
             grades |= {"exact_accuracy_by_itself": share, "segments_by_itself": length}
-            halting = f"; by itself {100 * share:.1f} % in {length:.1f} segments"
+            halting = f"; by itself {in_percent(share)} in {length:.1f} segments"
         for key, value in grades.items():
             self.writer.add_scalar(f"{place}/{key}", value, step)
         told = [segment for segment in SHOWN_SEGMENTS if segment <= len(result.after)]
@@ -134,11 +135,11 @@ class Progress:
             self.writer.add_scalar(f"{place}_after/{segment:02}_segments", result.after[segment - 1], step)
         # Of several right answers the label is one: where a family has such, both grades are told.
         several = bool((result.valid & ~result.exact).any())
-        valid = f", {100 * result.valid.mean():.1f} % valid" if several else ""
+        valid = f", {in_percent(result.valid.mean())} valid" if several else ""
         after = " / ".join(f"{100 * result.after[s - 1]:.0f}" for s in told)
         self.say(
             f"[dim]{clock(seconds):>7}[/]  step {step:>6,}  {name}: [bold]{100 * result.exact.mean():5.1f} %[/] "
-            f"exact{valid}, {100 * result.cell_accuracy:.1f} % cells{halting}\n"
+            f"exact{valid}, {in_percent(result.cell_accuracy)} cells{halting}\n"
             f"[dim]         after {'/'.join(map(str, told))} segments {after} %, "
             f"loss {self._training.get('answer_loss', 0):.3f}, "
             f"{self._training.get('segments_per_second', 0):,.0f} segments/s, {self._speed()} TFLOP/s[/]"

@@ -26,6 +26,7 @@ from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import locked, replacing
+from hrm_gym.shares import in_percent
 
 REPORT_SECONDS = 1.0
 FLAT_EVALUATIONS = 8
@@ -263,7 +264,7 @@ class Watch:
         name = f"test, {len(puzzles.puzzle):,} puzzles"
         show.evaluation(trainer.learner.steps, trainer.seconds, scores, name=name)
         show.say(
-            f"halting by itself: {100 * learned['exact_accuracy']:.1f} % exact in {learned['mean_segments']:.1f} "
+            f"halting by itself: {in_percent(learned['exact_accuracy'])} exact in {learned['mean_segments']:.1f} "
             f"segments on average instead of {config.max_segments}\n"
             f"watch it: {again(config, 'play')} --checkpoint {self._run_dir}"
         )
