@@ -17,7 +17,7 @@ from hrm_gym.agents.halting.q_learning import QLearning, QLearningConfig
 from hrm_gym.agents.halting.rule import Experience, halting_label
 from hrm_gym.agents.inference.attempts import SELECT
 from hrm_gym.agents.inference.evaluation import evaluate_stops
-from hrm_gym.agents.normalisation import stablemax_log_probabilities
+from hrm_gym.agents.policy import stablemax_log_probabilities
 from hrm_gym.agents.registry import agent_class, halting_class
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build

@@ -12,7 +12,7 @@ from hrm_gym.agents import Protocol, TaskSpec, evaluate
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.models.layers import SwiGLU, TokenMixing, swiglu_width
-from hrm_gym.agents.normalisation import stablemax_log_probabilities
+from hrm_gym.agents.policy import stablemax_log_probabilities
 from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build

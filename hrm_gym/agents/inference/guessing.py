@@ -28,8 +28,8 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.halting.soundness import HOPELESS
-from hrm_gym.agents.normalisation import probabilities as normalised
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.policy import probabilities as normalised
 from hrm_gym.agents.state import State
 from hrm_gym.envs.guesses import can_guess, possible
 from hrm_gym.envs.task import Task

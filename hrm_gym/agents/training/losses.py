@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from hrm_gym.agents.normalisation import stablemax_log_probabilities
+from hrm_gym.agents.policy import stablemax_log_probabilities
 
 
 def answer_loss(
