@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hrm_gym.agents.analysis.style import AMBER, BLUE, GREY, INK, PLUM
-from hrm_gym.agents.figures import new_figure
+from hrm_gym.agents.analysis.style import AMBER, BLUE, GREY, INK, PLUM, new_figure
 
 COLOURS = BLUE, PLUM, "#3f8f7f"
 STEP, RADIUS = 0.42, 0.085

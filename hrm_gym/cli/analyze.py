@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 
 from hrm_gym.agents.analysis import ANALYSES, Finding, Settings, analyses_of, findings, open_subject
-from hrm_gym.agents.figures import require_matplotlib
+from hrm_gym.agents.analysis.style import require_matplotlib
 from hrm_gym.agents.saved.load import trained_env
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from hrm_gym.agents.analysis.style import new_figure
 from hrm_gym.agents.analysis.subject import Subject
-from hrm_gym.agents.figures import new_figure
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,13 @@
-"""How the plots look: few colours, told apart by lightness too, no frame, a light grid."""
+"""How the plots look: few colours, told apart by lightness too, no frame, a light grid.
+
+They are drawn by matplotlib, which is an extra: without it everything but the plots works.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+
+from hrm_gym.errors import extra
 
 BLUE, AMBER, PLUM, GREY, INK = "#245fa6", "#d08a1d", "#a81662", "#9aa1ad", "#1b2434"
 SERIES = (BLUE, AMBER, PLUM, "#3f8f7f", "#6b5ca5", GREY)
@@ -10,6 +15,23 @@ SERIES = (BLUE, AMBER, PLUM, "#3f8f7f", "#6b5ca5", GREY)
 
 LEVELS = ("#9ec1e8", "#5c93d0", "#245fa6", "#0e2f57")
 """Colours of up to four ordered groups, from easy to hard."""
+
+
+def require_matplotlib() -> None:
+    """Say so where the library that draws is missing."""
+    extra("matplotlib.figure", "plots", "the plot")
+
+
+def new_figure(width: float = 9.0, height: float = 4.0) -> Any:
+    """An empty matplotlib figure.
+
+    Raises:
+        HrmGymError: where matplotlib is missing.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def tidy(axes: Any, xlabel: str = "", ylabel: str = "", title: str = "") -> None:

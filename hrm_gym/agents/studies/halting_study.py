@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hrm_gym.agents.figures import new_figure
+from hrm_gym.agents.analysis.style import new_figure
 from hrm_gym.agents.halting.rule import HaltingRule
 from hrm_gym.agents.studies import policies
 from hrm_gym.envs.halting.thinkers import Episodes

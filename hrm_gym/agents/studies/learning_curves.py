@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from hrm_gym.agents.analysis.style import SERIES, percent, tidy
-from hrm_gym.agents.figures import new_figure
+from hrm_gym.agents.analysis.style import SERIES, new_figure, percent, tidy
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import is_file, read_json

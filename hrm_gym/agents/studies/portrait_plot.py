@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hrm_gym.agents.analysis.style import BLUE, GREY, PLUM, curve, percent, segment_axis, tidy
-from hrm_gym.agents.figures import new_figure
+from hrm_gym.agents.analysis.style import BLUE, GREY, PLUM, curve, new_figure, percent, segment_axis, tidy
 from hrm_gym.agents.studies.portrait import Portrait, by_agent
 
 COLUMNS = 4
