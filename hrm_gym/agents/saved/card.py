@@ -43,7 +43,7 @@ def card(saved: Checkpoint, result: Mapping[str, Any]) -> str:
     lines += ["", "Intervals are 95 %, Wilson's. Validation puzzles during training:", ""]
     lines += ["| minutes | steps | exact | valid |", "| --- | --- | --- | --- |"]
     for point in training["validation_curve"]:
-        grades = " | ".join(f"{in_percent(point[name])}" for name in ("exact_accuracy", "valid_accuracy"))
+        grades = " | ".join(in_percent(point[name]) for name in ("exact_accuracy", "valid_accuracy"))
         lines.append(f"| {point['seconds'] / 60:.1f} | {point['step']:,} | {grades} |")
     return "\n".join(lines) + "\n"
 

@@ -11,7 +11,6 @@ from hrm_gym.envs.drawing.token_grid import TokenGrid
 if TYPE_CHECKING:
     from hrm_gym.envs.drawing.canvas import Box, Canvas
     from hrm_gym.envs.drawing.frame import Frame
-    from hrm_gym.envs.sequences.task import SequenceTask
 
 LARGEST = 96  # side of a tile, logical pixels
 READABLE = 44  # smaller tiles are avoided by breaking a part into lines
@@ -23,7 +22,6 @@ class SequenceView(TokenGrid):
     Long questions are wrapped to keep their tiles legible.
     """
 
-    _task: SequenceTask
     cells = None  # type: ignore[assignment]
     """Where its tiles are depends on the question, so none is found by a click."""
 
