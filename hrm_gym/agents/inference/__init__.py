@@ -1,1 +1,1 @@
-"""Thinking without learning: attempts, votes, evaluation."""
+"""Thinking without learning: attempts, votes, evaluation, agents behind halting environments."""

@@ -1,1 +1,1 @@
-"""How an agent learns, from the configuration to the checkpoint."""
+"""How an agent learns: the loop, its losses and optimizers, and what watches over a run."""
