@@ -3,10 +3,9 @@
 import dataclasses
 import importlib.util
 
-from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.registry import agent_class, agent_names
 from hrm_gym.agents.saved.presets import resolve
-from hrm_gym.agents.state import detach, select
+from hrm_gym.agents.training.loop import segments
 from hrm_gym.agents.training.trainer import Trainer
 
 NEEDS = {"spaun": "nengo"}
@@ -36,23 +35,16 @@ class Loop:
 
     def __init__(self, config, saved=None, wrap=None):
         self.trainer = Trainer(config, saved, wrap)
-        self.policy = self.trainer.policy
-        self.obs, self.state = self.trainer.start()
+        self._segments = segments(self.trainer)
+
+    policy = property(lambda self: self.trainer.policy)
+    obs = property(lambda self: self.trainer.obs)
+    state = property(lambda self: self.trainer.agent_state)
 
     def step(self):
         """One segment in every slot and one gradient step; gives its mean losses."""
-        trainer = self.trainer
-        state, output, signals = trainer.policy(self.state, self.obs)
-        answer, halt = trainer.act(output, signals, self.obs["segment"] + 1)
-        after, told, self.cells = trainer.envs.step(self.obs, answer, halt)
-        state = detach(state)
-        ahead = trainer.look_ahead(state, self.obs)
-        seen = trainer.policy.of_agent(state)
-        self.experience = Experience(output=output, signals=signals, state=seen, look_ahead=ahead, **told)
-        losses = trainer.learner.step(self.experience, trainer.progress)
-        self.state = select(self.experience.ended, trainer.initial_state(), state)
-        self.obs = after
+        self.experience, losses, self.cells = next(self._segments)
         return losses
 
     def snapshot(self):
-        return self.trainer.snapshot(self.state)
+        return self.trainer.snapshot()

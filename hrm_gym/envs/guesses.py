@@ -21,6 +21,9 @@ NUMBERS = 4
 """Random numbers that a guess takes."""
 WRONG = 0.15
 """Share of the guesses that are wrong: after six, four puzzles in ten still have a solution."""
+HASTE = 7.0
+"""What it costs to give up a puzzle that has a solution; to give up one that has none pays 1. So it is worth giving up
+from a probability of 7/8 on."""
 
 
 def check_guesses(guesses: Any, task: Task, split: str) -> float:
@@ -90,6 +93,11 @@ def with_guesses(task: Task, puzzles: Puzzles, share: float, uniforms: Array) ->
         keeps = ((still.sum(2) > 0) | task.is_given(after)).all(1)
         board, left = where(keeps[:, None], after, board), where(keeps[:, None, None], still, left)
     return puzzles._replace(puzzle=board, solution=solution)
+
+
+def sound(task: Task, puzzle: Array, solution: Array) -> Array:
+    """Whether no guess among the givens is wrong, bool (N,)."""
+    return ~(task.is_given(puzzle) & (puzzle != solution)).any(1)
 
 
 def _drawn(allowed: Array, uniform: Array) -> Array:

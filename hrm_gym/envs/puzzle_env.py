@@ -26,7 +26,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
 
     ## Action Space
     With `action_type="board"`, the default, `MultiDiscrete([V] * L + [2])`: the token of every cell, row by row, and
-    a last entry, 0 to continue or 1 to halt.
+    a last entry, 0 to continue or 1 to halt. Where puzzles are shown with guesses, 2 gives up.
 
     With `action_type="edit"`, `Discrete(L * V + 1)`: `cell * V + token` writes one token into one cell of the
     answer, and `L * V` halts.
@@ -158,11 +158,11 @@ class PuzzleEnv(gym.Env[Any, Any]):
         before = self._started()
         if self._over:
             raise HrmGymError("step after the end of the episode: call reset() first")
-        state, halt = self.rules.act(before, self.rules.check(as_numpy(action, "the action")[None], num=1))
+        state, decision = self.rules.act(before, self.rules.check(as_numpy(action, "the action")[None], num=1))
         grade = self.rules.grade(state)
-        reward, terminated = (array.item() for array in self.rules.outcome(state, halt, grade.right))
+        reward, terminated = (array.item() for array in self.rules.outcome(state, decision, grade.right))
         self._state, self._previous = state, before.answer
-        self._over, self._halted = terminated, halt.item()
+        self._over, self._halted = terminated, bool(decision.item())
         if self.render_mode == "human":
             self.render()
         return self._observation(state), reward, terminated, False, self._info(state, grade)

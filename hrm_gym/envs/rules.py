@@ -16,7 +16,7 @@ from gymnasium import Space, spaces
 from hrm_gym.envs.arguments import check_horizon, check_index, check_share
 from hrm_gym.envs.arrays import Array, as_int64, as_numpy, concatenate, copy, is_integer, like, where, zeros
 from hrm_gym.envs.datasets import puzzles_of
-from hrm_gym.envs.guesses import MOST, NUMBERS, check_guesses, with_guesses
+from hrm_gym.envs.guesses import HASTE, MOST, NUMBERS, check_guesses, sound, with_guesses
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import GRADED_BY, SPLITS, Grade, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
@@ -53,7 +53,8 @@ class Rules:
             blank cells a random part, mostly small, at most seven tenths. For training; needs a family whose givens are
             cells of the solution (`Task.hintable`).
         guesses: share of the episodes whose puzzle is shown with guesses, as given cells; after a wrong one it has no
-            solution (see `guesses`). For training; needs a family that names `groups`, too.
+            solution (see `guesses`), and an answer may end by giving up. For training; needs a family that names
+            `groups`, too.
         ranked: order the puzzles from easy to hard, as the family rates them, so that episodes may be drawn from the
             easiest ones alone (`easiest`).
         count_violations: tell in the information how many rules an answer breaks.
@@ -143,11 +144,16 @@ class Rules:
         self._tokens = np.arange(self.task.num_tokens)
         self._cells = np.arange(self.task.num_cells)
         self._offsets = np.arange(2 * self.task.num_cells) * self.task.num_tokens
-        self._most = np.array([self.task.num_tokens - 1] * self.task.num_cells + [1])
+        self._most = np.array([self.task.num_tokens - 1] * self.task.num_cells + [self.num_decisions - 1])
 
     def __reduce__(self) -> tuple[Callable[..., Rules], tuple[()]]:
         """Pickle the arguments, not the puzzles."""
         return self._rebuild, ()
+
+    @property
+    def num_decisions(self) -> int:
+        """How a segment may end: go on, halt, and where puzzles are shown with guesses give up."""
+        return 3 if self.guesses and self.action_type == "board" else 2
 
     # ---- spaces ----------------------------------------------------------------------------------
 
@@ -157,7 +163,7 @@ class Rules:
         cells, tokens = self.task.num_cells, self.task.num_tokens
         if self.action_type == "edit":
             return spaces.Discrete(cells * tokens + 1)
-        return spaces.MultiDiscrete([tokens] * cells + [2])
+        return spaces.MultiDiscrete([tokens] * cells + [self.num_decisions])
 
     @property
     def observation_space(self) -> Space:
@@ -268,34 +274,38 @@ class Rules:
         return actions
 
     def act(self, state: State, actions: Array) -> tuple[State, Array]:
-        """The state after one action a slot, and which slots chose to halt, bool of shape (N,)."""
+        """The state after one action a slot, and its decision, int64 (N,): 0 go on, 1 halt, 2 give up."""
         if self.action_type == "board":
-            answer, halt = copy(actions[:, :-1]), actions[:, -1] == 1
+            answer, decision = copy(actions[:, :-1]), actions[:, -1]
         else:
             cell, token = actions // self.task.num_tokens, actions % self.task.num_tokens
             # The last action, halt, points behind the last cell and so changes none.
             answer = where(like(self._cells, actions) == cell[:, None], token[:, None], state.answer)
-            halt = cell == self.task.num_cells
+            decision = as_int64(cell == self.task.num_cells)
         # A finished slot that nobody resets stays in its last segment, and its observation in the space.
         segment = state.segment + (state.segment < self.max_segments)
-        return state._replace(answer=answer, segment=segment), halt
+        return state._replace(answer=answer, segment=segment), decision
 
     def grade(self, state: State) -> Grade:
         """What the current answers are worth, as `graded_by` says."""
         return self.task.grade(state.puzzle, state.solution, state.answer, self.graded_by)
 
-    def outcome(self, state: State, halt: Array, right: Array) -> tuple[Array, Array]:
+    def outcome(self, state: State, decision: Array, right: Array) -> tuple[Array, Array]:
         """Reward and terminated, each of shape (N,), of the segment that led to `state`.
 
         Args:
             state: after the segment.
-            halt: which slots chose to halt, bool of shape (N,).
+            decision: as `act` gives it, int64 of shape (N,).
             right: which answers are right, bool of shape (N,).
         """
-        terminated = halt | (state.segment >= self.max_segments)
+        terminated = (decision > 0) | (state.segment >= self.max_segments)
         # A slot that has just been reset is in segment 0 and pays no cost.
         goes_on = ~terminated & (state.segment > 0)
-        return (terminated & right) * 1.0 - goes_on * self.segment_cost, terminated
+        reward = (terminated & right) * 1.0 - goes_on * self.segment_cost
+        if self.num_decisions > 2:
+            worth = where(sound(self.task, state.puzzle, state.solution), -HASTE, 1.0)
+            reward = where(decision == 2, worth, reward)
+        return reward, terminated
 
     # ---- what is shown ---------------------------------------------------------------------------
 
@@ -330,6 +340,8 @@ class Rules:
     def action_masks(self, state: State) -> Array:
         """Which entries of an action make sense, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits.
 
+        Boards with guesses have one more, since giving up always makes sense, too.
+
         A board repeats the givens and may put any token elsewhere; an edit leaves the givens alone. Halting
         (and for boards continuing) always makes sense.
         """
@@ -339,7 +351,8 @@ class Rules:
             cells = cells | (state.puzzle[:, :, None] == tokens)
         cells = cells.reshape(state.puzzle.shape[0], -1)
         always = cells[:, :1] | True
-        return concatenate([cells, always, always] if self.action_type == "board" else [cells, always])
+        decisions = [always] * (self.num_decisions if self.action_type == "board" else 1)
+        return concatenate([cells, *decisions])
 
 
 def _first(puzzles: Puzzles) -> State:

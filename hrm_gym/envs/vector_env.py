@@ -152,17 +152,17 @@ class PuzzleVectorEnv(SlotsEnv):
         before = self._started()
         actions = self.rules.check(self._uniforms.put(actions, "actions"), self.num_envs)
         self._refuse_finished()
-        self._state, halt = self.rules.act(before, actions)
+        self._state, decision = self.rules.act(before, actions)
         self._previous = before.answer
         if self.autoreset_mode == NEXT_STEP:
             self._restart(self._over)
-            halt = halt & ~self._over
+            decision = where(self._over, 0, decision)
         grade = self.rules.grade(self._state)
-        rewards, terminated = self.rules.outcome(self._state, halt, grade.right)
+        rewards, terminated = self.rules.outcome(self._state, decision, grade.right)
         truncated = terminated & False
         if self.max_episode_steps is not None:
             truncated = self._state.segment >= self.max_episode_steps
-        self._over, self._halted = terminated | truncated, halt
+        self._over, self._halted = terminated | truncated, decision > 0
 
         final: dict[str, Any] = {}
         if self.autoreset_mode == SAME_STEP and (self.device is not None or self._over.any()):

@@ -18,7 +18,14 @@ side of Q(continue) is one of three targets (`--halt-target`):
     next_segment  the segment that the slot thinks next anyway: one-step temporal-difference learning
     monte_carlo   the discounted return of the episode, known when its slot halts
 
-The last two are known only when the graph of the segment is gone. Their gradient reaches the rule's head alone; the
+Where puzzles are shown with guesses (`--guesses`) there is a third action, give up (`--give-up`): it pays 1 where a
+guess is wrong, so that the puzzle has no solution, and costs 7 where it has one,
+
+    Q(give up)  = p - 7 * (1 - p),   p = the probability that there is no solution
+
+and the maximum above is one over three values. A search by guesses reads p (`agents/inference/guessing.py`).
+
+The last two targets are known only when the graph of the segment is gone. Their gradient reaches the rule's head alone; the
 network under it is shaped by the answer and by the value of halting. They learn from the segments after which the slot
 went on.
 """
@@ -27,13 +34,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hrm_gym.agents.halting.rule import Experience, LearnedRule, Signals, halting_errors, halting_label
+from hrm_gym.envs.guesses import HASTE
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, share
 
@@ -54,6 +62,8 @@ class QLearningConfig(Options):
     implementation the value of halting one segment later."""
     exploration: float = share(0.1)
     """Probability, a slot and segment, of demanding a random minimum number of segments."""
+    give_up: bool = False
+    """Whether it learns to give up puzzles that have no solution, which takes training with `--guesses`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,11 +74,25 @@ class QLearningConfig(Options):
 
 
 class QLearning(LearnedRule):
-    """Q-learning of halting and continuing: halts where `q_halt` is above `q_continue`."""
+    """Q-learning of halting and continuing: halts where `q_halt` is above `q_continue`.
+
+    With `give_up` the signal `q_give_up` is the probability that the puzzle has no solution. In use a puzzle has one, so
+    by itself the agent then goes on; a search gives up.
+    """
 
     Config = QLearningConfig
-    signals = ("q_halt", "q_continue")
-    words: ClassVar[Mapping[str, str]] = {"q_halt": "is it right?", "q_continue": "is more thought worth it?"}
+    signals: tuple[str, ...] = ("q_halt", "q_continue")  # type: ignore[misc]
+    words: ClassVar[Mapping[str, str]] = {
+        "q_halt": "is it right?",
+        "q_continue": "is more thought worth it?",
+        "q_give_up": "is it hopeless?",
+    }
+
+    def __init__(self, config: Any, num_features: int) -> None:
+        if config.give_up:
+            self.signals = (*type(self).signals, "q_give_up")
+        super().__init__(config, num_features)
+        self.gives_up = config.give_up
 
     def begin(self, num: int, max_segments: int, device: torch.device) -> None:
         """See `HaltingRule`."""
@@ -87,7 +111,31 @@ class QLearning(LearnedRule):
     def loss(self, experience: Experience) -> Tensor:
         """The two Bellman errors as cross-entropies, (B,)."""
         losses = {"extra_pass": self._extra_pass, "next_segment": self._next_segment, "monte_carlo": self._monte_carlo}
-        return halting_errors(experience) + losses[self.config.halt_target](experience)
+        errors = halting_errors(experience) + losses[self.config.halt_target](experience)
+        if self.config.give_up and experience.sound is not None:
+            hopeless = (~experience.sound).float()
+            errors = errors + F.binary_cross_entropy_with_logits(
+                experience.signals["q_give_up"], hopeless, reduction="none"
+            )
+        return errors
+
+    def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
+        """See `HaltingRule`: the action of the largest value, in enough segments for exploration."""
+        ends = self.is_free(segment, uniforms)
+        halts = ends & self.decide(signals, segment)
+        if not self.config.give_up:
+            return halts
+        others = torch.maximum(signals["q_halt"], signals["q_continue"]).sigmoid()
+        return torch.where(ends & (self._worth(signals) > others), 2, halts.long())
+
+    def solvable(self, signals: Signals) -> Tensor | None:
+        """See `HaltingRule`."""
+        return -signals["q_give_up"] if self.config.give_up else None
+
+    def _worth(self, signals: Signals) -> Tensor:
+        """The value of giving up, (B,)."""
+        hopeless = signals["q_give_up"].sigmoid()
+        return hopeless - HASTE * (1 - hopeless)
 
     def forward_passes(self) -> int:
         """See `HaltingRule`."""
@@ -103,13 +151,15 @@ class QLearning(LearnedRule):
         return torch.where(last, halting_label(experience), target) if self.config.horizon == "reward" else target
 
     def _bootstrapped(self, following: Signals, last: Tensor, paid: Tensor) -> Tensor:
-        """R + gamma * max Q' in [0, 1], (B,); where `last`, only halting counts.
+        """R + gamma * max Q' in [0, 1], (B,); where `last`, continuing does not count.
 
         A value below 0 counts as 0: that much is had by halting on a wrong answer.
         """
         q_halt, q_continue = following["q_halt"], following["q_continue"]
-        best = torch.where(last, q_halt, torch.maximum(q_halt, q_continue))
-        return (paid + self.config.gamma * best.sigmoid()).clamp(0.0, 1.0)
+        best = torch.where(last, q_halt, torch.maximum(q_halt, q_continue)).sigmoid()
+        if self.config.give_up:
+            best = torch.maximum(best, self._worth(following))
+        return (paid + self.config.gamma * best).clamp(0.0, 1.0)
 
     def _extra_pass(self, experience: Experience) -> Tensor:
         target = self.continue_target(experience)

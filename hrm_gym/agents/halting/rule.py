@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Output
-from hrm_gym.agents.state import State
 from hrm_gym.options import Options
 
 Signals = dict[str, Tensor]
@@ -44,13 +43,13 @@ class Experience(NamedTuple):
     """Whether the answer is right, as the environment grades it, bool (B,)."""
     solution: Tensor
     """The tokens of the solution, int64 (B, L)."""
-    state: State
-    """Of the agent after the segment, without a graph."""
     look_ahead: Callable[[bool], Signals]
     """The signals of one segment more, without a graph, whether or not the slot goes on; `look_ahead(True)` asks the
     averaged weights."""
     sound: Tensor | None = None
     """Whether the puzzle that is shown has a solution, bool (B,): not after a wrong guess (`--guesses`). None: all."""
+    given_up: Tensor | None = None
+    """Whether the slot gave up, bool (B,); None where it could not."""
 
 
 class HaltingRule(nn.Module, abc.ABC):
@@ -69,6 +68,9 @@ class HaltingRule(nn.Module, abc.ABC):
 
     words: ClassVar[Mapping[str, str]] = {}
     """What a window calls its signals, shorter than 26 characters, such as "is it right?"; by default their names."""
+
+    gives_up: bool = False
+    """Whether it can tell puzzles that have no solution (see `solvable`)."""
 
     num_uniforms: ClassVar[int] = 0
     """How many random numbers a slot it explores with in a segment."""
@@ -97,8 +99,17 @@ class HaltingRule(nn.Module, abc.ABC):
         """How sure it is that the answer is right, a logit (B,): by it attempts are chosen. Default: nothing."""
         return None
 
+    def solvable(self, signals: Signals) -> Tensor | None:
+        """How sure it is that the puzzle has a solution, a logit (B,): by it a search gives up wrong guesses. Default:
+        it cannot tell.
+        """
+        return None
+
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
-        """The decision in training, bool (B,), with `uniforms` in [0, 1), (B, num_uniforms). Default: `decide`."""
+        """The decision in training, with `uniforms` in [0, 1), (B, num_uniforms). Default: `decide`.
+
+        Whether to halt, bool (B,), or the environment's action, int64 (B,): 0 goes on, 1 halts, 2 gives up.
+        """
         return self.decide(signals, segment)
 
     def loss(self, experience: Experience) -> Tensor | None:
@@ -171,20 +182,25 @@ class LearnedRule(HaltingRule):
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
         """See `HaltingRule`."""
+        return self.decide(signals, segment) & self.is_free(segment, uniforms)
+
+    def is_free(self, segment: Tensor, uniforms: Tensor) -> Tensor:
+        """Whether exploration lets the slots decide, bool (B,)."""
         least = min(2, self.max_segments)
         drawn = least + (uniforms[:, 1] * (self.max_segments + 1 - least)).long()
         minimum = torch.where(uniforms[:, 0] < self.config.exploration, drawn, 0)
-        return self.decide(signals, segment) & (segment >= minimum)
+        return segment >= minimum
 
 
 def halting_label(experience: Experience) -> Tensor:
     """What halting on this answer is worth, in [0, 1], (B,).
 
-    Where the episode ended, it is what the environment paid; elsewhere it is 1 for a right answer, which is what the
-    environment says it would have paid.
+    Where the episode ended on the answer, it is what the environment paid; elsewhere it is 1 for a right answer, which
+    is what the environment says it would have paid.
     """
     paid = experience.reward.float().clamp(0.0, 1.0)
-    return torch.where(experience.ended, paid, experience.right.float())
+    answered = experience.ended if experience.given_up is None else experience.ended & ~experience.given_up
+    return torch.where(answered, paid, experience.right.float())
 
 
 def halting_errors(experience: Experience, wrong_cost: float = 1.0) -> Tensor:

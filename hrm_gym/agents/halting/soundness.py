@@ -29,6 +29,7 @@ WEIGHT = 0.6
 class Soundness(Classifier):
     """A classifier of right answers and of puzzles that have a solution."""
 
+    gives_up = True
     signals = ("q_halt", "q_sound")
     words: ClassVar[Mapping[str, str]] = {"q_halt": "is it right?", "q_sound": "can it be solved?"}
 
@@ -36,10 +37,14 @@ class Soundness(Classifier):
         super().__init__(config, num_features)
         nn.init.constant_(self.head.bias[1:], 1.0)  # most puzzles have a solution
 
+    def solvable(self, signals: Signals) -> Tensor:
+        """See `HaltingRule`."""
+        return signals["q_sound"]
+
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
         """See `HaltingRule`."""
         given_up = (signals["q_sound"] < HOPELESS) & (segment >= LEAST)
-        return super().explore(signals, segment, uniforms) | given_up
+        return torch.where(given_up, 2, super().explore(signals, segment, uniforms).long())
 
     def loss(self, experience: Experience) -> Tensor:
         """Two binary cross-entropies, (B,)."""

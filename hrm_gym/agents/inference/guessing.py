@@ -1,7 +1,7 @@
 """Thinking about several boards side by side: the puzzle, and the puzzle with guesses.
 
-A policy whose halting rule can tell whether a puzzle has a solution (`soundness`) searches by itself. Nobody checks the
-rules for it:
+A policy whose halting rule can tell whether a puzzle has a solution (`q_learning` that gives up, `soundness`) searches by
+itself. The rules of the puzzle check no answer for it:
 
 1. It thinks two segments about the puzzle. For three cells it finds two symbols most alike: they get all combinations
    of their symbols, which gives boards with three guesses each.
@@ -19,7 +19,7 @@ by rules is learned.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -84,7 +84,7 @@ class Guessing(Policy):
     """A policy that thinks about several boards; each segment is one about every board.
 
     Args:
-        policy: whose rule has the signal `q_sound`.
+        policy: whose rule can tell hopeless puzzles (`HaltingRule.solvable`).
         task: the family; for whether guesses make sense.
         boards: K, boards side by side, at least 2.
 
@@ -95,10 +95,10 @@ class Guessing(Policy):
     def __init__(self, policy: Policy, task: Task, boards: int) -> None:
         if boards < 2:
             raise HrmGymError(f"boards is {boards}: give 2 or more, of which one is the puzzle itself")
-        if "q_sound" not in policy.halting.signals:
+        if not policy.halting.gives_up:
             raise HrmGymError(
                 f"boards is {boards}: this agent cannot tell a wrong guess; give a --checkpoint that was trained with "
-                "--halting soundness --guesses 0.75, such as pretrained:SudokuExtreme-v0-guesses, or leave it out"
+                "--guesses 0.5 --give-up, such as pretrained:SudokuExtreme-v0-guesses, or leave it out"
             )
         if not can_guess(task):
             raise HrmGymError(f"boards is {boards}: {type(task).__name__} has no guesses; leave it out")
@@ -106,7 +106,7 @@ class Guessing(Policy):
         self.task, self.boards = task, boards
         self._symbols = torch.tensor(task.group_symbols, device=self.device)
         self._solved = torch.tensor(SOLVED, device=self.device)
-        self._right, self._sound = (policy.halting.signals.index(name) for name in ("q_halt", "q_sound"))
+        self._right = policy.halting.signals.index("q_halt")
 
     def initial_state(self, num: int) -> Boards:
         """See `Policy`."""
@@ -145,8 +145,12 @@ class Guessing(Policy):
             age=state.age + state.used,
         )
         after = self._answered(after, used, logits, signals, features)
-        said = dict(zip(self.halting.signals, after.signals.unbind(1), strict=True))
+        said = self._named(after.signals)
         return self._guessed(after, used, logits, signals), Output(after.logits, after.features), said
+
+    def _named(self, signals: Tensor) -> Signals:
+        """Signals (M, number) by name."""
+        return dict(zip(self.halting.signals, signals.unbind(1), strict=True))
 
     def _think(self, state: State, boards: Tensor) -> tuple[State, Tensor, Tensor, Tensor]:
         """A segment about M boards: states, logits (M, L, V), signals (M, number), features (M, F)."""
@@ -181,7 +185,7 @@ class Guessing(Policy):
     def _guessed(self, state: Boards, used: Tensor, logits: Tensor, signals: Tensor) -> Boards:
         """With further guesses on the boards that have had their segments, and the most promising in their places."""
         age, not_first = state.age.flatten()[used], used % self.boards > 0
-        sound = signals[:, self._sound]
+        sound = cast(Tensor, self.halting.solvable(self._named(signals)))
         hopeless = not_first & (sound < HOPELESS)
         done = not_first & (age >= SEGMENTS)
         probabilities = normalised(logits, self.loss)[..., self._symbols]  # (M, L, S)
@@ -303,5 +307,5 @@ def guessing(policy: Policy, task: Task, boards: int) -> Policy:
             f"boards is {boards}: give 1 or more, of which one is the puzzle itself, or 0 for what suits the agent"
         )
     if boards == 0:
-        boards = BOARDS if "q_sound" in policy.halting.signals and can_guess(task) else 1
+        boards = BOARDS if policy.halting.gives_up and can_guess(task) else 1
     return policy if boards == 1 else Guessing(policy, task, boards)

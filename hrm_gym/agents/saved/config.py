@@ -64,6 +64,9 @@ class RunOptions(Options):
     curriculum: float = share(0.0)
     """Share of the budget during which training grows from the easiest tenth of the puzzles, as the family rates them,
     to all of them; 0: all from the beginning."""
+    course: str = ""
+    """Stages of the run as shares of its budget and what each shows instead, such as
+    `0.1 env=Sudoku6x6-v0 guesses=0; 0.9`; empty: one stage."""
     task_args: str = ""
     """Arguments of the puzzle family as `name=value`, with commas between them: `augmentations=30,num_tasks=10`."""
     graded_by: Literal["rules", "solution"] = "rules"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.saved.checkpoint import FILE_NAME, Checkpoint
 from hrm_gym.agents.saved.config import Config
-from hrm_gym.agents.state import detach, select
+from hrm_gym.agents.training.loop import segments
 from hrm_gym.agents.training.trainer import Trainer, Wrap
 from hrm_gym.agents.training.watch import Watch
 from hrm_gym.errors import HrmGymError
@@ -35,20 +34,12 @@ def train(
     """
     trainer = Trainer(config, saved, wrap)
     with Watch(trainer, run_dir) as watch:
-        obs, state = trainer.start()
-        while watch.goes_on(state):
-            state, output, signals = trainer.policy(state, obs)  # think for one segment
-            answer, halt = trainer.act(output, signals, obs["segment"] + 1)
-            after, told, cells = trainer.envs.step(obs, answer, halt)  # graded and paid
-            state = detach(state)
-            ahead = trainer.look_ahead(state, obs)
-            seen = trainer.policy.of_agent(state)
-            experience = Experience(output=output, signals=signals, state=seen, look_ahead=ahead, **told)
-            losses = trainer.learner.step(experience, trainer.progress)  # learn from it at once
-            watch.saw(experience, losses, cells)
-            state = select(experience.ended, trainer.initial_state(), state)  # finished slots think afresh
-            obs = after
-        return watch.finish(state)
+        if watch.goes_on():
+            for record in segments(trainer):
+                watch.saw(record)
+                if not watch.goes_on():
+                    break
+        return watch.finish()
 
 
 def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:

@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate, evaluate_stops
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.commands import again
-from hrm_gym.agents.state import State
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.flops import Meter
+from hrm_gym.agents.training.loop import Record
 from hrm_gym.agents.training.progress import Progress
 from hrm_gym.agents.training.signals import Signals
 from hrm_gym.agents.training.trainer import Trainer
@@ -47,7 +46,7 @@ class Watch:
 
     def __init__(self, trainer: Trainer, run_dir: Path) -> None:
         self._trainer, self._run_dir = trainer, run_dir
-        self._config = trainer.config
+        self._config = trainer.whole
         self._validation = self._puzzles("validation", self._config.eval_puzzles)
         self._signals = Signals()
         self._show: Progress | None = None
@@ -82,7 +81,7 @@ class Watch:
 
     # ---- what the loop asks and tells ------------------------------------------------------------
 
-    def goes_on(self, state: State) -> bool:
+    def goes_on(self) -> bool:
         """Whether there is another step to make; evaluates and saves where it is time to."""
         trainer, config = self._trainer, self._config
         saving = trainer.seconds - self._stored >= 60 * config.save_minutes  # the same in all processes
@@ -97,18 +96,19 @@ class Watch:
         if broken:
             raise self._diverged("the loss is")
         if saving:
-            self._save(state)
+            self._save()
         return not (self._stopped or reached or trainer.is_over)
 
-    def saw(self, experience: Experience, losses: dict[str, Tensor], cells: Tensor) -> None:
+    def saw(self, record: Record) -> None:
         """Take note of a step; nothing is brought to the host."""
         if not self._show:
             return
+        experience = record.transition
         beliefs = self._trainer.policy.halting.belief(experience.signals)
         figures = {
-            **losses,
+            **record.losses,
             "accuracy": experience.right.float().mean(),
-            "cell_accuracy": cells.float().mean(),
+            "cell_accuracy": record.cell_accuracy.float().mean(),
             "wrong_halts": (experience.halted & ~experience.right).float().mean(),
             "ended": torch.where(experience.ended, experience.segment, 0),
         }
@@ -117,9 +117,9 @@ class Watch:
         figures |= {f"signal/{name}": value.detach().sigmoid().mean() for name, value in experience.signals.items()}
         self._figures.append(figures)
 
-    def finish(self, state: State) -> dict[str, Any] | None:
+    def finish(self) -> dict[str, Any] | None:
         """Save, and where the run is over, evaluate on test puzzles and write `result.json`."""
-        self._save(state)
+        self._save()
         if not self._show:
             return None
         if self._stopped:
@@ -163,12 +163,12 @@ class Watch:
             "checkpoint before; begin anew from it by --init-from with a lower --lr, or with --clip 1"
         )
 
-    def _save(self, state: State) -> None:
+    def _save(self) -> None:
         """Replace the checkpoint, but never a good one by weights that are no numbers; they are alike everywhere."""
         tensors = self._trainer.policy.state_dict().values()
         if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
             raise self._diverged("the weights are")
-        snapshot = self._trainer.snapshot(state)  # gathered from all processes
+        snapshot = self._trainer.snapshot()  # gathered from all processes
         if parallel.is_leader():
             checkpoints.save(self._run_dir / checkpoints.FILE_NAME, snapshot)
         self._stored = self._trainer.seconds
@@ -186,7 +186,7 @@ class Watch:
         if len(ended):
             means["episode_segments"] = float(ended.mean())
             self._warn_of_early_halting(show, means)
-        means["segments_per_second"] = len(figures) * self._config.num_envs / seconds
+        means["segments_per_second"] = len(figures) * trainer.config.num_envs / seconds
         means |= self._meter.figures(len(figures), seconds)
         used = trainer.progress
         show.training(
@@ -197,7 +197,7 @@ class Watch:
 
     def _evaluate(self, show: Progress) -> None:
         trainer = self._trainer
-        policy = trainer.learner.average.policy
+        policy = trainer.judged()
         protocols = [
             Protocol(halting=halting, max_segments=self._config.max_segments) for halting in ("fixed", "learned")
         ]
@@ -236,7 +236,7 @@ class Watch:
     def _finish(self, show: Progress) -> dict[str, Any]:
         """The final evaluation, the only one on test puzzles, and `result.json`."""
         config, trainer = self._config, self._trainer
-        policy = trainer.learner.average.policy
+        policy = trainer.judged()
         policy.agent.grow(1.0)  # as it is when it is loaded, wherever the run ended
         puzzles = self._puzzles("test", config.test_puzzles)
         shown = {"env": config.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}

@@ -1,0 +1,110 @@
+"""The environments of a run, as this process sees them: it steps all slots and shows its own (see `parallel`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import torch
+from gymnasium.vector import VectorEnv
+from torch import Tensor
+
+from hrm_gym.agents.saved.config import Config
+from hrm_gym.agents.training import parallel
+from hrm_gym.envs.guesses import sound
+from hrm_gym.envs.registration import task_arguments
+
+Wrap = Callable[[VectorEnv], VectorEnv]
+
+EASIEST = 0.1
+"""The share of the puzzles that a curriculum begins with."""
+
+
+class LocalEnvs:
+    """The slots of this process in the run's batch of environments.
+
+    Args:
+        config: the run's, or that of a stage.
+        seed: of the puzzles.
+        wrap: wraps the environments.
+    """
+
+    def __init__(self, config: Config, seed: int, wrap: Wrap | None = None) -> None:
+        self.own = parallel.local_slots(config.num_envs)
+        self.num = self.own.stop - self.own.start
+        """Slots of this process."""
+        self._seed = seed
+        self._curriculum = config.curriculum
+        envs = gym.make_vec(
+            f"hrm_gym:{config.env}",
+            num_envs=config.num_envs,
+            device=config.device,
+            autoreset_mode="SameStep",
+            max_segments=config.max_segments,
+            segment_cost=config.segment_cost,
+            graded_by=config.graded_by,
+            num_examples=config.num_examples or None,
+            dataset=config.dataset or None,
+            augment=config.augment,
+            hints=config.hints,
+            guesses=config.guesses,
+            ranked=config.curriculum > 0,
+            # Nothing is learned from their number, and to count them in a large maze takes longer than to think.
+            count_violations=False,
+            **task_arguments(config.task_args),
+        )
+        self._envs: Any = wrap(envs) if wrap else envs
+        self._solution: Tensor
+
+    @property
+    def num_puzzles(self) -> int:
+        """Puzzles that are drawn from, not counting symmetric images."""
+        return self._envs.unwrapped.rules.num_puzzles
+
+    def reset(self) -> dict[str, Tensor]:
+        """Fresh puzzles in all slots; their observations."""
+        return self._seen(*self._envs.reset(seed=self._seed))
+
+    def grow(self, progress: float) -> None:
+        """Draw new puzzles from the share that the curriculum allows after `progress`, in [0, 1]."""
+        if self._curriculum:
+            self._envs.unwrapped.rules.easiest = min(1.0, EASIEST + (1 - EASIEST) * progress / self._curriculum)
+
+    def step(
+        self, obs: dict[str, Tensor], answer: Tensor, decision: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Any], Tensor]:
+        """Submit answers, (B, L), and decisions, int64 (B,).
+
+        Returns:
+            The next observations, the fields of `Experience` that the environment fills, and the share of right cells.
+        """
+        solution = self._solution  # before finished slots get their next puzzle
+        rules = self._envs.unwrapped.rules
+        action = torch.cat((answer, decision.unsqueeze(1)), dim=1)  # (B, L + 1); the environment clamps
+        after, reward, terminated, truncated, info = self._envs.step(parallel.gather(action))
+        final = info["final_info"]  # of all slots, as they were before finished ones were reset
+        graded = {
+            "obs": obs,
+            "segment": obs["segment"] + 1,
+            "halted": decision == 1,
+            "reward": reward[self.own],
+            "ended": (terminated | truncated)[self.own],
+            "right": final["is_success"][self.own],
+            "solution": solution,
+            "sound": sound(rules.task, obs["puzzle"], solution) if rules.guesses else None,
+            "given_up": decision == 2 if rules.guesses else None,
+        }
+        return self._seen(after, info), graded, final["cell_accuracy"][self.own]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Of the environments of all slots."""
+        return self._envs.unwrapped.state_dict()
+
+    def load_state_dict(self, saved: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Go on from it; the observations as they stand."""
+        return self._seen(*self._envs.unwrapped.load_state_dict(saved))
+
+    def _seen(self, obs: dict[str, Tensor], info: dict[str, Tensor]) -> dict[str, Tensor]:
+        self._solution = info["solution"][self.own]
+        return {name: array[self.own] for name, array in obs.items()}
