@@ -97,7 +97,7 @@ def test_the_label_of_halting_follows_what_is_right():
         assert torch.equal(other, obs["puzzle"])  # the maze is its own mirror image ...
         mirrored = solution.view(1, 10, 10).transpose(1, 2).reshape(1, -1)
         assert not torch.equal(mirrored, solution)  # ... and its label is not
-        _, told, _ = trainer.envs.step(obs, mirrored, torch.tensor([True]))
+        _, told, _ = trainer.envs.step(obs, mirrored, torch.tensor([1]))
         assert bool(told["right"]) == right and float(told["reward"]) == float(right)
 
 

@@ -109,7 +109,7 @@ def test_training_begins_with_the_easiest_and_ends_with_all():
     rules = loop.trainer.envs._envs.unwrapped.rules
     seen = []
     for _ in range(4):
-        loop.trainer.tick()
+        loop.trainer.prepare()
         seen.append(rules.easiest)
         loop.step()
     assert seen == pytest.approx([0.1, 0.55, 1.0, 1.0])
@@ -122,7 +122,7 @@ def test_recursion_grows_in_three_stages(agent):
     policies = loop.policy, loop.trainer.learner.average.policy
     seen = []
     for _ in range(8):
-        loop.trainer.tick()
+        loop.trainer.prepare()
         seen.append([policy.agent.cycles for policy in policies])
         loop.step()
     assert seen == [[(1, 2)] * 2] * 2 + [[(2, 4)] * 2] * 2 + [[(3, 6)] * 2] * 4
@@ -150,7 +150,7 @@ def test_what_grows_with_a_budget_needs_one():
 
 def steps(loop, num):
     for _ in range(num):
-        loop.trainer.tick()
+        loop.trainer.prepare()
         loop.step()
     return loop
 

@@ -92,7 +92,7 @@ def test_the_checkers_with_an_untrained_agent_of_every_family(env_id, recorded, 
     sizes = {"hidden_size": 16, "h_cycles": 1, "num_envs": 2, "max_segments": 3}
     config = resolve({"env": env_id, "preset": "local", "device": "cpu", "dataset": dataset, **sizes})
     trainer = Trainer(config)
-    save(tmp_path / FILE_NAME, trainer.snapshot(trainer.start()[1]))
+    save(tmp_path / FILE_NAME, trainer.snapshot())
     few = {"num_examples": 3, "split": "test", "max_segments": 3}
     halting = gym.make(halting_id(env_id), agent=str(tmp_path), recorded=recorded, **few, disable_env_checker=True)
     with warnings.catch_warnings():

@@ -361,7 +361,7 @@ def test_cuda_graphs_are_asked_of_the_compiler_and_told_of_every_step(monkeypatc
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: asked.append(how))
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: marked.append(1))
     for graphs in (False, True):
-        Loop(tiny(compile=True, cuda_graphs=graphs)).trainer.tick()
+        Loop(tiny(compile=True, cuda_graphs=graphs)).trainer.prepare()
     assert asked == [{"dynamic": False, "mode": None}, {"dynamic": False, "mode": "reduce-overhead"}]
     assert marked == [1]
 

@@ -25,9 +25,9 @@ guess is wrong, so that the puzzle has no solution, and costs 7 where it has one
 
 and the maximum above is one over three values. A search by guesses reads p (`agents/inference/guessing.py`).
 
-The last two targets are known only when the graph of the segment is gone. Their gradient reaches the rule's head alone; the
-network under it is shaped by the answer and by the value of halting. They learn from the segments after which the slot
-went on.
+The last two targets are known only when the graph of the segment is gone. Their gradient reaches the rule's head alone;
+the network under it is shaped by the answer and by the value of halting. They learn from the segments after which the
+slot went on.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class QLearningConfig(Options):
 class QLearning(LearnedRule):
     """Q-learning of halting and continuing: halts where `q_halt` is above `q_continue`.
 
-    With `give_up` the signal `q_give_up` is the probability that the puzzle has no solution. In use a puzzle has one, so
-    by itself the agent then goes on; a search gives up.
+    With `give_up` the signal `q_give_up` is the probability that the puzzle has no solution. A user's puzzle has one,
+    so the agent goes on where it seems to have none; a search gives up.
     """
 
     Config = QLearningConfig

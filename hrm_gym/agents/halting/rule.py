@@ -100,9 +100,7 @@ class HaltingRule(nn.Module, abc.ABC):
         return None
 
     def solvable(self, signals: Signals) -> Tensor | None:
-        """How sure it is that the puzzle has a solution, a logit (B,): by it a search gives up wrong guesses. Default:
-        it cannot tell.
-        """
+        """How sure it is that the puzzle has a solution, a logit (B,): a search gives up by it. Default: None."""
         return None
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Thinking about several boards side by side: the puzzle, and the puzzle with guesses.
 
-A policy whose halting rule can tell whether a puzzle has a solution (`q_learning` that gives up, `soundness`) searches by
-itself. The rules of the puzzle check no answer for it:
+A policy whose halting rule can tell whether a puzzle has a solution (`q_learning` that gives up, `soundness`) searches
+by itself. The rules of the puzzle check no answer for it:
 
 1. It thinks two segments about the puzzle. For three cells it finds two symbols most alike: they get all combinations
    of their symbols, which gives boards with three guesses each.

@@ -160,17 +160,22 @@ def compare_weights(weights: Mapping[str, Tensor], config: Config, spec: TaskSpe
         ) from None
 
 
-def refuse_misfit(saved: Checkpoint, spec: TaskSpec) -> None:
-    """Refuse to go on from a checkpoint whose weights or boards are not of the sizes that its configuration names.
+def refuse_misfit(saved: Checkpoint, config: Config, spec: TaskSpec) -> None:
+    """Refuse to go on from a checkpoint whose weights or boards are not of the sizes of a run's present stage.
+
+    Args:
+        saved: the checkpoint.
+        config: of the stage.
+        spec: its board.
 
     Raises:
         HrmGymError: where a tensor is missing, left over, of another shape or type, or holds what no board does.
     """
-    compare_weights(saved.part("model"), saved.config, spec, "the checkpoint")
-    compare_weights(saved.part("ema"), saved.config, spec, "the checkpoint")
-    num, cells, envs = saved.config.num_envs, spec.rows * spec.columns, saved.part("envs")
+    compare_weights(saved.part("model"), config, spec, "the checkpoint")
+    compare_weights(saved.part("ema"), config, spec, "the checkpoint")
+    num, cells, envs = config.num_envs, spec.rows * spec.columns, saved.part("envs")
     most = {"puzzle": spec.num_tokens, "solution": spec.num_tokens, "answer": spec.num_tokens}
-    most |= {"segment": saved.config.max_segments + 1, "identity": max(1, spec.num_identities), "over": 2}
+    most |= {"segment": config.max_segments + 1, "identity": max(1, spec.num_identities), "over": 2}
     for name, bound in most.items():
         shape, tensor = (num, cells) if name in ("puzzle", "solution", "answer") else (num,), envs.get(name)
         kind = torch.bool if name == "over" else torch.int64

@@ -26,6 +26,7 @@ from hrm_gym.agents.training.course import stages
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.local_envs import LocalEnvs, Wrap
 from hrm_gym.envs.registration import make_task, task_arguments
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, first_line
 
 
@@ -58,11 +59,11 @@ class Trainer:
         """The family that is learned in the end, and judged all along."""
         self.spec = TaskSpec.of(self.task)
         self._learned_puzzles = checkpoints.learned_puzzles(self.task)  # once, and not for every checkpoint
-        if saved is not None:  # before its sizes take memory
-            checkpoints.refuse_misfit(saved, self.spec)
         self.stage = 0 if saved is None else min(int(saved.counters.get("stage", 0)), len(self._stages) - 1)
         """The number of the present stage, from 0."""
         self._wrap = wrap
+        if saved is not None:  # before its sizes take memory
+            checkpoints.refuse_misfit(saved, self.config, TaskSpec.of(self._stage_task()))
         self.envs, self.policy, self.learner = self._built(fresh=saved is None)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = []
@@ -93,11 +94,8 @@ class Trainer:
 
     def _built(self, fresh: bool = False) -> tuple[LocalEnvs, Policy, Learner]:
         """Environments, policy and learner of the present stage; a `fresh` policy has the weights of `--init-from`."""
-        config, task = self.config, self.task
-        envs = LocalEnvs(config, self._puzzle_seed, self._wrap)
-        if self._is_elsewhere:
-            task = make_task(config.env, config.dataset or None, **task_arguments(config.task_args))
-        spec = TaskSpec.of(task)
+        config, task = self.config, self._stage_task()
+        envs, spec = LocalEnvs(config, self._puzzle_seed, self._wrap), TaskSpec.of(task)
         if not agent_class(config.agent).fits(spec, self.spec):
             raise HrmGymError(
                 f"course is {config.course!r}: agent {config.agent!r} has weights for one size of board, so it "
@@ -111,6 +109,13 @@ class Trainer:
         if config.compile:
             policy.agent.compile(dynamic=False, mode="reduce-overhead" if config.cuda_graphs else None)
         return envs, policy, Learner(config, policy, task.padding)
+
+    def _stage_task(self) -> Task:
+        """The family of the present stage."""
+        config = self.config
+        if not self._is_elsewhere:
+            return self.task
+        return make_task(config.env, config.dataset or None, **task_arguments(config.task_args))
 
     @property
     def _is_elsewhere(self) -> bool:
@@ -152,7 +157,7 @@ class Trainer:
         return raised
 
     def prepare(self) -> None:
-        """Make a step ready: stage, puzzles and agents as they are to be now, by the share of the budget that is used."""
+        """Bring stage, puzzles and agents to where they belong after the used share of the budget."""
         if self.config.cuda_graphs:  # what the graphs gave in the step before may be overwritten
             torch.compiler.cudagraph_mark_step_begin()
         due = sum(stage.begins <= self.progress for stage in self._stages) - 1
