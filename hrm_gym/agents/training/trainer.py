@@ -21,11 +21,14 @@ from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.checkpoint import Checkpoint
 from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.saved.sources import find
+from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.state import State
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.learner import Learner
+from hrm_gym.agents.training.trial import try_out
 from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.errors import HrmGymError, first_line
+from hrm_gym.outside import is_outside
 
 Wrap = Callable[[VectorEnv], VectorEnv]
 
@@ -64,6 +67,8 @@ class Trainer:
         if config.init_from and saved is None:
             self.policy.load_state_dict(self._starting_weights())
         self.policy.to(self.device)
+        if is_outside(type(self.policy.agent)) or is_outside(type(self.policy.halting)):
+            try_out(self.policy, self.envs.reset(), self.envs.solution, config.max_segments)
         self.policy.halting.begin(self.envs.num, config.max_segments, self.device)
         if config.compile:
             self.policy.agent.compile(dynamic=False, mode="reduce-overhead" if config.cuda_graphs else None)
@@ -150,10 +155,10 @@ class Trainer:
         with torch.no_grad():
             return output.logits.argmax(-1), rule.explore(signals, segment, uniforms)
 
-    def look_ahead(self, state: State, obs: dict[str, Tensor]) -> Callable[[bool], Signals]:
+    def look_ahead(self, state: State, obs: dict[str, Tensor]) -> Callable[..., Signals]:
         """See `Experience.look_ahead`."""
 
-        def signals(averaged: bool) -> Signals:
+        def signals(averaged: bool = False) -> Signals:
             model = self.learner.average.policy if averaged else self.policy
             with torch.no_grad():
                 return model(state, obs)[2]
@@ -233,7 +238,9 @@ class Trainer:
 
 
 def _check_budget(config: Config) -> None:
-    growing = {"curriculum": config.curriculum, "growth": getattr(config.agent_options, "growth", 0)}
+    growing = {"curriculum": config.curriculum}
+    if option := agent_class(config.agent).growth_option:
+        growing[option] = getattr(config.agent_options, option)
     for name, value in growing.items():
         if value and not (config.max_steps or config.max_minutes):
             raise HrmGymError(
@@ -283,7 +290,8 @@ class Slots:
                 **arguments,
             )
         )
-        self._solution: Tensor
+        self.solution: Tensor
+        """Of the puzzles that are shown, int64 (B, L)."""
 
     @property
     def num_puzzles(self) -> int:
@@ -307,7 +315,7 @@ class Slots:
         Returns:
             The next observations, the fields of `Experience` that the environment fills, and the share of right cells.
         """
-        solution = self._solution  # before finished slots get their next puzzle
+        solution = self.solution  # before finished slots get their next puzzle
         action = torch.cat((answer, halt.long().unsqueeze(1)), dim=1)  # (B, L + 1)
         after, reward, terminated, truncated, info = self._envs.step(parallel.gather(action))
         graded = info["final_info"]  # of all slots, as they were before finished ones were reset
@@ -339,5 +347,5 @@ class Slots:
         return ~(rules.task.is_given(puzzle) & (puzzle != solution)).any(1)
 
     def _seen(self, obs: dict[str, Tensor], info: dict[str, Tensor]) -> dict[str, Tensor]:
-        self._solution = info["solution"][self.own]
+        self.solution = info["solution"][self.own]
         return {name: array[self.own] for name, array in obs.items()}

@@ -1,0 +1,168 @@
+"""A trial of agents and halting rules from outside the package: what the loop could not work with is said before it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hrm_gym.agents import state as nests
+from hrm_gym.agents.agent import Agent, Output
+from hrm_gym.agents.halting.rule import Experience, HaltingRule, Signals
+from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
+from hrm_gym.errors import HrmGymError
+from hrm_gym.outside import calling, defined
+
+NUM = 3
+"""Slots of the trial."""
+SEGMENTS = 2
+
+
+def try_out(policy: Policy, obs: Mapping[str, Tensor], solution: Tensor, max_segments: int) -> None:
+    """Think a few segments with a copy of a policy, and refuse what is not of the shapes and types that the loop needs.
+
+    Nothing changes by it: neither the policy nor random numbers.
+
+    Args:
+        policy: on its device.
+        obs: what the environments show at first.
+        solution: of these puzzles, (B, L).
+        max_segments: of an episode.
+
+    Raises:
+        HrmGymError: in one line, with file and line of the method.
+    """
+    obs, solution = nests.take(dict(obs), slice(0, NUM)), solution[:NUM]
+    num, device = len(solution), policy.device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with calling(type(policy.agent)):
+            policy = copy.deepcopy(policy)  # as the average of the weights is one
+        agent, rule = policy.agent, policy.halting
+        state = _initial_state(agent, num, device)
+        with calling(type(rule), "begin"):
+            rule.begin(num, max_segments, device)
+        with calling(type(rule), "carried"):
+            carried = rule.carried(num, device)
+        for segment in range(1, SEGMENTS + 1):
+            state, output = _think(agent, state, obs)
+            signals = _read(rule, output, num)
+            if carried:
+                with calling(type(rule), "follow"):
+                    signals, carried = rule.follow(signals, nests.detach(carried))
+            _decide(rule, signals, torch.full((num,), segment, device=device))
+            experience = _experience(output, signals, segment, obs, solution, state)
+            with calling(type(rule), "loss"):
+                loss = rule.loss(experience)
+            if loss is not None:
+                _check(rule, "loss", "", loss, (num,), True)
+            losses = [output.logits, *(part for part in (output.aux_loss, loss) if part is not None)]
+            if not any(part.requires_grad for part in losses):
+                raise _wrong(agent, "forward", "gives logits without a gradient: nothing could be learned")
+
+
+def _initial_state(agent: Agent, num: int, device: torch.device) -> State:
+    with calling(type(agent), "initial_state"):
+        state = nests.detach(agent.initial_state(num))
+    for name, tensor in nests.items(state):
+        if tensor.shape[:1] != (num,):
+            raise _wrong(
+                agent,
+                "initial_state",
+                f"gives {name!r} of shape {tuple(tensor.shape)} for {num} slots: the slot is first",
+            )
+        if tensor.device.type != device.type:
+            raise _wrong(agent, "initial_state", f"gives {name!r} on {tensor.device}: it must be on {device}")
+    return state
+
+
+def _think(agent: Agent, state: State, obs: Mapping[str, Tensor]) -> tuple[State, Output]:
+    num, spec = len(obs["puzzle"]), agent.spec
+    with calling(type(agent), "forward"):
+        thought = agent(state, obs)
+    if not (isinstance(thought, tuple) and len(thought) == 2 and isinstance(thought[1], Output)):
+        given = (
+            " and ".join(type(part).__name__ for part in thought) if type(thought) is tuple else type(thought).__name__
+        )
+        raise _wrong(agent, "forward", f"gives {given}: give a state and an Output")
+    after, output = thought
+    _check(agent, "forward", "logits", output.logits, (num, spec.num_cells, spec.num_tokens), True)
+    _check(agent, "forward", "features", output.features, (num, agent.num_features), True)
+    if output.aux_loss is not None:
+        _check(agent, "forward", "aux_loss", output.aux_loss, (num,), True)
+    with calling(type(agent), "forward"):
+        after = nests.detach(after)
+        before, now = ({name: tuple(t.shape) for name, t in nests.items(nest)} for nest in (state, after))
+    if before != now:
+        raise _wrong(agent, "forward", f"gives a state of the shapes {now}, and initial_state one of {before}")
+    return after, output
+
+
+def _read(rule: HaltingRule, output: Output, num: int) -> Signals:
+    with calling(type(rule), "read"):
+        signals = rule.read(output)
+    if not isinstance(signals, Mapping):
+        raise _wrong(rule, "read", f"gives a {type(signals).__name__}: give the signals in a dictionary by name")
+    for name, value in signals.items():
+        _check(rule, "read", f"signal {name!r}", value, (num,), True)
+    return dict(signals)
+
+
+def _decide(rule: HaltingRule, signals: Signals, segment: Tensor) -> None:
+    cls, num = type(rule), len(segment)
+    if tuple(signals) != tuple(rule.signals):
+        raise _wrong(
+            rule, "read", f"gives the signals {', '.join(signals)}, and `signals` are {', '.join(rule.signals)}"
+        )
+    with calling(cls, "lead"):
+        _check(rule, "lead", "", rule.lead(signals, segment), (num,), True)
+    with calling(cls, "decide"):
+        _check(rule, "decide", "", rule.decide(signals, segment), (num,), False)
+    uniforms = torch.rand((num, rule.num_uniforms), device=segment.device)
+    with calling(cls, "explore"), torch.no_grad():
+        _check(rule, "explore", "", rule.explore(signals, segment, uniforms), (num,), False)
+    with calling(cls, "belief"):
+        belief = rule.belief(signals)
+    if belief is not None:
+        _check(rule, "belief", "", belief, (num,), True)
+
+
+def _experience(
+    output: Output, signals: Signals, segment: int, obs: Mapping[str, Tensor], solution: Tensor, state: State
+) -> Experience:
+    """As after a segment with a wrong answer that goes on, in all slots but the first, which is right and halts."""
+    first = torch.arange(len(solution), device=solution.device) == 0
+    return Experience(
+        obs=obs,
+        output=output,
+        signals=signals,
+        segment=torch.full_like(solution[:, 0], segment),
+        halted=first,
+        reward=first.float(),
+        ended=first,
+        right=first,
+        solution=solution,
+        state=state,
+        look_ahead=lambda averaged=False: {name: value.detach() for name, value in signals.items()},
+    )
+
+
+def _check(owner: Any, method: str, what: str, value: Any, shape: tuple[int, ...], real: bool) -> None:
+    if isinstance(value, Tensor) and tuple(value.shape) == shape:
+        if value.is_floating_point() if real else value.dtype == torch.bool:
+            return
+    kind = (
+        f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
+        if isinstance(value, Tensor)
+        else (f"a {type(value).__name__}")
+    )
+    needed = f"{'real numbers' if real else 'truth values'} of shape {shape}"
+    raise _wrong(owner, method, f"gives {f'as {what} ' if what else ''}{kind}: it must be a tensor of {needed}")
+
+
+def _wrong(owner: Any, method: str, what: str) -> HrmGymError:
+    cls = type(owner)
+    return HrmGymError(f"{defined(cls, method)}: {cls.__name__}.{method} {what}")
