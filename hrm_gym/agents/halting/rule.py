@@ -145,8 +145,8 @@ class LearnedRule(HaltingRule):
     """A rule that learns `signals` by one linear head over the agent's features, and explores by thinking longer.
 
     Both start near zero probability, so that learning begins with long episodes. Exploration: with probability
-    `exploration` a slot must have thought a random number of segments, uniform in {2, ..., max_segments}, before halting
-    counts; drawn at every segment, as in HRM's reference implementation.
+    `exploration` a slot must have thought a random number of segments, uniform in {2, ..., max_segments}, before
+    halting counts; drawn at every segment, as in HRM's reference implementation.
     """
 
     num_uniforms = 2

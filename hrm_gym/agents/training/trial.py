@@ -58,10 +58,7 @@ def try_out(policy: Policy, obs: Mapping[str, Tensor], solution: Tensor, max_seg
             with calling(type(rule), "loss"):
                 loss = rule.loss(experience)
             if loss is not None:
-                _check(rule, "loss", "", loss, (num,), True)
-            losses = [output.logits, *(part for part in (output.aux_loss, loss) if part is not None)]
-            if not any(part.requires_grad for part in losses):
-                raise _wrong(agent, "forward", "gives logits without a gradient: nothing could be learned")
+                _numbers(rule, "loss", loss, (num,))
 
 
 def _initial_state(agent: Agent, num: int, device: torch.device) -> State:
@@ -69,11 +66,8 @@ def _initial_state(agent: Agent, num: int, device: torch.device) -> State:
         state = nests.detach(agent.initial_state(num))
     for name, tensor in nests.items(state):
         if tensor.shape[:1] != (num,):
-            raise _wrong(
-                agent,
-                "initial_state",
-                f"gives {name!r} of shape {tuple(tensor.shape)} for {num} slots: the slot is first",
-            )
+            shape = tuple(tensor.shape)
+            raise _wrong(agent, "initial_state", f"gives {name!r} of shape {shape} for {num} slots: the slot is first")
         if tensor.device.type != device.type:
             raise _wrong(agent, "initial_state", f"gives {name!r} on {tensor.device}: it must be on {device}")
     return state
@@ -84,15 +78,15 @@ def _think(agent: Agent, state: State, obs: Mapping[str, Tensor]) -> tuple[State
     with calling(type(agent), "forward"):
         thought = agent(state, obs)
     if not (isinstance(thought, tuple) and len(thought) == 2 and isinstance(thought[1], Output)):
-        given = (
-            " and ".join(type(part).__name__ for part in thought) if type(thought) is tuple else type(thought).__name__
-        )
-        raise _wrong(agent, "forward", f"gives {given}: give a state and an Output")
+        raise _wrong(agent, "forward", f"gives a {type(thought).__name__}: give (state, Output(logits, features))")
     after, output = thought
-    _check(agent, "forward", "logits", output.logits, (num, spec.num_cells, spec.num_tokens), True)
-    _check(agent, "forward", "features", output.features, (num, agent.num_features), True)
+    _numbers(agent, "forward", output.logits, (num, spec.num_cells, spec.num_tokens), "as logits ")
+    _numbers(agent, "forward", output.features, (num, agent.num_features), "as features ")
     if output.aux_loss is not None:
-        _check(agent, "forward", "aux_loss", output.aux_loss, (num,), True)
+        _numbers(agent, "forward", output.aux_loss, (num,), "as aux_loss ")
+    losses = [part for part in (output.logits, output.aux_loss) if part is not None]
+    if any(p.requires_grad for p in agent.parameters()) and not any(part.requires_grad for part in losses):
+        raise _wrong(agent, "forward", "gives logits without a gradient, so the network would not learn")
     with calling(type(agent), "forward"):
         after = nests.detach(after)
         before, now = ({name: tuple(t.shape) for name, t in nests.items(nest)} for nest in (state, after))
@@ -105,35 +99,33 @@ def _read(rule: HaltingRule, output: Output, num: int) -> Signals:
     with calling(type(rule), "read"):
         signals = rule.read(output)
     if not isinstance(signals, Mapping):
-        raise _wrong(rule, "read", f"gives a {type(signals).__name__}: give the signals in a dictionary by name")
+        raise _wrong(rule, "read", f"gives a {type(signals).__name__}: give a dictionary of signals by name")
     for name, value in signals.items():
-        _check(rule, "read", f"signal {name!r}", value, (num,), True)
+        _numbers(rule, "read", value, (num,), f"as {name} ")
     return dict(signals)
 
 
 def _decide(rule: HaltingRule, signals: Signals, segment: Tensor) -> None:
-    cls, num = type(rule), len(segment)
-    if tuple(signals) != tuple(rule.signals):
-        raise _wrong(
-            rule, "read", f"gives the signals {', '.join(signals)}, and `signals` are {', '.join(rule.signals)}"
-        )
+    cls, shape = type(rule), tuple(segment.shape)
+    if set(signals) != set(rule.signals):
+        raise _wrong(rule, "read", f"gives the signals {sorted(signals)}, and `signals` has {sorted(rule.signals)}")
     with calling(cls, "lead"):
-        _check(rule, "lead", "", rule.lead(signals, segment), (num,), True)
+        _numbers(rule, "lead", rule.lead(signals, segment), shape)
     with calling(cls, "decide"):
-        _check(rule, "decide", "", rule.decide(signals, segment), (num,), False)
-    uniforms = torch.rand((num, rule.num_uniforms), device=segment.device)
+        _choices(rule, "decide", rule.decide(signals, segment), shape)
+    uniforms = torch.rand((len(segment), rule.num_uniforms), device=segment.device)
     with calling(cls, "explore"), torch.no_grad():
-        _check(rule, "explore", "", rule.explore(signals, segment, uniforms), (num,), False)
+        _choices(rule, "explore", rule.explore(signals, segment, uniforms), shape)
     with calling(cls, "belief"):
         belief = rule.belief(signals)
     if belief is not None:
-        _check(rule, "belief", "", belief, (num,), True)
+        _numbers(rule, "belief", belief, shape)
 
 
 def _experience(
     output: Output, signals: Signals, segment: int, obs: Mapping[str, Tensor], solution: Tensor, state: State
 ) -> Experience:
-    """As after a segment with a wrong answer that goes on, in all slots but the first, which is right and halts."""
+    """As after a segment: the first slot halts with a right answer, the others go on with wrong ones."""
     first = torch.arange(len(solution), device=solution.device) == 0
     return Experience(
         obs=obs,
@@ -150,17 +142,20 @@ def _experience(
     )
 
 
-def _check(owner: Any, method: str, what: str, value: Any, shape: tuple[int, ...], real: bool) -> None:
-    if isinstance(value, Tensor) and tuple(value.shape) == shape:
-        if value.is_floating_point() if real else value.dtype == torch.bool:
-            return
-    kind = (
-        f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
-        if isinstance(value, Tensor)
-        else (f"a {type(value).__name__}")
-    )
-    needed = f"{'real numbers' if real else 'truth values'} of shape {shape}"
-    raise _wrong(owner, method, f"gives {f'as {what} ' if what else ''}{kind}: it must be a tensor of {needed}")
+def _numbers(owner: Any, method: str, value: Any, shape: tuple[int, ...], what: str = "") -> None:
+    if not (isinstance(value, Tensor) and value.shape == shape and value.is_floating_point()):
+        raise _wrong(owner, method, f"gives {what}{_kind(value)}: it must be a tensor of real numbers of shape {shape}")
+
+
+def _choices(owner: Any, method: str, value: Any, shape: tuple[int, ...]) -> None:
+    if not (isinstance(value, Tensor) and value.shape == shape and value.dtype == torch.bool):
+        raise _wrong(owner, method, f"gives {_kind(value)}: it must be a tensor of truth values of shape {shape}")
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
 
 
 def _wrong(owner: Any, method: str, what: str) -> HrmGymError:
