@@ -4,38 +4,28 @@ import re
 import sys
 from pathlib import Path
 
-import gymnasium
 import pytest
 from planted import AGENT, BUGS, NAMES, PUZZLE, RULE
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.agents import registry
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.cli import main
-from hrm_gym.envs import registration
 
 COMMAND = ["--max-steps", "2", "--max-minutes", "0", "--num-envs", "4", "--eval-puzzles", "4", "--test-puzzles", "4"]
 counter = iter(range(10_000))
 
 
 @pytest.fixture
-def stranger(tmp_path, monkeypatch):
+def stranger(own_folder):
     """Writes a module of somebody else to the current folder; gives its name, which is also what it registers."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    for module, table in ((registry, "_agents"), (registry, "_rules"), (registration, "_registered")):
-        monkeypatch.setattr(module, table, dict(getattr(module, table)))
-    known = set(gymnasium.registry)
 
     def write(text):
         name = f"mynet_{next(counter)}"
         Path(f"{name}.py").write_text(text.replace("MODULE", name).replace("NAME", name))
         return name
 
-    yield write
-    for name in set(gymnasium.registry) - known:
-        del gymnasium.registry[name]
+    return write
 
 
 def line_of(module, at):
@@ -101,8 +91,8 @@ FIELDS = """
 def test_any_dataclass_is_a_config(base, stranger, capsys):
     """Its fields are options, and come back from a checkpoint as they were."""
     text = AGENT.replace("@dataclasses.dataclass\nclass Config:\n    width: int = 8\n", BASES[base] + FIELDS)
-    more = "import enum\nimport hrm_gym.agents\nfrom typing import Literal\nclass Mode(enum.Enum):\n    FAST = 1\n    SLOW = 2\n"
-    net = stranger(more + text)
+    imports = "import enum\nimport hrm_gym.agents\nfrom typing import Literal\n"
+    net = stranger(imports + "Mode = enum.Enum('Mode', ['FAST', 'SLOW'])\n" + text)
     words = ["--width", "16", "--form", "square", "--sizes", "3", "4", "5", "--scale", "0.5", "--mode", "FAST"]
     assert (
         main(["train", "--env", "Sudoku4x4-v0", "--agent", f"{net}:{net}", *words, *COMMAND, "--run-dir", "run"]) == 0
