@@ -69,7 +69,7 @@ def load_class(entry: str, kind: str, base: type) -> Any:
     """
     module_name, _, name = entry.partition(":")
     module = import_module(module_name, entry)
-    cls = getattr(module, name, None)
+    cls: Any = getattr(module, name, None)
     if cls is None:
         raise unknown(f"{kind} in {module_name}", name, [n for n in dir(module) if not n.startswith("_")])
     if not (inspect.isclass(cls) and issubclass(cls, base)):

@@ -133,7 +133,7 @@ def _class(table: dict[str, str], kind: str, name: str, base: type) -> Any:
 def _checked_class(entry: str, kind: str, base: type) -> Any:
     """The class of an entry, whose `Config` can be shown on a command line and written to a checkpoint."""
     cls = load_class(entry, kind, base)
-    config = getattr(cls, "Config", None)
+    config: Any = getattr(cls, "Config", None)
     # A dataclass's subclass without a decorator of its own has its fields in no list.
     if not (inspect.isclass(config) and "__dataclass_fields__" in vars(config)):
         raise HrmGymError(
