@@ -9,7 +9,7 @@ from planted import AGENT, BUGS, NAMES, PUZZLE, RULE
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.agents.training import checkpoint as checkpoints
+from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.cli import main
 
 COMMAND = ["--max-steps", "2", "--max-minutes", "0", "--num-envs", "4", "--eval-puzzles", "4", "--test-puzzles", "4"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,18 +72,11 @@ def form(default: Config) -> Any:
     """
     run = RunOptions(**{name: getattr(default, name) for name in _RUN})
     parts = {"run": run, "agent_options": default.agent_options, "halting_options": default.halting_options}
-    return dataclasses.make_dataclass(
-        "Arguments",
-        [
-            (
-                name,
-                Annotated[type(part), tyro.conf.OmitArgPrefixes],
-                dataclasses.field(default_factory=lambda p=part: p),
-            )
-            for name, part in parts.items()
-        ],
-        namespace={"__post_init__": check_options},
-    )
+    fields: list[Any] = []
+    for name, part in parts.items():
+        usual = dataclasses.field(default_factory=partial(copy, part))  # a field may have no mutable default itself
+        fields.append((name, Annotated[type(part), tyro.conf.OmitArgPrefixes], usual))
+    return dataclasses.make_dataclass("Arguments", fields, namespace={"__post_init__": check_options})
 
 
 def _parse(argv: Sequence[str], default: Config, description: str) -> Config:

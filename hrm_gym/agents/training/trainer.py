@@ -16,19 +16,18 @@ from torch import Tensor
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output, TaskSpec
 from hrm_gym.agents.halting.rule import Signals
+from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.checkpoint import Checkpoint
 from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.saved.sources import find
-from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.state import State
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.trial import try_out
 from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.errors import HrmGymError, first_line
-from hrm_gym.outside import is_outside
 
 Wrap = Callable[[VectorEnv], VectorEnv]
 
@@ -67,8 +66,7 @@ class Trainer:
         if config.init_from and saved is None:
             self.policy.load_state_dict(self._starting_weights())
         self.policy.to(self.device)
-        if is_outside(type(self.policy.agent)) or is_outside(type(self.policy.halting)):
-            try_out(self.policy, self.envs.reset(), self.envs.solution, config.max_segments)
+        try_out(self.policy, self.envs, config.max_segments)
         self.policy.halting.begin(self.envs.num, config.max_segments, self.device)
         if config.compile:
             self.policy.agent.compile(dynamic=False, mode="reduce-overhead" if config.cuda_graphs else None)

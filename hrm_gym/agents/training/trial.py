@@ -15,28 +15,30 @@ from hrm_gym.agents.halting.rule import Experience, HaltingRule, Signals
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
 from hrm_gym.errors import HrmGymError
-from hrm_gym.outside import calling, defined
+from hrm_gym.outside import calling, defined, is_outside
 
 NUM = 3
 """Slots of the trial."""
 SEGMENTS = 2
 
 
-def try_out(policy: Policy, obs: Mapping[str, Tensor], solution: Tensor, max_segments: int) -> None:
+def try_out(policy: Policy, envs: Any, max_segments: int) -> None:
     """Think a few segments with a copy of a policy, and refuse what is not of the shapes and types that the loop needs.
 
-    Nothing changes by it: neither the policy nor random numbers.
+    Nothing changes by it: neither the policy nor random numbers. Agents and rules of the package are not tried.
 
     Args:
         policy: on its device.
-        obs: what the environments show at first.
-        solution: of these puzzles, (B, L).
+        envs: the run's slots: `reset()` gives observations, and `solution` is that of the puzzles shown, (B, L).
         max_segments: of an episode.
 
     Raises:
         HrmGymError: in one line, with file and line of the method.
     """
-    obs, solution = nests.take(dict(obs), slice(0, NUM)), solution[:NUM]
+    if not (is_outside(type(policy.agent)) or is_outside(type(policy.halting))):
+        return
+    obs = nests.take(envs.reset(), slice(0, NUM))
+    solution = envs.solution[:NUM]
     num, device = len(solution), policy.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         with calling(type(policy.agent)):
