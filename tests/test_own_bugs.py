@@ -141,3 +141,41 @@ def test_an_error_in_the_first_step_leaves_nothing_behind(stranger, tmp_path, ca
         assert told == f"error: {net}.py:{line_of(net, 'four')}: RuntimeError: four"
     assert not (tmp_path / "run").exists() and not any((tmp_path / "runs").glob("*"))
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["notes.txt"]
+
+
+def test_a_bug_in_use_is_shown_as_well(stranger, capsys):
+    """A trained agent whose file has been changed since."""
+    net = stranger(AGENT)
+    named = ["--env", "Sudoku4x4-v0", "--agent", f"{net}:{net}"]
+    assert main(["train", *named, *COMMAND, "--run-dir", "run"]) == 0
+    cls, task = sys.modules[net].Net, hrm_gym.make_task("Sudoku4x4-v0")
+    puzzle = task.format(task.dataset("test").puzzle[0])
+    for method in ("__init__", "initial_state", "forward"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cls, method, broken)
+            for words in (
+                ["evaluate", *named, "--checkpoint", "run", "--limit", "2"],
+                ["solve", *named, "--checkpoint", "run", puzzle],
+                ["play", *named, "--checkpoint", "run", "--headless"],
+                ["train", "--agent", f"{net}:{net}", "--resume", "run", "--max-steps", "3"],
+            ):
+                capsys.readouterr()
+                assert main(words) == 2
+                (told,) = capsys.readouterr().err.splitlines()
+                assert re.search(rf"test_own_bugs\.py:{BROKEN}: ZeroDivisionError: division by zero$", told), told
+
+
+def broken(*arguments):
+    return 1 / 0
+
+
+BROKEN = broken.__code__.co_firstlineno + 1
+
+
+def test_what_is_registered_from_elsewhere_is_shown_where_it_stands(stranger):
+    """A registration imports nothing yet."""
+    module = stranger(PUZZLE.replace("answer == 0", "answer == zero"))
+    hrm_gym.register_task(f"Other{module}-v0", f"{module}:Copy")
+    with pytest.raises(HrmGymError, match=rf"^{module}\.py:{line_of(module, 'zero')}: NameError") as refusal:
+        hrm_gym.make_vec(f"Other{module}-v0", num_envs=2)
+    assert isinstance(refusal.value.__cause__, NameError)
