@@ -13,7 +13,7 @@ from hrm_gym.agents.agent import Agent
 from hrm_gym.agents.halting.rule import HaltingRule
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.options import from_dict, to_dict
-from hrm_gym.outside import calling, import_module, load_class, where
+from hrm_gym.outside import import_module, load_class, shown, where
 
 _MODELS = "hrm_gym.agents.models"
 _LINEAGE = "hrm_gym.agents.lineage"
@@ -126,13 +126,14 @@ def _register(table: dict[str, str], kind: str, name: str, entry: str) -> None:
 def _class(table: dict[str, str], kind: str, name: str, base: type) -> Any:
     if name not in table:
         raise unknown(kind, name, table)
-    return _checked_class(table[name], kind, base)
+    cls = load_class(table[name], kind, base)
+    _check_config(cls)
+    return cls
 
 
 @functools.cache
-def _checked_class(entry: str, kind: str, base: type) -> Any:
-    """The class of an entry, whose `Config` can be shown on a command line and written to a checkpoint."""
-    cls = load_class(entry, kind, base)
+def _check_config(cls: Any) -> None:
+    """Refuse a class whose `Config` cannot be shown on a command line or written to a checkpoint."""
     config: Any = getattr(cls, "Config", None)
     # A dataclass's subclass without a decorator of its own has its fields in no list.
     if not (inspect.isclass(config) and "__dataclass_fields__" in vars(config)):
@@ -144,12 +145,9 @@ def _checked_class(entry: str, kind: str, base: type) -> Any:
         if field.default is field.default_factory is dataclasses.MISSING:
             raise HrmGymError(f"{where(config)}: {config.__name__}.{field.name} has no default: give it one")
     try:
-        with calling(config):
-            usual = config()
-            again = from_dict(config, json.loads(json.dumps(to_dict(usual))))
-    except HrmGymError as error:
-        place = where(config)
-        raise error if str(error).startswith(place.rpartition(":")[0]) else HrmGymError(f"{place}: {error}") from error
-    if to_dict(again) != to_dict(usual):
+        usual = to_dict(config())
+        again = to_dict(from_dict(config, json.loads(json.dumps(usual))))
+    except Exception as error:
+        raise HrmGymError(shown(error) or f"{where(config)}: {error}") from error
+    if again != usual:
         raise HrmGymError(f"{where(config)}: {config.__name__} does not come back from a checkpoint as it was written")
-    return cls
