@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hrm_gym.agents import Agent, Options, Output, number, register_agent
+from hrm_gym.agents import Agent, Output, number, register_agent
 
 register_agent("conv_gru", "examples.own_agent:ConvGRU")
 
 
-@dataclasses.dataclass(frozen=True)
-class ConvGRUConfig(Options):
+@dataclasses.dataclass
+class ConvGRUConfig:
     """Options of `conv_gru`; they appear in `hrm-gym train --agent examples.own_agent:conv_gru --help`."""
 
     width: int = number(32, least=1)

@@ -10,13 +10,13 @@ import dataclasses
 
 import torch.nn.functional as F
 
-from hrm_gym.agents import LearnedRule, Options, register_halting, share
+from hrm_gym.agents import LearnedRule, register_halting, share
 
 register_halting("agreement", "examples.own_halting_rule:Agreement")
 
 
-@dataclasses.dataclass(frozen=True)
-class AgreementConfig(Options):
+@dataclasses.dataclass
+class AgreementConfig:
     """Options of `agreement`."""
 
     exploration: float = share(0.1)

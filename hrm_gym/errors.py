@@ -18,7 +18,7 @@ class HrmGymError(ValueError):
         )
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What another library's error says, as the reason in a line of ours; its kind where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 

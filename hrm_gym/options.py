@@ -1,22 +1,27 @@
-"""Options as dataclasses: each field says its own bounds, and one function checks them all.
+"""Options as dataclasses: any dataclass whose fields have defaults will do, and its fields may state their bounds.
 
-    @dataclasses.dataclass(frozen=True)
-    class Config(Options):
+    @dataclasses.dataclass
+    class Config:
+        depth: int = 4
         lr: float = number(1e-3, above=0)
 
-Choices are `Literal` types. Numbers must be finite and fit into tensors, whether they have bounds
-or not.
+Choices are `Literal` types. Numbers must be finite and fit into tensors, whether they have bounds or not.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hrm_gym.errors import HrmGymError, unknown
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,42 +89,134 @@ def depth(default: int, *, least: int = 1, most: int = DEPTH) -> Any:
     return number(default, least=least, most=most)
 
 
-@dataclasses.dataclass(frozen=True)
 class Options:
-    """A frozen dataclass that refuses values which its fields do not allow.
+    """A base for dataclasses of options, frozen or not, which refuse on construction what their fields do not allow.
 
     Raises:
-        HrmGymError: on construction, naming the field, the value and what is allowed.
+        HrmGymError: naming the field, the value and what is allowed.
     """
 
     def __post_init__(self) -> None:
-        kinds = get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            _check(field.name, getattr(self, field.name), kinds[field.name], field.metadata.get("bounds"))
+        check_options(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, nested ones as dictionaries."""
-        return dataclasses.asdict(self)
+        """See `to_dict`."""
+        return to_dict(self)
 
     def to_json(self) -> str:
         """All fields as JSON."""
-        return json.dumps(self.to_dict(), indent=2)
+        return json.dumps(to_dict(self), indent=2)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Options from their fields.
+        """See `from_dict`."""
+        return from_dict(cls, fields)
 
-        Raises:
-            HrmGymError: on an unknown name, a value of the wrong type, or one out of bounds.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        kinds = get_type_hints(cls)
-        for name, value in fields.items():
-            if name not in known:
-                raise unknown("option", name, known)
-            if (kind := kinds[name]) in (int, float, bool, str) and not _fits(value, kind):
-                raise HrmGymError(f"{name} is {value!r}: it must be of type {kind.__name__}")
-        return cls(**fields)
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions(Options):
+    """Of agents and halting rules that have none."""
+
+
+def option_names(cls: Any) -> list[str]:
+    """The fields of a dataclass with which it is built."""
+    return [field.name for field in dataclasses.fields(cls) if field.init]
+
+
+def check_options(options: Any) -> None:
+    """Refuse a dataclass with values that its fields do not allow; dataclasses in it are checked, too.
+
+    Raises:
+        HrmGymError: naming the field, the value and what is allowed.
+    """
+    kinds = get_type_hints(type(options))
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            check_options(value)
+        else:
+            _check(field.name, value, kinds[field.name], field.metadata.get("bounds"))
+
+
+def to_dict(options: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON has them; `from_dict` reads them back.
+
+    Raises:
+        HrmGymError: on a value that JSON cannot express.
+    """
+    return {name: _plain(name, getattr(options, name)) for name in option_names(options)}
+
+
+def from_dict(cls: type[T], fields: Mapping[str, Any]) -> T:
+    """A dataclass of options from its fields; those that are missing have their defaults.
+
+    Raises:
+        HrmGymError: on an unknown name, a value of the wrong type, or one out of bounds.
+    """
+    known, kinds = option_names(cls), get_type_hints(cls)
+    for name in fields:
+        if name not in known:
+            raise unknown("option", name, known)
+    options = cls(**{name: _read(name, value, kinds[name]) for name, value in fields.items()})
+    check_options(options)
+    return options
+
+
+def _plain(name: str, value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_dict(value)
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(name, part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(name, part) for part in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise HrmGymError(
+        f"{name} is {value!r}, which a checkpoint cannot hold: use numbers, texts, lists, tuples, enums or dataclasses"
+    )
+
+
+def _read(name: str, value: Any, kind: Any) -> Any:
+    """A value from JSON, or from Python, as the type `kind` of its field."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if kind in (int, float, bool, str) and not _fits(value, kind):
+        raise HrmGymError(f"{name} is {value!r}: it must be of type {kind.__name__}")
+    if origin in (Union, types.UnionType):
+        return _read_union(name, value, parts)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
+        return from_dict(kind, value)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum) and not isinstance(value, kind):
+        if value not in kind.__members__:
+            raise unknown(name, value, kind.__members__)
+        return kind[value]
+    if isinstance(kind, type) and issubclass(kind, PurePath) and isinstance(value, str):
+        return kind(value)
+    if isinstance(value, list | tuple) and (origin or kind) in (list, tuple, Sequence):
+        if (origin or kind) is tuple and parts and parts[-1] is not ... and len(parts) != len(value):
+            raise HrmGymError(f"{name} is {value!r}: it must have {len(parts)} values")
+        inner = parts if parts and len(parts) == len(value) and parts[-1] is not ... else parts[:1] * len(value)
+        read = [_read(name, part, of) for part, of in zip(value, inner or [Any] * len(value), strict=True)]
+        return tuple(read) if (origin or kind) is tuple else read
+    return value
+
+
+def _read_union(name: str, value: Any, parts: Sequence[Any]) -> Any:
+    """A value as the first of several types that takes it."""
+    if value is None and type(None) in parts:
+        return None
+    refusals = []
+    for kind in parts:
+        if kind is type(None):
+            continue
+        try:
+            return _read(name, value, kind)
+        except HrmGymError as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
 def _fits(value: Any, kind: type) -> bool:
@@ -130,7 +227,7 @@ def _fits(value: Any, kind: type) -> bool:
 
 def _check(name: str, value: Any, kind: Any, bounds: Bounds | None) -> None:
     if get_origin(kind) is Literal and value not in get_args(kind):
-        raise unknown(name, value, get_args(kind))
+        raise unknown(name, value, map(str, get_args(kind)))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     if isinstance(value, float) and not math.isfinite(value):

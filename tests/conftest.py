@@ -8,11 +8,14 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 if "PYTEST_XDIST_WORKER" in os.environ:  # torch's threads would get in each other's way
     os.environ["OMP_NUM_THREADS"] = "1"
 
+import gymnasium
 import pytest
 
 import hrm_gym as package
+from hrm_gym.agents import registry
 from hrm_gym.cli import main
 from hrm_gym.cli import parse as parsing
+from hrm_gym.envs import registration
 from hrm_gym.envs.puzzle_env import PuzzleEnv
 
 # Agents and halting rules from outside go through all that those of the package go through, as does the puzzle.
@@ -42,8 +45,24 @@ def without_display():
     return run
 
 
-class UnderstoodError(Exception):
-    """The arguments of a command were allowed."""
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """An empty folder to write one's own modules to; what they register is forgotten after the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for module, table in ((registry, "_agents"), (registry, "_rules"), (registration, "_registered")):
+        monkeypatch.setattr(module, table, dict(getattr(module, table)))
+    ids, modules = set(gymnasium.registry), set(sys.modules)
+    yield tmp_path
+    for name in set(gymnasium.registry) - ids:
+        del gymnasium.registry[name]
+    for name in set(sys.modules) - modules:  # not of libraries, which would not stand it
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+class UnderstoodError(BaseException):
+    """The arguments of a command were allowed; no command takes it for an error of its own."""
 
 
 @pytest.fixture

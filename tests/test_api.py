@@ -92,7 +92,7 @@ def test_the_label_of_halting_follows_what_is_right():
         board[:3, :3] = [["S", " ", " "], [" ", "#", " "], [" ", " ", "G"]]  # two shortest paths around one wall
         puzzle = task.parse("\n".join("".join(row) for row in board))
         obs = trainer.envs._seen(*envs.reset(options={"puzzle": puzzle}))
-        solution = trainer.envs._solution
+        solution = trainer.envs.solution
         other = torch.as_tensor(puzzle.reshape(10, 10).T.copy().reshape(1, -1)).long()
         assert torch.equal(other, obs["puzzle"])  # the maze is its own mirror image ...
         mirrored = solution.view(1, 10, 10).transpose(1, 2).reshape(1, -1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hrm_gym import cli
+from hrm_gym import cli, make_task
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -60,28 +60,37 @@ def in_shell(folder, *command):
     return done.stdout
 
 
-def test_the_page_on_own_puzzles_is_complete(tmp_path):
-    program("own_puzzles.md", "class Latin(", tmp_path, "latin.py")
-    budget = ("--max-minutes", "0", "--max-steps", "4", "--num-envs", "4", "--test-puzzles", "16", "--device", "cpu")
-    told = in_shell(
-        tmp_path, "-m", "hrm_gym", "train", "--env", "latin:Latin4x4-v0", "--run-dir", "runs/latin", *budget
-    )
-    assert "test, 16 puzzles" in told
-    assert "watch it: hrm-gym play --env latin:Latin4x4-v0 --checkpoint runs/latin\n" in told
-    # A solution breaks no rule, and one wrong cell breaks some.
-    check = """
-import numpy as np
-from latin import Latin
-task = Latin()
-some = task.dataset("test").map(lambda array: array[:200].astype(np.int64))
-assert not task.violations(some.puzzle, some.solution).any()
-assert (task.violations(some.puzzle, np.where(np.arange(16) == 5, some.solution % 4 + 1, some.solution)) > 0).all()
-"""
-    in_shell(tmp_path, "-c", check)
-    played = in_shell(
-        tmp_path, "-m", "hrm_gym", "play", "--env", "latin:Latin4x4-v0", "--checkpoint", "runs/latin", "--headless"
-    )
-    assert "segment 1 of" in played
+SHORTER = {
+    "train": "--max-minutes 0 --max-steps 4 --num-envs 4 --test-puzzles 16 --eval-puzzles 4 --device cpu",
+    "evaluate": "--limit 16",
+    "play": "--headless",
+}
+"""What the test adds to the commands of the pages, so that they take seconds."""
+
+
+@pytest.mark.parametrize("page", ["own_puzzles.md", "own_agents.md", "own_halting_rules.md"])
+def test_the_pages_on_own_code_run_as_written(page, own_folder, monkeypatch, capsys):
+    """Their files, written as the page says, then every command and every example in Python."""
+    text = (ROOT / "docs" / page).read_text()
+    files = dict(re.findall(r"`(\w+\.py)`:\n\n```python\n(.*?)^```", text, flags=re.S | re.M))
+    assert len(files) == 1
+    for name, code in files.items():
+        Path(name).write_text(code)
+    for block in blocks(ROOT / "docs" / page, "bash"):
+        for line in block.splitlines():
+            _, command, *words = shlex.split(line)
+            assert cli.main([command, *words, *SHORTER[command].split()]) == 0, line
+    told = capsys.readouterr().out
+    assert "watch it: hrm-gym play" in told and "right cells" in told
+    for block in blocks(ROOT / "docs" / page, "python"):
+        if block not in files.values():
+            exec(compile(block.replace("max_minutes=1", "max_minutes=0.02, test_puzzles=16"), page, "exec"), {})
+    if page == "own_puzzles.md":  # a solution breaks no rule, and one wrong cell breaks some
+        task = make_task("Latin4x4-v0")
+        some = task.dataset("test").map(lambda array: array[:200].astype(np.int64))
+        assert not task.violations(some.puzzle, some.solution).any()
+        wrong = np.where(np.arange(16) == 5, some.solution % 4 + 1, some.solution)
+        assert (task.violations(some.puzzle, wrong) > 0).all()
 
 
 def test_the_page_on_other_libraries_is_complete(tmp_path):
@@ -104,9 +113,9 @@ def commands():
                         yield path.name, ("train", *words[words.index("train_agent.py") + 1 :])
 
 
-OWN = "latin:Latin4x4-v0"
-"""The puzzle of a page, which has a test of its own."""
-COMMANDS = sorted({told for told in commands() if OWN not in told[1]})
+OWN = {"latin:Latin4x4-v0", "my_net:my_net", "my_rule:cautious"}
+"""What pages write to files; their commands have a test of their own."""
+COMMANDS = sorted({told for told in commands() if not OWN & set(told[1])})
 
 
 @pytest.mark.parametrize(

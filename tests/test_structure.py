@@ -14,10 +14,10 @@ PACKAGE = Path(__file__).parent.parent / "hrm_gym"
 
 ROOMS = (
     ("errors",),
-    ("files", "options", "shares", "hugging_face"),
+    ("files", "options", "outside", "shares", "hugging_face"),
     # ---- the environments
     ("envs.arrays", "envs.arguments", "envs.streams", "envs.uniforms", "envs.slots"),
-    ("envs.task", "envs.registration", "envs.datasets", "envs.guesses", "envs.rules"),
+    ("envs.task", "envs.checks", "envs.registration", "envs.datasets", "envs.guesses", "envs.rules"),
     ("envs.drawing",),
     ("envs.puzzle_env", "envs.vector_env", "envs.halting"),
     ("envs.arc", "envs.maze", "envs.sequences", "envs.sudoku", "envs.walks"),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hrm_gym.agents.state import State, items
 from hrm_gym.envs.task import Task, Traces
-from hrm_gym.options import Options
+from hrm_gym.options import NoOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,16 +88,16 @@ class Output(NamedTuple):
 class Agent(nn.Module, abc.ABC):
     """A mind: a network that reads a puzzle and thinks in segments.
 
-    A subclass has `Config`, a dataclass of its options derived from `Options`, with a default for each; calls
-    `super().__init__(config, spec)`; sets `num_features`; and gives `initial_state` and `forward`.
+    A subclass has `Config`, a dataclass of its options with a default for each; calls `super().__init__(config, spec)`;
+    sets `num_features`; and gives `initial_state` and `forward`.
 
     Args:
         config: of the class's `Config`.
         spec: the board that it will think about.
     """
 
-    Config: ClassVar[type[Options]] = Options
-    """The dataclass of its options; they appear on the command line."""
+    Config: ClassVar[type[Any]] = NoOptions
+    """The dataclass of its options, any with defaults; they appear on the command line and in checkpoints."""
 
     halting: ClassVar[str] = "classifier"
     """The halting rule that goes with it where nobody chooses another."""
@@ -105,6 +105,9 @@ class Agent(nn.Module, abc.ABC):
     equivariant: ClassVar[bool] = False
     """Whether its answer turns with the puzzle under all symmetries of the family: then attempts at symmetric images
     are one attempt, and attempts differ by noise on the initial state instead."""
+
+    growth_option: ClassVar[str] = ""
+    """The option that says during which share of the budget it grows (see `grow`); empty where it does not grow."""
 
     run_defaults: ClassVar[Mapping[str, Any]] = {}
     """Settings of a run that suit it, over those of the preset, such as {"lr": 1e-4}."""

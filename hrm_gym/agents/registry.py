@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
+import functools
 import inspect
-import os
+import json
 import re
-import sys
 from typing import Any
 
 from hrm_gym.agents.agent import Agent
 from hrm_gym.agents.halting.rule import HaltingRule
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.options import Options
+from hrm_gym.options import from_dict, to_dict
+from hrm_gym.outside import import_module, load_class, shown, where
 
 _MODELS = "hrm_gym.agents.models"
 _LINEAGE = "hrm_gym.agents.lineage"
@@ -105,23 +105,12 @@ def import_named(name: str) -> str:
     Modules of the current folder are found. A name without a module stays as it is.
 
     Raises:
-        HrmGymError: where there is no such module.
+        HrmGymError: where there is no such module, or importing it fails.
     """
     module, colon, bare = name.rpartition(":")
     if not colon:
         return name
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        importlib.import_module(module)
-    except (ModuleNotFoundError, TypeError, ValueError) as error:
-        missing = getattr(error, "name", None)
-        if missing and not module.startswith(missing):
-            raise  # the module is there and misses a package of its own: say which
-        raise HrmGymError(
-            f"no module {module!r} for {name!r}: give its name as Python imports it, from the current folder or "
-            "PYTHONPATH"
-        ) from None
+    import_module(module, name)
     return bare
 
 
@@ -137,11 +126,28 @@ def _register(table: dict[str, str], kind: str, name: str, entry: str) -> None:
 def _class(table: dict[str, str], kind: str, name: str, base: type) -> Any:
     if name not in table:
         raise unknown(kind, name, table)
-    module, _, attribute = table[name].partition(":")
-    cls = getattr(importlib.import_module(module), attribute, None)
-    if not (inspect.isclass(cls) and issubclass(cls, base)):
-        raise HrmGymError(f"{table[name]!r} is no {kind}: derive the class from hrm_gym.agents.{base.__name__}")
-    config = getattr(cls, "Config", None)
-    if not (dataclasses.is_dataclass(config) and inspect.isclass(config) and issubclass(config, Options)):
-        raise HrmGymError(f"{table[name]!r}: its Config must be a dataclass derived from hrm_gym.agents.Options")
+    cls = load_class(table[name], kind, base)
+    _check_config(cls)
     return cls
+
+
+@functools.cache
+def _check_config(cls: Any) -> None:
+    """Refuse a class whose `Config` cannot be shown on a command line or written to a checkpoint."""
+    config: Any = getattr(cls, "Config", None)
+    # A dataclass's subclass without a decorator of its own has its fields in no list.
+    if not (inspect.isclass(config) and "__dataclass_fields__" in vars(config)):
+        raise HrmGymError(
+            f"{where(config if inspect.isclass(config) else cls)}: the Config of {cls.__name__} must be a dataclass: "
+            "write @dataclasses.dataclass above it"
+        )
+    for field in dataclasses.fields(config):
+        if field.default is field.default_factory is dataclasses.MISSING:
+            raise HrmGymError(f"{where(config)}: {config.__name__}.{field.name} has no default: give it one")
+    try:
+        usual = to_dict(config())
+        again = to_dict(from_dict(config, json.loads(json.dumps(usual))))
+    except Exception as error:
+        raise HrmGymError(shown(error) or f"{where(config)}: {error}") from error
+    if again != usual:
+        raise HrmGymError(f"{where(config)}: {config.__name__} does not come back from a checkpoint as it was written")

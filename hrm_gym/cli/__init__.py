@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from hrm_gym.cli.own_code import import_own_code
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.outside import shown
 
 COMMANDS = {
     "train": "train an agent on an environment",
@@ -43,9 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"hrm-gym {hrm_gym.__version__}")
         return 0
-    # As for a script: modules of the current folder, such as a puzzle of one's own, are found.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
         if arguments[0] not in COMMANDS:
             raise unknown("command", arguments[0], COMMANDS)
@@ -54,6 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(module.run(rest))
     except HrmGymError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if (line := shown(error)) is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

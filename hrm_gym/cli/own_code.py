@@ -15,7 +15,7 @@ def import_own_code(argv: Sequence[str]) -> list[str]:
     """Import what `argv` names as module:NAME; gives the arguments without that.
 
     Raises:
-        HrmGymError: where there is no such module.
+        HrmGymError: where there is no such module, or importing it fails, with file and line.
     """
     left: list[str] = []
     arguments = iter(argv)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +22,7 @@ from hrm_gym.cli.parse import Parser, parse
 from hrm_gym.envs.registration import canonical_id
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import is_folder
+from hrm_gym.options import check_options, to_dict
 
 # What a resumed run may be told anew: how long it goes on, where, and how it is watched.
 CHANGEABLE = {
@@ -63,16 +66,17 @@ def run(argv: Sequence[str]) -> int:
 
 
 def form(default: Config) -> Any:
-    """The dataclass of the arguments: those of the run, the agent and the rule as one list, over `default`."""
+    """The dataclass of the arguments: those of the run, the agent and the rule as one list, over `default`.
+
+    An own dataclass need not check its values, so they are checked here.
+    """
     run = RunOptions(**{name: getattr(default, name) for name in _RUN})
     parts = {"run": run, "agent_options": default.agent_options, "halting_options": default.halting_options}
-    return dataclasses.make_dataclass(
-        "Arguments",
-        [
-            (name, Annotated[type(part), tyro.conf.OmitArgPrefixes], dataclasses.field(default=part))
-            for name, part in parts.items()
-        ],
-    )
+    fields: list[Any] = []
+    for name, part in parts.items():
+        usual = dataclasses.field(default_factory=partial(copy, part))  # a field may have no mutable default itself
+        fields.append((name, Annotated[type(part), tyro.conf.OmitArgPrefixes], usual))
+    return dataclasses.make_dataclass("Arguments", fields, namespace={"__post_init__": check_options})
 
 
 def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
@@ -102,7 +106,7 @@ def _resume(run_dir: Path, given: dict[str, str], argv: Sequence[str]) -> int:
     }
     told = dataclasses.replace(told, **changes)
     for field in dataclasses.fields(Config):
-        before, now = getattr(saved.config, field.name), getattr(told, field.name)
+        before, now = (_comparable(getattr(config, field.name)) for config in (saved.config, told))
         if before != now and field.name not in CHANGEABLE:
             raise HrmGymError(
                 f"--{field.name.replace('_', '-')} {now} differs from the run's {before}: a resumed run may "
@@ -116,3 +120,8 @@ def _resume(run_dir: Path, given: dict[str, str], argv: Sequence[str]) -> int:
     train(told, run_dir, saved)
     parallel.leave()
     return 0
+
+
+def _comparable(value: Any) -> Any:
+    """An option; a dataclass of options by its fields, since not every dataclass can be compared."""
+    return to_dict(value) if dataclasses.is_dataclass(value) else value

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hrm_gym.envs.checks import check_puzzles
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import LARGEST, is_file, is_folder, read_array, replacing
 from hrm_gym.hugging_face import HUB, hub_library, not_downloaded
+from hrm_gym.outside import calling, is_outside
 
 COLUMNS = ("source", "question", "answer", "rating")
 
@@ -48,7 +50,7 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
 
 @functools.lru_cache(maxsize=16)
 def _puzzles_of(task: Task, split: str, dataset: str | None, num_examples: int | None) -> Puzzles:
-    data = task.dataset(split) if dataset is None else _of_file(task, split, dataset)
+    data = _own_puzzles(task, split) if dataset is None else _of_file(task, split, dataset)
     if num_examples is not None:
         size = len(data.puzzle)
         if not isinstance(num_examples, int | np.integer) or not 1 <= num_examples <= size:
@@ -56,6 +58,15 @@ def _puzzles_of(task: Task, split: str, dataset: str | None, num_examples: int |
                 f"num_examples={num_examples!r}: the {split} split has {size} puzzles; give 1 to {size} or None"
             )
         data = data.map(lambda array: array[:num_examples])
+    return data
+
+
+def _own_puzzles(task: Task, split: str) -> Puzzles:
+    if not is_outside(type(task)):
+        return task.dataset(split)
+    with calling(type(task), "dataset"):
+        data = task.dataset(split)
+    check_puzzles(task, data, "dataset")
     return data
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import json
 import re
-from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
 
+from hrm_gym.envs.checks import check_family
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.outside import import_module, load_class, shown
 
 NAMESPACE = "hrm_gym"
 
@@ -126,11 +126,11 @@ def canonical_id(name: str) -> str:
             the id.
 
     Raises:
-        HrmGymError: on an unknown id or module.
+        HrmGymError: on an unknown id or module, or a module that cannot be imported.
     """
     module, _, env_id = name.rpartition(":")
     if module:
-        _import(module, name)
+        import_module(module, name)
     env_id = env_id.removeprefix(f"{NAMESPACE}/")
     if env_id not in _registered:
         raise unknown("environment", name, task_ids())
@@ -189,26 +189,7 @@ def task_arguments(text: str) -> dict[str, Any]:
 
 @functools.cache
 def _task_class(entry: str) -> type[Task]:
-    module_name, class_name = entry.split(":")
-    module = _import(module_name, entry)
-    cls = getattr(module, class_name, None)
-    if cls is None:
-        raise unknown(f"task in {module_name}", class_name, [n for n in dir(module) if not n.startswith("_")])
-    if not (inspect.isclass(cls) and issubclass(cls, Task)):
-        raise HrmGymError(f"{entry!r} is no task: derive the class from hrm_gym.envs.task.Task")
-    return cls
-
-
-def _import(name: str, task: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except (ModuleNotFoundError, TypeError, ValueError) as error:
-        missing = getattr(error, "name", None)
-        if isinstance(error, ModuleNotFoundError) and (missing is None or not name.startswith(missing)):
-            raise  # The family's module is there and misses a package of its own: say which.
-        raise HrmGymError(
-            f"no module {name!r} for {task!r}: run the command in its folder, or put that on PYTHONPATH"
-        ) from error
+    return load_class(entry, "task", Task)
 
 
 @functools.cache
@@ -221,7 +202,15 @@ def _build(entry: str, kwargs: str) -> Task:
             if name not in allowed:
                 raise unknown("argument", name, [*ENVIRONMENT_ARGUMENTS, *allowed])
     try:
-        return cls(**arguments)
-    except TypeError as error:  # an abstract class, or arguments of other types than the class expects
-        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        task: Task = cls(**arguments)
+    except HrmGymError:
+        raise
+    except Exception as error:
+        if (line := shown(error)) is not None:
+            raise HrmGymError(line) from error
+        if not isinstance(error, TypeError):
+            raise
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())  # of other types than expected
         raise HrmGymError(f"{entry} cannot be built with ({given}): {error}") from None
+    check_family(task)
+    return task

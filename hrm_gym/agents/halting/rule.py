@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Output
-from hrm_gym.options import Options
+from hrm_gym.options import NoOptions
 
 Signals = dict[str, Tensor]
 """What a rule reads from an output: logits (B,) by name. Their sigmoids, in [0, 1], are what people are shown."""
@@ -43,9 +43,9 @@ class Experience(NamedTuple):
     """Whether the answer is right, as the environment grades it, bool (B,)."""
     solution: Tensor
     """The tokens of the solution, int64 (B, L)."""
-    look_ahead: Callable[[bool], Signals]
-    """The signals of one segment more, without a graph, whether or not the slot goes on; `look_ahead(True)` asks the
-    averaged weights."""
+    look_ahead: Callable[..., Signals]
+    """`look_ahead()` gives the signals of one segment more, without a graph, whether or not the slot goes on;
+    `look_ahead(True)` asks the averaged weights."""
     sound: Tensor | None = None
     """Whether the puzzle that is shown has a solution, bool (B,): not after a wrong guess (`--guesses`). None: all."""
     given_up: Tensor | None = None
@@ -56,12 +56,12 @@ class HaltingRule(nn.Module, abc.ABC):
     """When to stop thinking. A subclass gives `read` and `lead`, and where it learns `loss`.
 
     Args:
-        config: of the class's `Config`, a dataclass derived from `Options`; its fields appear on the command line.
+        config: of the class's `Config`.
         num_features: F, the number of features in the agent's outputs.
     """
 
-    Config: ClassVar[type[Options]] = Options
-    """The dataclass of its options."""
+    Config: ClassVar[type[Any]] = NoOptions
+    """The dataclass of its options, any with defaults; they appear on the command line and in checkpoints."""
 
     signals: ClassVar[tuple[str, ...]] = ()
     """The names of its signals."""
@@ -154,11 +154,14 @@ class LearnedRule(HaltingRule):
     """A rule that learns `signals` by one linear head over the agent's features, and explores by thinking longer.
 
     Both start near zero probability, so that learning begins with long episodes. Exploration: with probability
-    `config.exploration` a slot must have thought a random number of segments, uniform in {2, ..., max_segments}, before
-    halting counts; drawn anew at each segment, as in HRM's reference implementation.
+    `exploration` a slot must have thought a random number of segments, uniform in {2, ..., max_segments}, before
+    halting counts; drawn at every segment, as in HRM's reference implementation.
     """
 
     num_uniforms = 2
+
+    exploration: ClassVar[float] = 0.1
+    """The probability of exploring in a segment, where `Config` has no option of this name."""
 
     def __init__(self, config: Any, num_features: int) -> None:
         super().__init__(config, num_features)
@@ -174,9 +177,9 @@ class LearnedRule(HaltingRule):
         """The signals of features (..., F), each (...)."""
         return dict(zip(self.signals, self.head(features.float()).unbind(-1), strict=True))
 
-    def belief(self, signals: Signals) -> Tensor:
-        """See `HaltingRule`: the value of halting is the probability of being right."""
-        return signals["q_halt"]
+    def belief(self, signals: Signals) -> Tensor | None:
+        """See `HaltingRule`: the value of halting is the probability of being right. A rule without it has none."""
+        return signals.get("q_halt")
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
         """See `HaltingRule`."""
@@ -186,7 +189,8 @@ class LearnedRule(HaltingRule):
         """Whether exploration lets the slots decide, bool (B,)."""
         least = min(2, self.max_segments)
         drawn = least + (uniforms[:, 1] * (self.max_segments + 1 - least)).long()
-        minimum = torch.where(uniforms[:, 0] < self.config.exploration, drawn, 0)
+        probability = getattr(self.config, "exploration", self.exploration)
+        minimum = torch.where(uniforms[:, 0] < probability, drawn, 0)
         return segment >= minimum
 
 

@@ -76,6 +76,8 @@ class TwoStates(Agent, abc.ABC):
 class Cyclic(TwoStates, abc.ABC):
     """Two states that are refined in cycles, `h_cycles` times `l_cycles`, of which training may begin with fewer."""
 
+    growth_option = "growth"
+
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
         self.cycles: tuple[int, int] = config.h_cycles, config.l_cycles

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from hrm_gym.agents.registry import agent_class, halting_class
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.options import Options, number, share
+from hrm_gym.options import Options, from_dict, number, option_names, share
+from hrm_gym.outside import where
 
 INTEGERS = 2**63 - 1
 """The largest seed."""
@@ -163,7 +164,7 @@ class Config(RunOptions):
             given = fields.get(name)
             if not isinstance(given, Mapping):
                 raise HrmGymError(f"{name} is {given!r}: a dictionary is needed")
-            parts[name] = cls.Config.from_dict(given)
+            parts[name] = from_dict(cls.Config, given)
         return Config(**own, **parts)
 
 
@@ -171,18 +172,24 @@ def assemble(run: RunOptions, options: Mapping[str, Any], agent_name: str, halti
     """A configuration from a run and flat `options` of all three kinds, each of which goes where its name belongs.
 
     Raises:
-        HrmGymError: on a name that none of the three has, naming the nearest one.
+        HrmGymError: on a name that none of the three has, naming the nearest one, or that two of them have.
     """
     agent, halting = agent_class(agent_name).Config, halting_class(halting_name).Config
-    parts: list[dict[str, Any]] = []
-    left = dict(options)
+    owner: dict[str, Any] = {}
+    """The class that has an option of this name."""
     for cls in (RunOptions, agent, halting):
-        names = {field.name for field in dataclasses.fields(cls)}
-        parts.append({name: left.pop(name) for name in list(left) if name in names})
-    if left:
-        known = [field.name for cls in (RunOptions, agent, halting) for field in dataclasses.fields(cls)]
-        raise unknown(f"option of agent {agent_name!r} with halting {halting_name!r}", next(iter(left)), known)
-    whole = {field.name: getattr(run, field.name) for field in dataclasses.fields(RunOptions)}
-    whole |= {**parts[0], "agent": agent_name, "halting": halting_name}
+        for name in option_names(cls):
+            if name in owner:
+                raise HrmGymError(f"{where(cls)}: {owner[name].__name__} has an option {name!r}, too: rename this one")
+            owner[name] = cls
+    for name in options:
+        if name not in owner:
+            raise unknown(f"option of agent {agent_name!r} with halting {halting_name!r}", name, owner)
+    parts = [
+        from_dict(cls, {name: value for name, value in options.items() if owner[name] is cls})
+        for cls in (agent, halting)
+    ]
+    whole = {name: options.get(name, getattr(run, name)) for name in option_names(RunOptions)}
+    whole |= {"agent": agent_name, "halting": halting_name}
     RunOptions.from_dict(whole)  # refuses values of other types
-    return Config(**whole, agent_options=agent.from_dict(parts[1]), halting_options=halting.from_dict(parts[2]))
+    return Config(**whole, agent_options=parts[0], halting_options=parts[1])

@@ -55,7 +55,8 @@ class LocalEnvs:
             **task_arguments(config.task_args),
         )
         self._envs: Any = wrap(envs) if wrap else envs
-        self._solution: Tensor
+        self.solution: Tensor
+        """Of the puzzles that are shown, int64 (B, L)."""
 
     @property
     def num_puzzles(self) -> int:
@@ -79,7 +80,7 @@ class LocalEnvs:
         Returns:
             The next observations, the fields of `Experience` that the environment fills, and the share of right cells.
         """
-        solution = self._solution  # before finished slots get their next puzzle
+        solution = self.solution  # before finished slots get their next puzzle
         rules = self._envs.unwrapped.rules
         action = torch.cat((answer, decision.unsqueeze(1)), dim=1)  # (B, L + 1); the environment clamps
         after, reward, terminated, truncated, info = self._envs.step(parallel.gather(action))
@@ -106,5 +107,5 @@ class LocalEnvs:
         return self._seen(*self._envs.unwrapped.load_state_dict(saved))
 
     def _seen(self, obs: dict[str, Tensor], info: dict[str, Tensor]) -> dict[str, Tensor]:
-        self._solution = info["solution"][self.own]
+        self.solution = info["solution"][self.own]
         return {name: array[self.own] for name, array in obs.items()}

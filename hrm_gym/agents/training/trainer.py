@@ -25,6 +25,7 @@ from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.course import stages
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.local_envs import LocalEnvs, Wrap
+from hrm_gym.agents.training.trial import try_out
 from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, first_line
@@ -105,6 +106,7 @@ class Trainer:
         if fresh and config.init_from:
             policy.load_state_dict(self._starting_weights(policy))
         policy.to(self.device)
+        try_out(policy, envs, config.max_segments)
         policy.halting.begin(envs.num, config.max_segments, self.device)
         if config.compile:
             policy.agent.compile(dynamic=False, mode="reduce-overhead" if config.cuda_graphs else None)
@@ -209,10 +211,10 @@ class Trainer:
         with torch.no_grad():
             return output.logits.argmax(-1), rule.explore(signals, segment, uniforms).long()
 
-    def look_ahead(self, state: State, obs: dict[str, Tensor]) -> Callable[[bool], Signals]:
+    def look_ahead(self, state: State, obs: dict[str, Tensor]) -> Callable[..., Signals]:
         """See `Experience.look_ahead`."""
 
-        def signals(averaged: bool) -> Signals:
+        def signals(averaged: bool = False) -> Signals:
             model = self.learner.average.policy if averaged else self.policy
             with torch.no_grad():
                 return model(state, obs)[2]
@@ -296,7 +298,9 @@ class Trainer:
 
 
 def _check_budget(config: Config) -> None:
-    growing = {"curriculum": config.curriculum, "growth": getattr(config.agent_options, "growth", 0)}
+    growing = {"curriculum": config.curriculum}
+    if option := agent_class(config.agent).growth_option:
+        growing[option] = getattr(config.agent_options, option)
     for name, value in growing.items():
         if value and not (config.max_steps or config.max_minutes):
             raise HrmGymError(

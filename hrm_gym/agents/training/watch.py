@@ -57,14 +57,16 @@ class Watch:
         self._stopped = False
         """Whether any process was asked to end."""
         self._reported = self._evaluated = trainer.seconds
-        self._stored = -math.inf  # there is a checkpoint to go on from before the first step
-        self._held = contextlib.ExitStack()
-        if parallel.is_leader():
-            self._held.enter_context(locked(run_dir))
-            with replacing(run_dir / "config.json") as temporary:
-                temporary.write_text(self._config.to_json() + "\n")
-            self._meter = Meter(trainer)
-            self._show = Progress(run_dir, trainer.task, f"{self._config.env} {self._config.agent}")
+        self._stored = -math.inf  # the first step is saved, so that there is something to go on from
+        with contextlib.ExitStack() as held:
+            if parallel.is_leader():
+                held.enter_context(locked(run_dir))
+                held.callback(_remove_empty, run_dir)
+                with replacing(run_dir / "config.json") as temporary:
+                    temporary.write_text(self._config.to_json() + "\n")
+                self._meter = Meter(trainer)
+                self._show = Progress(run_dir, trainer.task, f"{self._config.env} {self._config.agent}")
+            self._held = held.pop_all()
 
     def __enter__(self) -> Watch:
         self._signals.__enter__()
@@ -84,7 +86,8 @@ class Watch:
     def goes_on(self) -> bool:
         """Whether there is another step to make; evaluates and saves where it is time to."""
         trainer, config = self._trainer, self._config
-        saving = trainer.seconds - self._stored >= 60 * config.save_minutes  # the same in all processes
+        stored = trainer.seconds - self._stored
+        saving = trainer.learner.steps > 0 and stored >= 60 * config.save_minutes  # the same in all processes
         if self._show and self._figures:
             due = self._is_due()
             # Before saving, too: a loss that is not finite must not replace the last good checkpoint.
@@ -119,6 +122,10 @@ class Watch:
 
     def finish(self) -> dict[str, Any] | None:
         """Save, and where the run is over, evaluate on test puzzles and write `result.json`."""
+        if self._stopped and not self._trainer.learner.steps:
+            if self._show:
+                self._show.say("stopped before the first step: nothing is kept")
+            return None
         self._save()
         if not self._show:
             return None
@@ -158,9 +165,13 @@ class Watch:
         return self._trainer.seconds - self._evaluated >= 60 * c.eval_minutes
 
     def _diverged(self, what: str) -> HrmGymError:
+        kept, begin = "nothing is kept", "begin again"
+        if (self._run_dir / checkpoints.FILE_NAME).exists():
+            kept = f"{self._run_dir} keeps the last checkpoint before"
+            begin = "begin anew from it by --init-from"
         return HrmGymError(
-            f"{what} no longer finite at step {self._trainer.learner.steps:,}: {self._run_dir} keeps the last "
-            "checkpoint before; begin anew from it by --init-from with a lower --lr, or with --clip 1"
+            f"{what} no longer finite at step {self._trainer.learner.steps:,}: {kept}; {begin} with a lower --lr, or "
+            "with --clip 1"
         )
 
     def _save(self) -> None:
@@ -269,3 +280,13 @@ class Watch:
             f"watch it: {again(config, 'play')} --checkpoint {self._run_dir}"
         )
         return result
+
+
+def _remove_empty(run_dir: Path) -> None:
+    """Remove what a run without a checkpoint has written: there is nothing to go on from, and the folder is free."""
+    if (run_dir / checkpoints.FILE_NAME).exists():
+        return
+    with contextlib.suppress(OSError):
+        for path in (run_dir / "config.json", run_dir / ".lock", *run_dir.glob("events.out.tfevents.*")):
+            path.unlink(missing_ok=True)
+        run_dir.rmdir()  # unless somebody else has files there

@@ -1,0 +1,127 @@
+"""Whether a puzzle family from outside the package keeps the contract of `Task`, asked before anything is trained."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hrm_gym.envs.arrays import Array, as_numpy, is_integer
+from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.errors import HrmGymError
+from hrm_gym.outside import calling, defined, is_outside, where
+
+NUM = 8
+"""Puzzles that a family is asked for."""
+
+
+def check_family(task: Task) -> None:
+    """Refuse a family from outside whose board, puzzles or rules are not of the shapes and types that `Task` asks for.
+
+    A few puzzles are drawn and graded. Families of the package are not asked.
+
+    Raises:
+        HrmGymError: in one line, with file and line of the method.
+    """
+    if not is_outside(type(task)):
+        return
+    _check_board(task)
+    if type(task).dataset is not Task.dataset:  # its puzzles are looked at when they are read
+        return
+    with calling(type(task), "sample"):
+        first, second = (task.sample(NUM, np.random.default_rng(0)) for _ in range(2))
+    check_puzzles(task, first, "sample", NUM)
+    if not all(np.array_equal(a, b) for a, b in zip(first, second, strict=True) if a is not None):
+        raise _wrong(task, "sample", "must draw from `rng` alone: the same seed gave other puzzles")
+    if task.num_uniforms:
+        uniforms = np.random.default_rng(0).random((NUM, task.num_uniforms))
+        with calling(type(task), "augment"):
+            images = task.augment(first, uniforms)
+        check_puzzles(task, images, "augment", NUM)
+    with calling(type(task), "keys"):
+        keys = task.keys(first)
+    if not (isinstance(keys, Sequence) and len(keys) == NUM and all(isinstance(key, bytes) for key in keys)):
+        raise _wrong(task, "keys", f"must give a list of {NUM} `bytes` for {NUM} puzzles")
+
+
+def check_puzzles(task: Task, puzzles: Any, method: str, num: int | None = None) -> None:
+    """Refuse puzzles of a family from outside that are not as `Task` asks for, or whose solutions break its rules.
+
+    Args:
+        task: the family.
+        puzzles: what its `method` gave.
+        method: the name of that.
+        num: how many there must be; None for any number.
+
+    Raises:
+        HrmGymError: in one line, with file and line of the method.
+    """
+    if not isinstance(puzzles, Puzzles):
+        raise _wrong(task, method, f"gives a {type(puzzles).__name__}: give Puzzles(puzzle, solution)")
+    if num is None:
+        num = len(puzzles.puzzle) if isinstance(puzzles.puzzle, np.ndarray) and puzzles.puzzle.ndim else 1
+    for name in ("puzzle", "solution"):
+        tokens = getattr(puzzles, name)
+        if not isinstance(tokens, np.ndarray) or not is_integer(tokens) or tokens.shape != (num, task.num_cells):
+            raise _wrong(
+                task, method, f"gives as {name} {_kind(tokens)}: it must be uint8 of shape ({num}, {task.num_cells})"
+            )
+        if not num:
+            raise _wrong(task, method, "gives no puzzles")
+        if not 0 <= tokens.min() <= tokens.max() < task.num_tokens:
+            raise _wrong(
+                task,
+                method,
+                f"gives as {name} tokens {tokens.min()} to {tokens.max()}: the {task.num_tokens} symbols "
+                f"{task.symbols!r} are 0 to {task.num_tokens - 1}",
+            )
+    _check_rules(task, puzzles.map(lambda array: array[:NUM].astype(np.int64)), method)
+
+
+def _check_board(task: Task) -> None:
+    shape, symbols = getattr(task, "shape", None), getattr(task, "symbols", None)
+    place = where(type(task))
+    if not (isinstance(shape, tuple) and len(shape) == 2 and all(isinstance(n, int) and n > 0 for n in shape)):
+        raise HrmGymError(f"{place}: shape is {shape!r}: give rows and columns, such as shape = (4, 4)")
+    if not isinstance(symbols, str) or not 2 <= len(symbols) <= 256 or len(set(symbols)) < len(symbols):
+        raise HrmGymError(f"{place}: symbols is {symbols!r}: give different characters, one a token, as in '.1234'")
+    if not (isinstance(task.blank, int) and 0 <= task.blank < len(symbols)):
+        raise HrmGymError(f"{place}: blank is {task.blank!r}: give one of the {len(symbols)} tokens, from 0")
+
+
+def _check_rules(task: Task, puzzles: Puzzles, method: str) -> None:
+    """Solutions break no rule, and each puzzle gets one number, for arrays and for tensors."""
+    boards: list[tuple[Array, Array]] = [puzzles[:2]]
+    if "torch" in sys.modules:  # agents learn from tensors
+        import torch
+
+        boards.append((torch.as_tensor(puzzles.puzzle), torch.as_tensor(puzzles.solution)))
+    for puzzle, solution in boards:
+        with calling(type(task), "violations"):
+            broken = task.violations(puzzle, solution)
+        if type(broken) is not type(puzzle) or tuple(broken.shape) != (len(puzzle),) or not _counts(broken):
+            given = "tensors" if type(puzzle).__module__ == "torch" else "arrays"
+            raise _wrong(
+                task,
+                "violations",
+                f"gives {_kind(broken)} for {given} of shape {tuple(puzzle.shape)}: it must give as many integers, "
+                f"of shape ({len(puzzle)},)" + (", with what NumPy and torch share" if given == "tensors" else ""),
+            )
+        if task.verifiable and (count := int(as_numpy(broken, "violations").max(initial=0))):
+            raise _wrong(task, "violations", f"finds {count} in a solution of `{method}`: one of the two is wrong")
+
+
+def _counts(broken: Array) -> bool:
+    return is_integer(broken) or str(broken.dtype).endswith("bool")
+
+
+def _kind(value: Any) -> str:
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    name = type(value).__name__
+    return f"a {name}" if shape is None else f"a {name} of shape {tuple(shape)} and type {dtype}"
+
+
+def _wrong(task: Task, method: str, what: str) -> HrmGymError:
+    return HrmGymError(f"{defined(type(task), method)}: {type(task).__name__}.{method} {what}")
