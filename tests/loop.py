@@ -47,8 +47,7 @@ class Loop:
         after, told, self.cells = trainer.envs.step(self.obs, answer, halt)
         state = detach(state)
         ahead = trainer.look_ahead(state, self.obs)
-        seen = trainer.policy.of_agent(state)
-        self.experience = Experience(output=output, signals=signals, state=seen, look_ahead=ahead, **told)
+        self.experience = Experience(output=output, signals=signals, look_ahead=ahead, **told)
         losses = trainer.learner.step(self.experience, trainer.progress)
         self.state = select(self.experience.ended, trainer.initial_state(), state)
         self.obs = after

@@ -96,7 +96,7 @@ def experience(policy, puzzle, solution, sound):
     segment, no = torch.ones(len(puzzle), dtype=torch.long), torch.zeros(len(puzzle), dtype=torch.bool)
     told = {"segment": segment, "halted": no, "reward": torch.zeros(len(puzzle)), "ended": no, "right": right}
     return Experience(
-        {"puzzle": puzzle}, output, signals, solution=solution, state=state, look_ahead=None, sound=sound, **told
+        {"puzzle": puzzle}, output, signals, solution=solution, look_ahead=None, sound=sound, **told
     )
 
 

@@ -67,7 +67,6 @@ def experience(policy, state, obs, right, ended=None):
         ended=ended,
         right=right,
         solution=torch.ones_like(obs["puzzle"]),
-        state=state,
         look_ahead=look_ahead,
     )
 

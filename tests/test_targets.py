@@ -57,7 +57,6 @@ def chain(rule, segment, halted=None, cost=0.0, averaged=None):
         ended=ended,
         right=right,
         solution=torch.zeros(len(segment), 0, dtype=torch.long),
-        state=features(segment),
         look_ahead=look_ahead,
     )
 

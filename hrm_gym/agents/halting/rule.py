@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Output
-from hrm_gym.agents.state import State
 from hrm_gym.options import Options
 
 Signals = dict[str, Tensor]
@@ -44,8 +43,6 @@ class Experience(NamedTuple):
     """Whether the answer is right, as the environment grades it, bool (B,)."""
     solution: Tensor
     """The tokens of the solution, int64 (B, L)."""
-    state: State
-    """Of the agent after the segment, without a graph."""
     look_ahead: Callable[[bool], Signals]
     """The signals of one segment more, without a graph, whether or not the slot goes on; `look_ahead(True)` asks the
     averaged weights."""

@@ -42,8 +42,7 @@ def train(
             after, told, cells = trainer.envs.step(obs, answer, halt)  # graded and paid
             state = detach(state)
             ahead = trainer.look_ahead(state, obs)
-            seen = trainer.policy.of_agent(state)
-            experience = Experience(output=output, signals=signals, state=seen, look_ahead=ahead, **told)
+            experience = Experience(output=output, signals=signals, look_ahead=ahead, **told)
             losses = trainer.learner.step(experience, trainer.progress)  # learn from it at once
             watch.saw(experience, losses, cells)
             state = select(experience.ended, trainer.initial_state(), state)  # finished slots think afresh
