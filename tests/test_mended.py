@@ -6,6 +6,9 @@ import math
 import os
 import signal
 import stat
+import subprocess
+import sys
+import time
 
 import gymnasium as gym
 import numpy as np
@@ -25,6 +28,7 @@ from hrm_gym.envs.drawing.recording import Recorder
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import locked
 
+PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 SHORT = {"num_envs": 4, "eval_puzzles": 4, "test_puzzles": 4}
 
 
@@ -322,6 +326,23 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path, monkeypatc
 def test_a_second_process_is_kept_out_of_a_folder(tmp_path):
     with locked(tmp_path), pytest.raises(HrmGymError, match="another process trains in"), locked(tmp_path):
         pass
+    hold = f"from hrm_gym.files import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path)!r})):\n"
+    other = subprocess.Popen([sys.executable, "-c", f"{hold}    print('held', flush=True); input()"], **PIPES)
+    assert other.stdout.readline() == "held\n"
+    began = time.monotonic()
+    with pytest.raises(HrmGymError, match="another process trains in"), locked(tmp_path):
+        pass
+    assert time.monotonic() - began < 1
+    other.kill()  # a process that dies without a word keeps nobody out
+    other.communicate()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_locked_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(HrmGymError, match=r"cannot write to .*file/run \(Not a directory\): give another --run-dir"):
+        locked(tmp_path / "file" / "run").__enter__()
 
 
 def test_what_a_killed_write_left_is_removed_and_nothing_else(tmp_path):
