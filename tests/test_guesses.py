@@ -91,13 +91,11 @@ def test_an_environment_shows_them_in_training_alone():
 
 
 def experience(policy, puzzle, solution, sound):
-    state, output, signals = policy(policy.initial_state(len(puzzle)), {"puzzle": puzzle})
+    _, output, signals = policy(policy.initial_state(len(puzzle)), {"puzzle": puzzle})
     right = (output.logits.argmax(-1) == solution).all(1)
     segment, no = torch.ones(len(puzzle), dtype=torch.long), torch.zeros(len(puzzle), dtype=torch.bool)
     told = {"segment": segment, "halted": no, "reward": torch.zeros(len(puzzle)), "ended": no, "right": right}
-    return Experience(
-        {"puzzle": puzzle}, output, signals, solution=solution, look_ahead=None, sound=sound, **told
-    )
+    return Experience({"puzzle": puzzle}, output, signals, solution=solution, look_ahead=None, sound=sound, **told)
 
 
 def test_a_puzzle_without_a_solution_teaches_that_alone():

@@ -16,8 +16,10 @@ import pytest
 import torch
 from gymnasium.vector import VectorWrapper
 from loop import Loop, tiny
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import hrm_gym
+from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.training import checkpoint as checkpoints
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.progress import Progress
@@ -124,14 +126,36 @@ def test_the_progress_table_fits_80_columns(tmp_path):
     from rich.console import Console
 
     progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "SudokuExtreme-v0 trm")
-    names = ("answer_loss", "accuracy", "belief", "cell_accuracy", "episode_segments", "segments_per_second")
-    figures = {name: 1.0 for name in names} | {"tflops_per_second": 123.4, "share_of_peak": 0.41}
+    names = ("answer_loss", "accuracy", "belief", "cell_accuracy", "episode_segments", "tflops_per_second")
+    figures = {name: 1.0 for name in names}
     progress.training(1_234_567, figures | {"segments_per_second": 98_765.0}, 36_000.0, 36_000.0)
     console = Console(width=80)
     with console.capture() as shown:
         console.print(progress._table())
     text = shown.get()
-    assert "…" not in text and max(map(len, text.splitlines())) <= 80 and "(41 %)" in text
+    assert "…" not in text and max(map(len, text.splitlines())) <= 80
+    _, names, figures = text.splitlines()
+    assert names.split() == ["step", "time", "left", "loss", "right", "cells", "seg/s"]
+    assert figures.split() == ["1,234,567", "10:00:00", "10:00:00", "1.000", "100.0%", "100.0%", "98,765"]
+
+
+def test_what_was_not_measured_yet_is_a_dash(tmp_path, capsys):
+    progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "none yet")
+    loop = Loop(tiny())
+    puzzles = loop.trainer.task.dataset("validation").map(lambda array: array[:4])
+    scores = evaluate(loop.policy, loop.trainer.task, puzzles, Protocol(halting="fixed", max_segments=2))
+    progress.evaluation(0, 0.0, scores)
+    assert "loss -, - segments/s" in capsys.readouterr().out
+    progress.training(1, {}, 1.0, None)
+    figures = [cell for column in progress._table().columns for cell in column.cells]
+    assert figures == ["1", "0:01", "-", "-", "-", "-", "-"]
+
+
+def test_arithmetic_is_in_tensorboard_alone(tmp_path, capsys):
+    train(tiny(max_steps=3, eval_steps=2, **SHORT), tmp_path / "run")
+    assert "FLOP/s" not in capsys.readouterr().out
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    assert all(point.value > 0 for point in events.Scalars("train/tflops_per_second"))
 
 
 @pytest.mark.parametrize(

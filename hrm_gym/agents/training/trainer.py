@@ -85,6 +85,9 @@ class Trainer:
             except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
                 raise HrmGymError(f"the checkpoint does not hold the state of a run ({first_line(error)})") from None
         self._began = time.monotonic() - self.seconds
+        self.stage = 0
+        """How often the agent has grown."""
+        self._grow()
 
     # ---- the clock -------------------------------------------------------------------------------
 
@@ -104,8 +107,9 @@ class Trainer:
     def _grow(self) -> None:
         """Puzzles and agents as they are to be now, both by the share of the budget that is used."""
         self.envs.grow(self.progress)
-        for policy in (self.policy, self.learner.average.policy):
-            policy.agent.grow(self.progress)
+        self.learner.average.policy.agent.grow(self.progress)
+        if self.policy.agent.grow(self.progress):
+            self.stage += 1
 
     @property
     def progress(self) -> float:
@@ -130,7 +134,6 @@ class Trainer:
     def start(self) -> tuple[dict[str, Tensor], State]:
         """Observations and states of this process's slots: fresh ones, or those of the checkpoint."""
         resumed, self._resumed = self._resumed, None
-        self._grow()
         return resumed or (self.envs.reset(), self.initial_state())
 
     def initial_state(self) -> State:
