@@ -73,8 +73,7 @@ class Steps:
         after, told, _ = trainer.envs.step(self.obs, answer, halt)
         state = detach(state)
         ahead = trainer.look_ahead(state, self.obs)
-        seen = trainer.policy.of_agent(state)
-        experience = Experience(output=output, signals=signals, state=seen, look_ahead=ahead, **told)
+        experience = Experience(output=output, signals=signals, look_ahead=ahead, **told)
         losses = trainer.learner.step(experience, 0.0)
         self.state, self.obs = select(experience.ended, trainer.initial_state(), state), after
         return losses["answer_loss"]

@@ -15,11 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock, Timeout
 
 from hrm_gym.errors import HrmGymError, first_line
 
@@ -66,26 +62,26 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         HrmGymError: where another process has it.
     """
+    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / ".lock", "w")  # noqa: SIM115 (closed below)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise HrmGymError(
+            f"another process trains in {folder}: wait for it, stop it, or give another --run-dir"
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise HrmGymError(f"cannot write to {_shortened(folder)} ({reason}): give another --run-dir") from None
-    with file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise HrmGymError(
-                    f"another process trains in {folder}: wait for it, stop it, or give another --run-dir"
-                ) from None
+    try:
         # Only a process that was killed while it wrote leaves such files, and nobody else writes here now.
         for path in folder.iterdir():
             if _LEFT_OVER.fullmatch(path.name):
                 with contextlib.suppress(OSError):
                     path.unlink()
         yield
+    finally:
+        lock.release()
 
 
 def _new_file_beside(path: Path) -> Path:

@@ -168,7 +168,7 @@ def test_the_meter_counts_the_cycles_that_there_are():
     loop = Loop(tiny(agent="trm", growth=1.0, h_cycles=3, l_cycles=6, max_steps=2))
     meter = Meter(loop.trainer)
     first = meter.flops
-    loop.step()
-    loop.step()
+    steps(loop, 2)
+    loop.trainer.prepare()
     meter.figures(1, 1.0)
     assert first < meter.flops == Meter(Loop(tiny(agent="trm", h_cycles=3, l_cycles=6)).trainer).flops

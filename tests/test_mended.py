@@ -6,6 +6,9 @@ import math
 import os
 import signal
 import stat
+import subprocess
+import sys
+import time
 
 import gymnasium as gym
 import numpy as np
@@ -13,8 +16,10 @@ import pytest
 import torch
 from gymnasium.vector import VectorWrapper
 from loop import Loop, tiny
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import hrm_gym
+from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.progress import Progress
@@ -25,6 +30,7 @@ from hrm_gym.envs.drawing.recording import Recorder
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import locked
 
+PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 SHORT = {"num_envs": 4, "eval_puzzles": 4, "test_puzzles": 4}
 
 
@@ -120,14 +126,36 @@ def test_the_progress_table_fits_80_columns(tmp_path):
     from rich.console import Console
 
     progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "SudokuExtreme-v0 trm")
-    names = ("answer_loss", "accuracy", "belief", "cell_accuracy", "episode_segments", "segments_per_second")
-    figures = {name: 1.0 for name in names} | {"tflops_per_second": 123.4, "share_of_peak": 0.41}
+    names = ("answer_loss", "accuracy", "belief", "cell_accuracy", "episode_segments", "tflops_per_second")
+    figures = {name: 1.0 for name in names}
     progress.training(1_234_567, figures | {"segments_per_second": 98_765.0}, 36_000.0, 36_000.0)
     console = Console(width=80)
     with console.capture() as shown:
         console.print(progress._table())
     text = shown.get()
-    assert "…" not in text and max(map(len, text.splitlines())) <= 80 and "(41 %)" in text
+    assert "…" not in text and max(map(len, text.splitlines())) <= 80
+    _, names, figures = text.splitlines()
+    assert names.split() == ["step", "time", "left", "loss", "right", "cells", "seg/s"]
+    assert figures.split() == ["1,234,567", "10:00:00", "10:00:00", "1.000", "100.0%", "100.0%", "98,765"]
+
+
+def test_what_was_not_measured_yet_is_a_dash(tmp_path, capsys):
+    progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "none yet")
+    loop = Loop(tiny())
+    puzzles = loop.trainer.task.dataset("validation").map(lambda array: array[:4])
+    scores = evaluate(loop.policy, loop.trainer.task, puzzles, Protocol(halting="fixed", max_segments=2))
+    progress.evaluation(0, 0.0, scores)
+    assert "loss -, - segments/s" in capsys.readouterr().out
+    progress.training(1, {}, 1.0, None)
+    figures = [cell for column in progress._table().columns for cell in column.cells]
+    assert figures == ["1", "0:01", "-", "-", "-", "-", "-"]
+
+
+def test_arithmetic_is_in_tensorboard_alone(tmp_path, capsys):
+    train(tiny(max_steps=3, eval_steps=2, **SHORT), tmp_path / "run")
+    assert "FLOP/s" not in capsys.readouterr().out
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    assert all(point.value > 0 for point in events.Scalars("train/tflops_per_second"))
 
 
 @pytest.mark.parametrize(
@@ -322,6 +350,23 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path, monkeypatc
 def test_a_second_process_is_kept_out_of_a_folder(tmp_path):
     with locked(tmp_path), pytest.raises(HrmGymError, match="another process trains in"), locked(tmp_path):
         pass
+    hold = f"from hrm_gym.files import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path)!r})):\n"
+    other = subprocess.Popen([sys.executable, "-c", f"{hold}    print('held', flush=True); input()"], **PIPES)
+    assert other.stdout.readline() == "held\n"
+    began = time.monotonic()
+    with pytest.raises(HrmGymError, match="another process trains in"), locked(tmp_path):
+        pass
+    assert time.monotonic() - began < 1
+    other.kill()  # a process that dies without a word keeps nobody out
+    other.communicate()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_locked_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(HrmGymError, match=r"cannot write to .*file/run \(Not a directory\): give another --run-dir"):
+        locked(tmp_path / "file" / "run").__enter__()
 
 
 def test_what_a_killed_write_left_is_removed_and_nothing_else(tmp_path):

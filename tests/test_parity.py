@@ -124,7 +124,6 @@ def test_parity(path: Path) -> None:
             ended=torch.zeros(batch, dtype=torch.bool),
             right=right,
             solution=solution,
-            state=state,
             look_ahead=look_ahead,
         )
         halt_loss = halting_errors(experience).sum()

@@ -1,6 +1,7 @@
 """The choices that recipes differ by: each does what it says, and what is off changes nothing."""
 
 import dataclasses
+import gc
 import json
 
 import pytest
@@ -12,7 +13,7 @@ from hrm_gym.agents import Protocol, TaskSpec, evaluate
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.models.layers import SwiGLU, TokenMixing, swiglu_width
-from hrm_gym.agents.policy import stablemax_log_probabilities
+from hrm_gym.agents.policy import Policy, stablemax_log_probabilities
 from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build
@@ -244,6 +245,12 @@ def test_training_draws_the_noise_from_its_own_generator_and_none_without():
 # ---- arithmetic ------------------------------------------------------------------------------------------
 
 
+def networks():
+    """How many policies there are in memory."""
+    gc.collect()
+    return sum(type(found) is Policy for found in gc.get_objects())
+
+
 @pytest.mark.parametrize("mixer", ["attention", "tokens", "convolution"])
 def test_operations_are_those_counted_by_hand(mixer):
     config = tiny(agent="direct", layers=2, mixer=mixer, halting="q_learning", halt_target="monte_carlo")
@@ -280,6 +287,26 @@ def test_the_meter_gives_rates_and_leaves_the_run_alone():
     boards = boards_of(loop.trainer.task.dataset("validation").map(lambda a: a[:1]), loop.trainer.device)
     assert meter.flops == step_flops(small(), observation(boards.puzzle, None), num_envs=8)
     assert meter.figures(steps=10, seconds=2.0) == {"tflops_per_second": pytest.approx(5 * meter.flops / 1e12)}
+
+
+def test_the_meter_counts_a_compiled_run_and_keeps_no_network():
+    loop, ran = Loop(tiny(num_envs=1)), []
+
+    def backend(graph, inputs):
+        return lambda *tensors: ran.append(1) or graph.forward(*tensors)
+
+    loop.policy.eval()  # as it is when it is counted, so that nothing else keeps compiled code from running
+    loop.policy.agent.compile(backend=backend)
+    for _ in range(2):  # before anything is compiled, and after
+        num_ran, num_networks = len(ran), networks()
+        gradients = [None if p.grad is None else p.grad.clone() for p in loop.policy.parameters()]
+        meter = Meter(loop.trainer)
+        assert meter.flops == Meter(Loop(tiny(num_envs=1)).trainer).flops
+        assert len(ran) == num_ran and networks() == num_networks
+        after = [p.grad for p in loop.policy.parameters()]
+        assert all(a is b or torch.equal(a, b) for a, b in zip(after, gradients, strict=True))
+        loop.step()
+        assert len(ran) > num_ran
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

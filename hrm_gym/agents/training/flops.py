@@ -14,9 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_flop_count
 
-from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
-from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.trainer import Trainer
 
@@ -50,16 +48,26 @@ def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = Fa
     """Operations of one segment for one puzzle, with its gradient where `backward`.
 
     Args:
-        policy: on its device; its gradients are left empty.
+        policy: on its device, compiled or not. Its gradients, its mode and the random numbers are left alone.
         obs: of one slot.
         backward: count those of the gradient, too.
     """
-    with FlopCounterMode(display=False, custom_mapping=MAPPING) as counter, torch.set_grad_enabled(backward):
-        _, out, signals = policy(policy.initial_state(1), obs)
-        if backward:
-            total = out.logits.float().sum() + sum(signal.sum() for signal in signals.values())
-            (total if out.aux_loss is None else total + out.aux_loss.sum()).backward()
-            policy.zero_grad()
+    was_training, gradients = policy.training, [p.grad for p in policy.parameters()]
+    gpus = [policy.device] if policy.device.type == "cuda" else []
+    counter = FlopCounterMode(display=False, custom_mapping=MAPPING)
+    # The counter must see every operator, and torch never compiles code that it first met under a counter.
+    eager = torch.compiler.set_stance("force_eager")
+    with torch.random.fork_rng(gpus), eager, torch.set_grad_enabled(backward), counter:
+        policy.eval().zero_grad()
+        try:
+            _, out, signals = policy(policy.initial_state(1), obs)
+            if backward:
+                total = out.logits.float().sum() + sum(signal.sum() for signal in signals.values())
+                (total if out.aux_loss is None else total + out.aux_loss.sum()).backward()
+        finally:
+            policy.train(was_training)
+            for parameter, gradient in zip(policy.parameters(), gradients, strict=True):
+                parameter.grad = gradient
     return counter.get_total_flops()
 
 
@@ -92,23 +100,20 @@ class Meter:
     """
 
     def __init__(self, trainer: Trainer) -> None:
-        first = trainer.task.dataset("validation").map(lambda array: array[:1])
-        boards = boards_of(first, trainer.device)
-        # Of a copy that nothing has compiled, since the counter sees operators one by one.
-        with torch.random.fork_rng(devices=[]):  # its weights take no random numbers of the run
-            self._policy = build(trainer.config, trainer.spec).to(trainer.device).eval()
-        self._trainer, self._obs = trainer, observation(boards.puzzle, boards.identity)
-        self._policy.agent.grow(trainer.progress)
-        self.flops = self._counted()
-        """Operations a training step."""
+        self._trainer = trainer
         self._peak = measured_peak(trainer.device) * parallel.size()
+        self._count()
 
     def figures(self, steps: int, seconds: float) -> dict[str, float]:
         """`tflops_per_second`, and on a GPU `share_of_peak`, in [0, 1]."""
-        if self._policy.agent.grow(self._trainer.progress):
-            self.flops = self._counted()
+        if self._counted != self._trainer.changes:
+            self._count()
         rate = steps * self.flops / seconds
         return {"tflops_per_second": rate / 1e12} | ({"share_of_peak": rate / self._peak} if self._peak else {})
 
-    def _counted(self) -> int:
-        return step_flops(self._policy, self._obs, self._trainer.config.num_envs)
+    def _count(self) -> None:
+        trainer = self._trainer
+        self._counted = trainer.changes
+        first = {name: array[:1] for name, array in trainer.obs.items()}
+        self.flops = step_flops(trainer.policy, first, trainer.config.num_envs)
+        """Operations a training step."""

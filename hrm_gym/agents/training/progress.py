@@ -90,24 +90,19 @@ class Progress:
             "step": f"{int(t['step']):,}",
             "time": clock(t["seconds"]),
             "left": clock(t["left"]) if t["left"] >= 0 else "-",
-            "loss": f"{t.get('answer_loss', 0):.3f}",
-            "right": f"{100 * t.get('accuracy', 0):.1f}%",
-            "belief": f"{100 * t['belief']:.1f}%" if "belief" in t else "-",
-            "cells": f"{100 * t.get('cell_accuracy', 0):.1f}%",
-            "length": f"{t.get('episode_segments', 0):.1f}",
-            "seg/s": f"{t.get('segments_per_second', 0):,.0f}",
-            "TFLOP/s": self._speed(),
+            "loss": self._figure("answer_loss", ".3f"),
+            "right": self._figure("accuracy", ".1%"),
+            "cells": self._figure("cell_accuracy", ".1%"),
+            "seg/s": self._figure("segments_per_second", ",.0f"),
         }
         for name in columns:
             table.add_column(name, justify="right", style="cyan", header_style="dim", no_wrap=True)
         table.add_row(*columns.values())
         return table
 
-    def _speed(self) -> str:
-        """Operations a second, and where it is known, the share of what the device can."""
-        share = self._training.get("share_of_peak")
-        part = "" if share is None else f" ({100 * share:.0f} %)"
-        return f"{self._training.get('tflops_per_second', 0):.3g}{part}"
+    def _figure(self, name: str, form: str) -> str:
+        """A figure of training as text; before it was measured, a dash."""
+        return format(self._training[name], form) if name in self._training else "-"
 
     # ---- evaluation ------------------------------------------------------------------------------
 
@@ -141,8 +136,7 @@ class Progress:
             f"[dim]{clock(seconds):>7}[/]  step {step:>6,}  {name}: [bold]{100 * result.exact.mean():5.1f} %[/] "
             f"exact{valid}, {in_percent(result.cell_accuracy)} cells{halting}\n"
             f"[dim]         after {'/'.join(map(str, told))} segments {after} %, "
-            f"loss {self._training.get('answer_loss', 0):.3f}, "
-            f"{self._training.get('segments_per_second', 0):,.0f} segments/s, {self._speed()} TFLOP/s[/]"
+            f"loss {self._figure('answer_loss', '.3f')}, {self._figure('segments_per_second', ',.0f')} segments/s[/]"
         )
 
     def boards(self, step: int, policy: Policy, puzzles: Puzzles) -> None:

@@ -62,6 +62,8 @@ class Trainer:
         self._learned_puzzles = checkpoints.learned_puzzles(self.task)  # once, and not for every checkpoint
         self.stage = 0 if saved is None else min(int(saved.counters.get("stage", 0)), len(self._stages) - 1)
         """The number of the present stage, from 0."""
+        self.changes = 0
+        """How often what a step computes has changed, by a stage or a growing agent."""
         self._wrap = wrap
         if saved is not None:  # before its sizes take memory
             checkpoints.refuse_misfit(saved, self.config, TaskSpec.of(self._stage_task()))
@@ -133,6 +135,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):  # weights that are replaced at once take no random numbers
             self.envs, self.policy, self.learner = self._built()
         self.learner.restore(before.tensors(), before.counters())
+        self.changes += 1
         self.obs, self.agent_state = self._begun()
 
     def judged(self) -> Policy:
@@ -167,8 +170,9 @@ class Trainer:
             self.stage = due
             self._advance()
         self.envs.grow(self.progress)
-        for policy in (self.policy, self.learner.average.policy):
-            policy.agent.grow(self.progress)
+        self.learner.average.policy.agent.grow(self.progress)
+        if self.policy.agent.grow(self.progress):
+            self.changes += 1
 
     @property
     def progress(self) -> float:

@@ -6,15 +6,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, replacing
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 SUFFIXES = (".gif", ".mp4", ".png")
 STRIP = ".png"
@@ -23,7 +20,7 @@ STRIP = ".png"
 _MOST_IN_A_ROW = 8  # frames of a strip; of more, some are left out evenly
 FADE_FRAMES, FADE_SECONDS = 3, 0.05
 """How many pictures of a GIF lead over from one segment to the next, and how long each is seen."""
-_COMMONEST, _BY_WEIGHT = 64, 208  # places in a palette: for the commonest colours, and up to which area counts
+_PALETTE_FRAMES = 16  # the most that the palette of a GIF is made of, 1.8 MB each
 _FPS = 10  # of an MP4, whose frames all last equally long
 
 
@@ -115,19 +112,14 @@ class Recorder:
     def _write_gif(self, path: Path) -> None:
         from PIL import Image
 
-        # The palette is that of the frames that stay; what is seen for a moment takes the nearest of its colours.
-        stays = (frame for i, frame in enumerate(self._images()) if i not in self._passing)
-        palette = _palette(*_census(stays))
-        colours, _ = _census(self._images())
-        nearest = _nearest(colours, palette)
-
-        def indexed() -> Iterator[Image.Image]:
-            for frame in self._images():
-                image = Image.fromarray(nearest[np.searchsorted(colours, _packed(frame))])
-                image.putpalette(palette.tobytes())
-                yield image
-
-        images = indexed()
+        # One palette for all frames: what does not change does not flicker. It is made of frames that stay, and what is
+        # seen for a moment takes the nearest of its colours. "Maximum coverage" keeps the hue of a small mark, which
+        # the median cut loses beside a large board; a round of k-means gives large areas their exact colour.
+        stay = [data for i, data in enumerate(self._frames) if i not in self._passing]
+        sample = np.linspace(0, len(stay) - 1, min(len(stay), _PALETTE_FRAMES)).round().astype(int)
+        stacked = Image.fromarray(np.concatenate([self._image(stay[i]) for i in sample]))
+        palette = stacked.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1)
+        images = (Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in self._images())
         # The format counts hundredths of a second, and many viewers slow down what is shorter than two.
         milliseconds = [max(round(100 * s), 2) * 10 for s in self._seconds]
         next(images).save(path, save_all=True, append_images=images, duration=milliseconds, loop=0)
@@ -177,47 +169,3 @@ class Recorder:
         # Ctrl-C is how a person ends an endless recording, not a reason to lose it.
         if kind is None or issubclass(kind, KeyboardInterrupt):
             self.close()
-
-
-def _packed(rgb: np.ndarray) -> np.ndarray:
-    """Colours, uint8 of shape (..., 3), as one number each."""
-    red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
-    return red << 16 | green << 8 | blue
-
-
-def _unpacked(colours: np.ndarray) -> np.ndarray:
-    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1).astype(np.uint8)
-
-
-def _census(frames: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The packed colours that occur in the frames, in order, and how often each does."""
-    each = [np.unique(_packed(frame), return_counts=True) for frame in frames]
-    colours, place = np.unique(np.concatenate([colours for colours, _ in each]), return_inverse=True)
-    return colours, np.bincount(place, np.concatenate([counts for _, counts in each]))
-
-
-def _palette(colours: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """At most 256 colours, uint8 of shape (P, 3), for all frames: what does not change does not flicker.
-
-    The first are the commonest colours as they are. Each of the next is the one of which most is far from all before
-    it, which keeps a gradient without bands, and each of the last the one that is farthest, however rare it is: a small
-    mark keeps its hue beside a large board.
-    """
-    order = np.argsort(-counts, kind="stable")
-    ordered, weights = _unpacked(colours[order]).astype(np.int32), np.sqrt(counts[order])
-    chosen = list(ordered[:_COMMONEST])
-    far = np.full(len(ordered), np.iinfo(np.int32).max)
-    for i in range(min(len(ordered), 256)):
-        if i >= _COMMONEST:
-            chosen.append(ordered[(far * weights if i < _BY_WEIGHT else far).argmax()])
-        far = np.minimum(far, ((ordered - chosen[i]) ** 2).sum(-1))
-    return np.array(chosen, np.uint8)
-
-
-def _nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """For each packed colour the index, uint8, of the palette's nearest."""
-    nearest = np.empty(len(colours), np.uint8)
-    for start in range(0, len(colours), 4096):  # a few megabytes at a time
-        some = _unpacked(colours[start : start + 4096]).astype(np.int32)
-        nearest[start : start + 4096] = ((some[:, None] - palette.astype(np.int32)) ** 2).sum(-1).argmin(1)
-    return nearest
