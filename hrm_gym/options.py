@@ -11,10 +11,14 @@ or not.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
+import types
 from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from hrm_gym.errors import HrmGymError, unknown
 
@@ -52,7 +56,7 @@ class Bounds:
 
 
 def number(
-    default: float,
+    default: float | None,
     *,
     least: float | None = None,
     above: float | None = None,
@@ -93,9 +97,12 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        kinds = get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            _check(field.name, getattr(self, field.name), kinds[field.name], field.metadata.get("bounds"))
+        for name, (kinds, bounds) in _fields(type(self)).items():
+            value = getattr(self, name)
+            if isinstance(value, np.generic):  # a number of NumPy's, as of an argument that was computed
+                value = value.item()
+                object.__setattr__(self, name, value)
+            _check(name, value, kinds, bounds)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, nested ones as dictionaries."""
@@ -112,25 +119,37 @@ class Options:
         Raises:
             HrmGymError: on an unknown name, a value of the wrong type, or one out of bounds.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        kinds = get_type_hints(cls)
-        for name, value in fields.items():
-            if name not in known:
+        for name in fields:
+            if name not in (known := _fields(cls)):
                 raise unknown("option", name, known)
-            if (kind := kinds[name]) in (int, float, bool, str) and not _fits(value, kind):
-                raise HrmGymError(f"{name} is {value!r}: it must be of type {kind.__name__}")
         return cls(**fields)
 
 
-def _fits(value: Any, kind: type) -> bool:
+_KINDS = {int: "an integer", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
+"""The types whose values are checked, as an error names them."""
+
+
+@functools.cache
+def _fields(cls: type[Options]) -> dict[str, tuple[tuple[Any, ...], Bounds | None]]:
+    """The types that each field may have, and its bounds."""
+    hints = get_type_hints(cls)
+    kinds = {name: get_args(kind) if isinstance(kind, types.UnionType) else (kind,) for name, kind in hints.items()}
+    return {field.name: (kinds[field.name], field.metadata.get("bounds")) for field in dataclasses.fields(cls)}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str | int) and value in get_args(kind)
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is kind
+    return kind not in _KINDS or type(value) is kind
 
 
-def _check(name: str, value: Any, kind: Any, bounds: Bounds | None) -> None:
-    if get_origin(kind) is Literal and value not in get_args(kind):
-        raise unknown(name, value, get_args(kind))
+def _check(name: str, value: Any, kinds: tuple[Any, ...], bounds: Bounds | None) -> None:
+    if not any(_fits(value, kind) for kind in kinds):
+        if get_origin(kinds[0]) is Literal:
+            raise unknown(name, value, get_args(kinds[0]))
+        raise HrmGymError(f"{name} is {value!r}: give {' or '.join(_KINDS[kind] for kind in kinds)}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     if isinstance(value, float) and not math.isfinite(value):

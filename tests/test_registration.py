@@ -1,6 +1,5 @@
 """Ids, the door for puzzle families of others, and what an import costs."""
 
-import inspect
 import os
 import subprocess
 import sys
@@ -10,8 +9,8 @@ import pytest
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.envs.registration import ENVIRONMENT_ARGUMENTS, canonical_id
-from hrm_gym.envs.rules import Rules
+from hrm_gym.envs.options import OPTIONS
+from hrm_gym.envs.registration import canonical_id
 
 
 def test_import_is_light():
@@ -65,7 +64,9 @@ def test_registering_twice_is_fine_unless_it_changes():
 
 
 def test_a_task_may_not_take_the_environments_arguments():
-    assert set(ENVIRONMENT_ARGUMENTS) == set(inspect.signature(Rules).parameters) - {"task", "task_kwargs"}
+    for name in OPTIONS:
+        with pytest.raises(HrmGymError, match=f"{name!r} is an argument of every environment"):
+            hrm_gym.register_task("Own-v0", "latin_task:Latin", **{name: None})
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ class Slots:
     def _sound(self, puzzle: Tensor, solution: Tensor) -> Tensor | None:
         """Whether no guess among the givens is wrong, bool (B,); None where none are made."""
         rules = self._envs.unwrapped.rules
-        if not rules.guesses:
+        if not rules.options.guesses:
             return None
         return ~(rules.task.is_given(puzzle) & (puzzle != solution)).any(1)
 
