@@ -1,5 +1,6 @@
 """Ids, the door for puzzle families of others, and what an import costs."""
 
+import dataclasses
 import os
 import subprocess
 import sys
