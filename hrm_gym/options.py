@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import json
 import math
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from hrm_gym.errors import HrmGymError, unknown
 
@@ -57,7 +60,7 @@ class Bounds:
 
 
 def number(
-    default: float,
+    default: float | None,
     *,
     least: float | None = None,
     above: float | None = None,
@@ -97,6 +100,10 @@ class Options:
     """
 
     def __post_init__(self) -> None:
+        for name in _fields(type(self)):
+            value = getattr(self, name)
+            if isinstance(value, np.generic):  # a number of NumPy's, as of an argument that was computed
+                object.__setattr__(self, name, value.item())
         check_options(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,13 +136,12 @@ def check_options(options: Any) -> None:
     Raises:
         HrmGymError: naming the field, the value and what is allowed.
     """
-    kinds = get_type_hints(type(options))
-    for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
+    for name, (kinds, bounds) in _fields(type(options)).items():
+        value = getattr(options, name)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             check_options(value)
         else:
-            _check(field.name, value, kinds[field.name], field.metadata.get("bounds"))
+            _check(name, value, kinds, bounds)
 
 
 def to_dict(options: Any) -> dict[str, Any]:
@@ -183,8 +189,8 @@ def _plain(name: str, value: Any) -> Any:
 def _read(name: str, value: Any, kind: Any) -> Any:
     """A value from JSON, or from Python, as the type `kind` of its field."""
     origin, parts = get_origin(kind), get_args(kind)
-    if kind in (int, float, bool, str) and not _fits(value, kind):
-        raise HrmGymError(f"{name} is {value!r}: it must be of type {kind.__name__}")
+    if kind in _KINDS and not _fits(value, kind):
+        raise HrmGymError(f"{name} is {value!r}: give {_KINDS[kind]}")
     if origin in (Union, types.UnionType):
         return _read_union(name, value, parts)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
@@ -219,15 +225,32 @@ def _read_union(name: str, value: Any, parts: Sequence[Any]) -> Any:
     raise refusals[0]
 
 
-def _fits(value: Any, kind: type) -> bool:
+_KINDS = {int: "an integer", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
+"""The types whose values are checked, as an error names them."""
+
+
+@functools.cache
+def _fields(cls: Any) -> dict[str, tuple[tuple[Any, ...], Bounds | None]]:
+    """The types that each field may have, and its bounds."""
+    hints = get_type_hints(cls)
+    unions = Union, types.UnionType
+    kinds = {name: get_args(kind) if get_origin(kind) in unions else (kind,) for name, kind in hints.items()}
+    return {field.name: (kinds[field.name], field.metadata.get("bounds")) for field in dataclasses.fields(cls)}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str | int) and value in get_args(kind)
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is kind
+    return kind not in _KINDS or type(value) is kind
 
 
-def _check(name: str, value: Any, kind: Any, bounds: Bounds | None) -> None:
-    if get_origin(kind) is Literal and value not in get_args(kind):
-        raise unknown(name, value, map(str, get_args(kind)))
+def _check(name: str, value: Any, kinds: tuple[Any, ...], bounds: Bounds | None) -> None:
+    if not any(_fits(value, kind) for kind in kinds):
+        if get_origin(kinds[0]) is Literal:
+            raise unknown(name, value, get_args(kinds[0]))
+        raise HrmGymError(f"{name} is {value!r}: give {' or '.join(_KINDS[kind] for kind in kinds)}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     if isinstance(value, float) and not math.isfinite(value):

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+ACTION_TYPES = ("board", "edit")
+OBS_TYPES = ("dict", "flat")
 N = 6
 """Slots of a batch."""
 
@@ -30,7 +32,7 @@ def equal(a, b, path="root"):
 
 def actions(envs, rng, solution):
     """Random actions, among them every way to end: right and wrong answers, halted on or not."""
-    if envs.rules.action_type == "edit":
+    if envs.rules.options.action_type == "edit":
         tokens, n = envs.task.num_tokens, envs.single_action_space.n
         cells = rng.integers(envs.task.num_cells, size=len(solution))
         edit = cells * tokens + solution[np.arange(len(solution)), cells]

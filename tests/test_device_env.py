@@ -4,13 +4,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from batches import N, actions, equal, solutions
+from batches import ACTION_TYPES, OBS_TYPES, N, actions, equal, solutions
 from gymnasium.vector import AutoresetMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hrm_gym
-from hrm_gym.envs.rules import ACTION_TYPES, OBS_TYPES, Rules
+from hrm_gym.envs.rules import Rules
 
 SAME_STEP, DISABLED = AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
 every_mode = pytest.mark.parametrize("mode", tuple(AutoresetMode), ids=lambda mode: mode.value)

@@ -7,6 +7,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+from batches import ACTION_TYPES, OBS_TYPES
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import given, settings
@@ -16,7 +17,8 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.envs.drawing.canvas import Canvas
-from hrm_gym.envs.rules import ACTION_TYPES, OBS_TYPES
+from hrm_gym.envs.options import OPTIONS
+from hrm_gym.envs.puzzle_env import PuzzleEnv
 from hrm_gym.envs.task import SPLITS
 
 KINDS = [(i, a, o) for i in hrm_gym.task_ids() for a in ACTION_TYPES for o in OBS_TYPES]
@@ -339,11 +341,11 @@ def test_a_choice_draws_no_random_number():
         ({"obs_type": "image"}, "known are dict, flat"),
         ({"spilt": "test"}, "did you mean 'split'"),
         ({"max_segments": 0}, "at least 1"),
-        ({"max_segments": 2.5}, "give an integer"),
-        ({"segment_cost": -0.1}, "0 or more"),
+        ({"max_segments": 2.5}, "give an integer or None"),
+        ({"segment_cost": -0.1}, "at least 0"),
         ({"segment_cost": float("nan")}, "finite"),
         ({"segment_cost": float("inf")}, "finite"),
-        ({"segment_cost": "much"}, "finite"),
+        ({"segment_cost": "much"}, "give a number"),
         ({"graded_by": "rule"}, "did you mean 'rules'"),
         ({"split": "test", "num_examples": 10**9}, "num_examples=1000000000"),
         ({"num_examples": 0}, "num_examples=0"),
@@ -354,6 +356,33 @@ def test_a_choice_draws_no_random_number():
 def test_bad_arguments(kwargs, message):
     with pytest.raises(HrmGymError, match=message):
         gym.make("Sudoku4x4-v0", **kwargs)
+
+
+STRANGE = (b"x", float("nan"), float("inf"), -1, 1j, [1], {}, np.zeros(2), object())
+"""What no option can be."""
+TYPED = {
+    **{name: (0, 2.5, "2", True) for name in ("num_examples", "max_segments")},
+    **{name: (2.5, "0.5", True, None) for name in ("hints", "guesses")},
+    **{name: (1, "True") for name in ("augment", "ranked", "count_violations")},
+    **{name: (1, True, None, "") for name in ("split", "action_type", "obs_type", "graded_by")},
+    "segment_cost": ("1", True, None),
+    "dataset": (2, True),
+}
+"""What each option, by its name, refuses as well."""
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_refuses_what_it_cannot_be_in_one_line(name):
+    for value in (*STRANGE, *TYPED[name]):
+        with pytest.raises(HrmGymError, match=name) as error:
+            gym.make("Sudoku4x4-v0", **{name: value})
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("task", [None, 5, b"Sudoku4x4-v0", ["Sudoku4x4-v0"]])
+def test_a_task_is_named_by_a_text(task):
+    with pytest.raises(HrmGymError, match="give an id"):
+        PuzzleEnv(task)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,13 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from hrm_gym import HrmGymError
 from hrm_gym.envs.halting.halting_env import HaltingEnv
-from hrm_gym.envs.halting.halting_rules import REWARDS
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
 from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker, Segment
 
 ENV = "Sudoku4x4-v0"
 MODES = tuple(AutoresetMode)
 every_mode = pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
-every_reward = pytest.mark.parametrize("reward", REWARDS)
+every_reward = pytest.mark.parametrize("reward", ("success", "delta", "regret"))
 
 
 def hand_made():
@@ -239,8 +238,11 @@ def test_the_first_segment_is_thought_in_reset():
             "recorded episodes need",
         ),
         (lambda: env_of(hand_made(), reward="sucess"), "did you mean 'success'"),
-        (lambda: env_of(hand_made(), segment_cost=-0.1), "0 or more"),
+        (lambda: env_of(hand_made(), segment_cost=-0.1), "at least 0"),
         (lambda: env_of(hand_made(), max_segments=0), "at least 1"),
+        *[(lambda v=v: env_of(hand_made(), max_segments=v), "max_segments is") for v in (2.5, "2", True, np.nan)],
+        *[(lambda v=v: env_of(hand_made(), segment_cost=v), "segment_cost is") for v in ("1", True, None, np.nan)],
+        (lambda: env_of(hand_made(), features=True), "unknown option 'features'"),
         (lambda: HaltingEnv(Counter(), reward="regret"), "recorded=True"),
         (lambda: HaltingVectorEnv(Counter(2), autoreset_mode="Nextstep"), "did you mean 'NextStep'"),
     ],

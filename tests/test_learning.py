@@ -475,8 +475,8 @@ def test_auto_sees_the_arguments_of_the_family():
         ({"ema": 1.5}, "ema is 1.5: it must be at least 0 and at most 1"),
         ({"max_steps": -1}, "max_steps is -1: it must be at least 0"),
         ({"max_segments": 0}, "max_segments is 0: it must be at least 1"),
-        ({"hidden_size": 8.5}, "hidden_size is 8.5: it must be of type int"),
-        ({"augment": 1}, "augment is 1: it must be of type bool"),
+        ({"hidden_size": 8.5}, "hidden_size is 8.5: give an integer"),
+        ({"augment": 1}, "augment is 1: give True or False"),
     ],
 )
 def test_configuration_refuses(fields, message):

@@ -1,6 +1,6 @@
 """Ids, the door for puzzle families of others, and what an import costs."""
 
-import inspect
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,8 +10,9 @@ import pytest
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.envs.registration import ENVIRONMENT_ARGUMENTS, canonical_id
-from hrm_gym.envs.rules import Rules
+from hrm_gym.agents.saved.config import RunOptions
+from hrm_gym.envs.options import OPTIONS, PuzzleOptions
+from hrm_gym.envs.registration import canonical_id
 
 
 def test_import_is_light():
@@ -64,8 +65,19 @@ def test_registering_twice_is_fine_unless_it_changes():
         hrm_gym.register_task("Latin3x3-v0", "latin_task:Latin", givens=5)
 
 
+def test_a_run_has_the_options_of_its_environments():
+    shared = {field.name for field in dataclasses.fields(PuzzleOptions)}
+    assert shared < set(OPTIONS)
+    told = RunOptions(segment_cost=0.25, num_examples=3, max_segments=5).env_options()
+    env = gym.make("Sudoku4x4-v0", **told).unwrapped
+    assert told.keys() == shared and {name: getattr(env.rules.options, name) for name in told} == told
+    assert PuzzleOptions(**RunOptions().env_options()) == PuzzleOptions(augment=True, max_segments=16)
+
+
 def test_a_task_may_not_take_the_environments_arguments():
-    assert set(ENVIRONMENT_ARGUMENTS) == set(inspect.signature(Rules).parameters) - {"task", "task_kwargs"}
+    for name in OPTIONS:
+        with pytest.raises(HrmGymError, match=f"{name!r} is an argument of every environment"):
+            hrm_gym.register_task("Own-v0", "latin_task:Latin", **{name: None})
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from batches import N, actions, equal, solutions
+from batches import ACTION_TYPES, OBS_TYPES, N, actions, equal, solutions
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
 import hrm_gym
 from hrm_gym import HrmGymError
-from hrm_gym.envs.rules import ACTION_TYPES, OBS_TYPES
 
 MODES = tuple(AutoresetMode)
 NEXT_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED
@@ -191,7 +190,10 @@ def test_puzzles_of_own_for_all_slots():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"num_envs": 0}, "at least 1"),
+        *[({"num_envs": num}, "num_envs=.*give an integer, of at least 1") for num in (0, -1, 2.0, "2", True, None)],
+        *[({"max_episode_steps": most}, "max_episode_steps=.*at least 1") for most in (0, -5, 2.5, "3", True)],
+        ({"max_episode_steps": float("nan")}, "max_episode_steps=nan"),
+        ({"device": 2.5}, "device='cpu'"),
         ({"autoreset_mode": "SameStp"}, "did you mean 'SameStep'"),
         ({"device": "no such device"}, "device='cpu'"),
         ({"render_mode": "human"}, "rgb_array"),
@@ -202,6 +204,15 @@ def test_puzzles_of_own_for_all_slots():
 def test_bad_arguments(kwargs, message):
     with pytest.raises(HrmGymError, match=message):
         gym.make_vec("Sudoku4x4-v0", **{"num_envs": 2, **kwargs})
+
+
+def test_a_number_of_numpy_is_a_number():
+    small = {"num_envs": np.int64(2), "max_segments": np.int32(3), "segment_cost": np.float32(0.5)}
+    envs = gym.make_vec("Sudoku4x4-v0", max_episode_steps=np.int64(2), **small)
+    envs.reset(seed=0)
+    step = np.zeros((2, 17), np.int64)
+    assert envs.num_envs == 2 and type(envs.num_envs) is int
+    assert [envs.step(step)[3].all() for _ in range(2)] == [False, True]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

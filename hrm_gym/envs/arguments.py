@@ -12,37 +12,16 @@ from hrm_gym.envs.arrays import as_numpy, is_integer
 from hrm_gym.errors import HrmGymError, unknown
 
 
-def check_horizon(max_segments: Any, segment_cost: Any) -> None:
-    """Refuse a last segment below 1, and a cost of thinking that is negative or no finite number.
+def check_integer(name: str, value: Any, least: int, most: float = math.inf) -> int:
+    """A whole number as Python's integer.
 
     Raises:
-        HrmGymError: naming the argument.
+        HrmGymError: naming the argument, where it is no integer from `least` to `most`.
     """
-    if not isinstance(max_segments, int | np.integer) or max_segments < 1:
-        raise HrmGymError(f"max_segments={max_segments!r}: give an integer of at least 1, or leave it out")
-    if not (isinstance(segment_cost, int | float | np.number) and 0 <= segment_cost < math.inf):
-        raise HrmGymError(f"segment_cost={segment_cost!r}: it is taken off the reward, give a finite number, 0 or more")
-
-
-def check_integer(name: str, value: Any, least: int, most: int) -> None:
-    """Refuse what is no integer from `least` to `most`.
-
-    Raises:
-        HrmGymError: naming the argument.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise HrmGymError(f"{name}={value!r}: give an integer, {least} to {most}")
-
-
-def check_share(name: str, value: Any) -> float:
-    """A share as Python's float.
-
-    Raises:
-        HrmGymError: naming the argument, where it is no number from 0 to 1.
-    """
-    if not (isinstance(value, int | float) and 0 <= value <= 1):
-        raise HrmGymError(f"{name}={value!r}: it is a share between 0 and 1")
-    return float(value)
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
+        allowed = f"of at least {least}" if most == math.inf else f"{least} to {most}"
+        raise HrmGymError(f"{name}={value!r}: give an integer, {allowed}")
+    return int(value)
 
 
 def check_seed(seed: Any, below: float = math.inf) -> int | None:

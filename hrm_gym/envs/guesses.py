@@ -6,11 +6,8 @@ further thought can tell.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from hrm_gym.envs.arguments import check_share
 from hrm_gym.envs.arrays import Array, as_int64, gather, like, where
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
@@ -26,19 +23,17 @@ HASTE = 7.0
 from a probability of 7/8 on."""
 
 
-def check_guesses(guesses: Any, task: Task, split: str) -> float:
-    """The share of episodes with guesses.
+def check_guesses(share: float, task: Task, split: str) -> None:
+    """Refuse a share of episodes with guesses where this split or family has none.
 
     Raises:
-        HrmGymError: where it is none, or this split or family has no guesses.
+        HrmGymError: saying where there are guesses.
     """
-    share = check_share("guesses", guesses)
     if share and not (can_guess(task) and split == "train"):
         raise HrmGymError(
-            f"guesses={guesses}: only training puzzles get guesses, of a family whose givens are cells of the solution "
+            f"guesses={share}: only training puzzles get guesses, of a family whose givens are cells of the solution "
             "and whose rules are groups (Sudoku); leave it out"
         )
-    return share
 
 
 def can_guess(task: Task) -> bool:

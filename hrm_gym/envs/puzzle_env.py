@@ -77,24 +77,9 @@ class PuzzleEnv(gym.Env[Any, Any]):
     | `solution` | int64 of shape (L,) | for supervised learning |
 
     ## Arguments
-    | argument | default | meaning |
-    | --- | --- | --- |
-    | `split` | `"train"` | `"train"`, `"validation"` or `"test"`, which share no puzzle |
-    | `num_examples` | `None` | use only the first so many puzzles of the split; `None` uses all |
-    | `action_type` | `"board"` | or `"edit"` |
-    | `obs_type` | `"dict"` | or `"flat"` |
-    | `max_segments` | `None` | the last segment; `None`: 16 for boards, 2 * L for edits, which write one cell each |
-    | `segment_cost` | `0.0` | the cost of every segment after the first; finite, not negative |
-    | `graded_by` | `"rules"` | or `"solution"`, see Rewards |
-    | `augment` | `None` | random symmetries; `None`: in training only. The other splits do not allow them |
-    | `hints` | `0.0` | share of training puzzles that are shown with some of their solution filled in |
-    | `guesses` | `0.0` | share of training puzzles that are shown with guesses, right and wrong ones |
-    | `ranked` | `False` | order the puzzles from easy to hard |
-    | `count_violations` | `True` | whether `info` has `violations`; for large mazes on a GPU counting takes time |
-    | `dataset` | `None` | the path of a file of puzzles that replaces the shipped ones |
-    | `render_mode` | `None` | `"human"`, `"rgb_array"` or `"ansi"` |
-
-    The id sets `task` and the task's own arguments.
+    The fields of `EnvOptions` (`hrm_gym.envs.options`), such as `split`, `action_type`, `obs_type`, `max_segments` and
+    `segment_cost`, each with its default and its meaning; `render_mode`, which is `None`, `"human"`, `"rgb_array"` or
+    `"ansi"`; and the arguments of the puzzle family, which the id sets together with `task`.
 
     ## Version History
     - v0: initial version.
@@ -103,7 +88,9 @@ class PuzzleEnv(gym.Env[Any, Any]):
     metadata = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012 (as in Env)
 
     def __init__(self, task: str, *, render_mode: str | None = None, **kwargs: Any) -> None:
-        """Make the environment of a `task`, an id or "module:Class"; the others are arguments of `Rules`.
+        """Make the environment of a `task`, an id or "module:Class".
+
+        The others are fields of `EnvOptions` and arguments of the family.
 
         Raises:
             HrmGymError: on an argument that is unknown or out of range.

@@ -11,28 +11,12 @@ from typing import Any
 import gymnasium as gym
 
 from hrm_gym.envs.checks import check_family
+from hrm_gym.envs.options import OPTIONS
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.outside import import_module, load_class, shown
 
 NAMESPACE = "hrm_gym"
-
-ENVIRONMENT_ARGUMENTS = (
-    "split",
-    "num_examples",
-    "action_type",
-    "obs_type",
-    "max_segments",
-    "segment_cost",
-    "graded_by",
-    "augment",
-    "hints",
-    "guesses",
-    "ranked",
-    "dataset",
-    "count_violations",
-)
-"""What every environment takes beside the arguments of its task; a task may not use these names."""
 
 _ID = r"[A-Za-z][\w.]*-v\d+"
 _ENTRY = r"[\w.]+:\w+"
@@ -88,7 +72,7 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
     if not (isinstance(entry, str) and re.fullmatch(_ENTRY, entry)):
         raise HrmGymError(f"malformed entry {entry!r}: write 'module:Class', such as 'my_module:LightsOut'")
     for name in kwargs:
-        if name in ENVIRONMENT_ARGUMENTS:
+        if name in OPTIONS:
             raise HrmGymError(f"{env_id}: {name!r} is an argument of every environment; rename the task's")
     try:
         json.dumps(kwargs)
@@ -166,6 +150,8 @@ def task_class(task: str) -> type[Task]:
 
 def _entry(task: str) -> tuple[str, dict[str, Any]]:
     """Where the class of a task stands, and the arguments of its id."""
+    if not isinstance(task, str):
+        raise HrmGymError(f"task={task!r}: give an id, such as 'Sudoku4x4-v0', or 'module:Class'")
     return (task, {}) if re.fullmatch(_ENTRY, task) else _registered[canonical_id(task)]
 
 
@@ -200,7 +186,7 @@ def _build(entry: str, kwargs: str) -> Task:
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in allowed.values()):
         for name in arguments:
             if name not in allowed:
-                raise unknown("argument", name, [*ENVIRONMENT_ARGUMENTS, *allowed])
+                raise unknown("argument", name, [*OPTIONS, *allowed])
     try:
         task: Task = cls(**arguments)
     except HrmGymError:

@@ -13,16 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import Space, spaces
 
-from hrm_gym.envs.arguments import check_horizon, check_index, check_share
+from hrm_gym.envs.arguments import check_index
 from hrm_gym.envs.arrays import Array, as_int64, as_numpy, concatenate, copy, is_integer, like, where, zeros
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.guesses import HASTE, MOST, NUMBERS, check_guesses, sound, with_guesses
+from hrm_gym.envs.options import OPTIONS, EnvOptions
 from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import GRADED_BY, SPLITS, Grade, Puzzles, Task
-from hrm_gym.errors import HrmGymError, unknown
-
-ACTION_TYPES = ("board", "edit")
-OBS_TYPES = ("dict", "flat")
+from hrm_gym.envs.task import Grade, Puzzles, Task
+from hrm_gym.errors import HrmGymError
 
 
 class State(NamedTuple):
@@ -40,103 +38,36 @@ class Rules:
 
     Args:
         task: an id or an entry "module:Class" (see `hrm_gym.register_task`).
-        split: "train", "validation" or "test".
-        num_examples: keep only the first so many puzzles of the split; None keeps all.
-        action_type: "board" (the whole answer, and halt or continue) or "edit" (one cell, or halt).
-        obs_type: "dict" (tokens) or "flat" (one-hot, one real vector).
-        max_segments: the last segment, which ends an episode; None is 16 for boards and 2 * L for edits.
-        segment_cost: what every segment after the first costs, a finite number, 0 or more.
-        graded_by: "rules" (an answer is right where it satisfies the rules, if they decide) or "solution" (where it
-            equals the solution).
-        augment: show puzzles under a random symmetry; None does so for training. No other split allows it.
-        hints: share of the episodes whose puzzle is shown with some of its solution filled in, as given cells: of the
-            blank cells a random part, mostly small, at most seven tenths. For training; needs a family whose givens are
-            cells of the solution (`Task.hintable`).
-        guesses: share of the episodes whose puzzle is shown with guesses, as given cells; after a wrong one it has no
-            solution (see `guesses`), and an answer may end by giving up. For training; needs a family that names
-            `groups`, too.
-        ranked: order the puzzles from easy to hard, as the family rates them, so that episodes may be drawn from the
-            easiest ones alone (`easiest`).
-        count_violations: tell in the information how many rules an answer breaks.
-        dataset: path of a file of puzzles to use instead of those of the task (see `datasets.puzzles_of`).
-        **task_kwargs: arguments of the task.
+        **arguments: the options of `EnvOptions`, and arguments of the family.
 
     Raises:
-        HrmGymError: on an unknown name or a number out of range.
+        HrmGymError: on an unknown name, or a value of another type or out of range.
     """
 
-    def __init__(
-        self,
-        task: str,
-        *,
-        split: str = "train",
-        num_examples: int | None = None,
-        action_type: str = "board",
-        obs_type: str = "dict",
-        max_segments: int | None = None,
-        segment_cost: float = 0.0,
-        graded_by: str = "rules",
-        augment: bool | None = None,
-        hints: float = 0.0,
-        guesses: float = 0.0,
-        ranked: bool = False,
-        count_violations: bool = True,
-        dataset: str | None = None,
-        **task_kwargs: Any,
-    ) -> None:
-        for kind, value, allowed in (
-            ("split", split, SPLITS),
-            ("action_type", action_type, ACTION_TYPES),
-            ("obs_type", obs_type, OBS_TYPES),
-            ("graded_by", graded_by, GRADED_BY),
-        ):
-            if value not in allowed:
-                raise unknown(kind, value, allowed)
-        if augment and split != "train":
+    def __init__(self, task: str, **arguments: Any) -> None:
+        self._rebuild = functools.partial(Rules, task, **arguments)
+        options = EnvOptions(**{name: arguments.pop(name) for name in OPTIONS if name in arguments})
+        split, dataset = options.split, options.dataset
+        self.options = options
+        self.task: Task = make_task(task, dataset, **arguments)
+        self.max_segments = options.max_segments or (16 if options.action_type == "board" else 2 * self.task.num_cells)
+        if options.augment and split != "train":
             raise HrmGymError(f"augment=True with split={split!r}: only training puzzles are augmented; leave it out")
-        self._rebuild = functools.partial(
-            Rules,
-            task,
-            split=split,
-            num_examples=num_examples,
-            action_type=action_type,
-            obs_type=obs_type,
-            max_segments=max_segments,
-            segment_cost=segment_cost,
-            graded_by=graded_by,
-            augment=augment,
-            hints=hints,
-            guesses=guesses,
-            ranked=ranked,
-            count_violations=count_violations,
-            dataset=dataset,
-            **task_kwargs,
-        )
-        self.task: Task = make_task(task, dataset, **task_kwargs)
-        self.action_type = action_type
-        self.obs_type = obs_type
-        if max_segments is None:
-            max_segments = 16 if action_type == "board" else 2 * self.task.num_cells
-        check_horizon(max_segments, segment_cost)
-        self.max_segments = int(max_segments)
-        self.segment_cost = float(segment_cost)
-        self.graded_by = graded_by
-        self.augment = split == "train" if augment is None else augment
-        self.count_violations = count_violations
-        self.hints = check_share("hints", hints)
-        if hints and not (self.task.hintable and split == "train"):
+        self.augment = split == "train" if options.augment is None else options.augment
+        if options.hints and not (self.task.hintable and split == "train"):
             raise HrmGymError(
-                f"hints={hints}: only training puzzles whose givens are cells of the solution get hints; leave it out"
+                f"hints={options.hints}: only training puzzles whose givens are cells of the solution get hints; leave "
+                "it out"
             )
-        self.guesses = check_guesses(guesses, self.task, split)
+        check_guesses(options.guesses, self.task, split)
         self._num_symmetry = self.task.num_uniforms if self.augment else 0
-        self._num_hints = 2 + self.task.num_cells if hints else 0
-        self._num_guesses = 2 + MOST * NUMBERS if guesses else 0
+        self._num_hints = 2 + self.task.num_cells if options.hints else 0
+        self._num_guesses = 2 + MOST * NUMBERS if options.guesses else 0
         self.num_uniforms = 1 + self._num_symmetry + self._num_hints + self._num_guesses
-        source = (self.task, split, dataset, num_examples)
+        source = (self.task, split, dataset, options.num_examples)
         self.num_puzzles = len(puzzles_of(*source).puzzle)
         data = _images if self.augment else puzzles_of
-        self.data = _ranked(data, *source) if ranked else data(*source)
+        self.data = _ranked(data, *source) if options.ranked else data(*source)
         """What episodes are drawn from: the puzzles, and for training their images after them (`Task.images`); where
         `ranked`, all of these from easy to hard."""
         self.easiest = 1.0
@@ -153,7 +84,7 @@ class Rules:
     @property
     def num_decisions(self) -> int:
         """How a segment may end: go on, halt, and where puzzles are shown with guesses give up."""
-        return 3 if self.guesses and self.action_type == "board" else 2
+        return 3 if self.options.guesses and self.options.action_type == "board" else 2
 
     # ---- spaces ----------------------------------------------------------------------------------
 
@@ -161,7 +92,7 @@ class Rules:
     def action_space(self) -> spaces.MultiDiscrete | spaces.Discrete:
         """What a single environment is told."""
         cells, tokens = self.task.num_cells, self.task.num_tokens
-        if self.action_type == "edit":
+        if self.options.action_type == "edit":
             return spaces.Discrete(cells * tokens + 1)
         return spaces.MultiDiscrete([tokens] * cells + [self.num_decisions])
 
@@ -169,7 +100,7 @@ class Rules:
     def observation_space(self) -> Space:
         """What a single environment shows."""
         cells, tokens = self.task.num_cells, self.task.num_tokens
-        if self.obs_type == "flat":
+        if self.options.obs_type == "flat":
             return spaces.Box(0.0, 1.0, (self._flat_size,), np.float32)
         board = [tokens] * cells
         parts: dict[str, Space] = {
@@ -201,16 +132,16 @@ class Rules:
         puzzles = data.map(lambda array: array[index])
         if self.augment:
             puzzles = self.task.augment(puzzles, uniforms[:, 1 : 1 + self._num_symmetry])
-        if self.hints:
+        if self.options.hints:
             begin = 1 + self._num_symmetry
             puzzles = self._hinted(puzzles, uniforms[:, begin : begin + self._num_hints])
-        if self.guesses:
-            puzzles = with_guesses(self.task, puzzles, self.guesses, uniforms[:, -self._num_guesses :])
+        if self.options.guesses:
+            puzzles = with_guesses(self.task, puzzles, self.options.guesses, uniforms[:, -self._num_guesses :])
         return _first(puzzles)
 
     def _hinted(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
         """The puzzles, some of them with hints; `uniforms` has shape (N, 2 + L)."""
-        share = 0.7 * uniforms[:, 1] ** 3 * (uniforms[:, 0] < self.hints)
+        share = 0.7 * uniforms[:, 1] ** 3 * (uniforms[:, 0] < self.options.hints)
         filled = (uniforms[:, 2:] < share[:, None]) & ~self.task.is_given(puzzles.puzzle)
         return puzzles._replace(puzzle=where(filled, puzzles.solution, puzzles.puzzle))
 
@@ -258,12 +189,12 @@ class Rules:
         Raises:
             HrmGymError: naming the shape, the type or the value that does not fit.
         """
-        shape = (num,) if self.action_type == "edit" else (num, self.task.num_cells + 1)
-        most = self.task.num_cells * self.task.num_tokens if self.action_type == "edit" else self._most
+        shape = (num,) if self.options.action_type == "edit" else (num, self.task.num_cells + 1)
+        most = self.task.num_cells * self.task.num_tokens if self.options.action_type == "edit" else self._most
         if tuple(actions.shape) != shape or not is_integer(actions):
             raise HrmGymError(
                 f"actions have shape {tuple(actions.shape)} and type {actions.dtype}: "
-                f"{self.action_type!r} takes integers of shape {shape}"
+                f"{self.options.action_type!r} takes integers of shape {shape}"
             )
         actions = as_int64(actions)
         if not isinstance(actions, np.ndarray):
@@ -275,7 +206,7 @@ class Rules:
 
     def act(self, state: State, actions: Array) -> tuple[State, Array]:
         """The state after one action a slot, and its decision, int64 (N,): 0 go on, 1 halt, 2 give up."""
-        if self.action_type == "board":
+        if self.options.action_type == "board":
             answer, decision = copy(actions[:, :-1]), actions[:, -1]
         else:
             cell, token = actions // self.task.num_tokens, actions % self.task.num_tokens
@@ -288,7 +219,7 @@ class Rules:
 
     def grade(self, state: State) -> Grade:
         """What the current answers are worth, as `graded_by` says."""
-        return self.task.grade(state.puzzle, state.solution, state.answer, self.graded_by)
+        return self.task.grade(state.puzzle, state.solution, state.answer, self.options.graded_by)
 
     def outcome(self, state: State, decision: Array, right: Array) -> tuple[Array, Array]:
         """Reward and terminated, each of shape (N,), of the segment that led to `state`.
@@ -301,7 +232,7 @@ class Rules:
         terminated = (decision > 0) | (state.segment >= self.max_segments)
         # A slot that has just been reset is in segment 0 and pays no cost.
         goes_on = ~terminated & (state.segment > 0)
-        reward = (terminated & right) * 1.0 - goes_on * self.segment_cost
+        reward = (terminated & right) * 1.0 - goes_on * self.options.segment_cost
         if self.num_decisions > 2:
             worth = where(sound(self.task, state.puzzle, state.solution), -HASTE, 1.0)
             reward = where(decision == 2, worth, reward)
@@ -314,7 +245,7 @@ class Rules:
 
         Where the family has identities, the dict has `puzzle_id` too, and the vector one number more.
         """
-        if self.obs_type == "dict":
+        if self.options.obs_type == "dict":
             parts = {name: copy(getattr(state, name)) for name in ("puzzle", "answer", "segment")}
             if self.task.num_identities:
                 parts["puzzle_id"] = copy(state.identity)
@@ -333,7 +264,7 @@ class Rules:
     def info(self, state: State, grade: Grade) -> dict[str, Array]:
         """What learners and evaluators want beside the observation, an array a name."""
         told = {"is_success": grade.right, "cell_accuracy": grade.cell_accuracy}
-        if self.count_violations:
+        if self.options.count_violations:
             told["violations"] = as_int64(self.task.violations(state.puzzle, state.answer))
         return {**told, "solution": copy(state.solution)}
 
@@ -347,11 +278,11 @@ class Rules:
         """
         tokens = like(self._tokens, state.puzzle)
         cells = (~self.task.is_given(state.puzzle))[:, :, None] & (tokens >= 0)
-        if self.action_type == "board":
+        if self.options.action_type == "board":
             cells = cells | (state.puzzle[:, :, None] == tokens)
         cells = cells.reshape(state.puzzle.shape[0], -1)
         always = cells[:, :1] | True
-        decisions = [always] * (self.num_decisions if self.action_type == "board" else 1)
+        decisions = [always] * (self.num_decisions if self.options.action_type == "board" else 1)
         return concatenate([cells, *decisions])
 
 

@@ -75,7 +75,7 @@ class TorchUniforms:
 
         try:
             self.device = torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, TypeError, ValueError) as error:
             raise HrmGymError(
                 f"device {str(device)!r} cannot be used ({first_line(error)}): give device='cpu', or none for NumPy"
             ) from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
-from hrm_gym.envs.arguments import check_options
+from hrm_gym.envs.arguments import check_integer, check_options
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
 from hrm_gym.envs.drawing.viewing import View, ending
 from hrm_gym.envs.rules import Rules, State
@@ -87,16 +87,19 @@ class PuzzleVectorEnv(SlotsEnv):
         render_mode: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Make N environments of a `task`; the other arguments are those of `rules.Rules`.
+        """Make N environments of a `task`; the others are fields of `EnvOptions` and arguments of the family.
 
         Raises:
             HrmGymError: on an argument that is unknown or out of range, or a device that is not there.
         """
-        if num_envs < 1:
-            raise HrmGymError(f"num_envs={num_envs}: give at least 1")
+        num_envs = check_integer("num_envs", num_envs, 1)
+        if max_episode_steps == -1:  # as in gym.make: no limit
+            max_episode_steps = None
+        if max_episode_steps is not None:
+            max_episode_steps = check_integer("max_episode_steps", max_episode_steps, 1)
         uniforms = NumpyUniforms(num_envs) if device is None else TorchUniforms(num_envs, device)
         super().__init__(Rules(task, **kwargs), num_envs, autoreset_mode, uniforms)
-        self.max_episode_steps = None if max_episode_steps == -1 else max_episode_steps  # -1 as in gym.make
+        self.max_episode_steps = max_episode_steps
         self.render_mode = render_mode
         self._view = View(self.rules, render_mode, self.metadata)
         self._data = self.rules.data.map(uniforms.put)

@@ -13,8 +13,9 @@ from hrm_gym.agents.inference.live import LiveThinker, first_puzzles, record
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.sources import pretrained_path
+from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.halting.halting_env import HaltingEnv
-from hrm_gym.envs.halting.halting_rules import check_arguments
+from hrm_gym.envs.halting.halting_rules import HaltingOptions
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
 from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker, Thinker
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
@@ -52,9 +53,7 @@ def make_halting_vec(
     Raises:
         HrmGymError: as `make_halting_env`.
     """
-    if num_envs < 1:
-        raise HrmGymError(f"num_envs={num_envs}: give at least 1")
-    thinker, rules = _thinker(env_id, num_envs, **kwargs)
+    thinker, rules = _thinker(env_id, check_integer("num_envs", num_envs, 1), **kwargs)
     return HaltingVectorEnv(thinker, autoreset_mode=autoreset_mode, **rules)
 
 
@@ -85,9 +84,9 @@ def _thinker(
         raise HrmGymError(f"max_episode_steps={max_episode_steps}: give max_segments instead")
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    check_arguments(rules.get("reward", "success"), rules.get("segment_cost", 0.0), max_segments, recorded)
-    if num_examples is not None and num_examples < 1:
-        raise HrmGymError(f"num_examples={num_examples}: give at least 1, or None")
+    HaltingOptions(max_segments=max_segments, **rules).check(recorded)
+    if num_examples is not None:
+        num_examples = check_integer("num_examples", num_examples, 1)
     if recorded:
         path = pretrained_path(env_id) if agent == "pretrained" else Path(agent)
         # All environments of a process over one agent share one recording, until its file changes.

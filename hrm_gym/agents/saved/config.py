@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from hrm_gym.agents.registry import agent_class, halting_class
+from hrm_gym.envs.options import PuzzleOptions
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.options import Options, from_dict, number, option_names, share
 from hrm_gym.outside import where
@@ -20,10 +21,9 @@ INTEGERS = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
-class RunOptions(Options):
-    """A training run. Options that the chosen preset sets show the preset's value in `--help`."""
+class _Run(Options):
+    """What is trained, where, and for how long."""
 
-    # ---- the run
     env: str = "Sudoku6x6-v0"
     """The puzzles: an environment id (`hrm-gym envs` lists them), or `module:ID`."""
     agent: str = "auto"
@@ -50,18 +50,24 @@ class RunOptions(Options):
     target_accuracy: float = share(0.0)
     """Stop once the accuracy on validation puzzles reaches this share; 0: never."""
 
-    # ---- the data
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions(PuzzleOptions, _Run):
+    """A training run. Options that the chosen preset sets show the preset's value in `--help`.
+
+    What it has from `PuzzleOptions` goes to the environments. Where None is a value there, a run has another word, as a
+    command line has none for it.
+    """
+
+    # ---- the data and the episodes
     num_examples: int = number(0, least=0)
     """Train on the first N puzzles only (the paper: 1000); 0: all of the split."""
     dataset: str = ""
     """Train on the puzzles of this file or folder instead of the ones that ship with the environment."""
     augment: bool = True
     """Show training puzzles under random symmetries."""
-    hints: float = share(0.0)
-    """Share of the training puzzles that are shown with some of their solution filled in (Sudoku)."""
-    guesses: float = share(0.0)
-    """Share of the training puzzles that are shown with guesses: symbols that no given rules out are taken for givens.
-    Some are wrong; what is then learned is that there is no solution (`--halting soundness`; Sudoku)."""
+    max_segments: int = number(16, least=1, most=10_000)
+    """Segments after which an episode ends."""
     curriculum: float = share(0.0)
     """Share of the budget during which training grows from the easiest tenth of the puzzles, as the family rates them,
     to all of them; 0: all from the beginning."""
@@ -70,16 +76,8 @@ class RunOptions(Options):
     `0.1 env=Sudoku6x6-v0 guesses=0; 0.9`; empty: one stage."""
     task_args: str = ""
     """Arguments of the puzzle family as `name=value`, with commas between them: `augmentations=30,num_tasks=10`."""
-    graded_by: Literal["rules", "solution"] = "rules"
-    """What makes an answer right: the puzzle's rules where they decide, or the solution given with it."""
-
-    # ---- the episodes
     num_envs: int = number(64, least=1, most=1 << 20)
     """Puzzles thought about at once, the batch size of every step; the processes of `torchrun` share them."""
-    max_segments: int = number(16, least=1, most=10_000)
-    """Segments after which an episode ends."""
-    segment_cost: float = number(0.0, least=0)
-    """What the environment takes for continuing; the reward of a right answer is 1."""
 
     # ---- learning
     loss: Literal["stablemax", "softmax"] = "stablemax"
@@ -139,6 +137,11 @@ class RunOptions(Options):
     """Test puzzles of the final evaluation, the only time that they are read."""
     save_minutes: float = number(2.0, above=0)
     """Minutes between checkpoints."""
+
+    def env_options(self) -> dict[str, Any]:
+        """The options of the environments that the run trains on."""
+        shared = {field.name: getattr(self, field.name) for field in dataclasses.fields(PuzzleOptions)}
+        return {**shared, "num_examples": self.num_examples or None, "dataset": self.dataset or None}
 
 
 @dataclasses.dataclass(frozen=True)

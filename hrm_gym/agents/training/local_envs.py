@@ -41,14 +41,7 @@ class LocalEnvs:
             num_envs=config.num_envs,
             device=config.device,
             autoreset_mode="SameStep",
-            max_segments=config.max_segments,
-            segment_cost=config.segment_cost,
-            graded_by=config.graded_by,
-            num_examples=config.num_examples or None,
-            dataset=config.dataset or None,
-            augment=config.augment,
-            hints=config.hints,
-            guesses=config.guesses,
+            **config.env_options(),
             ranked=config.curriculum > 0,
             # Nothing is learned from their number, and to count them in a large maze takes longer than to think.
             count_violations=False,
@@ -93,8 +86,8 @@ class LocalEnvs:
             "ended": (terminated | truncated)[self.own],
             "right": final["is_success"][self.own],
             "solution": solution,
-            "sound": sound(rules.task, obs["puzzle"], solution) if rules.guesses else None,
-            "given_up": decision == 2 if rules.guesses else None,
+            "sound": sound(rules.task, obs["puzzle"], solution) if rules.options.guesses else None,
+            "given_up": decision == 2 if rules.options.guesses else None,
         }
         return self._seen(after, info), graded, final["cell_accuracy"][self.own]
 

@@ -43,7 +43,7 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     | `residual` | how far the agent's state moved: norm of the difference over the sum of both norms |
     | `violations` | broken rules per cell, at most 1 |
 
-    All of these lie in [0, 1]. Entries whose names begin with `state_` (see `pooled_states`) are means of the agent's
+    All of these lie in [0, 1]. Entries whose names begin with `state_` (see `features`) are means of the agent's
     state and lie in [-10, 10].
 
     ## Starting State
@@ -91,7 +91,7 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     | `segment_cost` | `0.0` | the cost of every segment after the first; finite, not negative |
     | `max_segments` | `16` | the last segment |
     | `recorded` | `True` | think all episodes once and replay them from memory; `False` thinks live |
-    | `pooled_states` | `False` | whether to observe means of the agent's state too |
+    | `features` | `False` | whether to observe means of the agent's state too |
     | `device` | `"cpu"` | where the agent thinks; observations are NumPy arrays in any case |
 
     The class itself takes a `Thinker` (`hrm_gym.envs.halting.thinkers`) instead of an agent, so any model that thinks
@@ -104,7 +104,7 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     metadata = {"render_modes": []}  # noqa: RUF012 (as in Env)
 
     def __init__(self, thinker: Thinker, **kwargs: Any) -> None:
-        """Make the environment over the one slot of a `thinker`; the others are arguments of `HaltingRules`.
+        """Make the environment over the one slot of a `thinker`; the others are arguments of `HaltingOptions`.
 
         Raises:
             HrmGymError: on an argument that is unknown or out of range.

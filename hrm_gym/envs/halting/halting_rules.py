@@ -6,33 +6,46 @@ that continue and for those that begin a new puzzle.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import dataclasses
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
-from hrm_gym.envs.arguments import check_horizon, check_index
+from hrm_gym.envs.arguments import check_index
 from hrm_gym.envs.arrays import is_integer
 from hrm_gym.envs.halting.thinkers import STATE, STATE_BOUND, Thinker
-from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.errors import HrmGymError
+from hrm_gym.options import Options, number
 
-REWARDS = ("success", "delta", "regret")
 
-
-def check_arguments(reward: str, segment_cost: float, max_segments: int, recorded: bool) -> None:
-    """Refuse what `HaltingRules` does not take, before anybody spends time on a thinker.
+@dataclasses.dataclass(frozen=True)
+class HaltingOptions(Options):
+    """What deciding when to stop pays, and how long it may go on.
 
     Raises:
-        HrmGymError: on an unknown reward, a number out of range, or regrets without recorded episodes.
+        HrmGymError: on a value of another type or out of range.
     """
-    if reward not in REWARDS:
-        raise unknown("reward", reward, REWARDS)
-    check_horizon(max_segments, segment_cost)
-    if reward == "regret" and not recorded:
-        raise HrmGymError(
-            "reward='regret' compares with the best segment of the whole episode, which a live agent has not "
-            "thought yet: give recorded=True, or reward='success'"
-        )
+
+    reward: Literal["success", "delta", "regret"] = "success"
+    """`success`: 1 on ending with a right answer. `delta`: by how much the share of right cells grew. `regret`: the
+    value of stopping now minus that of the best segment."""
+    segment_cost: float = number(0.0, least=0)
+    """What every segment after the first costs."""
+    max_segments: int | None = number(None, least=1)
+    """T, the last segment; None takes that of recorded episodes, else 16."""
+
+    def check(self, recorded: bool) -> None:
+        """Refuse regrets without recorded episodes, before anybody spends time on a thinker.
+
+        Raises:
+            HrmGymError: with the remedy.
+        """
+        if self.reward == "regret" and not recorded:
+            raise HrmGymError(
+                "reward='regret' compares with the best segment of the whole episode, which a live agent has not "
+                "thought yet: give recorded=True, or reward='success'"
+            )
 
 
 class State(NamedTuple):
@@ -55,35 +68,26 @@ class HaltingRules:
 
     Args:
         thinker: who thinks, in `thinker.num_slots` slots.
-        reward: "success", "delta" or "regret".
-        segment_cost: what every segment after the first costs, a finite number, 0 or more.
-        max_segments: T, the last segment; None takes that of recorded episodes, else 16.
+        **arguments: of `HaltingOptions`.
 
     Raises:
-        HrmGymError: on an unknown reward, a number out of range, or more segments than were recorded.
+        HrmGymError: as `HaltingOptions`, and on more segments than were recorded.
     """
 
-    def __init__(
-        self,
-        thinker: Thinker,
-        *,
-        reward: str = "success",
-        segment_cost: float = 0.0,
-        max_segments: int | None = None,
-    ) -> None:
+    def __init__(self, thinker: Thinker, **arguments: Any) -> None:
+        options = HaltingOptions.from_dict(arguments)
         episodes = thinker.episodes
+        options.check(episodes is not None)
         most = 16 if episodes is None else episodes.max_segments
-        max_segments = most if max_segments is None else max_segments
-        check_arguments(reward, segment_cost, max_segments, episodes is not None)
-        if episodes is not None and max_segments > most:
-            raise HrmGymError(f"max_segments={max_segments}: only {most} were recorded; record more or give fewer")
+        self.max_segments = options.max_segments or most
+        if episodes is not None and self.max_segments > most:
+            raise HrmGymError(f"max_segments={self.max_segments}: only {most} were recorded; record more or give fewer")
         self.thinker = thinker
-        self.reward = reward
-        self.segment_cost = float(segment_cost)
-        self.max_segments = int(max_segments)
+        self.reward = options.reward
+        self.segment_cost = options.segment_cost
         self.names = ("segment", *thinker.names)
         self._best = np.zeros(0)
-        if reward == "regret":
+        if options.reward == "regret":
             assert episodes is not None
             spent = self.segment_cost * np.arange(self.max_segments)
             self._best = (episodes.right[:, : self.max_segments] - spent).max(1)

@@ -50,7 +50,7 @@ class HaltingVectorEnv(SlotsEnv):
     metadata = {"render_modes": [], "autoreset_mode": NEXT_STEP}  # noqa: RUF012 (as in VectorEnv)
 
     def __init__(self, thinker: Thinker, *, autoreset_mode: str | AutoresetMode = NEXT_STEP, **kwargs: Any) -> None:
-        """Make N environments over the N slots of a `thinker`; the others are arguments of `HaltingRules`.
+        """Make N environments over the N slots of a `thinker`; the others are arguments of `HaltingOptions`.
 
         Raises:
             HrmGymError: on an argument that is unknown or out of range.
