@@ -28,7 +28,8 @@ import hrm_gym
 from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.saved.build import DTYPES
 from hrm_gym.agents.saved.devices import choose_dtype
-from hrm_gym.agents.saved.presets import PRESETS, resolve
+from hrm_gym.agents.saved.preset_table import PRESETS
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.state import detach, select
 from hrm_gym.agents.training.flops import Meter, measured_peak
 from hrm_gym.agents.training.trainer import Trainer

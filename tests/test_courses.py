@@ -7,10 +7,15 @@ import pytest
 import torch
 
 import hrm_gym
+from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.halting.q_learning import QLearning, QLearningConfig
 from hrm_gym.agents.halting.rule import halting_label
+from hrm_gym.agents.registry import agent_class
+from hrm_gym.agents.saved.preset_table import PRESETS
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.course import stages
 from hrm_gym.envs.guesses import HASTE, sound
+from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.errors import HrmGymError
 from tests.loop import Loop, tiny
 
@@ -182,3 +187,30 @@ def test_what_was_given_up_says_nothing_of_the_answer():
     experience = loop.experience
     assert experience.given_up.all() and experience.ended.all() and not experience.halted.any()
     assert torch.equal(halting_label(experience), experience.right.float())
+
+
+# ---- the presets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ["SudokuExtreme-v0", "Sudoku9x9-v0", "MazeSmall-v0", "MazeHard-v0"])
+def test_the_flagship_is_hrm_with_q_learning_through_the_last_cycle(env):
+    config = resolve({"env": env, "device": "cpu"})
+    assert config.agent in ("hrm_symbols", "hrm_grid") and config.halting == "q_learning"
+    assert config.agent_options.gradient == "last_cycle"
+    assert len(stages(config)) == (1 if env == "MazeSmall-v0" else 3)
+    assert stages(config)[-1].config.env == env
+
+
+@pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if "course" in preset.options])
+def test_every_course_of_a_preset_can_be_built(preset):
+    for env in PRESETS[preset].envs:
+        config = resolve({"env": env, "preset": preset, "device": "cpu", "compile": False})
+        for stage in stages(config):
+            task = make_task(stage.config.env, **task_arguments(stage.config.task_args))
+            assert agent_class(config.agent).fits(TaskSpec.of(task), TaskSpec.of(make_task(env)))
+
+
+def test_a_course_is_left_out_where_it_has_no_meaning():
+    assert not resolve({"env": "Sudoku6x6-v0", "preset": "sudoku", "device": "cpu"}).course
+    other = resolve({"env": "MazeHard-v0", "init_from": "a_run", "device": "cpu"})
+    assert (other.course, other.task_args) == ("", "")

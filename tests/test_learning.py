@@ -24,7 +24,8 @@ from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.config import Config, RunOptions
 from hrm_gym.agents.saved.devices import choose_device
 from hrm_gym.agents.saved.load import load_both
-from hrm_gym.agents.saved.presets import PRESETS, resolve
+from hrm_gym.agents.saved.preset_table import PRESETS
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.losses import answer_loss
 from hrm_gym.agents.training.optimizers import Average, learning_rate, make_optimizer
 from hrm_gym.envs.registration import make_task, task_ids
@@ -452,7 +453,7 @@ def chosen(env_id, **options):
 def test_auto_chooses_by_board():
     presets = [chosen(f"Sudoku{b}-v0", agent="hrm").preset for b in ("4x4", "6x6", "9x9")]
     assert presets == ["tiny", "small", "medium"]
-    assert [chosen(f"Sudoku{b}-v0").agent for b in ("6x6", "9x9")] == ["hrm", "trm_symbols"]
+    assert [chosen(f"Sudoku{b}-v0").agent for b in ("6x6", "9x9")] == ["hrm", "hrm_symbols"]
     assert [chosen("Sudoku4x4-v0", agent=agent).halting for agent in BOARD] == [
         "q_learning",
         "classifier",
@@ -461,7 +462,7 @@ def test_auto_chooses_by_board():
 
 
 def test_auto_sees_the_arguments_of_the_family():
-    assert (chosen("MazeSmall-v0").preset, chosen("MazeSmall-v0").agent) == ("grid", "trm_grid")
+    assert (chosen("MazeSmall-v0").preset, chosen("MazeSmall-v0").agent) == ("grid", "hrm_grid")
     assert chosen("MazeSmall-v0", agent="trm").preset == "local"
     assert chosen("MazeSmall-v0", task_args="size=6,min_path=8").preset == "small"
 

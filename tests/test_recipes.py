@@ -370,17 +370,20 @@ def test_the_presets_of_a_gpu_learn_at_a_small_size_on_a_processor(env, preset):
 @pytest.mark.parametrize(
     ("env", "agent", "on_gpu", "on_cpu"),
     [
-        ("SudokuExtreme-v0", "auto", "gpu_groups", "groups"),
+        ("SudokuExtreme-v0", "auto", "gpu_groups", "sudoku"),
+        ("SudokuExtreme-v0", "trm_symbols", "gpu_groups", "sudoku"),
+        ("Sudoku16x16-v0", "auto", "gpu_groups", "groups"),
+        ("MazeSmall-v0", "auto", "gpu_grid", "grid"),
         ("Sudoku6x6-v0", "trm_symbols", "groups_small", "groups_small"),
         ("SudokuExtreme-v0", "trm", "gpu", "medium"),
-        ("MazeHard-v0", "auto", "gpu_grid", "grid"),
-        ("MazeHard-v0", "hrm_grid", "gpu_grid", "grid"),
+        ("MazeHard-v0", "auto", "gpu_grid", "mazes"),
+        ("MazeHard-v0", "trm_grid", "gpu_grid", "mazes"),
         ("MazeHard-v0", "trm", "gpu_local", "local"),
     ],
 )
 def test_auto_chooses_by_the_device(env, agent, on_gpu, on_cpu):
     task = make_task(env)
-    assert (choose_preset(task, "cuda:0", agent), choose_preset(task, "cpu", agent)) == (on_gpu, on_cpu)
+    assert tuple(choose_preset(task, env, device, agent) for device in ("cuda:0", "cpu")) == (on_gpu, on_cpu)
 
 
 def test_cuda_graphs_are_asked_of_the_compiler_and_told_of_every_step(monkeypatch):

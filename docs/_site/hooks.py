@@ -211,7 +211,7 @@ def agent_page(name: str) -> str:
     doc = inspect.cleandoc(cls.__doc__ or "").splitlines()[0]
     about = inspect.cleandoc(module.__doc__ or "") if module else ""
     alone = [other for other in shipped_agents() if inspect.getmodule(agent_class(other)) is module] == [name]
-    env = "SudokuExtreme-v0" if name.endswith("_symbols") else "Sudoku6x6-v0"
+    env = "SudokuExtreme-v0" if agent_class(name).form == "groups" else "Sudoku6x6-v0"
     lines = [f"# {name}", "", *(() if alone else (doc, "")), about, ""]
     drawn = name.removesuffix("_symbols").removesuffix("_grid")
     if (DOCS / "lineage" / f"{drawn}.svg").exists():

@@ -106,6 +106,9 @@ class Agent(nn.Module, abc.ABC):
     """Whether its answer turns with the puzzle under all symmetries of the family: then attempts at symmetric images
     are one attempt, and attempts differ by noise on the initial state instead."""
 
+    form: ClassVar[str] = "cells"
+    """How it sees a board, by which presets are chosen: "cells", "groups" or "neighbours"."""
+
     growth_option: ClassVar[str] = ""
     """The option that says during which share of the budget it grows (see `grow`); empty where it does not grow."""
 

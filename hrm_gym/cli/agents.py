@@ -14,23 +14,13 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.registry import agent_class, agent_names, halting_class, halting_names
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build
-from hrm_gym.agents.saved.presets import PRESETS, resolve
+from hrm_gym.agents.saved.preset_table import PRESETS
+from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.saved.sources import LENT, PRETRAINED
 from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 from hrm_gym.shares import in_percent
-
-# The board on which a preset's size is counted: the one that `auto` chooses it for.
-BOARDS = {
-    "tiny": "Sudoku4x4-v0",
-    "small": "Sudoku6x6-v0",
-    "groups_small": "Sudoku6x6-v0",
-    "local": "MazeSmall-v0",
-    "grid": "MazeSmall-v0",
-    "gpu_local": "MazeHard-v0",
-    "gpu_grid": "MazeHard-v0",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
         console.print(table)
     sizes = _table("presets (millions of parameters on the board)", ("preset", "board", "parameters"))
     for preset in PRESETS:
-        env = BOARDS.get(preset, "SudokuExtreme-v0")
+        env = PRESETS[preset].board
         spec = TaskSpec.of(make_task(env))
         counts = []
         for agent in agent_names():

@@ -79,6 +79,8 @@ def refine(x: Tensor, injected: Tensor, weights: list[Tensor]) -> Tensor:
 class GridAgent(NodeAgent):
     """An agent whose positions are the cells of a board that is convolved. See `TwoStates`."""
 
+    form = "neighbours"
+
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
         size = config.hidden_size

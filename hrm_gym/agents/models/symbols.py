@@ -105,6 +105,7 @@ class SymbolAgent(NodeAgent):
     """
 
     equivariant = True
+    form = "groups"
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         _check(spec)

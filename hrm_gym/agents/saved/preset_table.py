@@ -1,0 +1,351 @@
+"""The table of presets: sizes and settings that are known to work, each with its agent and where it is the default.
+
+What is said to be measured has its conditions in `docs/`. Options that the chosen agent or rule does not have are left
+out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from hrm_gym.envs.task import Task
+
+ANY_SIZE = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A named set of options of a run, an agent and a halting rule."""
+
+    about: str
+    """What it is for, in one line."""
+    agent: str
+    """What `--agent auto` stands for."""
+    options: Mapping[str, Any]
+    """By name."""
+    halting: str = ""
+    """What `--halting auto` stands for; empty: the agent's own rule."""
+    board: str = "SudokuExtreme-v0"
+    """An environment of the kind that it is for."""
+    envs: tuple[str, ...] = ()
+    """The environments for which it is the default, before any other; empty: it is chosen by the board."""
+    most_cells: int = 0
+    """The largest board for which it is a default; 0: for none but `envs`."""
+    on_gpu: bool = False
+    """Whether larger boards than small ones have it on GPUs, or elsewhere."""
+    joins_neighbours: bool = False
+    """Whether it is for puzzles whose rules join neighbours alone."""
+
+    def suits(self, task: Task, env: str, on_gpu: bool) -> bool:
+        """Whether it is the default of a family with this id, if no preset before it is."""
+        if env in self.envs:
+            return on_gpu == self.on_gpu
+        if task.num_cells > self.most_cells or (self.joins_neighbours and not task.local):
+            return False
+        return self.most_cells < ANY_SIZE or on_gpu == self.on_gpu
+
+
+# Q-learning that costs no second forward pass: continuing learns from the segment that comes next anyway.
+_Q: dict[str, Any] = {"halt_target": "next_segment", "gamma": 0.95}
+# The recipe of the fastest public runs on GPUs ("Speed is Confidence", arXiv 2601.19085); it has not been run here yet.
+_GPU: dict[str, Any] = {
+    **_Q,
+    "hidden_size": 512,
+    "mlp_multiple": 256,
+    "gradient": "last_cycle",
+    "normed_swiglu": True,
+    "loss": "softmax",
+    "halt_weight": 0.05,
+    "optimizer": "muon",
+    "lr": 1e-4,
+    "warmup_steps": 0,
+    "lr_end": 0.0,
+    "clip": 1.0,
+    "compile": True,
+    "max_minutes": 25.0,
+    "eval_minutes": 5.0,
+    "eval_puzzles": 1024,
+}
+# A state for every candidate of a 9x9 Sudoku.
+_GROUPS: dict[str, Any] = {
+    **_Q,
+    "layers": 1,
+    "h_layers": 1,
+    "l_layers": 1,
+    "h_cycles": 3,
+    "l_cycles": 6,
+    "gradient": "last_cycle",
+    "loss": "softmax",
+    "lr": 5e-4,
+    "clip": 1.0,
+    "halt_weight": 0.35,
+    "hints": 0.4,
+    "augment": False,  # the network is the same under every symmetry
+    "compile": True,
+}
+# Convolved boards of any size.
+_GRID: dict[str, Any] = {
+    **_Q,
+    "h_cycles": 2,
+    "l_cycles": 4,
+    "gradient": "last_cycle",
+    "exploration": 0.5,  # else solved boards leave training, and the agent drifts away from what it has solved
+    "wrong_halt_cost": 8.0,  # a segment is cheap; one that is missing loses a maze that two more would have solved
+    "gamma": 0.97,  # at 1 a right answer is worth the same now or later, and Q-learning has no reason to stop
+    "loss": "softmax",
+    "lr": 1e-3,
+    "decay_from": 0.05,
+    "weight_decay": 0.1,
+    "clip": 1.0,
+    "compile": True,
+    "eval_minutes": 2.0,
+}
+
+PRESETS: dict[str, Preset] = {
+    "tiny": Preset(
+        "4x4 Sudokus in a minute on a processor",
+        agent="hrm",
+        board="Sudoku4x4-v0",
+        most_cells=16,
+        options={"hidden_size": 64, "lr": 2e-3, "max_minutes": 1.0, "eval_minutes": 0.2},
+    ),
+    "small": Preset(
+        "6x6 Sudokus in five minutes on a processor",
+        agent="hrm",
+        board="Sudoku6x6-v0",
+        most_cells=36,
+        options={"hidden_size": 128, "lr": 1e-3, "gamma": 0.9, "max_minutes": 5.0, "eval_minutes": 1.0},
+    ),
+    "groups_small": Preset(
+        "4x4 and 6x6 Sudokus by candidates, in a minute and a half",
+        agent="hrm_symbols",
+        board="Sudoku6x6-v0",
+        most_cells=36,
+        options={
+            **_Q,
+            "gradient": "last_cycle",
+            "hidden_size": 32,
+            "message_size": 32,
+            "mlp_size": 64,
+            "loss": "softmax",
+            "lr": 1e-3,
+            "clip": 1.0,
+            "decay_from": 0.4,
+            "augment": False,
+            "compile": True,
+            "max_minutes": 1.5,
+            "eval_minutes": 0.5,
+        },
+    ),
+    "sudoku": Preset(
+        "9x9 Sudokus by candidates and guesses: small boards, then large ones, then guesses, in five hours of one core",
+        agent="hrm_symbols",
+        halting="q_learning",
+        envs=("SudokuExtreme-v0", "SudokuDeep-v0", "Sudoku9x9-v0"),
+        options={
+            **_GROUPS,
+            "guesses": 0.6,
+            "hints": 0.2,
+            "give_up": True,
+            "course": "0.06 env=Sudoku6x6-v0 guesses=0.2; 0.34 guesses=0.2; 0.6",
+            "growth": 0.5,
+            "exploration": 0.5,  # 0.25 drifts on boards that are solved, 0.8 does not
+            "hidden_size": 64,
+            "weight_decay": 0.2,  # weights shrink to 1/e in 10,000 steps, as in published runs (1e-4, 1.0)
+            "max_minutes": 300.0,
+            "eval_minutes": 10.0,
+            "eval_puzzles": 200,
+        },
+    ),
+    "groups": Preset(
+        "puzzles whose rules are groups, by candidates: half an hour shows it learning, hours solve most",
+        agent="hrm_symbols",
+        halting="q_learning",
+        board="SudokuExtreme-v0",
+        most_cells=ANY_SIZE,
+        options={
+            **_GROUPS,
+            "guesses": 0.5,
+            "give_up": True,
+            "hidden_size": 64,
+            "decay_from": 0.7,
+            "exploration": 0.25,
+            "max_minutes": 480.0,
+            "eval_minutes": 10.0,
+            "eval_puzzles": 400,
+        },
+    ),
+    "mazes": Preset(
+        "30x30 mazes: small ones first, in five hours of one core",
+        agent="hrm_grid",
+        halting="q_learning",
+        board="MazeHard-v0",
+        envs=("MazeHard-v0",),
+        options={
+            **_GRID,
+            # 10x10, then 10x10 to 16x16 with longer paths, then 30x30 with other starts and goals, too.
+            "task_args": "redrawn=4",
+            "course": "0.12 env=MazeSmall-v0; 0.48 env=MazeSmall-v0 "
+            "task_args=size=16,min_path=48,shortest=28,smallest=10,redrawn=1; 0.4 num_envs=16",
+            "lr_end": 0.02,
+            "hidden_size": 48,
+            "mlp_size": 64,
+            "num_envs": 32,
+            "max_minutes": 300.0,
+            "eval_minutes": 15.0,
+            "eval_puzzles": 64,
+            "save_minutes": 5.0,
+        },
+    ),
+    "grid": Preset(
+        "boards whose rules join neighbours, such as mazes, of any size: 20 minutes on two cores",
+        agent="hrm_grid",
+        board="MazeSmall-v0",
+        most_cells=ANY_SIZE,
+        options={
+            **_GRID,
+            "hidden_size": 48,
+            "mlp_size": 64,
+            "num_envs": 32,
+            "max_minutes": 20.0,
+        },
+    ),
+    "local": Preset(
+        "the same by a plain network for one size of board",
+        agent="hrm",
+        board="MazeSmall-v0",
+        most_cells=ANY_SIZE,
+        joins_neighbours=True,
+        options={
+            "hidden_size": 64,
+            **_Q,
+            "mixer": "convolution",
+            "l_cycles": 3,
+            "gradient": "last_cycle",
+            "max_segments": 8,  # solved in three; twice as fast to 80 % as with 16
+            "lr": 1e-3,
+            "max_minutes": 10.0,
+            "eval_minutes": 1.0,
+        },
+    ),
+    "medium": Preset(
+        "other boards on a processor: an hour shows it learning",
+        agent="hrm",
+        board="Sudoku9x9-v0",
+        most_cells=ANY_SIZE,
+        options={
+            **_Q,
+            "hidden_size": 192,
+            "l_cycles": 3,
+            "gradient": "last_cycle",
+            "lr": 1e-3,
+            "max_minutes": 60.0,
+            "eval_minutes": 5.0,
+        },
+    ),
+    "gpu_groups": Preset(
+        "9x9 Sudokus by candidates on one GPU, under half an hour; not run yet",
+        agent="hrm_symbols",
+        halting="q_learning",
+        on_gpu=True,
+        most_cells=ANY_SIZE,
+        options={
+            **_GROUPS,
+            "guesses": 0.5,
+            "give_up": True,
+            # Width 64 underfits: it solves 22 % of its deep training puzzles. Published runs have 128 to 256. A GPU
+            # multiplies wide matrices at a larger share of its rate, and all sizes are multiples of its tiles.
+            "hidden_size": 192,
+            "message_size": 128,
+            "mlp_size": 384,
+            "num_envs": 512,  # published: 272 to 768
+            "nodes_per_board": 256,  # training boards have 229 on average, with a deviation of 18, and fewer with hints
+            "warmup_steps": 500,
+            "decay_from": 0.3,
+            # Weights shrink by lr * weight_decay a step: to 1/e in 10,000 steps of published runs (1e-4, 1.0), in
+            # 20,000 here, of perhaps 30,000. At 1.0 the matrices of mazes shrank until training came apart.
+            "weight_decay": 0.1,
+            "exploration": 0.5,  # 0.25 drifts on boards that are solved, 0.8 does not
+            "max_minutes": 18.0,
+            "save_minutes": 4.0,  # the states of 512 boards are 290 MB
+            "eval_minutes": 3.0,
+            "eval_puzzles": 512,
+        },
+    ),
+    "gpu_grid": Preset(
+        "mazes by convolved boards on one GPU, minutes; not run yet",
+        agent="hrm_grid",
+        board="MazeHard-v0",
+        on_gpu=True,
+        most_cells=ANY_SIZE,
+        options={
+            **_GRID,
+            "hidden_size": 128,  # of 9 x 128 inputs a product of the convolution: wide enough for a GPU's matrix units
+            "mlp_size": 256,
+            "num_envs": 128,  # 115,200 cells of 30x30 mazes
+            "warmup_steps": 200,
+            "max_minutes": 10.0,
+        },
+    ),
+    "gpu_local": Preset(
+        "mazes by attention over rows and columns on one GPU",
+        agent="hrm",
+        board="MazeHard-v0",
+        on_gpu=True,
+        most_cells=ANY_SIZE,
+        joins_neighbours=True,
+        options={
+            **_GPU,
+            "num_heads": 8,
+            "h_cycles": 3,
+            "l_cycles": 4,
+            "mixer": "attention",
+            "positions": "rope2d",
+            "prefix_tokens": 16,
+            "num_envs": 128,
+            "augment": False,  # turned and mirrored mazes are said to hurt with rotary positions
+            "muon_lr": 0.005,
+        },
+    ),
+    "gpu": Preset(
+        "other boards on one GPU, under half an hour",
+        agent="hrm",
+        on_gpu=True,
+        most_cells=ANY_SIZE,
+        options={
+            **_GPU,
+            "h_cycles": 6,
+            "l_cycles": 9,
+            "num_envs": 384,
+            "label_smoothing": 0.2,
+            "muon_lr": 0.02,
+            "muon_momentum": 0.6,
+            "decay_from": 0.0,
+        },
+    ),
+    "paper": Preset(
+        "the paper's HRM and settings (27 million parameters) for one GPU",
+        agent="hrm",
+        on_gpu=True,
+        options={
+            "hidden_size": 512,
+            "num_heads": 8,
+            "h_layers": 4,
+            "l_layers": 4,
+            "mlp_multiple": 256,
+            "mixer": "attention",
+            "positions": "rope",
+            "num_envs": 384,
+            "optimizer": "adam_atan2",
+            "lr": 1e-4,
+            "warmup_steps": 2000,
+            "decay_from": 1.0,
+            "compile": True,
+            "max_steps": 52_000,
+            "eval_minutes": 5.0,
+            "eval_puzzles": 1024,
+        },
+    ),
+}
