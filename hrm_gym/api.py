@@ -12,7 +12,7 @@ import numpy as np
 from hrm_gym.agents.analysis import Finding, analyses_of, findings, open_subject
 from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
 from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
-from hrm_gym.agents.inference.loading import load_guessing
+from hrm_gym.agents.inference.loading import load_guessing, pretrained_for
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.solving import Solution, solve_puzzles
 from hrm_gym.agents.inference.voting import evaluate_by_votes
@@ -91,9 +91,10 @@ def evaluate(
     Raises:
         HrmGymError: on a missing agent or puzzles, or an argument out of range.
     """
-    policy, task = load_both(env, checkpoint, device)
+    followed = Protocol.from_dict(protocol)
+    policy, task = load_both(env, pretrained_for(env, checkpoint, followed.boards), device)
+    followed = followed.for_family(task)
     chosen = choose_puzzles(task, split, puzzles, limit)
-    followed = Protocol.from_dict(protocol).for_family(task)
     result, scores, _ = grade(policy, task, chosen, followed, batch_size)
     return {
         **report(policy, result, followed, env=env, puzzles=puzzles or f"{split} split"),

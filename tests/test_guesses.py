@@ -303,3 +303,11 @@ def test_commands_take_boards(capsys):
     assert "your puzzle: solved in" in capsys.readouterr().out
     assert main(["evaluate", "--env", "SudokuExtreme-v0", "--boards", "6", "--limit", "2"]) == 2
     assert "cannot tell a wrong guess" in capsys.readouterr().err
+
+
+def test_the_python_door_takes_boards_and_finds_the_agent_for_them():
+    """`evaluate` of the shipped agents: with several boards the one that guesses."""
+    found = hrm_gym.evaluate("SudokuExtreme-v0", boards=2, limit=2, max_segments=3, device="cpu")
+    assert found["protocol"]["boards"] == 2 and found["num_puzzles"] == 2
+    with pytest.raises(HrmGymError, match="cannot tell a wrong guess"):
+        hrm_gym.evaluate("Sudoku6x6-v0", boards=2, limit=2)

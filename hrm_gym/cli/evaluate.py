@@ -12,6 +12,7 @@ import tyro
 
 from hrm_gym.agents.inference.evaluation import Protocol
 from hrm_gym.agents.inference.events import log_evaluation
+from hrm_gym.agents.inference.loading import pretrained_for
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.saved.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
@@ -63,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
     if not args.env and args.checkpoint == "pretrained":
         raise HrmGymError("give --env, or the --checkpoint of a run, which knows its environment")
     env = args.env or trained_env(args.checkpoint)
-    policy, task = load_both(env, args.checkpoint, args.device)
+    policy, task = load_both(env, pretrained_for(env, args.checkpoint, args.protocol.boards), args.device)
     puzzles = choose_puzzles(task, args.split, args.puzzles, args.limit)
     protocol = args.protocol.for_family(task)
     with bar(f"thinking about {len(puzzles.puzzle):,} puzzles") as tell:

@@ -19,6 +19,12 @@ def guessing_path(env_id: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def pretrained_for(env: str, checkpoint: str | Path, boards: int) -> str | Path:
+    """The checkpoint; "pretrained" is for several boards the agent that can think about them, where one ships."""
+    several = boards != 1 and str(checkpoint) == "pretrained"
+    return (guessing_path(env) if several else None) or checkpoint
+
+
 def load_guessing(
     env: str, checkpoint: str | Path = "pretrained", device: str = "auto", boards: int = 0
 ) -> tuple[Policy, Task]:
@@ -33,7 +39,5 @@ def load_guessing(
     Raises:
         HrmGymError: as `load_agent` and `Guessing`.
     """
-    if boards != 1 and str(checkpoint) == "pretrained":
-        checkpoint = guessing_path(env) or checkpoint
-    policy, task = load_both(env, checkpoint, device)
+    policy, task = load_both(env, pretrained_for(env, checkpoint, boards), device)
     return guessing(policy, task, boards), task

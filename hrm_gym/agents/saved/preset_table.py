@@ -6,46 +6,9 @@ out.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from hrm_gym.envs.task import Task
-
-ANY_SIZE = 1 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """A named set of options of a run, an agent and a halting rule."""
-
-    about: str
-    """What it is for, in one line."""
-    agent: str
-    """What `--agent auto` stands for."""
-    options: Mapping[str, Any]
-    """By name."""
-    halting: str = ""
-    """What `--halting auto` stands for; empty: the agent's own rule."""
-    board: str = "SudokuExtreme-v0"
-    """An environment of the kind that it is for."""
-    envs: tuple[str, ...] = ()
-    """The environments for which it is the default, before any other; empty: it is chosen by the board."""
-    most_cells: int = 0
-    """The largest board for which it is a default; 0: for none but `envs`."""
-    on_gpu: bool = False
-    """Whether larger boards than small ones have it on GPUs, or elsewhere."""
-    joins_neighbours: bool = False
-    """Whether it is for puzzles whose rules join neighbours alone."""
-
-    def suits(self, task: Task, env: str, on_gpu: bool) -> bool:
-        """Whether it is the default of a family with this id, if no preset before it is."""
-        if env in self.envs:
-            return on_gpu == self.on_gpu
-        if task.num_cells > self.most_cells or (self.joins_neighbours and not task.local):
-            return False
-        return self.most_cells < ANY_SIZE or on_gpu == self.on_gpu
-
+from hrm_gym.agents.saved.preset import ANY_SIZE, Preset
 
 # Q-learning that costs no second forward pass: continuing learns from the segment that comes next anyway.
 _Q: dict[str, Any] = {"halt_target": "next_segment", "gamma": 0.95}
@@ -109,6 +72,7 @@ PRESETS: dict[str, Preset] = {
         agent="hrm",
         board="Sudoku4x4-v0",
         most_cells=16,
+        steps=500,
         options={"hidden_size": 64, "lr": 2e-3, "max_minutes": 1.0, "eval_minutes": 0.2},
     ),
     "small": Preset(
@@ -116,6 +80,7 @@ PRESETS: dict[str, Preset] = {
         agent="hrm",
         board="Sudoku6x6-v0",
         most_cells=36,
+        steps=1_500,
         options={"hidden_size": 128, "lr": 1e-3, "gamma": 0.9, "max_minutes": 5.0, "eval_minutes": 1.0},
     ),
     "groups_small": Preset(
@@ -144,6 +109,7 @@ PRESETS: dict[str, Preset] = {
         agent="hrm_symbols",
         halting="q_learning",
         envs=("SudokuExtreme-v0", "SudokuDeep-v0", "Sudoku9x9-v0"),
+        steps=10_000,
         options={
             **_GROUPS,
             "guesses": 0.6,
@@ -183,6 +149,7 @@ PRESETS: dict[str, Preset] = {
         halting="q_learning",
         board="MazeHard-v0",
         envs=("MazeHard-v0",),
+        steps=20_000,
         options={
             **_GRID,
             # 10x10, then 10x10 to 16x16 with longer paths, then 30x30 with other starts and goals, too.
@@ -204,6 +171,7 @@ PRESETS: dict[str, Preset] = {
         agent="hrm_grid",
         board="MazeSmall-v0",
         most_cells=ANY_SIZE,
+        steps=5_000,
         options={
             **_GRID,
             "hidden_size": 48,

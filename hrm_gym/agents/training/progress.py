@@ -22,6 +22,9 @@ from hrm_gym.shares import in_percent
 
 SHOWN_SEGMENTS = (1, 2, 4, 8, 16)
 
+LOG_SECONDS = 60.0
+"""Between two lines of a log that is no terminal."""
+
 
 def clock(seconds: float) -> str:
     """Minutes and seconds, hours where needed."""
@@ -31,7 +34,7 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Reports a run as it goes: a live table on a terminal, one line an evaluation elsewhere.
+    """Reports a run as it goes: a live table on a terminal, a line a minute and an evaluation elsewhere.
 
     Args:
         run_dir: where TensorBoard's events go.
@@ -47,7 +50,7 @@ class Progress:
         self._title = title
         self._training: dict[str, float] = {}
         self._curve: list[tuple[float, Evaluation]] = []
-        self._drawn = 0.0
+        self._drawn = self._logged = 0.0
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -75,18 +78,18 @@ class Progress:
         if self._live is not None and time.monotonic() - self._drawn > 0.25:
             self._drawn = time.monotonic()
             self._live.update(self._table())
+        elif self._live is None and time.monotonic() - self._logged > LOG_SECONDS:
+            self._logged = time.monotonic()
+            self.say("  ".join(f"{name} {value}" for name, value in self._columns().items()))
 
     def halting(self, step: int, segments: np.ndarray, max_segments: int) -> None:
         """The segments at which training episodes ended, as a histogram."""
         if len(segments):
             self.writer.add_histogram("train/ended_after", segments, step, bins=np.arange(max_segments + 2) + 0.5)
 
-    def _table(self) -> Table:
+    def _columns(self) -> dict[str, str]:
         t = self._training
-        table = Table(
-            title=self._title, title_style="bold", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True
-        )
-        columns = {
+        return {
             "step": f"{int(t['step']):,}",
             "time": clock(t["seconds"]),
             "left": clock(t["left"]) if t["left"] >= 0 else "-",
@@ -95,6 +98,12 @@ class Progress:
             "cells": self._figure("cell_accuracy", ".1%"),
             "seg/s": self._figure("segments_per_second", ",.0f"),
         }
+
+    def _table(self) -> Table:
+        table = Table(
+            title=self._title, title_style="bold", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True
+        )
+        columns = self._columns()
         for name in columns:
             table.add_column(name, justify="right", style="cyan", header_style="dim", no_wrap=True)
         table.add_row(*columns.values())

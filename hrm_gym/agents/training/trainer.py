@@ -46,7 +46,7 @@ class Trainer:
 
     def __init__(self, config: Config, saved: Checkpoint | None = None, wrap: Wrap | None = None) -> None:
         _check_budget(config)
-        self._stages = stages(config)
+        self.stages = stages(config)
         self.whole = config
         """The run's configuration; `config` is that of the present stage."""
         self.device = torch.device(config.device)
@@ -60,7 +60,7 @@ class Trainer:
         """The family that is learned in the end, and judged all along."""
         self.spec = TaskSpec.of(self.task)
         self._learned_puzzles = checkpoints.learned_puzzles(self.task)  # once, and not for every checkpoint
-        self.stage = 0 if saved is None else min(int(saved.counters.get("stage", 0)), len(self._stages) - 1)
+        self.stage = 0 if saved is None else min(int(saved.counters.get("stage", 0)), len(self.stages) - 1)
         """The number of the present stage, from 0."""
         self.changes = 0
         """How often what a step computes has changed, by a stage or a growing agent."""
@@ -93,7 +93,7 @@ class Trainer:
     @property
     def config(self) -> Config:
         """The run's configuration in the present stage."""
-        return self._stages[self.stage].config
+        return self.stages[self.stage].config
 
     def _built(self, fresh: bool = False) -> tuple[LocalEnvs, Policy, Learner]:
         """Environments, policy and learner of the present stage; a `fresh` policy has the weights of `--init-from`."""
@@ -165,7 +165,7 @@ class Trainer:
         """Bring stage, puzzles and agents to where they belong after the used share of the budget."""
         if self.config.cuda_graphs:  # what the graphs gave in the step before may be overwritten
             torch.compiler.cudagraph_mark_step_begin()
-        due = sum(stage.begins <= self.progress for stage in self._stages) - 1
+        due = sum(stage.begins <= self.progress for stage in self.stages) - 1
         if due > self.stage:
             self.stage = due
             self._advance()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate, evaluate_stops
-from hrm_gym.agents.inference.report import report
+from hrm_gym.agents.inference.evaluation import Protocol, evaluate_stops
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.commands import again
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.flops import Meter
+from hrm_gym.agents.training.judging import judge
 from hrm_gym.agents.training.loop import Record
-from hrm_gym.agents.training.progress import Progress
+from hrm_gym.agents.training.progress import Progress, clock
 from hrm_gym.agents.training.signals import Signals
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import locked, replacing
-from hrm_gym.shares import in_percent
 
 REPORT_SECONDS = 1.0
 FLAT_EVALUATIONS = 8
 """Evaluations without a solved puzzle after which a run is called flat."""
 
 
+LONG_MINUTES = 60.0
+"""A budget from which on a run says how long it takes."""
 EARLY_REPORTS = 60
 """Reports in a row of halting at once on wrong answers after which a run is warned of it."""
 
@@ -135,7 +135,7 @@ class Watch:
                 f"{again(self._config, 'train')} --resume {self._run_dir}"
             )
             return None
-        return self._finish(self._show)
+        return judge(self._trainer, self._show, self._run_dir)
 
     # ---- inside ----------------------------------------------------------------------------------
 
@@ -146,6 +146,15 @@ class Watch:
             f"{c.halting}) on {c.device}, {trainer.envs.num_puzzles:,} training puzzles, "
             f"{self._meter.flops / 1e9:,.1f} GFLOP a step, {self._run_dir}"
         )
+        if c.course:
+            parts = (stage.strip().partition(" ") for stage in c.course.split(";"))
+            told = "; ".join(f"{100 * float(share):.0f} % {changes or c.env}" for share, _, changes in parts)
+            show.say(f"[dim]a course of {len(trainer.stages)} stages: {told}[/]")
+        if c.max_minutes >= LONG_MINUTES and not trainer.seconds:
+            show.say(
+                f"[dim]it takes {clock(60 * c.max_minutes)} hours; Ctrl-C saves and --resume goes on; "
+                "--max-minutes 30 gives a whole course and a weaker agent[/]"
+            )
         exact = "resuming is bit for bit on a CPU" if c.max_steps else "give --max-steps to make resuming bit for bit"
         unit = "steps" if c.max_steps else "minutes"
         if c.max_steps or c.max_minutes:
@@ -199,6 +208,7 @@ class Watch:
             self._warn_of_early_halting(show, means)
         means["segments_per_second"] = len(figures) * trainer.config.num_envs / seconds
         means |= self._meter.figures(len(figures), seconds)
+        means["stage"] = trainer.stage + 1.0
         used = trainer.progress
         show.training(
             trainer.learner.steps, means, trainer.seconds, trainer.seconds / used - trainer.seconds if used else None
@@ -243,43 +253,6 @@ class Watch:
         self._early = self._early + 1 if early else 0  # in the first seconds of a run that is normal
         if self._early == EARLY_REPORTS:
             show.say("[yellow]the agent halts at once on wrong answers: raise --exploration or lower --segment-cost[/]")
-
-    def _finish(self, show: Progress) -> dict[str, Any]:
-        """The final evaluation, the only one on test puzzles, and `result.json`."""
-        config, trainer = self._config, self._trainer
-        policy = trainer.judged()
-        policy.agent.grow(1.0)  # as it is when it is loaded, wherever the run ended
-        puzzles = self._puzzles("test", config.test_puzzles)
-        shown = {"env": config.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
-        all_segments = Protocol(halting="fixed", max_segments=config.max_segments)
-        by_itself = Protocol(halting="learned", max_segments=config.max_segments)
-        scores = evaluate(policy, trainer.task, puzzles, all_segments)
-        fixed = report(policy, scores, all_segments, **shown)
-        learned = report(policy, evaluate(policy, trainer.task, puzzles, by_itself), by_itself, **shown)
-        result = {
-            **fixed,
-            "halting_by_itself": learned,
-            "training": {
-                "steps": trainer.learner.steps,
-                "seconds": round(trainer.seconds, 1),
-                "device": config.device,
-                "processes": parallel.size(),
-                "num_training_puzzles": trainer.envs.num_puzzles,
-                "validation_curve": trainer.curve,
-                **{name: getattr(config, name) for name in ("preset", "halting", "seed", "max_segments", "graded_by")},
-            },
-        }
-        with replacing(self._run_dir / "result.json") as temporary:
-            temporary.write_text(json.dumps(result, indent=2) + "\n")
-        show.settings(config.to_dict(), result)
-        name = f"test, {len(puzzles.puzzle):,} puzzles"
-        show.evaluation(trainer.learner.steps, trainer.seconds, scores, name=name)
-        show.say(
-            f"halting by itself: {in_percent(learned['exact_accuracy'])} exact in {learned['mean_segments']:.1f} "
-            f"segments on average instead of {config.max_segments}\n"
-            f"watch it: {again(config, 'play')} --checkpoint {self._run_dir}"
-        )
-        return result
 
 
 def _remove_empty(run_dir: Path) -> None:
