@@ -107,7 +107,7 @@ def test_an_interrupted_run_is_resumed_and_a_failed_one_stops(tmp_path, monkeypa
 
 
 def test_the_pages_commands_are_understood(tmp_path, monkeypatch):
-    page = (ROOT / "docs" / "train_on_gpu.md").read_text()
+    page = (Path(__file__).parents[1] / "docs" / "train_on_gpu.md").read_text()
     commands = [shlex.split(line, comments=True) for line in re.findall(r"^python (benchmarks/.*)", page, flags=re.M)]
     trained, profiled = Calls(), []
     monkeypatch.chdir(tmp_path)
