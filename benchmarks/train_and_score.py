@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 
 import hrm_gym
-from hrm_gym.agents.inference.report import in_words
 from hrm_gym.cli import main as call
+from hrm_gym.shares import in_words
 
 TRAININGS = {
     "sudoku": ["--env", "SudokuExtreme-v0", "--preset", "gpu_groups"],
