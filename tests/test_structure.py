@@ -17,7 +17,16 @@ ROOMS = (
     ("files", "options", "outside", "shares", "hugging_face"),
     # ---- the environments
     ("envs.arrays", "envs.arguments", "envs.streams", "envs.uniforms", "envs.slots"),
-    ("envs.task", "envs.checks", "envs.registration", "envs.datasets", "envs.guesses", "envs.rules"),
+    (
+        "envs.puzzles",
+        "envs.task",
+        "envs.options",
+        "envs.checks",
+        "envs.registration",
+        "envs.datasets",
+        "envs.guesses",
+        "envs.rules",
+    ),
     ("envs.drawing",),
     ("envs.puzzle_env", "envs.vector_env", "envs.halting"),
     ("envs.arc", "envs.maze", "envs.sequences", "envs.sudoku", "envs.walks"),
