@@ -75,7 +75,7 @@ def load_class(entry: str, kind: str, base: type) -> Any:
     if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise HrmGymError(f"{entry!r} is no {kind}: derive the class from {base.__module__}.{base.__name__}")
     if missing := sorted(cls.__abstractmethods__):
-        raise HrmGymError(f"{where(cls)}: {name} lacks {' and '.join(missing)}: every {kind} must have it")
+        raise HrmGymError(f"{where(cls)}: {name} cannot be built: it lacks {' and '.join(missing)}")
     return cls
 
 

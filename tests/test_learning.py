@@ -31,6 +31,7 @@ from hrm_gym.agents.training.optimizers import Average, learning_rate, make_opti
 from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
+from hrm_gym.options import from_dict
 
 SMALL = tiny()
 SPEC = TaskSpec.of(make_task("Sudoku4x4-v0"))
@@ -505,11 +506,11 @@ def test_every_number_refuses_what_makes_no_sense(kind, field):
     assert "bounds" in field.metadata, "say by `number` or `share` what is allowed"
     for value in (float("nan"), float("inf"), -float("inf")):
         with pytest.raises(HrmGymError, match=f"{field.name} is"):
-            kind(**{field.name: value})
+            from_dict(kind, {field.name: value})
     bounds = field.metadata["bounds"]
     if field.name not in ("halt_margin", "halt_bias", "cell_halt_bias"):  # logits, of either sign
         with pytest.raises(HrmGymError, match=f"{field.name} is -1"):
-            kind(**{field.name: type(field.default)(-1)})
+            from_dict(kind, {field.name: type(field.default)(-1)})
     step = 1 if type(field.default) is int else 1e-6
     outside = {
         "least": lambda bound: bound - step,
@@ -520,7 +521,7 @@ def test_every_number_refuses_what_makes_no_sense(kind, field):
     for name, beyond in outside.items():
         if (bound := getattr(bounds, name)) is not None:
             with pytest.raises(HrmGymError, match=f"{field.name} is .*it must be"):
-                kind(**{field.name: type(field.default)(beyond(bound))})
+                from_dict(kind, {field.name: type(field.default)(beyond(bound))})
 
 
 def test_configuration_round_trip_and_unknown_fields():
