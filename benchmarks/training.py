@@ -43,6 +43,10 @@ FORMS = {
     "compiled": {"compile": True},
     "graphs": {"compile": True, "cuda_graphs": True},
 }
+TRAIN_OPTIONS = {"plain": "--no-compile", "compiled": "--compile", "graphs": "--compile --cuda-graphs"}
+"""The same for `hrm-gym train`."""
+LOSSES_DIFFER = 0.05
+"""How far the loss of a form may lie from the plain one's after the same steps, relative to it, in bfloat16."""
 WARM = 3
 """Steps before any is timed: they compile, and record graphs."""
 IN_A_ROW = 10
@@ -209,7 +213,23 @@ def compare(preset: str, args: argparse.Namespace, peak: float) -> dict[str, Any
         for form, run in runs.items():
             figures[form]["profile"] = look_inside(run)
             print(f"  {form}, ten steps:\n{describe(figures[form]['profile'], device.type == 'cuda')}", flush=True)
+    print(f"fastest: hrm-gym train --preset {preset} {TRAIN_OPTIONS[fastest(figures)]}", flush=True)
     return figures
+
+
+def fastest(figures: dict[str, Any]) -> str:
+    """The fastest form whose loss agrees with the plain one's.
+
+    Args:
+        figures: of each form, not empty: `ms` and `loss`.
+    """
+    plain = figures.get("plain", {}).get("loss")
+    good = [
+        form
+        for form, measured in figures.items()
+        if plain is None or abs(measured["loss"] - plain) <= LOSSES_DIFFER * abs(plain)
+    ]
+    return min(good or figures, key=lambda form: figures[form]["ms"])
 
 
 def setting(text: str) -> tuple[str, Any]:
@@ -246,6 +266,7 @@ def main() -> None:
     for preset in args.presets:
         figures["presets"][preset] = compare(preset, args, peak)
         if args.json:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
