@@ -100,7 +100,7 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        for name in _fields(type(self)):
+        for name in _fields(type(self)):  # type: ignore[arg-type]  # every class can be hashed
             value = getattr(self, name)
             if isinstance(value, np.generic):  # a number of NumPy's, as of an argument that was computed
                 object.__setattr__(self, name, value.item())
@@ -136,7 +136,7 @@ def check_options(options: Any) -> None:
     Raises:
         HrmGymError: naming the field, the value and what is allowed.
     """
-    for name, (kinds, bounds) in _fields(type(options)).items():
+    for name, (kinds, bounds) in _fields(type(options)).items():  # type: ignore[arg-type]
         value = getattr(options, name)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             check_options(value)

@@ -74,7 +74,7 @@ def load_class(entry: str, kind: str, base: type) -> Any:
         raise unknown(f"{kind} in {module_name}", name, [n for n in dir(module) if not n.startswith("_")])
     if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise HrmGymError(f"{entry!r} is no {kind}: derive the class from {base.__module__}.{base.__name__}")
-    if missing := sorted(cls.__abstractmethods__):
+    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
         raise HrmGymError(f"{where(cls)}: {name} cannot be built: it lacks {' and '.join(missing)}")
     return cls
 

@@ -141,7 +141,7 @@ def _check_config(cls: Any) -> None:
             f"{where(config if inspect.isclass(config) else cls)}: the Config of {cls.__name__} must be a dataclass: "
             "write @dataclasses.dataclass above it"
         )
-    for field in dataclasses.fields(config):
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]  # isclass made it any class
         if field.default is field.default_factory is dataclasses.MISSING:
             raise HrmGymError(f"{where(config)}: {config.__name__}.{field.name} has no default: give it one")
     try:
