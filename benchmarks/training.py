@@ -25,13 +25,12 @@ from halting_throughput import processor
 from torch.profiler import ProfilerActivity, profile
 
 import hrm_gym
-from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.saved.build import DTYPES
 from hrm_gym.agents.saved.devices import choose_dtype
 from hrm_gym.agents.saved.preset_table import PRESETS
 from hrm_gym.agents.saved.presets import resolve
-from hrm_gym.agents.state import detach, select
 from hrm_gym.agents.training.flops import Meter, measured_peak
+from hrm_gym.agents.training.loop import segments
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.errors import first_line
 
@@ -57,7 +56,7 @@ WAITS = ("Synchronize", "Memcpy", "aten::item", "aten::_local_scalar_dense", "at
 
 
 class Steps:
-    """A training run that is stepped by hand.
+    """A training run, some steps at a time; its clock stands still, so that its budget never ends.
 
     Args:
         options: of the run.
@@ -66,28 +65,14 @@ class Steps:
 
     def __init__(self, options: dict[str, Any], form: str) -> None:
         self.trainer = Trainer(resolve({**options, **FORMS[form]}))
-        self.obs, self.state = self.trainer.start()
+        self._segments = segments(self.trainer)
         self.loss = float("nan")
-
-    def step(self) -> torch.Tensor:
-        """One step; its loss, which stays on the device."""
-        trainer = self.trainer
-        trainer.tick()
-        state, output, signals = trainer.policy(self.state, self.obs)
-        answer, halt = trainer.act(output, signals, self.obs["segment"] + 1)
-        after, told, _ = trainer.envs.step(self.obs, answer, halt)
-        state = detach(state)
-        ahead = trainer.look_ahead(state, self.obs)
-        experience = Experience(output=output, signals=signals, look_ahead=ahead, **told)
-        losses = trainer.learner.step(experience, 0.0)
-        self.state, self.obs = select(experience.ended, trainer.initial_state(), state), after
-        return losses["answer_loss"]
 
     def run(self, num: int) -> tuple[float, float]:
         """Some steps in a row; seconds until they are queued, and until they are done, each a step."""
         began = time.perf_counter()
         for _ in range(num):
-            loss = self.step()
+            loss = next(self._segments).losses["answer_loss"]
         queued = time.perf_counter() - began
         self.loss = float(loss)  # the host waits here, and for nothing else
         return queued / num, (time.perf_counter() - began) / num

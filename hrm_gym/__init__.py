@@ -6,7 +6,7 @@
     run = hrm_gym.train(env="Sudoku4x4-v0", max_minutes=1)
     policy = hrm_gym.load_agent("Sudoku4x4-v0", run.folder)
     print(hrm_gym.evaluate("Sudoku4x4-v0", run.folder, limit=100)["exact_accuracy"])
-    print(hrm_gym.solve("Sudoku4x4-v0", "1..........2...3", run.folder).text)
+    print(hrm_gym.solve("Sudoku4x4-v0", "1...2..4..3..1..", run.folder).text)
 
 `import hrm_gym` registers the environments; `gymnasium.make("hrm_gym:SudokuExtreme-v0")` imports it itself. What needs
 torch is loaded when it is first used.

@@ -20,6 +20,7 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.saved.load import load_agent, load_both
 from hrm_gym.agents.saved.presets import resolve
+from hrm_gym.agents.training.resume import NAMES, changed, resumed
 from hrm_gym.agents.training.run import free_run_dir
 from hrm_gym.agents.training.run import train as _train
 from hrm_gym.agents.training.trainer import Wrap
@@ -33,7 +34,7 @@ class Run:
     """A finished training run."""
 
     folder: Path
-    """With `config.json`, the checkpoint, TensorBoard's events and `result.json`."""
+    """Absolute; with `config.json`, the checkpoint, TensorBoard's events and `result.json`."""
     config: Config
     result: dict[str, Any]
     """What `result.json` holds; empty where a signal ended the run."""
@@ -43,15 +44,16 @@ class Run:
         return load_agent(self.config.env, self.folder, device)
 
 
-def train(env: str = "Sudoku6x6-v0", agent: str = "auto", *, wrap: Wrap | None = None, **options: Any) -> Run:
+def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, **options: Any) -> Run:
     """Train an agent.
 
     Args:
-        env: an environment id, or "module:ID".
+        env: an environment id, "module:ID", or "auto": "Sudoku6x6-v0", or that of the run that is resumed.
         agent: a registered agent, "module:NAME", or "auto".
         wrap: wraps the training environments, a `gymnasium.vector.VectorEnv` of torch tensors, such as in a wrapper
             that changes rewards.
-        **options: those of `hrm-gym train --help`, with underscores: `max_minutes=5`, `hidden_size=64`.
+        **options: those of `hrm-gym train --help`, with underscores: `max_minutes=5`, `hidden_size=64`,
+            `resume="runs/first"`.
 
     Returns:
         The run; its folder can be given to `load_agent`, `evaluate` and `solve`.
@@ -59,10 +61,17 @@ def train(env: str = "Sudoku6x6-v0", agent: str = "auto", *, wrap: Wrap | None =
     Raises:
         HrmGymError: on an unknown option, or a value that is not allowed.
     """
-    config = resolve({"env": env, "agent": agent, **options})
-    folder = free_run_dir(config)
-    config = dataclasses.replace(config, run_dir=str(folder))
-    return Run(folder, config, _train(config, folder, wrap=wrap) or {})
+    named = {"env": env, "agent": agent, **options}
+    asked = {name: value for name, value in named.items() if name != "env" or value != "auto"}
+    saved = None
+    if resume := asked.pop("resume", ""):
+        others = {name: value for name, value in asked.items() if name not in NAMES}
+        config, folder, saved = resumed(str(resume), asked, lambda usual: changed(usual, others))
+    else:
+        config = resolve(asked)
+        folder = free_run_dir(config)
+        config = dataclasses.replace(config, run_dir=str(folder))
+    return Run(folder.absolute(), config, _train(config, folder, saved, wrap) or {})
 
 
 def evaluate(

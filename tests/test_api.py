@@ -1,6 +1,9 @@
 """The Python door, and what the commands and it must say alike."""
 
+import dataclasses
 import json
+import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import hrm_gym
+from hrm_gym.agents import Protocol
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.registration import make_task
@@ -56,6 +60,61 @@ def test_evaluate_and_solve_from_python(run):
         hrm_gym.evaluate("Sudoku4x4-v0", run.folder, max_segmets=2)
     with pytest.raises(HrmGymError, match="did you mean 'hidden_size'"):
         hrm_gym.train("Sudoku4x4-v0", "trm", hiden_size=3)
+
+
+def test_a_run_is_resumed_from_python(run, tmp_path):
+    kept = (run.folder / "checkpoint.safetensors").read_bytes()
+    longer = hrm_gym.train(resume=run.folder, run_dir=str(tmp_path / "longer"), max_steps=24, agent="trm")
+    assert longer.folder == tmp_path / "longer" and longer.config.env == run.config.env
+    assert longer.result["training"]["steps"] == 24 and run.result["training"]["steps"] == 20
+    assert (run.folder / "checkpoint.safetensors").read_bytes() == kept
+    with pytest.raises(HrmGymError, match="--hidden-size 32 differs from the run's 16"):
+        hrm_gym.train(resume=run.folder, hidden_size=32)
+    with pytest.raises(HrmGymError, match="--agent hrm differs from the run's trm"):
+        hrm_gym.train(agent="hrm", resume=run.folder)
+    with pytest.raises(HrmGymError, match="there is no such folder"):
+        hrm_gym.train(resume=tmp_path / "nowhere")
+    with pytest.raises(HrmGymError, match="already holds a run"):
+        hrm_gym.train(resume=run.folder, run_dir=str(longer.folder))
+
+
+def test_a_run_resumed_in_place_goes_on_in_its_folder(tmp_path):
+    first = hrm_gym.train("Sudoku4x4-v0", "trm", run_dir=str(tmp_path / "run"), **TINY | {"max_steps": 4})
+    assert hrm_gym.train(resume=first.folder, max_steps=6).result["training"]["steps"] == 6
+    assert json.loads((first.folder / "result.json").read_text())["training"]["steps"] == 6
+
+
+def test_a_run_in_a_thread_is_found_from_another_folder(tmp_path, monkeypatch):
+    """Only the main thread may install handlers of signals."""
+    monkeypatch.chdir(tmp_path)
+    options = TINY | {"max_steps": 2, "run_dir": "mine"}
+    with ThreadPoolExecutor() as threads:
+        run = threads.submit(hrm_gym.train, "Sudoku4x4-v0", "trm", **options).result()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run.folder == tmp_path / "mine" and run.load("cpu").num_parameters > 0
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("halting", ("exact", 1, None)),
+        ("max_segments", (2.5, 0, True, "16", 10_001)),
+        ("halt_margin", ("0", math.nan, math.inf, True)),
+        ("rollouts", (1.5, 0, 1 << 30)),
+        ("select", ("best", 0)),
+        ("vary", ("nothing", 0)),
+        ("noise", (-0.1, math.inf, "1")),
+        ("boards", (0, 2.0, 1 << 30)),
+        ("votes", (-1, 0.5)),
+        ("seed", (-1, 1.0, 1 << 63)),
+    ],
+)
+def test_every_field_of_a_protocol_is_checked(option, values):
+    assert option in {field.name for field in dataclasses.fields(Protocol)}
+    for value in values:
+        with pytest.raises(HrmGymError, match=option):
+            Protocol(**{option: value})
 
 
 def test_environments_from_python():

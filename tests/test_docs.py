@@ -1,10 +1,12 @@
 """What the pages promise: their examples run, their commands are understood, the README stays short."""
 
+import importlib
 import os
 import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,18 @@ def test_the_pages_on_own_code_run_as_written(page, own_folder, monkeypatch, cap
         assert not task.violations(some.puzzle, some.solution).any()
         wrong = np.where(np.arange(16) == 5, some.solution % 4 + 1, some.solution)
         assert (task.violations(some.puzzle, wrong) > 0).all()
+
+
+@pytest.mark.parametrize("module", ["hrm_gym", "hrm_gym.agents.analysis"])
+def test_the_front_of_a_package_runs_as_written(module, own_folder, capsys):
+    text = importlib.import_module(module).__doc__
+    code = textwrap.dedent("\n".join(line for line in text.splitlines() if line.startswith("    ")))
+    code = code.replace("max_minutes=1", "max_steps=4, test_puzzles=16").replace('"depth"]', '"depth"], puzzles=20')
+    assert len(code.splitlines()) >= 4
+    exec(compile(code, module, "exec"), {})
+    assert capsys.readouterr().out
+    if module == "hrm_gym.agents.analysis":
+        assert {path.name for path in own_folder.glob("*.png")} == {"participation.png", "depth.png"}
 
 
 def test_the_page_on_other_libraries_is_complete(tmp_path):

@@ -44,6 +44,16 @@ def thought_and_last(length, segments):
     return (place < length)[None], (place == length - 1)[None]
 
 
+@torch.inference_mode()
+def test_an_answer_of_looped_does_not_depend_on_the_batch():
+    loop = Loop(tiny(agent="looped"))
+    agent, puzzle = loop.policy.agent.eval(), loop.obs["puzzle"]
+    _, together = agent(agent.initial_state(8), {"puzzle": puzzle})
+    for slot in (0, 5):
+        _, alone = agent(agent.initial_state(1), {"puzzle": puzzle[slot : slot + 1]})
+        torch.testing.assert_close(alone.logits[0], together.logits[slot], atol=1e-4, rtol=1e-4)
+
+
 def test_act_gives_the_last_segment_the_remainder():
     rule = ACT(ACTConfig(ponder_cost=0.1), num_features=3)
     thought, last = thought_and_last(3, 5)

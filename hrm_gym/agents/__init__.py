@@ -1,6 +1,6 @@
 """Agents that think in segments, rules for when to stop, and how both learn.
 
-They know environments only by the Gymnasium interface.
+Training steps a `gymnasium.vector.VectorEnv` of torch tensors; `agents` imports `envs`, and never the other way round.
 """
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec

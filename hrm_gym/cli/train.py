@@ -11,34 +11,14 @@ from typing import Annotated, Any
 
 import tyro
 
-from hrm_gym.agents.registry import import_named
-from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.config import Config, RunOptions
-from hrm_gym.agents.saved.devices import choose_device, choose_dtype
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.resume import resumed
 from hrm_gym.agents.training.run import free_run_dir, train
 from hrm_gym.cli.parse import Parser, parse
-from hrm_gym.envs.registration import canonical_id
-from hrm_gym.errors import HrmGymError
-from hrm_gym.files import is_folder
-from hrm_gym.options import check_options, to_dict
+from hrm_gym.options import check_options
 
-# What a resumed run may be told anew: how long it goes on, where, and how it is watched.
-CHANGEABLE = {
-    "device",
-    "dtype",
-    "run_dir",
-    "resume",
-    "max_minutes",
-    "max_steps",
-    "target_accuracy",
-    "eval_minutes",
-    "eval_steps",
-    "eval_puzzles",
-    "test_puzzles",
-    "save_minutes",
-}
 _RUN = tuple(field.name for field in dataclasses.fields(RunOptions))
 _FIRST = ("env", "agent", "halting", "preset", "device", "dtype", "task_args", "dataset", "resume")
 """Options from which preset, agent and rule follow, and with them what other options there are."""
@@ -52,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     chosen, _ = first.parse_known_args(list(argv))
     given = {name: value for name, value in vars(chosen).items() if value is not None}
     if "resume" in given:
-        return _resume(Path(given["resume"]), given, argv)
+        return _resume(given, argv)
     config = _parse(
         argv,
         resolve(given),
@@ -90,38 +70,8 @@ def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
     return Config(**fields, agent_options=told.agent_options, halting_options=told.halting_options)
 
 
-def _resume(run_dir: Path, given: dict[str, str], argv: Sequence[str]) -> int:
-    if not given["resume"] or not is_folder(run_dir):
-        raise HrmGymError(f"--resume {given['resume']!r}: there is no such folder; give the folder of a run")
-    # The user's own command, and no file, says which modules are imported.
-    named = {"agent": import_named(given.get("agent", "")), "halting": import_named(given.get("halting", ""))}
-    if "env" in given:
-        named["env"] = canonical_id(given["env"])
-    saved = checkpoints.load(run_dir)
-    if not saved.part("model"):  # an optimizer has no state before the first step
-        raise HrmGymError(f"{run_dir} holds weights only: start a new run with --init-from {run_dir}")
-    told = _parse(argv, saved.config, "Go on with a run.")
-    changes: dict[str, Any] = {name: value for name, value in named.items() if value} | {
-        name: given[name] for name in ("device", "preset") if name in given
-    }
-    told = dataclasses.replace(told, **changes)
-    for field in dataclasses.fields(Config):
-        before, now = (_comparable(getattr(config, field.name)) for config in (saved.config, told))
-        if before != now and field.name not in CHANGEABLE:
-            raise HrmGymError(
-                f"--{field.name.replace('_', '-')} {now} differs from the run's {before}: a resumed run may "
-                f"only change {', '.join(sorted(CHANGEABLE))}; to begin anew from its weights use "
-                f"--init-from {run_dir}"
-            )
-    device = parallel.join(choose_device(told.device))
-    if device.partition(":")[0] != saved.config.device.partition(":")[0] and "dtype" not in given:
-        told = dataclasses.replace(told, dtype=choose_dtype(device))  # the activations follow the device
-    told = dataclasses.replace(told, resume="", device=device, run_dir=str(run_dir))
-    train(told, run_dir, saved)
+def _resume(given: dict[str, str], argv: Sequence[str]) -> int:
+    config, folder, saved = resumed(given["resume"], given, lambda usual: _parse(argv, usual, "Go on with a run."))
+    train(dataclasses.replace(config, device=parallel.join(config.device)), folder, saved)
     parallel.leave()
     return 0
-
-
-def _comparable(value: Any) -> Any:
-    """An option; a dataclass of options by its fields, since not every dataclass can be compared."""
-    return to_dict(value) if dataclasses.is_dataclass(value) else value

@@ -32,11 +32,11 @@ class Protocol(Options):
 
     halting: Literal["learned", "fixed"] = "learned"
     """Whether the agent decides when to stop, or always uses all segments."""
-    max_segments: int = number(16, least=1)
+    max_segments: int = number(16, least=1, most=10_000)
     """Segments after which an answer is taken in any case."""
     halt_margin: float = number(0.0)
     """By how many logits halting must lead for the agent to halt."""
-    rollouts: int = number(1, least=1)
+    rollouts: int = number(1, least=1, most=1 << 20)
     """Attempts a puzzle, of which one is graded (no solution is looked at)."""
     select: Literal["belief", "residual", "rules"] = "belief"
     """The attempt that is graded: the one that the agent is surest of, the one whose state moved least in its last
@@ -47,7 +47,7 @@ class Protocol(Options):
     puzzle with a guess that is taken for a given."""
     noise: float = number(1.0, least=0)
     """Standard deviation of the noise on the initial states of all attempts but the first."""
-    boards: int = number(1, least=1)
+    boards: int = number(1, least=1, most=1 << 20)
     """Boards that are thought about side by side in each attempt: the puzzle, and the puzzle with guesses that the
     agent makes and gives up (for one trained with `--halting soundness`). A segment is one about every board."""
     votes: int = number(0, least=0)

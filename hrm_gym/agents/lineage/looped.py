@@ -14,7 +14,8 @@ Faithful: prelude, core and coda, the adapter over both, the input at every step
 gradient. Adapted: a segment is such a loop, and the state is carried on, so an episode is up to 16 loops with a loss
 after each, and r is small (8 on average, the paper's 32; k is 4, theirs 8), as are the parts (1, 2, 1 blocks, theirs
 2, 4, 2). The blocks are those of `hrm`. In use every segment has `test_steps` steps. Random states come from torch's
-own generator in training, and in use from a fixed seed, so that an evaluation can be repeated.
+own generator in training. In use all puzzles begin at one random state of a fixed seed, so that an answer depends on
+neither the batch nor the evaluation.
 
 Known to fail: where the initial state is not random the core may ignore its state; with k too small it learns slowly.
 With `--max-segments 1` it is the paper's network.
@@ -75,9 +76,11 @@ class Looped(Board):
     def initial_state(self, num: int) -> Tensor:
         """See `Agent`: normal noise, (num, P + L, D)."""
         device = self.adapter.weight.device
-        shape = num, self.num_positions, self.config.hidden_size
-        generator = None if self.training else torch.Generator(device).manual_seed(0)
-        return torch.randn(shape, generator=generator, device=device).to(self.dtype)
+        shape = self.num_positions, self.config.hidden_size
+        if self.training:
+            return torch.randn((num, *shape), device=device).to(self.dtype)
+        drawn = torch.randn(shape, generator=torch.Generator(device).manual_seed(0), device=device)
+        return drawn.to(self.dtype).expand(num, *shape).contiguous()
 
     def forward(self, state: Tensor, obs: Mapping[str, Tensor]) -> tuple[Tensor, Output]:
         """See `Agent`."""

@@ -10,8 +10,8 @@ solver did in its memory the decoder does on paper. So reasoning is imitated, an
 Carried: the statements so far, (B, C, 2), and the board that they state, which is the answer at any time.
 
 Training: a plain cross-entropy of the next statement over the solver's whole text (`Output.aux_loss`); the board is the
-solver's, `chunk` statements further. An episode is one segment, so every step sees fresh puzzles. In use a segment
-writes `chunk` statements, the likeliest each, and the rule `end_token` halts at END: only then are the cells certain.
+solver's, `chunk` statements further in each segment. In use a segment writes `chunk` statements, the likeliest each.
+The rule `end_token` halts at END, in training as in use: only then are the cells certain.
 
 Faithful: next-token prediction of traces with wrong turns, then the answer; the same with answers alone
 (`--no-search`), which is the papers' control. Adapted: one position a statement where Searchformer has five tokens; a

@@ -171,8 +171,13 @@ def table(rows: Sequence[Row], conditions: dict[str, Any]) -> str:
     """A Markdown table with its conditions; intervals are 95 %."""
     lines = ["# When to stop thinking", ""]
     lines += [f"- {name}: {text}" for name, text in conditions.items()]
-    lines += ["", "Costs are of each segment after the first; intervals are 95 %.", ""]
-    lines += ["| policy | cost | setting | exact, % | mean segments | value | training, s |"]
+    lines += [
+        "",
+        "Costs are of each segment after the first; intervals are 95 %. An answer is right if it satisfies the rules; "
+        "for families whose rules do not decide, if it equals the solution.",
+        "",
+    ]
+    lines += ["| policy | cost | setting | right, % | mean segments | value | training, s |"]
     lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
     for row in rows:
         low, high = (100 * bound for bound in row.accuracy_interval)
@@ -202,7 +207,7 @@ def plot(result: Study, title: str) -> Any:
     whole, best = figure.subplots(1, 2)
     for axes in (whole, best):
         _draw(axes, result)
-    whole.set(title=title, ylabel="share of puzzles solved exactly")
+    whole.set(title=title, ylabel="share of puzzles with a right answer")
     whole.legend(loc="lower right", fontsize=8)
     top = max(row.accuracy for row in result.rows)
     best.set(title="the best three per cent", ylim=(top - 0.03, min(1.0, top + 0.005) + 0.001))

@@ -53,7 +53,7 @@ def plot_curves(curves: Sequence[Curve], along: Along, grade: str) -> Any:
     """All curves on one matplotlib figure.
 
     Args:
-        curves: of runs; equal names are numbered.
+        curves: of runs.
         along: what the x axis counts.
         grade: "exact" or "valid".
 

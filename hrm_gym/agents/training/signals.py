@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
 from typing import Any
 
@@ -19,14 +20,15 @@ class Signals:
         self.asked = False
         self.may_break = False
         """Whether what goes on now can be broken off."""
-        names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        self._before: dict[int, Any] = {
-            number: signal.getsignal(number) for number in (getattr(signal, name) for name in names)
-        }
+        self._before: dict[int, Any] = {}
+        """The handlers that were installed before, by signal."""
 
     def __enter__(self) -> Signals:
-        for number in self._before:
-            signal.signal(number, self._ask)
+        if threading.current_thread() is not threading.main_thread():
+            return self  # only the main thread may install handlers; whoever started this one ends the run
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if number := getattr(signal, name, None):
+                self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *exc: object) -> None:

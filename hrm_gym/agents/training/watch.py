@@ -252,7 +252,10 @@ class Watch:
         early = means["episode_segments"] < 1.5 and self._config.max_segments > 2 and means["wrong_halts"] > 0.5
         self._early = self._early + 1 if early else 0  # in the first seconds of a run that is normal
         if self._early == EARLY_REPORTS:
-            show.say("[yellow]the agent halts at once on wrong answers: raise --exploration or lower --segment-cost[/]")
+            advice = ["raise --exploration"] * hasattr(self._config.halting_options, "exploration")
+            advice += ["lower --segment-cost"] * (self._config.segment_cost > 0)
+            advice = advice or ["choose another --halting"]
+            show.say(f"[yellow]the agent halts at once on wrong answers: {' or '.join(advice)}[/]")
 
 
 def _remove_empty(run_dir: Path) -> None:

@@ -1,0 +1,107 @@
+"""Going on with a run: which options may change, and in which folder it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hrm_gym.agents.registry import import_named
+from hrm_gym.agents.saved import checkpoint as checkpoints
+from hrm_gym.agents.saved.checkpoint import Checkpoint
+from hrm_gym.agents.saved.config import Config, assemble
+from hrm_gym.agents.saved.devices import choose_device, choose_dtype
+from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.run import free_run_dir
+from hrm_gym.envs.registration import canonical_id
+from hrm_gym.errors import HrmGymError
+from hrm_gym.files import is_folder
+from hrm_gym.options import option_names
+
+CHANGEABLE = {
+    "device",
+    "dtype",
+    "run_dir",
+    "resume",
+    "max_minutes",
+    "max_steps",
+    "target_accuracy",
+    "eval_minutes",
+    "eval_steps",
+    "eval_puzzles",
+    "test_puzzles",
+    "save_minutes",
+}
+"""The options that may change when a run is resumed: its budget, its device, its folder and its evaluations."""
+NAMES: dict[str, Callable[[str], str]] = {
+    "env": canonical_id,
+    "agent": import_named,
+    "halting": import_named,
+    "preset": str,
+    "device": str,
+}
+"""Options that name something, and how a name is resolved."""
+
+
+def resumed(
+    folder: str, given: Mapping[str, str], change: Callable[[Config], Config]
+) -> tuple[Config, Path, Checkpoint]:
+    """The configuration, the folder and the checkpoint with which a run goes on.
+
+    Args:
+        folder: of the run.
+        given: the names that the user gave of `env`, `agent`, `halting`, `preset` and `device`. An own module is
+            imported because the user names it, never because a file does.
+        change: gives the configuration that the user asks for, from the run's own.
+
+    Returns:
+        The configuration, the folder that is written to (that of `run_dir` if the user gave one, which leaves the old
+        folder unchanged), and the checkpoint.
+
+    Raises:
+        HrmGymError: if there is no run, it holds weights only, another option than the `CHANGEABLE` ones differs, or
+            `run_dir` already holds a run.
+    """
+    path = Path(folder)
+    if not folder or not is_folder(path):
+        raise HrmGymError(f"--resume {folder!r}: there is no such folder; give the folder of a run")
+    names = {name: read(given[name]) for name, read in NAMES.items() if given.get(name, "auto") != "auto"}
+    saved = checkpoints.load(path)
+    if not saved.part("model"):  # an optimizer has no state before the first step
+        raise HrmGymError(f"{path} holds weights only: start a new run with --init-from {path}")
+    asked = change(dataclasses.replace(saved.config, dtype="auto", run_dir="", resume=""))
+    asked = dataclasses.replace(asked, **names)
+    before, now = _flat(saved.config), _flat(asked)
+    for name in before:  # the agent's name comes before its options
+        if before[name] != now.get(name) and name not in CHANGEABLE:
+            raise HrmGymError(
+                f"--{name.replace('_', '-')} {now.get(name)} differs from the run's {before[name]}: a resumed run may "
+                f"only change {', '.join(sorted(CHANGEABLE))}; to start a new run from its weights use "
+                f"--init-from {path}"
+            )
+    device, dtype = choose_device(given.get("device", asked.device)), asked.dtype
+    if dtype == "auto":  # the type of the activations follows the device
+        same = device.partition(":")[0] == saved.config.device.partition(":")[0]
+        dtype = saved.config.dtype if same else choose_dtype(device)
+    target = path
+    if asked.run_dir and Path(asked.run_dir).absolute() != path.absolute():
+        target = free_run_dir(asked) if parallel.is_leader() else Path(asked.run_dir)  # the others write nothing
+    return dataclasses.replace(asked, device=device, dtype=dtype, resume="", run_dir=str(target)), target, saved
+
+
+def changed(config: Config, options: Mapping[str, Any]) -> Config:
+    """A configuration with other values of some options of the run, the agent and the halting rule.
+
+    Raises:
+        HrmGymError: on an unknown name, or a value that is not allowed.
+    """
+    parts = config.agent_options, config.halting_options
+    own = {name: getattr(part, name) for part in parts for name in option_names(part)}
+    return assemble(config, {**own, **options}, config.agent, config.halting)
+
+
+def _flat(config: Config) -> dict[str, Any]:
+    """All options of the run, the agent and the halting rule as JSON has them: not every dataclass can be compared."""
+    options = config.to_dict()
+    return {**options, **options.pop("agent_options"), **options.pop("halting_options")}
