@@ -19,7 +19,7 @@ from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.envs.sudoku.task import BOXES, SudokuTask
 from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import save_arrays
+from hrm_gym.files import save_arrays, shipped_arrays
 
 SIZES = sorted(BOXES)
 SEEDS = st.integers(0, 2**32)
@@ -40,14 +40,18 @@ def random_images(boards, boxes, seed):
     return symmetry.random_image(tuple(boards[:2]), uniforms, boxes)
 
 
+def count_solutions(puzzles, boxes, limit=2):
+    return solver._search_all(puzzles, *boxes, limit)[1][:, 0]
+
+
 def assert_unique_and_minimal(puzzles, solutions, boxes):
-    assert (solver.count_solutions(puzzles, boxes) == 1).all()
+    assert (count_solutions(puzzles, boxes) == 1).all()
     for puzzle, solution in zip(puzzles, solutions, strict=True):
         assert (solver.solve(puzzle, boxes) == solution).all()
         cells = np.flatnonzero(puzzle)
         without = np.repeat(puzzle[None], len(cells), axis=0)
         without[np.arange(len(cells)), cells] = 0
-        assert (solver.count_solutions(without, boxes) == 2).all()
+        assert (count_solutions(without, boxes) == 2).all()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -88,13 +92,13 @@ def test_boards_with_few_givens_or_none_fit_into_the_search(boxes):
     boards = np.zeros((300, size * size), np.uint8)
     for row, givens in zip(boards, np.arange(300) % 12, strict=True):
         row[rng.integers(size * size, size=givens)] = rng.integers(1, size + 1, size=givens)
-    found = solver.count_solutions(boards, boxes, limit=50)
+    found = count_solutions(boards, boxes, limit=50)
     assert (found <= 50).all() and (found[::12] == 50).all()  # every twelfth board is empty
 
 
 def test_solutions_are_counted_completely():
     empty = np.zeros((1, 16), np.uint8)
-    assert solver.count_solutions(empty, (2, 2), limit=1000) == [288]  # all grids of 4x4
+    assert count_solutions(empty, (2, 2), limit=1000) == [288]  # all grids of 4x4
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -105,7 +109,7 @@ def test_guesses_do_not_hide_contradictions(size):
     for digit in range(1, size + 1):
         changed = puzzle.copy()
         changed[cell] = digit
-        assert solver.count_solutions(changed[None], task.boxes)[0] == (digit == solution[cell])
+        assert count_solutions(changed[None], task.boxes)[0] == (digit == solution[cell])
 
 
 # ---- symmetry ----------------------------------------------------------------------------------------
@@ -260,7 +264,7 @@ def test_shipped_splits_share_nothing_up_to_symmetry(name):
 
 @pytest.mark.parametrize("name", [name_param(name) for name in NAMES])
 def test_shipped_puzzles_have_their_solution_and_rating(name):
-    puzzles, rating = shipped.load(name, "test"), shipped.load_ratings(name, "test")
+    puzzles, rating = shipped.load(name, "test"), shipped_arrays(shipped.__package__, name)["test_rating"]
     puzzle, solution = (array[:1000] for array in puzzles[:2])
     solutions, counts = solver._search_all(puzzle, *shipped.BOXES[name], 2)
     assert (counts[:, 0] == 1).all() and (solutions == solution).all()
@@ -368,7 +372,7 @@ def statistics(rating):
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 def test_extreme_puzzles_are_as_hard_as_the_benchmark():
     wanted = statistics(solver.rate(real("sudoku-extreme-matched.csv.gz")[0].puzzle, (3, 3)))
-    got = statistics(shipped.load_ratings("extreme", "test"))
+    got = statistics(shipped_arrays(shipped.__package__, "extreme")["test_rating"])
     assert (np.abs(got / wanted - 1) <= 0.15).all(), (got, wanted)
 
 

@@ -1,10 +1,12 @@
 """What a trained agent looks like inside: one file an analysis, each with figures, a paragraph and a plot.
 
-import hrm_gym
+    import hrm_gym
 
-for finding in hrm_gym.analyze("Sudoku6x6-v0", what=["participation", "depth"]):
-print(finding.text)
-finding.plot().savefig(f"{finding.analysis.name}.png")
+    for finding in hrm_gym.analyze("Sudoku6x6-v0", what=["participation", "depth"]):
+        print(finding.text)
+        finding.plot().savefig(f"{finding.analysis.name}.png")
+
+`ANALYSES` has all of them by name.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 
 Vary = Literal["noise", "symmetry", "guess"]
-SELECT = ("belief", "residual", "rules")
 
 
 class Shown(NamedTuple):

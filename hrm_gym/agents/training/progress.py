@@ -49,7 +49,6 @@ class Progress:
         self._live: Live | None = None
         self._title = title
         self._training: dict[str, float] = {}
-        self._curve: list[tuple[float, Evaluation]] = []
         self._drawn = self._logged = 0.0
 
     def __enter__(self) -> Progress:

@@ -104,4 +104,5 @@ def changed(config: Config, options: Mapping[str, Any]) -> Config:
 def _flat(config: Config) -> dict[str, Any]:
     """All options of the run, the agent and the halting rule as JSON has them: not every dataclass can be compared."""
     options = config.to_dict()
-    return {**options, **options.pop("agent_options"), **options.pop("halting_options")}
+    parts = options.pop("agent_options"), options.pop("halting_options")
+    return {**options, **parts[0], **parts[1]}

@@ -135,8 +135,3 @@ def load(name: str, split: str) -> Puzzles:
     solution = arrays[f"{split}_solution"]
     given = np.unpackbits(arrays[f"{split}_given"], axis=1, count=solution.shape[1])
     return Puzzles(solution * given, solution)
-
-
-def load_ratings(name: str, split: str) -> np.ndarray:
-    """The ratings of a shipped split, uint16 of shape (N,): see `solver.rate`."""
-    return shipped_arrays(__package__, name)[f"{split}_rating"]

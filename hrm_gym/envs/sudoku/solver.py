@@ -100,11 +100,6 @@ def _tokens(puzzles: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(puzzles, dtype=np.uint8)
 
 
-def count_solutions(puzzles: np.ndarray, boxes: tuple[int, int], limit: int = 2) -> np.ndarray:
-    """How many solutions each puzzle, shape (N, L), has, counted up to `limit`; int64 of shape (N,)."""
-    return _search_all(_tokens(puzzles), *boxes, limit)[1][:, 0]
-
-
 def rate(puzzles: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
     """The difficulty of each puzzle, shape (N, L): guesses to find the solution, int64 of shape (N,)."""
     return _search_all(_tokens(puzzles), *boxes, 1)[1][:, 1]
