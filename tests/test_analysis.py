@@ -16,10 +16,10 @@ from hrm_gym.agents.analysis.completion import with_hints
 from hrm_gym.agents.analysis.difficulty import Difficulty, elimination_rounds, groups_of
 from hrm_gym.agents.analysis.interventions import Change
 from hrm_gym.agents.analysis.participation import Moments
+from hrm_gym.agents.analysis.residuals import LAYERS, StateRecorder, residuals
 from hrm_gym.agents.analysis.stopping import spearman
 from hrm_gym.agents.analysis.subject import Beside, Settings, think_through
 from hrm_gym.agents.analysis.trajectories import project
-from hrm_gym.agents.analysis.watching import LAYERS, Watcher, residuals
 from hrm_gym.agents.saved.build import build
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Puzzles
@@ -98,7 +98,7 @@ def test_hints_leave_so_many_cells_open_and_tell_the_truth():
     assert (shown.puzzle[given] == some.solution[given]).all() and given[some.puzzle != task.blank].all()
 
 
-def test_the_watcher_sees_calls_that_turn_a_state_into_the_next():
+def test_the_recorder_sees_calls_that_turn_a_state_into_the_next():
     class Two(nn.Module):
         def __init__(self):
             super().__init__()
@@ -111,17 +111,17 @@ def test_the_watcher_sees_calls_that_turn_a_state_into_the_next():
             self.head(slow), self.fast(torch.ones_like(slow))  # neither is a step of a state
             return slow, fast
 
-    net, watcher = Two(), Watcher()
+    net, recorder = Two(), StateRecorder()
     slow, fast = torch.ones(3, 4), torch.zeros(3, 4) + 0.5
-    with watcher.on(net):
-        watcher.begin({"slow": slow, "fast": fast})
+    with recorder.on(net):
+        recorder.begin({"slow": slow, "fast": fast})
         net(slow, fast)
-    assert [name for name, _ in watcher.calls] == ["fast", "fast", "slow"]
+    assert [name for name, _ in recorder.calls] == ["fast", "fast", "slow"]
     new = net.fast(fast)
-    assert torch.allclose(watcher.calls[0][1], (new - fast).norm(dim=1) / new.norm(dim=1))
-    watcher.begin({})
+    assert torch.allclose(recorder.calls[0][1], (new - fast).norm(dim=1) / new.norm(dim=1))
+    recorder.begin({})
     net(slow, fast)
-    assert not watcher.calls  # the hooks are gone
+    assert not recorder.calls  # the hooks are gone
 
 
 def test_changes_to_a_state():

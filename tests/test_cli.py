@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hrm_gym.cli import COMMANDS
-from hrm_gym.envs.drawing.viewing import board_text
+from hrm_gym.envs.drawing.slot_renderer import board_text
 from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.shares import wilson
 

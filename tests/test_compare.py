@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hrm_gym.agents.studies import portrait
-from hrm_gym.agents.training import watch
+from hrm_gym.agents.training import judging
 from hrm_gym.agents.training.trainer import Trainer
 
 ENV = "Sudoku4x4-v0"
@@ -71,7 +71,7 @@ def test_interrupted_it_goes_on(compare, tmp_path, monkeypatch):
     assert whole["runs"][0]["figures"]["after"] == parts["runs"][0]["figures"]["after"]
 
 
-@pytest.mark.parametrize(("place", "name"), [(watch, "evaluate"), (portrait, "evaluate_stops")])
+@pytest.mark.parametrize(("place", "name"), [(judging, "evaluate"), (portrait, "evaluate_stops")])
 def test_asked_to_end_while_it_tests_it_begins_no_other_run(place, name, compare, tmp_path, monkeypatch):
     """Whether that is the run's own evaluation or the comparison's."""
     evaluate = getattr(place, name)

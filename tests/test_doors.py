@@ -15,7 +15,7 @@ from loop import Loop, agents_here, tiny
 import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.agents import Protocol, evaluate, halting_names, load_agent, registry, think
-from hrm_gym.agents.inference.live import first_puzzles, record
+from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
 from hrm_gym.agents.saved.commands import again, names

@@ -1,8 +1,11 @@
 """The halting environment over an agent, policies for it, and the command that compares them."""
 
+import ast
+import dataclasses
 import inspect
 import json
 import pickle
+import re
 import sys
 import warnings
 
@@ -24,16 +27,19 @@ import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.agents import Protocol, evaluate, load_agent
 from hrm_gym.agents.halting.fixed import Fixed, FixedConfig
+from hrm_gym.agents.inference import halting_ids
+from hrm_gym.agents.inference.frozen_agent import FEATURES, first_puzzles, record
 from hrm_gym.agents.inference.halting_ids import make_halting_env
-from hrm_gym.agents.inference.live import FEATURES, first_puzzles, record
 from hrm_gym.agents.saved.checkpoint import FILE_NAME, save
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.studies import policies
 from hrm_gym.agents.studies.halting_study import study
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.cli import main
+from hrm_gym.envs.halting.frozen_model import Episodes
+from hrm_gym.envs.halting.halting_env import HaltingEnv
+from hrm_gym.envs.halting.halting_rules import HaltingOptions
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
-from hrm_gym.envs.halting.thinkers import Episodes
 from hrm_gym.envs.registration import halting_id
 from hrm_gym.shares import wilson
 
@@ -56,6 +62,15 @@ def puzzles():
 
 
 # ---- the environments of the ids -----------------------------------------------------------------
+
+
+def test_the_documented_arguments_are_those_of_the_ids():
+    documented = dict(re.findall(r"^\s+\| `(\w+)` \| `(.*?)` \|", inspect.getdoc(HaltingEnv), flags=re.M))
+    own = inspect.signature(halting_ids._frozen_model).parameters
+    defaults = {field.name: field.default for field in dataclasses.fields(HaltingOptions)}
+    defaults |= {name: one.default for name, one in own.items() if one.default is not inspect.Parameter.empty}
+    del defaults["render_mode"], defaults["max_episode_steps"]  # of Gymnasium
+    assert {name: ast.literal_eval(value) for name, value in documented.items()} == defaults
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"recorded": False}, {"features": True}, {"reward": "regret"}])
@@ -149,7 +164,7 @@ def test_a_pickle_goes_on_where_the_environment_stood():
 
 def test_environments_share_a_recording_until_the_file_changes():
     one, two = (make_halting_env(ENV, **FEW) for _ in range(2))
-    assert one.rules.thinker.episodes is two.rules.thinker.episodes
+    assert one.rules.model.episodes is two.rules.model.episodes
 
 
 # ---- what is seen of an agent --------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""When to stop thinking: the rules of the halting environment, over thinkers that need no agent."""
+"""When to stop thinking: the rules of the halting environment, over models that need no agent."""
 
 import pickle
 import warnings
@@ -13,9 +13,9 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from hrm_gym import HrmGymError
+from hrm_gym.envs.halting.frozen_model import Episodes, RecordedModel, Segment
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
-from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker, Segment
 
 ENV = "Sudoku4x4-v0"
 MODES = tuple(AutoresetMode)
@@ -31,7 +31,7 @@ def hand_made():
 
 
 def env_of(episodes, **kwargs):
-    return HaltingEnv(RecordedThinker(episodes), **kwargs)
+    return HaltingEnv(RecordedModel(episodes), **kwargs)
 
 
 def random_episodes(num=50, segments=5):
@@ -42,7 +42,7 @@ def random_episodes(num=50, segments=5):
 
 
 class Counter:
-    """A thinker without an agent: it solves puzzle i in segment i + 1, and counts how often it is asked."""
+    """A model without an agent: it solves puzzle i in segment i + 1, and counts how often it is asked."""
 
     names = ("belief", "state_0")
     num_puzzles = 4
@@ -66,7 +66,7 @@ class Counter:
 # ---- the libraries' own checks -------------------------------------------------------------------
 
 
-def test_a_thinker_without_an_agent():
+def test_a_model_without_an_agent():
     env = HaltingEnv(Counter(), max_segments=3, segment_cost=0.25)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -97,14 +97,14 @@ def walk(native, other, mode, steps=25):
 
 
 @every_mode
-def test_a_batch_of_thinkers_without_an_agent(mode):
+def test_a_batch_of_models_without_an_agent(mode):
     kinds = {"max_segments": 3, "segment_cost": 0.25}
     native = HaltingVectorEnv(Counter(N), autoreset_mode=mode, **kinds)
     walk(native, SyncVectorEnv([lambda: HaltingEnv(Counter(), **kinds)] * N, autoreset_mode=mode), mode)
 
 
 def test_the_puzzle_environment_pays_the_same():
-    """Answers of a recorded thinker, submitted to the puzzle environment, earn what the halting environment pays."""
+    """Answers of a recorded model, submitted to the puzzle environment, earn what the halting environment pays."""
     rng = np.random.default_rng(0)
     kinds = {"segment_cost": 0.125, "max_segments": 3}
     for _ in range(20):
@@ -130,7 +130,7 @@ def test_the_puzzle_environment_pays_the_same():
 def test_native_equals_sync(mode, reward):
     kinds = {"reward": reward, "segment_cost": 0.125, "max_segments": 3}
     episodes = random_episodes()
-    native = HaltingVectorEnv(RecordedThinker(episodes, N), autoreset_mode=mode.value, **kinds)
+    native = HaltingVectorEnv(RecordedModel(episodes, N), autoreset_mode=mode.value, **kinds)
     sync = SyncVectorEnv([lambda: env_of(episodes, **kinds)] * N, autoreset_mode=mode)
     assert native.observation_space == sync.observation_space
     assert native.metadata["autoreset_mode"] is native.autoreset_mode is mode
@@ -139,12 +139,12 @@ def test_native_equals_sync(mode, reward):
 
 
 def test_a_step_thinks_once_for_all_slots():
-    thinker = Counter(N)
-    envs = HaltingVectorEnv(thinker, max_segments=4)
+    model = Counter(N)
+    envs = HaltingVectorEnv(model, max_segments=4)
     envs.reset(seed=0)
     envs.step(np.array([1, 1, 0, 0, 0, 0]))
     envs.step(np.array([0, 0, 1, 0, 0, 0]))
-    assert thinker.asked == [N, N - 2, N - 1], "finished slots rest, those being reset think with the others"
+    assert model.asked == [N, N - 2, N - 1], "finished slots rest, those being reset think with the others"
 
 
 def test_equal_seeds_give_equal_episodes_and_a_pickle_goes_on():
@@ -226,7 +226,7 @@ def test_the_first_segment_is_thought_in_reset():
         (lambda: rollout([[[1], [2, 3]]]), "the action cannot be read"),
         (lambda: env_of(hand_made()).reset(options=[1]), "give a dictionary"),
         (lambda: env_of(hand_made(), max_segments=4), "only 3 were recorded"),
-        (lambda: HaltingEnv(RecordedThinker(hand_made(), 2)), "HaltingVectorEnv"),
+        (lambda: HaltingEnv(RecordedModel(hand_made(), 2)), "HaltingVectorEnv"),
         (lambda: env_of(hand_made()).step(0), "reset"),
         (lambda: rollout([1, 1]), "call reset"),
         (lambda: rollout([2]), "0 continues and 1 halts"),
@@ -253,7 +253,7 @@ def test_bad_calls(call, message):
 
 
 def test_a_finished_slot_must_be_reset_where_nobody_else_does():
-    envs = HaltingVectorEnv(RecordedThinker(hand_made(), 2), autoreset_mode="Disabled")
+    envs = HaltingVectorEnv(RecordedModel(hand_made(), 2), autoreset_mode="Disabled")
     envs.reset(seed=0)
     envs.step(np.array([1, 0]))
     with pytest.raises(HrmGymError, match="reset_mask"):

@@ -22,10 +22,10 @@ import hrm_gym
 from hrm_gym.agents.inference.evaluation import Protocol, evaluate
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training.learner import Learner
+from hrm_gym.agents.training.monitor import EARLY_REPORTS, Monitor
 from hrm_gym.agents.training.progress import Progress
 from hrm_gym.agents.training.run import free_run_dir, train
 from hrm_gym.agents.training.trainer import Trainer
-from hrm_gym.agents.training.watch import EARLY_REPORTS, Watch
 from hrm_gym.cli import main
 from hrm_gym.envs.drawing.recording import Recorder
 from hrm_gym.errors import HrmGymError
@@ -60,10 +60,10 @@ def test_resuming_does_not_open_the_file_it_began_from(tmp_path):
     ],
 )
 def test_a_warning_advises_options_that_the_run_has(halting, options, advice, tmp_path, capsys):
-    watch = Watch(Trainer(tiny(halting=halting, max_segments=4, **options, **SHORT)), tmp_path)
+    monitor = Monitor(Trainer(tiny(halting=halting, max_segments=4, **options, **SHORT)), tmp_path)
     progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "warned")
     for _ in range(EARLY_REPORTS):
-        watch._warn_of_early_halting(progress, {"episode_segments": 1.0, "wrong_halts": 1.0})
+        monitor._warn_of_early_halting(progress, {"episode_segments": 1.0, "wrong_halts": 1.0})
     assert capsys.readouterr().out.strip() == f"the agent halts at once on wrong answers: {advice}"
 
 

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hrm_gym.agents.state import items
-from hrm_gym.agents.training.watch import Watch
+from hrm_gym.agents.training.monitor import Monitor
 
 # Operators whose result, or whose result's shape, the host must know.
 READING = (
@@ -127,11 +127,11 @@ def test_a_training_step_sends_nothing(config, monkeypatch):
 def test_what_is_shown_of_a_step_stays_on_the_device(tmp_path):
     loop = Loop(tiny(**SMALL))
     loop.trainer.envs._envs.unwrapped._uniforms.on_host = False
-    watch = Watch(loop.trainer, tmp_path)
+    monitor = Monitor(loop.trainer, tmp_path)
     losses = loop.step()
     with NoReading(), NoMethods():
-        watch.saw(loop.experience, losses, loop.cells)
-    assert watch._figures
+        monitor.update(loop.experience, losses, loop.cells)
+    assert monitor._figures
 
 
 def test_training_does_not_count_violations():

@@ -15,7 +15,7 @@ from hrm_gym.envs.drawing.canvas import Box, Canvas, confidence_colour
 from hrm_gym.envs.drawing.frame import Frame, broken_cells, is_right, right_cells
 from hrm_gym.envs.drawing.recording import Recorder
 from hrm_gym.envs.drawing.renderer import HEIGHT, WIDTH, Renderer
-from hrm_gym.envs.drawing.viewing import ending
+from hrm_gym.envs.drawing.slot_renderer import ending
 from hrm_gym.envs.drawing.window import Window
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Puzzles, Task

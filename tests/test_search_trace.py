@@ -8,7 +8,7 @@ from loop import Loop, tiny
 from examples.lineage.search_trace import against
 from hrm_gym import HrmGymError, make_task
 from hrm_gym.agents import Protocol, TaskSpec, evaluate
-from hrm_gym.agents.inference.live import first_puzzles
+from hrm_gym.agents.inference.frozen_agent import first_puzzles
 from hrm_gym.agents.lineage.search_trace import SearchTrace, SearchTraceConfig
 
 

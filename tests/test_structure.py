@@ -16,7 +16,7 @@ ROOMS = (
     ("errors",),
     ("files", "options", "outside", "shares", "hugging_face"),
     # ---- the environments
-    ("envs.arrays", "envs.arguments", "envs.streams", "envs.uniforms", "envs.slots"),
+    ("envs.arrays", "envs.arguments", "envs.splitmix", "envs.rng", "envs.slots"),
     (
         "envs.options",
         "envs.puzzles",
@@ -167,3 +167,9 @@ def test_files_are_read_in_one_sitting():
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in modules().values()}
     long = {name: length for name, length in lengths.items() if length > MOST_LINES}
     assert not long, f"longer than {MOST_LINES} lines: {long}"
+
+
+@pytest.mark.parametrize("line", ["trainer.envs.step(", "trainer.look_ahead(", "trainer.learner.step("])
+def test_the_lines_of_the_loop_stand_once(line):
+    files = [path for folder in ("hrm_gym", "benchmarks") for path in (PACKAGE.parent / folder).rglob("*.py")]
+    assert [path for path in files if line in path.read_text()] == [PACKAGE / "agents" / "training" / "loop.py"]

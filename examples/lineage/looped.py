@@ -16,7 +16,7 @@ import torch
 import examples.lineage.parity  # noqa: F401 (registers the puzzle)
 import hrm_gym
 from hrm_gym.agents import Protocol, evaluate
-from hrm_gym.agents.inference.live import first_puzzles
+from hrm_gym.agents.inference.frozen_agent import first_puzzles
 from hrm_gym.agents.inference.think import boards_of
 from hrm_gym.agents.lineage.looped import Looped
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import hrm_gym
 from hrm_gym.agents import Protocol, evaluate
-from hrm_gym.agents.inference.live import first_puzzles
+from hrm_gym.agents.inference.frozen_agent import first_puzzles
 
 
 def against(env: str, run_dir: Path, num_puzzles: int = 500, **options: Any) -> dict[str, float]:

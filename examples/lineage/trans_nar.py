@@ -12,7 +12,7 @@ from typing import cast
 
 import hrm_gym
 from hrm_gym.agents import Protocol, evaluate
-from hrm_gym.agents.inference.live import first_puzzles
+from hrm_gym.agents.inference.frozen_agent import first_puzzles
 from hrm_gym.agents.lineage.trans_nar import TransNAR
 
 

@@ -14,7 +14,7 @@ import torch
 
 import hrm_gym
 from hrm_gym.agents import Protocol, evaluate
-from hrm_gym.agents.inference.live import first_puzzles
+from hrm_gym.agents.inference.frozen_agent import first_puzzles
 from hrm_gym.agents.inference.think import boards_of
 
 TAUS = (0.0, 0.01, 0.1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hrm_gym
-from hrm_gym.agents.inference.live import first_puzzles, record
+from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.studies.halting_study import Row, check_costs, plot, study, table
 from hrm_gym.cli.bar import bar

@@ -20,7 +20,7 @@ from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.recording import FADE_FRAMES, Recorder
 from hrm_gym.envs.drawing.recording import FADE_SECONDS as FRAME_SECONDS
 from hrm_gym.envs.drawing.renderer import BoardRenderer, Renderer
-from hrm_gym.envs.drawing.viewing import board_text
+from hrm_gym.envs.drawing.slot_renderer import board_text
 from hrm_gym.envs.drawing.window import NoDisplayError, Window
 from hrm_gym.envs.registration import canonical_id, make_task, task_ids
 from hrm_gym.envs.task import Task

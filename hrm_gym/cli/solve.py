@@ -14,7 +14,7 @@ import tyro
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.given import read_given
 from hrm_gym.cli.parse import parse
-from hrm_gym.envs.drawing.viewing import board_text
+from hrm_gym.envs.drawing.slot_renderer import board_text
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
 from hrm_gym.options import Options, number

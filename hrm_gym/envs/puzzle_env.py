@@ -9,8 +9,8 @@ import numpy as np
 
 from hrm_gym.envs.arguments import check_options, check_seed
 from hrm_gym.envs.arrays import as_numpy
-from hrm_gym.envs.drawing.viewing import View, ending
-from hrm_gym.envs.rules import Rules, State
+from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending
+from hrm_gym.envs.rules import PuzzleState, Rules
 from hrm_gym.envs.slots import row_of
 from hrm_gym.envs.task import Grade, Task
 from hrm_gym.errors import HrmGymError
@@ -99,8 +99,8 @@ class PuzzleEnv(gym.Env[Any, Any]):
         self.render_mode = render_mode
         self.action_space = self.rules.action_space
         self.observation_space = self.rules.observation_space
-        self._view = View(self.rules, render_mode, self.metadata)
-        self._state: State | None = None
+        self._view = SlotRenderer(self.rules, render_mode, self.metadata)
+        self._state: PuzzleState | None = None
         self._previous: np.ndarray | None = None
         self._over = self._halted = False
 
@@ -170,14 +170,14 @@ class PuzzleEnv(gym.Env[Any, Any]):
         """Close the window, if there is one."""
         self._view.close()
 
-    def _started(self) -> State:
+    def _started(self) -> PuzzleState:
         if self._state is None:
             raise HrmGymError("no episode yet: call reset() first")
         return self._state
 
-    def _observation(self, state: State) -> Any:
+    def _observation(self, state: PuzzleState) -> Any:
         return row_of(self.rules.observe(state), 0)
 
-    def _info(self, state: State, grade: Grade) -> dict[str, Any]:
+    def _info(self, state: PuzzleState, grade: Grade) -> dict[str, Any]:
         batch = self.rules.info(state, grade)
         return {key: array[0] if array.ndim > 1 else array.item() for key, array in batch.items()}

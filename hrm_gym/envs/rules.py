@@ -23,7 +23,7 @@ from hrm_gym.envs.task import Grade, Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
 
-class State(NamedTuple):
+class PuzzleState(NamedTuple):
     """Where each of N slots stands: three boards of shape (N, L) and two numbers of shape (N,), all int64."""
 
     puzzle: Array
@@ -118,7 +118,7 @@ class Rules:
 
     # ---- the beginning of an episode -------------------------------------------------------------
 
-    def start(self, data: Puzzles, uniforms: Array) -> State:
+    def start(self, data: Puzzles, uniforms: Array) -> PuzzleState:
         """Fresh episodes.
 
         Args:
@@ -145,7 +145,7 @@ class Rules:
         filled = (uniforms[:, 2:] < share[:, None]) & ~self.task.is_given(puzzles.puzzle)
         return puzzles._replace(puzzle=where(filled, puzzles.solution, puzzles.puzzle))
 
-    def chosen(self, options: dict[str, Any], num: int) -> State | None:
+    def chosen(self, options: dict[str, Any], num: int) -> PuzzleState | None:
         """The `num` episodes that the options of `reset` ask for, in NumPy; None where they ask for none.
 
         Args:
@@ -204,7 +204,7 @@ class Rules:
             raise HrmGymError(f"an action is out of range: it has {actions.min()} to {actions.max()}; see action_space")
         return actions
 
-    def act(self, state: State, actions: Array) -> tuple[State, Array]:
+    def act(self, state: PuzzleState, actions: Array) -> tuple[PuzzleState, Array]:
         """The state after one action a slot, and its decision, int64 (N,): 0 go on, 1 halt, 2 give up."""
         if self.options.action_type == "board":
             answer, decision = copy(actions[:, :-1]), actions[:, -1]
@@ -217,11 +217,11 @@ class Rules:
         segment = state.segment + (state.segment < self.max_segments)
         return state._replace(answer=answer, segment=segment), decision
 
-    def grade(self, state: State) -> Grade:
+    def grade(self, state: PuzzleState) -> Grade:
         """What the current answers are worth, as `graded_by` says."""
         return self.task.grade(state.puzzle, state.solution, state.answer, self.options.graded_by)
 
-    def outcome(self, state: State, decision: Array, right: Array) -> tuple[Array, Array]:
+    def outcome(self, state: PuzzleState, decision: Array, right: Array) -> tuple[Array, Array]:
         """Reward and terminated, each of shape (N,), of the segment that led to `state`.
 
         Args:
@@ -240,7 +240,7 @@ class Rules:
 
     # ---- what is shown ---------------------------------------------------------------------------
 
-    def observe(self, state: State) -> Any:
+    def observe(self, state: PuzzleState) -> Any:
         """Observations of N slots: a dict of int64 arrays, or float32 of shape (N, 2 * L * V + 1).
 
         Where the family has identities, the dict has `puzzle_id` too, and the vector one number more.
@@ -261,14 +261,14 @@ class Rules:
             flat[:, -1] = state.identity / self.task.num_identities
         return flat
 
-    def info(self, state: State, grade: Grade) -> dict[str, Array]:
+    def info(self, state: PuzzleState, grade: Grade) -> dict[str, Array]:
         """What learners and evaluators want beside the observation, an array a name."""
         told = {"is_success": grade.right, "cell_accuracy": grade.cell_accuracy}
         if self.options.count_violations:
             told["violations"] = as_int64(self.task.violations(state.puzzle, state.answer))
         return {**told, "solution": copy(state.solution)}
 
-    def action_masks(self, state: State) -> Array:
+    def action_masks(self, state: PuzzleState) -> Array:
         """Which entries of an action make sense, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits.
 
         Boards with guesses have one more, since giving up always makes sense, too.
@@ -286,12 +286,12 @@ class Rules:
         return concatenate([cells, *decisions])
 
 
-def _first(puzzles: Puzzles) -> State:
+def _first(puzzles: Puzzles) -> PuzzleState:
     """The state before the first segment: the puzzle itself stands as the answer."""
     puzzle, solution = as_int64(puzzles.puzzle), as_int64(puzzles.solution)
     zero = puzzle[:, 0] * 0
     identity = zero if puzzles.identity is None else as_int64(puzzles.identity)
-    return State(puzzle, solution, copy(puzzle), zero, identity)
+    return PuzzleState(puzzle, solution, copy(puzzle), zero, identity)
 
 
 @functools.lru_cache(maxsize=16)

@@ -21,7 +21,7 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
         rules: of one episode, with `action_space`, `observation_space` and `observe(state)`.
         num_envs: N.
         autoreset_mode: what becomes of a finished slot, as text or `gymnasium.vector.AutoresetMode`.
-        uniforms: the slots' random numbers, see `hrm_gym.envs.uniforms`.
+        uniforms: the slots' random numbers, see `hrm_gym.envs.rng`.
 
     Raises:
         HrmGymError: on an unknown mode.

@@ -8,11 +8,11 @@ from gymnasium.vector import AutoresetMode
 
 from hrm_gym.envs.arguments import check_integer, check_options
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
-from hrm_gym.envs.drawing.viewing import View, ending
-from hrm_gym.envs.rules import Rules, State
+from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending
+from hrm_gym.envs.rng import NumpyRNG, Seed, TorchRNG
+from hrm_gym.envs.rules import PuzzleState, Rules
 from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
 from hrm_gym.envs.task import Grade, Task
-from hrm_gym.envs.uniforms import NumpyUniforms, Seed, TorchUniforms
 from hrm_gym.errors import HrmGymError
 
 
@@ -97,11 +97,11 @@ class PuzzleVectorEnv(SlotsEnv):
             max_episode_steps = None
         if max_episode_steps is not None:
             max_episode_steps = check_integer("max_episode_steps", max_episode_steps, 1)
-        uniforms = NumpyUniforms(num_envs) if device is None else TorchUniforms(num_envs, device)
+        uniforms = NumpyRNG(num_envs) if device is None else TorchRNG(num_envs, device)
         super().__init__(Rules(task, **kwargs), num_envs, autoreset_mode, uniforms)
         self.max_episode_steps = max_episode_steps
         self.render_mode = render_mode
-        self._view = View(self.rules, render_mode, self.metadata)
+        self._view = SlotRenderer(self.rules, render_mode, self.metadata)
         self._data = self.rules.data.map(uniforms.put)
         self._previous: Array | None = None
         self._halted = copy(self._over)
@@ -134,7 +134,7 @@ class PuzzleVectorEnv(SlotsEnv):
         if chosen is None:
             self._restart(mask)
         else:
-            self._replace(mask, State(*map(self._uniforms.put, chosen)))
+            self._replace(mask, PuzzleState(*map(self._uniforms.put, chosen)))
         self._over = self._over & ~mask
         state = self._started()
         return self.rules.observe(state), self._infos(state, self.rules.grade(state), mask)
@@ -221,7 +221,7 @@ class PuzzleVectorEnv(SlotsEnv):
         if tuple(saved["puzzle"].shape) != shape:
             raise HrmGymError(f"the saved boards are {tuple(saved['puzzle'].shape)}; this environment has {shape}")
         put = self._uniforms.put
-        self._state = State(*(as_int64(copy(put(saved[name]))) for name in State._fields))
+        self._state = PuzzleState(*(as_int64(copy(put(saved[name]))) for name in PuzzleState._fields))
         self._over, self._previous = copy(put(saved["over"])), None
         self._halted = copy(self._over)
         self._uniforms.load_state_dict(saved["random"])
@@ -240,13 +240,13 @@ class PuzzleVectorEnv(SlotsEnv):
             for array, fresh in zip(self._started(), self.rules.start(self._data, uniforms), strict=True):
                 array[slots] = fresh
 
-    def _replace(self, mask: Array, fresh: State) -> None:
+    def _replace(self, mask: Array, fresh: PuzzleState) -> None:
         """Put the slots of `mask` of `fresh`, which has all N, in the place of the present ones."""
         if self._state is not None:
             pairs = zip(fresh, self._state, strict=True)
-            fresh = State(*(where(mask[:, None] if a.ndim == 2 else mask, a, b) for a, b in pairs))
+            fresh = PuzzleState(*(where(mask[:, None] if a.ndim == 2 else mask, a, b) for a, b in pairs))
         self._state = fresh
 
-    def _infos(self, state: State, grade: Grade, mask: Array) -> dict[str, Any]:
+    def _infos(self, state: PuzzleState, grade: Grade, mask: Array) -> dict[str, Any]:
         """The information of the slots of `mask`."""
         return self._masked(self.rules.info(state, grade), mask)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.residuals import LAYERS, residuals
 from hrm_gym.agents.analysis.style import SERIES, curve, tidy
 from hrm_gym.agents.analysis.subject import Subject
-from hrm_gym.agents.analysis.watching import LAYERS, residuals
 
 FADED = 0.1
 """A state has come to rest when its residual stays below this share of its first one."""

@@ -9,15 +9,15 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from hrm_gym.agents.inference.live import LiveThinker, first_puzzles, record
+from hrm_gym.agents.inference.frozen_agent import FrozenAgent, first_puzzles, record
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.sources import pretrained_path
 from hrm_gym.envs.arguments import check_integer
+from hrm_gym.envs.halting.frozen_model import Episodes, FrozenModel, RecordedModel
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_rules import HaltingOptions
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
-from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker, Thinker
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import is_file, is_folder
@@ -41,8 +41,8 @@ def make_halting_env(env_id: str, **kwargs: Any) -> HaltingEnv:
         HrmGymError: on an argument that is unknown or out of range, where no agent is shipped, or where the
             checkpoint is for another board.
     """
-    thinker, rules = _thinker(env_id, 1, **kwargs)
-    return HaltingEnv(thinker, **rules)
+    model, rules = _frozen_model(env_id, 1, **kwargs)
+    return HaltingEnv(model, **rules)
 
 
 def make_halting_vec(
@@ -53,11 +53,11 @@ def make_halting_vec(
     Raises:
         HrmGymError: as `make_halting_env`.
     """
-    thinker, rules = _thinker(env_id, check_integer("num_envs", num_envs, 1), **kwargs)
-    return HaltingVectorEnv(thinker, autoreset_mode=autoreset_mode, **rules)
+    model, rules = _frozen_model(env_id, check_integer("num_envs", num_envs, 1), **kwargs)
+    return HaltingVectorEnv(model, autoreset_mode=autoreset_mode, **rules)
 
 
-def _thinker(
+def _frozen_model(
     env_id: str,
     num_slots: int,
     *,
@@ -71,8 +71,8 @@ def _thinker(
     render_mode: None = None,
     max_episode_steps: int | None = None,
     **rules: Any,
-) -> tuple[Thinker, dict[str, Any]]:
-    """The thinker that the arguments of an id ask for, and what is left for the rules."""
+) -> tuple[FrozenModel, dict[str, Any]]:
+    """The frozen model that the arguments of an id ask for, and what is left for the rules."""
     known = ("reward", "segment_cost")
     for name in rules:
         if name not in known:
@@ -93,10 +93,10 @@ def _thinker(
         file = path / FILE_NAME if is_folder(path) else path
         written = file.stat().st_mtime_ns if is_file(file) else 0
         episodes = _recorded(env_id, agent, written, split, num_examples, max_segments, features, device)
-        return RecordedThinker(episodes, num_slots), {"max_segments": max_segments, **rules}
-    model, task = load_both(env_id, agent, device)
+        return RecordedModel(episodes, num_slots), {"max_segments": max_segments, **rules}
+    policy, task = load_both(env_id, agent, device)
     puzzles = _chosen(task, split, num_examples)
-    return LiveThinker(model, task, puzzles, num_slots, features), {"max_segments": max_segments, **rules}
+    return FrozenAgent(policy, task, puzzles, num_slots, features), {"max_segments": max_segments, **rules}
 
 
 @functools.lru_cache(maxsize=8)
@@ -110,9 +110,9 @@ def _recorded(
     features: bool,
     device: str,
 ) -> Episodes:
-    model, task = load_both(env_id, agent, device)
+    policy, task = load_both(env_id, agent, device)
     puzzles = first_puzzles(task, split, NUM_RECORDED) if num_examples is None else _chosen(task, split, num_examples)
-    return record(model, task, puzzles, max_segments, features=features)
+    return record(policy, task, puzzles, max_segments, features=features)
 
 
 def _chosen(task: Task, split: str, num: int | None) -> Puzzles:

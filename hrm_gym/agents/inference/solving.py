@@ -113,7 +113,7 @@ class _Puzzle:
     """Attempts that are running or wait for a slot."""
 
 
-class _Slots(NamedTuple):
+class _Running(NamedTuple):
     """J attempts that are thought about side by side: a nest."""
 
     puzzle: Tensor
@@ -166,7 +166,7 @@ class _Solver:
             self.puzzles[index].open += 1
             self.line.append(index)
 
-    def _refilled(self, slots: _Slots | None) -> _Slots:
+    def _refilled(self, slots: _Running | None) -> _Running:
         """The slots with as many attempts more as there is room for."""
         chosen: list[tuple[int, int]] = []
         most = max(1, SLOTS[self.policy.device.type] // self.policy.boards)
@@ -181,10 +181,10 @@ class _Solver:
         which, number = torch.tensor(chosen, device=self.policy.device).view(-1, 2).unbind(1)
         boards, uniforms = self.attempts.show(which, number)
         state = self.attempts.initial(number)
-        new = _Slots(which, number, torch.zeros_like(number), boards.puzzle, uniforms, state)
+        new = _Running(which, number, torch.zeros_like(number), boards.puzzle, uniforms, state)
         return new if slots is None else nests.join(slots, new)
 
-    def _segment(self, slots: _Slots, over: bool) -> tuple[_Slots, list[int]]:
+    def _segment(self, slots: _Running, over: bool) -> tuple[_Running, list[int]]:
         """One more segment: the slots that go on, and the puzzles of the attempts that ended, each once."""
         identity = None if self.boards.identity is None else self.boards.identity[slots.puzzle]
         state, output, signals = self.policy(slots.state, observation(slots.shown, identity))

@@ -39,7 +39,8 @@ class _Run(Options):
     run_dir: str = ""
     """The run's folder; empty: `runs/ENV-AGENT-seedS`, numbered where it exists."""
     resume: str = ""
-    """Go on with the run in this folder; only budget and watching may be changed."""
+    """Go on with the run in this folder; only its budget, device, folder and evaluations may be
+    changed."""
     init_from: str = ""
     """A checkpoint whose weights (averaged ones) are the starting point of a new run."""
     max_minutes: float = number(0.0, least=0)
@@ -126,7 +127,7 @@ class RunOptions(PuzzleOptions, _Run):
     """Record the compiled network's kernels as CUDA graphs (`mode="reduce-overhead"`): worth it where the host cannot
     queue kernels as fast as the GPU computes them. It needs memory of its own."""
 
-    # ---- watching over it
+    # ---- evaluations and checkpoints
     eval_minutes: float = number(0.5, above=0)
     """Minutes between evaluations on validation puzzles."""
     eval_steps: int = number(0, least=0)

@@ -17,7 +17,7 @@ import numpy as np
 from hrm_gym.agents.analysis.style import new_figure
 from hrm_gym.agents.halting.rule import HaltingRule
 from hrm_gym.agents.studies import policies
-from hrm_gym.envs.halting.thinkers import Episodes
+from hrm_gym.envs.halting.frozen_model import Episodes
 from hrm_gym.errors import HrmGymError
 from hrm_gym.shares import wilson
 

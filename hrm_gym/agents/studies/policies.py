@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from hrm_gym.agents.halting.rule import HaltingRule
+from hrm_gym.envs.halting.frozen_model import Episodes, RecordedModel
 from hrm_gym.envs.halting.halting_env import HaltingEnv
-from hrm_gym.envs.halting.thinkers import Episodes, RecordedThinker
 from hrm_gym.errors import HrmGymError, unknown
 
 LEARNERS = ("dqn", "ppo")
@@ -140,7 +140,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     def make() -> HaltingEnv:
-        return HaltingEnv(RecordedThinker(episodes), segment_cost=cost)
+        return HaltingEnv(RecordedModel(episodes), segment_cost=cost)
 
     # Values near 1 tell the most: standardised, they can be told apart.
     env = VecNormalize(DummyVecEnv([make for _ in range(_ENVS)]), training=False, norm_reward=False)

@@ -26,10 +26,10 @@ from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.presets import resolve
-from hrm_gym.agents.studies.at_once import at_once, require_ray
+from hrm_gym.agents.studies.parallel_jobs import require_ray, run_jobs
 from hrm_gym.agents.training.flops import segment_flops
+from hrm_gym.agents.training.interrupts import Interrupts
 from hrm_gym.agents.training.run import train
-from hrm_gym.agents.training.signals import Signals
 from hrm_gym.envs.registration import canonical_id, make_task
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import read_json, replacing
@@ -140,15 +140,15 @@ def compare(
     if num_at_once > 1:
         say(f"{len(jobs)} runs, {num_at_once} at a time")
         num_gpus = 1.0 if configs[named[0]].device.startswith("cuda") else 0.0
-        for number, portrait in at_once(_run, jobs, num_at_once, num_gpus):
+        for number, portrait in run_jobs(_run, jobs, num_at_once, num_gpus):
             if not finished(portrait):
                 return None
             say(f"{runs[number][0]}, seed {runs[number][1]} is done ({len(found)} of {len(jobs)})")
     else:
-        with Signals() as signals:  # a run that is asked to end while it is tested is tested to the end
+        with Interrupts() as interrupts:  # a run that is asked to end while it is tested is tested to the end
             for number, job in enumerate(jobs):
                 say(f"{runs[number][0]}, seed {runs[number][1]} ({number + 1} of {len(jobs)})")
-                if not finished(_run(*job)) or (signals.asked and number + 1 < len(jobs)):
+                if not finished(_run(*job)) or (interrupts.asked and number + 1 < len(jobs)):
                     return None
     return sorted(found, key=lambda portrait: (named.index(portrait.agent), portrait.seed))
 

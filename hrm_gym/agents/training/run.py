@@ -8,8 +8,8 @@ from typing import Any
 from hrm_gym.agents.saved.checkpoint import FILE_NAME, Checkpoint
 from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.training.loop import segments
+from hrm_gym.agents.training.monitor import Monitor
 from hrm_gym.agents.training.trainer import Trainer, Wrap
-from hrm_gym.agents.training.watch import Watch
 from hrm_gym.errors import HrmGymError
 
 
@@ -33,13 +33,13 @@ def train(
             checkpoint stays whole.
     """
     trainer = Trainer(config, saved, wrap)
-    with Watch(trainer, run_dir) as watch:
-        if watch.goes_on():
+    with Monitor(trainer, run_dir) as monitor:
+        if monitor.goes_on():
             for record in segments(trainer):
-                watch.saw(record)
-                if not watch.goes_on():
+                monitor.update(record)
+                if not monitor.goes_on():
                     break
-        return watch.finish()
+        return monitor.finish()
 
 
 def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:

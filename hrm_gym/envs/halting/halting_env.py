@@ -9,8 +9,8 @@ import numpy as np
 
 from hrm_gym.envs.arguments import check_options, check_seed
 from hrm_gym.envs.arrays import as_numpy
-from hrm_gym.envs.halting.halting_rules import HaltingRules, State
-from hrm_gym.envs.halting.thinkers import Thinker
+from hrm_gym.envs.halting.frozen_model import FrozenModel
+from hrm_gym.envs.halting.halting_rules import HaltingRules, HaltingState
 from hrm_gym.errors import HrmGymError
 
 
@@ -43,8 +43,8 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     | `residual` | how far the agent's state moved: norm of the difference over the sum of both norms |
     | `violations` | broken rules per cell, at most 1 |
 
-    All of these lie in [0, 1]. Entries whose names begin with `state_` (see `features`) are means of the agent's
-    state and lie in [-10, 10].
+    All of these lie in [0, 1]. Entries whose names begin with `state_` (see `features`) are the agent's
+    features, which its own halting rule reads, and lie in [-10, 10].
 
     ## Starting State
     A random puzzle of the split, shown as it is. `reset` thinks the first segment, so the first decision already has
@@ -91,11 +91,11 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     | `segment_cost` | `0.0` | the cost of every segment after the first; finite, not negative |
     | `max_segments` | `16` | the last segment |
     | `recorded` | `True` | think all episodes once and replay them from memory; `False` thinks live |
-    | `features` | `False` | whether to observe means of the agent's state too |
+    | `features` | `False` | whether to observe the agent's features too |
     | `device` | `"cpu"` | where the agent thinks; observations are NumPy arrays in any case |
 
-    The class itself takes a `Thinker` (`hrm_gym.envs.halting.thinkers`) instead of an agent, so any model that thinks
-    in segments will do.
+    The class itself takes a `FrozenModel` (`hrm_gym.envs.halting.frozen_model`) instead of an agent, so any model that
+    thinks in segments will do.
 
     ## Version History
     - v0: initial version.
@@ -103,19 +103,19 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
 
     metadata = {"render_modes": []}  # noqa: RUF012 (as in Env)
 
-    def __init__(self, thinker: Thinker, **kwargs: Any) -> None:
-        """Make the environment over the one slot of a `thinker`; the others are arguments of `HaltingOptions`.
+    def __init__(self, model: FrozenModel, **kwargs: Any) -> None:
+        """Make the environment over the one slot of a `model`; the others are arguments of `HaltingOptions`.
 
         Raises:
             HrmGymError: on an argument that is unknown or out of range.
         """
-        if thinker.num_slots != 1:
-            raise HrmGymError(f"this thinker has {thinker.num_slots} slots: give one with 1, or use HaltingVectorEnv")
-        self.rules = HaltingRules(thinker, **kwargs)
+        if model.num_slots != 1:
+            raise HrmGymError(f"this model has {model.num_slots} slots: give one with 1, or use HaltingVectorEnv")
+        self.rules = HaltingRules(model, **kwargs)
         self.names = self.rules.names
         self.action_space = self.rules.action_space  # type: ignore[assignment]
         self.observation_space = self.rules.observation_space
-        self._state: State | None = None
+        self._state: HaltingState | None = None
         self._over = False
 
     def reset(

@@ -1,6 +1,6 @@
 """The rules of halting, written once, for batches: `HaltingEnv` is a batch of one.
 
-Whether an episode ends is known before the next segment is thought. So a step calls the thinker once, for the slots
+Whether an episode ends is known before the next segment is thought. So a step calls the model once, for the slots
 that continue and for those that begin a new puzzle.
 """
 
@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from hrm_gym.envs.arguments import check_index
 from hrm_gym.envs.arrays import is_integer
-from hrm_gym.envs.halting.thinkers import STATE, STATE_BOUND, Thinker
+from hrm_gym.envs.halting.frozen_model import STATE, STATE_BOUND, FrozenModel
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number
 
@@ -36,7 +36,7 @@ class HaltingOptions(Options):
     """T, the last segment; None takes that of recorded episodes, else 16."""
 
     def check(self, recorded: bool) -> None:
-        """Refuse regrets without recorded episodes, before anybody spends time on a thinker.
+        """Refuse regrets without recorded episodes, before anybody spends time on a model.
 
         Raises:
             HrmGymError: with the remedy.
@@ -48,7 +48,7 @@ class HaltingOptions(Options):
             )
 
 
-class State(NamedTuple):
+class HaltingState(NamedTuple):
     """Where each of N slots stands."""
 
     puzzle: np.ndarray
@@ -67,25 +67,25 @@ class HaltingRules:
     """The rules under one choice of arguments.
 
     Args:
-        thinker: who thinks, in `thinker.num_slots` slots.
+        model: who thinks, in `model.num_slots` slots.
         **arguments: of `HaltingOptions`.
 
     Raises:
         HrmGymError: as `HaltingOptions`, and on more segments than were recorded.
     """
 
-    def __init__(self, thinker: Thinker, **arguments: Any) -> None:
+    def __init__(self, model: FrozenModel, **arguments: Any) -> None:
         options = HaltingOptions.from_dict(arguments)
-        episodes = thinker.episodes
+        episodes = model.episodes
         options.check(episodes is not None)
         most = 16 if episodes is None else episodes.max_segments
         self.max_segments = options.max_segments or most
         if episodes is not None and self.max_segments > most:
             raise HrmGymError(f"max_segments={self.max_segments}: only {most} were recorded; record more or give fewer")
-        self.thinker = thinker
+        self.model = model
         self.reward = options.reward
         self.segment_cost = options.segment_cost
-        self.names = ("segment", *thinker.names)
+        self.names = ("segment", *model.names)
         self._best = np.zeros(0)
         if options.reward == "regret":
             assert episodes is not None
@@ -108,16 +108,16 @@ class HaltingRules:
 
     # ---- the beginning of an episode -------------------------------------------------------------
 
-    def blank(self) -> State:
+    def blank(self) -> HaltingState:
         """N slots in which nothing has begun."""
-        num = self.thinker.num_slots
+        num = self.model.num_slots
         zero = np.zeros(num, np.int64)
-        features = np.zeros((num, len(self.thinker.names)), np.float32)
-        return State(zero, zero, features, np.zeros(num, bool), np.zeros(num))
+        features = np.zeros((num, len(self.model.names)), np.float32)
+        return HaltingState(zero, zero, features, np.zeros(num, bool), np.zeros(num))
 
     def pick(self, uniforms: np.ndarray) -> np.ndarray:
         """Puzzles, int64 (M,), from numbers in [0, 1) of shape (M, 1)."""
-        return (uniforms[:, 0] * self.thinker.num_puzzles).astype(np.int64)
+        return (uniforms[:, 0] * self.model.num_puzzles).astype(np.int64)
 
     def chosen(self, options: dict[str, Any]) -> np.ndarray | None:
         """The puzzles, int64 (N,), that the option "index" of `reset` asks for; None without it.
@@ -127,11 +127,11 @@ class HaltingRules:
         """
         if "index" not in options:
             return None
-        return check_index(options["index"], self.thinker.num_slots, self.thinker.num_puzzles)
+        return check_index(options["index"], self.model.num_slots, self.model.num_puzzles)
 
-    def begin(self, state: State, slots: np.ndarray, index: np.ndarray) -> State:
+    def begin(self, state: HaltingState, slots: np.ndarray, index: np.ndarray) -> HaltingState:
         """Put puzzles `index`, (M,), into `slots`, (M,); their first segment is thought by the next `think`."""
-        self.thinker.start(slots, index)
+        self.model.start(slots, index)
         numbers, segment = state.puzzle.copy(), state.segment.copy()
         numbers[slots], segment[slots] = index, 0
         return state._replace(puzzle=numbers, segment=segment)
@@ -144,7 +144,7 @@ class HaltingRules:
         Raises:
             HrmGymError: naming the shape, the type or the value that does not fit.
         """
-        num = self.thinker.num_slots
+        num = self.model.num_slots
         if actions.shape != (num,) or not is_integer(actions):
             raise HrmGymError(
                 f"actions have shape {actions.shape} and type {actions.dtype}: give integers of shape ({num},), "
@@ -154,7 +154,7 @@ class HaltingRules:
             raise HrmGymError(f"actions are {actions.min()} to {actions.max()}: 0 continues and 1 halts")
         return actions.astype(np.int64)
 
-    def outcome(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outcome(self, state: HaltingState, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What is paid for ending, and which slots end, each (N,), before anything more is thought."""
         over = (actions == 1) | (state.segment >= self.max_segments)
         paid = np.zeros(len(over))
@@ -165,20 +165,20 @@ class HaltingRules:
             paid = np.where(over, value - self._best[state.puzzle], 0.0)
         return paid, over
 
-    def think(self, state: State, mask: np.ndarray) -> State:
+    def think(self, state: HaltingState, mask: np.ndarray) -> HaltingState:
         """The state after one more segment in the slots of `mask`, bool (N,)."""
         slots = np.flatnonzero(mask)
         if not len(slots):
             return state
-        thought = self.thinker.think(slots)
+        thought = self.model.think(slots)
         if len(slots) == len(mask):
-            return State(state.puzzle, state.segment + 1, *thought)
+            return HaltingState(state.puzzle, state.segment + 1, *thought)
         parts = [array.copy() for array in state[2:]]
         for array, new in zip(parts, thought, strict=True):
             array[slots] = new
-        return State(state.puzzle, state.segment + mask, *parts)
+        return HaltingState(state.puzzle, state.segment + mask, *parts)
 
-    def gain(self, before: State, after: State, mask: np.ndarray) -> np.ndarray:
+    def gain(self, before: HaltingState, after: HaltingState, mask: np.ndarray) -> np.ndarray:
         """What is paid to the slots of `mask`, which continued, for the segment between two states: (N,)."""
         if self.reward == "regret":  # there the cost is part of the value that is compared at the end
             return np.zeros(len(mask))
@@ -187,12 +187,12 @@ class HaltingRules:
 
     # ---- what is shown ---------------------------------------------------------------------------
 
-    def observe(self, state: State) -> np.ndarray:
+    def observe(self, state: HaltingState) -> np.ndarray:
         """Observations, float32 (N, 1 + F)."""
         segment = (state.segment / self.max_segments).astype(np.float32)
         return np.concatenate((segment[:, None], state.features), axis=1)
 
-    def info(self, state: State) -> dict[str, np.ndarray]:
+    def info(self, state: HaltingState) -> dict[str, np.ndarray]:
         """What learners and evaluators want beside the observation, an array (N,) a name."""
         return {
             "is_success": state.right.copy(),

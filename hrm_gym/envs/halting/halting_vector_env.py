@@ -1,4 +1,4 @@
-"""When to stop thinking, for many puzzles at once: a step calls the thinker once for all slots."""
+"""When to stop thinking, for many puzzles at once: a step calls the model once for all slots."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gymnasium.vector import AutoresetMode
 
 from hrm_gym.envs.arguments import check_options
 from hrm_gym.envs.arrays import as_numpy
-from hrm_gym.envs.halting.halting_rules import HaltingRules, State
-from hrm_gym.envs.halting.thinkers import Thinker
+from hrm_gym.envs.halting.frozen_model import FrozenModel
+from hrm_gym.envs.halting.halting_rules import HaltingRules, HaltingState
+from hrm_gym.envs.rng import NumpyRNG, Seed
 from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
-from hrm_gym.envs.uniforms import NumpyUniforms, Seed
 
 
 class HaltingVectorEnv(SlotsEnv):
@@ -20,7 +20,7 @@ class HaltingVectorEnv(SlotsEnv):
 
     ## Description
     N slots, each an episode of `HaltingEnv`, whose page describes observations, actions and rewards. With the same
-    seeds the batch equals `SyncVectorEnv` over single environments. A step calls the thinker once for all slots that
+    seeds the batch equals `SyncVectorEnv` over single environments. A step calls the model once for all slots that
     think, including those that are being reset: 256 slots cost about one forward pass of 256 puzzles.
 
     ## Spaces and Rewards
@@ -49,14 +49,14 @@ class HaltingVectorEnv(SlotsEnv):
 
     metadata = {"render_modes": [], "autoreset_mode": NEXT_STEP}  # noqa: RUF012 (as in VectorEnv)
 
-    def __init__(self, thinker: Thinker, *, autoreset_mode: str | AutoresetMode = NEXT_STEP, **kwargs: Any) -> None:
-        """Make N environments over the N slots of a `thinker`; the others are arguments of `HaltingOptions`.
+    def __init__(self, model: FrozenModel, *, autoreset_mode: str | AutoresetMode = NEXT_STEP, **kwargs: Any) -> None:
+        """Make N environments over the N slots of a `model`; the others are arguments of `HaltingOptions`.
 
         Raises:
             HrmGymError: on an argument that is unknown or out of range.
         """
-        num = thinker.num_slots
-        super().__init__(HaltingRules(thinker, **kwargs), num, autoreset_mode, NumpyUniforms(num))
+        num = model.num_slots
+        super().__init__(HaltingRules(model, **kwargs), num, autoreset_mode, NumpyRNG(num))
         self.names = self.rules.names
 
     def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
@@ -113,7 +113,7 @@ class HaltingVectorEnv(SlotsEnv):
 
     # ---- inside ----------------------------------------------------------------------------------
 
-    def _begin(self, state: State, mask: np.ndarray) -> State:
+    def _begin(self, state: HaltingState, mask: np.ndarray) -> HaltingState:
         """The state with random puzzles in the slots of `mask`, about which nothing has been thought yet."""
         if not mask.any():
             return state

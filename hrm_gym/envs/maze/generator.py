@@ -18,7 +18,7 @@ from numba import njit
 from hrm_gym.envs.maze import solver
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL, measure, steps
 from hrm_gym.envs.maze.symmetry import canonical_forms, form_is_test, images, least_image
-from hrm_gym.envs.streams import below, seed_stream
+from hrm_gym.envs.splitmix import below, seed_stream
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 

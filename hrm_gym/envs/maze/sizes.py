@@ -11,7 +11,7 @@ from hrm_gym.envs.maze import generator, solver
 from hrm_gym.envs.maze.generator import pick
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL, enter, measure
 from hrm_gym.envs.maze.symmetry import is_test
-from hrm_gym.envs.streams import seed_stream
+from hrm_gym.envs.splitmix import seed_stream
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 

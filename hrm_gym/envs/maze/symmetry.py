@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.streams import is_one_in
+from hrm_gym.envs.splitmix import is_one_in
 
 TEST_ONE_IN = 10
 """One in so many canonical forms is for testing."""

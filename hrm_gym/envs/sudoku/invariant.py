@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.streams import scramble
+from hrm_gym.envs.splitmix import scramble
 
 
 @njit(cache=True, nogil=True)

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from hrm_gym.envs.arrays import Array, as_int64, gather, where
-from hrm_gym.envs.streams import is_one_in
+from hrm_gym.envs.splitmix import is_one_in
 from hrm_gym.envs.sudoku.invariant import write_code
 
 TEST_ONE_IN = 10

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.streams import below, shuffle
+from hrm_gym.envs.splitmix import below, shuffle
 from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new, replacements
 from hrm_gym.envs.sudoku.making.generator import minimize
 from hrm_gym.envs.sudoku.propagation import place, propagate, start

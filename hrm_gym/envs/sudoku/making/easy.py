@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.streams import shuffle
+from hrm_gym.envs.splitmix import shuffle
 from hrm_gym.envs.sudoku.propagation import place, settle_singles, start
 
 

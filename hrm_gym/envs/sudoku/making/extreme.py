@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.streams import below, seed_stream, shuffle
+from hrm_gym.envs.splitmix import below, seed_stream, shuffle
 from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new, replacements
 from hrm_gym.envs.sudoku.making.deep import DEEP, hunt_deep
 from hrm_gym.envs.sudoku.making.generator import SPLIT_CODES, generate, minimize, random_grid

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hrm_gym.envs.streams import below, seed_stream, shuffle
+from hrm_gym.envs.splitmix import below, seed_stream, shuffle
 from hrm_gym.envs.sudoku.making.easy import thin
 from hrm_gym.envs.sudoku.propagation import place, propagate, read, start
 from hrm_gym.envs.sudoku.solver import new_stack, search

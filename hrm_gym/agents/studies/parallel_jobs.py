@@ -18,7 +18,7 @@ def require_ray() -> Any:
     return extra("ray", "ray", "doing several runs at once", "leave out --at-once")
 
 
-def at_once(
+def run_jobs(
     work: Callable[..., Any], jobs: Sequence[tuple], num: int, num_gpus: float = 0.0
 ) -> Iterator[tuple[int, Any]]:
     """Do jobs in processes of their own, `num` of them at a time.

@@ -1,4 +1,4 @@
-"""How far a call of a module moves a state: watched from outside, so that agents need not tell."""
+"""How far each call of a module moves a state, recorded by hooks on the modules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAYERS = "layers"
 """The name of what goes through a plain stack of layers (`Agent.layers`)."""
 
 
-class Watcher:
+class StateRecorder:
     """Notes every call that turns a named state into the next one: (name, how far each slot moved (B,)).
 
     A state is recognised by its memory: that of a tensor which was handed to the agent, or which an earlier such call
@@ -100,13 +100,13 @@ def residuals(policy: Policy, puzzles: Puzzles, segments: int) -> list[dict[str,
     boards = boards_of(puzzles, policy.device)
     obs = observation(boards.puzzle, boards.identity)
     state = policy.initial_state(len(boards.puzzle))
-    watcher, rows = Watcher(), []
-    with watcher.on(policy.agent, policy.agent.layers()):
+    recorder, rows = StateRecorder(), []
+    with recorder.on(policy.agent, policy.agent.layers()):
         for segment in range(1, segments + 1):
             before = named_tensors(policy, state)
-            watcher.begin(before)
+            recorder.begin(before)
             state = policy(state, obs)[0]
-            calls = watcher.calls
+            calls = recorder.calls
             if not calls:  # the agent's modules show no calls: what a whole segment did
                 after = named_tensors(policy, state)
                 calls = [(name, change(tensor, after[name], len(tensor))) for name, tensor in before.items()]

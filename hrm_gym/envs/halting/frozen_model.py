@@ -1,7 +1,7 @@
-"""Who thinks in the halting environment: the interface, and a thinker that replays recorded episodes.
+"""What thinks in the halting environment: its interface, and a model that replays recorded episodes.
 
-The environment only decides when to stop; it is given the thinker that it stops. So nothing here needs a network:
-thinkers over an agent belong to `hrm_gym.agents`.
+The environment only decides when to stop; it is given the model that it stops. So nothing here needs a network:
+models over an agent belong to `hrm_gym.agents`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Segment(NamedTuple):
     """Share of cells that are right, float64 (M,)."""
 
 
-class Thinker(Protocol):
+class FrozenModel(Protocol):
     """Thinks about puzzles, segment by segment, in `num_slots` slots that begin and go on independently."""
 
     num_slots: int
     num_puzzles: int
     names: tuple[str, ...]
-    """Of the F features. An agent's thinker gives, in this order: the signals of its halting rule (such as
+    """Of the F features. An agent gives, in this order: the signals of its halting rule (such as
     `q_halt` and `q_continue`), `confidence_mean`, `confidence_min`, `entropy`, `changed`, `residual`, `violations`."""
     episodes: Episodes | None
     """All segments of all puzzles, where they are recorded beforehand."""
@@ -92,11 +92,11 @@ class Episodes:
         return self.features[:, :, self.names.index(name)]
 
 
-class RecordedThinker:
+class RecordedModel:
     """Replays episodes: it needs no network, and a step is a look-up.
 
     Args:
-        episodes: what to replay; several thinkers may share it.
+        episodes: what to replay; several models may share it.
         num_slots: how many puzzles at once.
     """
 
@@ -110,11 +110,11 @@ class RecordedThinker:
         self._segment = np.zeros(num_slots, np.int64)
 
     def start(self, slots: np.ndarray, index: np.ndarray) -> None:
-        """See `Thinker`."""
+        """See `FrozenModel`."""
         self._index[slots], self._segment[slots] = index, 0
 
     def think(self, slots: np.ndarray) -> Segment:
-        """See `Thinker`."""
+        """See `FrozenModel`."""
         place = self._index[slots], self._segment[slots]
         self._segment[slots] += 1
         recorded = self._recorded

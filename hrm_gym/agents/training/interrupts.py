@@ -8,12 +8,12 @@ from types import FrameType
 from typing import Any
 
 
-class Signals:
+class Interrupts:
     """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP).
 
     The first time, the run ends after the present step, or evaluation. Asked again, it breaks off an evaluation; a
-    step, which takes moments, is always finished, so that what is saved is whole. Of what goes on inside something
-    longer, such as the runs of a comparison, the longer hears, too.
+    step, which takes moments, is always finished, so that what is saved is whole. An enclosing `Interrupts`, such as
+    that of a comparison of runs, is notified as well.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Signals:
         self._before: dict[int, Any] = {}
         """The handlers that were installed before, by signal."""
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> Interrupts:
         if threading.current_thread() is not threading.main_thread():
             return self  # only the main thread may install handlers; whoever started this one ends the run
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -38,7 +38,7 @@ class Signals:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         again, self.asked = self.asked, True
         outer = getattr(self._before[number], "__self__", None)
-        if isinstance(outer, Signals):
+        if isinstance(outer, Interrupts):
             outer.asked = True
         if again and self.may_break:
             raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from hrm_gym.errors import HrmGymError, first_line
 Seed = int | list[int | None] | None
 
 
-class NumpyUniforms:
+class NumpyRNG:
     """One generator a slot, seeded as Gymnasium seeds single environments: so a batch equals them."""
 
     device = None
@@ -67,7 +67,7 @@ class NumpyUniforms:
                 self._generators[i].bit_generator.state = state  # type: ignore[union-attr]
 
 
-class TorchUniforms:
+class TorchRNG:
     """One generator for all slots, on the device where they are."""
 
     def __init__(self, num_envs: int, device: Any) -> None:

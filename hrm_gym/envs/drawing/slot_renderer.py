@@ -8,12 +8,12 @@ import numpy as np
 
 from hrm_gym.envs.arrays import Array
 from hrm_gym.envs.drawing.frame import Ending, Frame
-from hrm_gym.envs.rules import Rules, State
+from hrm_gym.envs.rules import PuzzleState, Rules
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
 
-class View:
+class SlotRenderer:
     """Draws slots of a state in one render mode; what draws is imported and opened at the first picture.
 
     Args:
@@ -37,7 +37,7 @@ class View:
         self._window: Any = None
 
     def draw(
-        self, state: State, slot: int, previous: Array | None, ended: Ending = "", title: str = ""
+        self, state: PuzzleState, slot: int, previous: Array | None, ended: Ending = "", title: str = ""
     ) -> np.ndarray | str | None:
         """One slot.
 

@@ -1,4 +1,4 @@
-"""Watching over a run: when to evaluate, report and save, when to stop, and what to warn of."""
+"""What goes with the loop of training: when to evaluate, report and save, when to stop, and what to warn of."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.commands import again
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.flops import Meter
+from hrm_gym.agents.training.interrupts import Interrupts
 from hrm_gym.agents.training.judging import judge
 from hrm_gym.agents.training.loop import Record
 from hrm_gym.agents.training.progress import Progress, clock
-from hrm_gym.agents.training.signals import Signals
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.task import Puzzles
@@ -36,11 +36,11 @@ EARLY_REPORTS = 60
 """Reports in a row of halting at once on wrong answers after which a run is warned of it."""
 
 
-class Watch:
+class Monitor:
     """Goes with the loop of `train`; a context manager.
 
     Args:
-        trainer: that is watched.
+        trainer: of the run.
         run_dir: the run's folder.
     """
 
@@ -48,7 +48,7 @@ class Watch:
         self._trainer, self._run_dir = trainer, run_dir
         self._config = trainer.whole
         self._validation = self._puzzles("validation", self._config.eval_puzzles)
-        self._signals = Signals()
+        self._interrupts = Interrupts()
         self._show: Progress | None = None
         self._figures: list[dict[str, Tensor]] = []
         self._reached = False
@@ -68,8 +68,8 @@ class Watch:
                 self._show = Progress(run_dir, trainer.task, f"{self._config.env} {self._config.agent}")
             self._held = held.pop_all()
 
-    def __enter__(self) -> Watch:
-        self._signals.__enter__()
+    def __enter__(self) -> Monitor:
+        self._interrupts.__enter__()
         if self._show:
             self._show.__enter__()
             self._introduce(self._show)
@@ -78,7 +78,7 @@ class Watch:
     def __exit__(self, *exc: object) -> None:
         if self._show:
             self._show.__exit__(*exc)
-        self._signals.__exit__(*exc)
+        self._interrupts.__exit__(*exc)
         self._held.close()
 
     # ---- what the loop asks and tells ------------------------------------------------------------
@@ -95,14 +95,14 @@ class Watch:
                 self._report(self._show)
             if due:
                 self._evaluate(self._show)
-        self._stopped, reached, broken = trainer.tick(self._signals.asked, self._reached, self._broken)
+        self._stopped, reached, broken = trainer.tick(self._interrupts.asked, self._reached, self._broken)
         if broken:
             raise self._diverged("the loss is")
         if saving:
             self._save()
         return not (self._stopped or reached or trainer.is_over)
 
-    def saw(self, record: Record) -> None:
+    def update(self, record: Record) -> None:
         """Take note of a step; nothing is brought to the host."""
         if not self._show:
             return
@@ -222,7 +222,7 @@ class Watch:
         protocols = [
             Protocol(halting=halting, max_segments=self._config.max_segments) for halting in ("fixed", "learned")
         ]
-        self._signals.may_break = True
+        self._interrupts.may_break = True
         try:
             scores, by_itself = evaluate_stops(policy, trainer.task, self._validation, protocols)
             show.evaluation(trainer.learner.steps, trainer.seconds, scores, by_itself)
@@ -230,7 +230,7 @@ class Watch:
         except KeyboardInterrupt:
             return
         finally:
-            self._signals.may_break = False
+            self._interrupts.may_break = False
             trainer.seconds = trainer.elapsed  # the other processes wait at their next `tick`
             self._evaluated = self._reported = trainer.seconds
         grades = {"exact_accuracy": float(scores.exact.mean()), "valid_accuracy": float(scores.valid.mean())}

@@ -15,7 +15,7 @@ from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
-from hrm_gym.envs.halting.thinkers import STATE, STATE_BOUND, Episodes, Segment
+from hrm_gym.envs.halting.frozen_model import STATE, STATE_BOUND, Episodes, Segment
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
@@ -67,8 +67,8 @@ def segment_features(
     return torch.stack([column.float() for column in columns], dim=-1).clamp(0.0, 1.0)
 
 
-class LiveThinker:
-    """A frozen agent that thinks about puzzles in slots: a `hrm_gym.envs.halting.thinkers.Thinker`.
+class FrozenAgent:
+    """A frozen agent that thinks about puzzles in slots: a `hrm_gym.envs.halting.frozen_model.FrozenModel`.
 
     Args:
         policy: on its device.
@@ -101,7 +101,7 @@ class LiveThinker:
 
     @torch.inference_mode()
     def start(self, slots: np.ndarray, index: np.ndarray) -> None:
-        """See `Thinker`."""
+        """See `FrozenModel`."""
         where = self._put(slots)
         self._index[where] = self._put(index)
         self._answer[where] = -1
@@ -109,7 +109,7 @@ class LiveThinker:
 
     @torch.inference_mode()
     def think(self, slots: np.ndarray) -> Segment:
-        """See `Thinker`."""
+        """See `FrozenModel`."""
         where = self._put(slots)
         puzzle, solution, identity = self._puzzles.map(lambda array: array[self._index[where]])
         before = nests.take(self._state, where)
@@ -145,18 +145,18 @@ def record(
     """
     if max_segments < 1:
         raise HrmGymError(f"max_segments={max_segments}: give at least 1")
-    thinker = LiveThinker(policy, task, puzzles, min(batch_size, len(puzzles.puzzle)), features)
+    agent = FrozenAgent(policy, task, puzzles, min(batch_size, len(puzzles.puzzle)), features)
     batches = []
-    for begin in range(0, thinker.num_puzzles, thinker.num_slots):
-        index = np.arange(begin, min(begin + thinker.num_slots, thinker.num_puzzles))
+    for begin in range(0, agent.num_puzzles, agent.num_slots):
+        index = np.arange(begin, min(begin + agent.num_slots, agent.num_puzzles))
         slots = np.arange(len(index))
-        thinker.start(slots, index)
-        segments = [thinker.think(slots) for _ in range(max_segments)]
+        agent.start(slots, index)
+        segments = [agent.think(slots) for _ in range(max_segments)]
         batches.append([np.stack(arrays, axis=1) for arrays in zip(*segments, strict=True)])
         if tell is not None:
-            tell(begin + len(index), thinker.num_puzzles)
+            tell(begin + len(index), agent.num_puzzles)
     seen, right, cell_accuracy = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
-    return Episodes(seen, right, cell_accuracy, thinker.names)
+    return Episodes(seen, right, cell_accuracy, agent.names)
 
 
 def first_puzzles(task: Task, split: str, num: int) -> Puzzles:
