@@ -65,7 +65,7 @@ def puzzles():
 
 
 def test_the_documented_arguments_are_those_of_the_ids():
-    documented = dict(re.findall(r"^\s+\| `(\w+)` \| `(.*?)` \|", inspect.getdoc(HaltingEnv), flags=re.M))
+    documented = dict(re.findall(r"^\s*\| `(\w+)` \| `(.*?)` \|", inspect.getdoc(HaltingEnv), flags=re.M))
     own = inspect.signature(halting_ids._frozen_model).parameters
     defaults = {field.name: field.default for field in dataclasses.fields(HaltingOptions)}
     defaults |= {name: one.default for name, one in own.items() if one.default is not inspect.Parameter.empty}

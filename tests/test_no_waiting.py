@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hrm_gym.agents.state import items
+from hrm_gym.agents.training.loop import Record
 from hrm_gym.agents.training.monitor import Monitor
 
 # Operators whose result, or whose result's shape, the host must know.
@@ -130,7 +131,7 @@ def test_what_is_shown_of_a_step_stays_on_the_device(tmp_path):
     monitor = Monitor(loop.trainer, tmp_path)
     losses = loop.step()
     with NoReading(), NoMethods():
-        monitor.update(loop.experience, losses, loop.cells)
+        monitor.update(Record(loop.experience, losses, loop.cells))
     assert monitor._figures
 
 
