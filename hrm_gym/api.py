@@ -201,5 +201,5 @@ def analyze(
     """
     chosen = analyses_of(what)
     subject = open_subject(env, checkpoint, split, device, beside, **settings)
-    told = {"checkpoint": str(checkpoint), "split": split}
-    return [one for one in findings(subject, chosen, told) if isinstance(one, Finding)]
+    conditions = {"checkpoint": str(checkpoint), "split": split}
+    return [one for one in findings(subject, chosen, conditions) if isinstance(one, Finding)]

@@ -1,4 +1,4 @@
-"""Shares with their intervals, as JSON has them and as sentences tell them."""
+"""Shares with their intervals, as numbers for JSON and as words for sentences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 SHOWN_SEGMENTS = (1, 2, 4, 8, 16, 32, 64)
-"""Those after which accuracy is told in words, as far as there are so many."""
+"""The segments after which accuracy is shown, as far as the agent thinks."""
 
 
 def wilson(successes: int, num: int, z: float = 1.96) -> tuple[float, float]:
@@ -27,7 +27,7 @@ def share_of(right: np.ndarray) -> dict[str, Any]:
     return {"share": round(count / num, 5), "interval": [round(low, 5), round(high, 5)], "puzzles": num}
 
 
-def told(share: dict[str, Any]) -> str:
+def words(share: dict[str, Any]) -> str:
     """Such as "97.2 % (95.4 to 98.3)"."""
     return in_words(share["share"], share["interval"])
 
@@ -50,6 +50,6 @@ def in_words(share: float, interval: Sequence[float]) -> str:
 
 
 def after_in_words(after: Sequence[float]) -> tuple[str, str]:
-    """Which segments are told, such as "1 / 2 / 4", and the shares after them in %, such as "70.3 / 96.9 / 98.4"."""
-    told = [segment for segment in SHOWN_SEGMENTS if segment <= len(after)]
-    return " / ".join(map(str, told)), " / ".join(f"{100 * after[segment - 1]:.1f}" for segment in told)
+    """Which segments are shown, such as "1 / 2 / 4", and the shares after them in %, such as "70.3 / 96.9 / 98.4"."""
+    shown = [segment for segment in SHOWN_SEGMENTS if segment <= len(after)]
+    return " / ".join(map(str, shown)), " / ".join(f"{100 * after[segment - 1]:.1f}" for segment in shown)

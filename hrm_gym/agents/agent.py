@@ -1,4 +1,4 @@
-"""The door for minds: what an agent is told of a puzzle, what it says after a segment, and what it must give.
+"""The door for minds: what an agent knows of a puzzle, what it says after a segment, and what it must give.
 
 An agent is a recurrent network over segments. It thinks; it knows neither episodes nor rewards, and a halting rule
 (`hrm_gym.agents.halting.rule`) reads from its features when to stop. `docs/own_agents.md` walks through one.

@@ -53,7 +53,7 @@ ANALYSES: dict[str, Analysis] = {
         interventions,
     )
 }
-"""All of them by name, in the order in which they are told."""
+"""All of them by name, in the order in which they are reported."""
 
 
 def analyses_of(names: Sequence[str]) -> list[Analysis]:
@@ -72,7 +72,7 @@ def findings(
     subject: Subject, chosen: Sequence[Analysis], conditions: Mapping[str, object] | None = None
 ) -> Iterator[Finding | tuple[Analysis, str]]:
     """What each analysis finds, one after the other; where one does not suit the agent, it and the reason."""
-    told = {
+    shown = {
         "env": subject.env,
         "agent": subject.policy.name,
         "parameters": subject.policy.num_parameters,
@@ -90,4 +90,4 @@ def findings(
         except Unsuited as reason:
             yield analysis, str(reason)
             continue
-        yield Finding(analysis, told, figures, analysis.describe(figures))
+        yield Finding(analysis, shown, figures, analysis.describe(figures))

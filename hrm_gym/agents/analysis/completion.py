@@ -13,7 +13,7 @@ from hrm_gym.agents.analysis.finding import Analysis
 from hrm_gym.agents.analysis.style import AMBER, BLUE, percent, tidy
 from hrm_gym.agents.analysis.subject import Subject, Unsuited, think_through
 from hrm_gym.envs.task import Puzzles, Task
-from hrm_gym.shares import bars, share_of, told
+from hrm_gym.shares import bars, share_of, words
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)
 
@@ -55,15 +55,15 @@ def describe(figures: dict[str, Any]) -> str:
     whole, one, done = rows[0]["after_all_segments"], rows[-2]["after_all_segments"], rows[-1]["after_all_segments"]
     lowest = min(rows, key=lambda row: row["after_all_segments"]["share"])
     text = (
-        f"After {figures['segments']} segments the agent is right on {told(whole)} of the puzzles as they are, on "
-        f"{told(one)} of those with one open cell, and on {told(done)} of boards that are given solved."
+        f"After {figures['segments']} segments the agent is right on {words(whole)} of the puzzles as they are, on "
+        f"{words(one)} of those with one open cell, and on {words(done)} of boards that are given solved."
     )
     if lowest is rows[0]:
         return text + " More given cells never make it worse."
     if lowest["after_all_segments"]["interval"][1] < whole["interval"][0]:
         return text + (
             f' It fails boards that are easier than those of training: at "{lowest["board"]}" only '
-            f"{told(lowest['after_all_segments'])} are right."
+            f"{words(lowest['after_all_segments'])} are right."
         )
     return text + f' The differences are within their intervals; the lowest is "{lowest["board"]}".'
 

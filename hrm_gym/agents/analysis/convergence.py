@@ -29,8 +29,12 @@ def measure(subject: Subject) -> dict[str, Any]:
     beside = []
     for other in subject.beside:
         rows = residuals(other.policy, subject.traced, other.trained_segments)
-        told = {"agent": other.policy.name, "checkpoint": other.checkpoint, "parameters": other.policy.num_parameters}
-        beside.append({**told, "rows": rows, "tensors": _tensors(rows)})
+        conditions = {
+            "agent": other.policy.name,
+            "checkpoint": other.checkpoint,
+            "parameters": other.policy.num_parameters,
+        }
+        beside.append({**shown, "rows": rows, "tensors": _tensors(rows)})
     return {
         "trained": trained,
         "untrained": untrained,
@@ -42,12 +46,12 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 def _tensors(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """What the rows of each tensor come to."""
-    told = {}
+    found = {}
     for name in sorted({row["tensor"] for row in rows}):
         own = [row for row in rows if row["tensor"] == name]
         medians = [row["median"] for row in own]
         awake = [i for i, median in enumerate(medians) if median >= FADED * medians[0]]
-        told[name] = {
+        found[name] = {
             "calls": len(own),
             "calls_a_segment": sum(row["segment"] == 1 for row in own),
             "first": medians[0],
@@ -55,7 +59,7 @@ def _tensors(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             "least": min(medians),
             "faded_after": len(own) if not awake else awake[-1] + 1,
         }
-    return told
+    return found
 
 
 def _stirred(rows: list[dict[str, Any]]) -> dict[str, Any] | None:

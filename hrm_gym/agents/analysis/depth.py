@@ -8,7 +8,7 @@ from hrm_gym.agents.analysis.difficulty import difficulty, groups_of
 from hrm_gym.agents.analysis.finding import Analysis
 from hrm_gym.agents.analysis.style import GREY, INK, LEVELS, curve, percent, segment_axis, tidy
 from hrm_gym.agents.analysis.subject import Subject
-from hrm_gym.shares import in_percent, share_of, told
+from hrm_gym.shares import in_percent, share_of, words
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -32,11 +32,11 @@ def describe(figures: dict[str, Any]) -> str:
     after, trained = figures["after"], figures["trained_segments"]
     best = max(range(len(after)), key=lambda i: after[i]["share"])
     text = (
-        f"{told(after[0])} of {after[0]['puzzles']} puzzles are right after one segment, {told(after[trained - 1])} "
+        f"{words(after[0])} of {after[0]['puzzles']} puzzles are right after one segment, {words(after[trained - 1])} "
         f"after the {trained} of training"
     )
     if len(after) > trained:
-        text += f" and {told(after[-1])} after {len(after)}"
+        text += f" and {words(after[-1])} after {len(after)}"
         gain = after[-1]["share"] - after[trained - 1]["share"]
         low, high = after[trained - 1]["interval"]
         word = "changes little" if low <= after[-1]["share"] <= high else "helps" if gain > 0 else "harms"
@@ -47,7 +47,7 @@ def describe(figures: dict[str, Any]) -> str:
         text += (
             f" The easiest ({figures['difficulty']} {easy['difficulty']}) reach half of their final accuracy after "
             f"{_half(easy)} segments, the hardest ({hard['difficulty']}) after {_half(hard)}; they end at "
-            f"{told(easy['after'][-1])} and {told(hard['after'][-1])}."
+            f"{words(easy['after'][-1])} and {words(hard['after'][-1])}."
         )
     return text
 

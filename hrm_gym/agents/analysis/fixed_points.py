@@ -12,7 +12,7 @@ import numpy as np
 from hrm_gym.agents.analysis.finding import Analysis
 from hrm_gym.agents.analysis.style import AMBER, BLUE, INK, percent, segment_axis, tidy
 from hrm_gym.agents.analysis.subject import Subject, Unsuited
-from hrm_gym.shares import share_of, told
+from hrm_gym.shares import share_of, words
 
 STATES = ("right, at rest", "right, still changing", "wrong, still changing", "wrong, at rest")
 
@@ -57,11 +57,11 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 def describe(figures: dict[str, Any]) -> str:
     """What one sees."""
-    text = f"{told(figures['once_right'])} of the puzzles are right after some segment of {figures['segments']}."
+    text = f"{words(figures['once_right'])} of the puzzles are right after some segment of {figures['segments']}."
     if figures["stayed_right"] is not None:
         text += (
-            f" Of these {told(figures['stayed_right'])} stay right in every later segment, and "
-            f"{told(figures['right_again_at_end'])} are right at the end."
+            f" Of these {words(figures['stayed_right'])} stay right in every later segment, and "
+            f"{words(figures['right_again_at_end'])} are right at the end."
         )
     at_end = figures["at_end"]
     wrong = sum(at_end[name]["share"] for name in STATES[2:])

@@ -18,7 +18,7 @@ from hrm_gym.agents.analysis.style import BLUE, GREY, SERIES, percent, tidy
 from hrm_gym.agents.analysis.subject import Subject, Unsuited, named_tensors, think_through
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State, items, map_tensors
-from hrm_gym.shares import bars, share_of, told
+from hrm_gym.shares import bars, share_of, words
 
 CHANGES = {
     "frozen": "begins each segment as it was after segment {at}",
@@ -100,15 +100,15 @@ def describe(figures: dict[str, Any]) -> str:
     """What one sees."""
     at, segments = figures["at"], figures["segments"]
     text = (
-        f"Untouched, {told(figures['untouched'])} are right after {segments} segments, and "
-        f"{told(figures['at_that_segment'])} after segment {at}."
+        f"Untouched, {words(figures['untouched'])} are right after {segments} segments, and "
+        f"{words(figures['at_that_segment'])} after segment {at}."
     )
     effect: dict[str, float] = {}
     for name in dict.fromkeys(row["tensor"] for row in figures["rows"]):
         own = {row["change"]: row["right"] for row in figures["rows"] if row["tensor"] == name}
         text += (
-            f" With {name} frozen after that segment {told(own['frozen'])} remain, with {name} reset before every "
-            f"segment {told(own['reset'])}, and after one exchange of {name} between puzzles {told(own['exchanged'])}."
+            f" With {name} frozen after that segment {words(own['frozen'])} remain, with {name} reset before every "
+            f"segment {words(own['reset'])}, and after one exchange of {name} between puzzles {words(own['exchanged'])}."
         )
         effect[name] = own["reset"]["share"]
     whole = figures["untouched"]["share"]

@@ -10,7 +10,7 @@ from hrm_gym.agents.analysis.difficulty import difficulty, groups_of
 from hrm_gym.agents.analysis.finding import Analysis
 from hrm_gym.agents.analysis.style import BLUE, INK, LEVELS, percent, tidy
 from hrm_gym.agents.analysis.subject import Subject, Unsuited
-from hrm_gym.shares import bars, share_of, told
+from hrm_gym.shares import bars, share_of, words
 
 
 def rank(values: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ def describe(figures: dict[str, Any]) -> str:
     """What one sees."""
     low, high = figures["correlation_interval"]
     text = (
-        f"Deciding by itself the agent is right on {told(figures['right'])} of {figures['right']['puzzles']} puzzles, "
+        f"Deciding by itself the agent is right on {words(figures['right'])} of {figures['right']['puzzles']} puzzles, "
         f"in {figures['mean_segments']:.2f} segments on average."
     )
     if len(figures["groups"]) > 1:

@@ -1,4 +1,4 @@
-"""How the plots look: few colours, told apart by lightness too, no frame, a light grid.
+"""How the plots look: few colours, which differ in lightness too, no frame, a light grid.
 
 They are drawn by matplotlib, which is an extra: without it everything but the plots works.
 """

@@ -202,7 +202,7 @@ def think_through(
         task: for the rules.
         puzzles: NumPy arrays (N, L).
         segments: T.
-        change: what is done to the state before each segment, told the number of segments thought.
+        change: what is done to the state before each segment; called with the number of segments thought and the state.
         batch_size: puzzles thought about at once.
     """
     boards = boards_of(puzzles, policy.device)

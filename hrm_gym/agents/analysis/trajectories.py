@@ -13,7 +13,7 @@ import numpy as np
 from hrm_gym.agents.analysis.finding import Analysis
 from hrm_gym.agents.analysis.style import AMBER, BLUE, INK, tidy
 from hrm_gym.agents.analysis.subject import Subject
-from hrm_gym.shares import share_of, told
+from hrm_gym.shares import share_of, words
 
 SHOWN = 40
 """Paths in the picture."""
@@ -64,7 +64,7 @@ def describe(figures: dict[str, Any]) -> str:
     """What one sees."""
     wrong = int((~np.array(figures["right_at_end"])).sum())
     text = (
-        f"{told(figures['right'])} of {figures['right']['puzzles']} puzzles end right; {wrong} of the paths end wrong."
+        f"{words(figures['right'])} of {figures['right']['puzzles']} puzzles end right; {wrong} of the paths end wrong."
     )
     for name, tensor in figures["tensors"].items():
         text += f" Two components hold {100 * sum(tensor['variance']):.0f} % of the variance of {name}"
@@ -78,7 +78,7 @@ def describe(figures: dict[str, Any]) -> str:
         text += (
             " Right answers are places of rest, and wrong ones go on wandering."
             if restless
-            else " Whether an answer is right cannot be told from how far its state still moves."
+            else " Whether an answer is right does not follow from how far its state still moves."
         )
     return text
 

@@ -90,7 +90,7 @@ class Attempts:
     def _guessed(self, boards: Tensor, puzzle: Tensor, number: Tensor) -> Tensor:
         """The boards (J, L) of attempts 1, 2, ... with a candidate each, by turns in a random order.
 
-        Once all have had their turn, two are filled in, then three; those after the first are drawn anew.
+        Once all have had their turn, two are filled in, then three; those after the first are drawn afresh.
         """
         left = possible(self.task, boards).flatten(1)  # (J, L * S)
         count = left.sum(1).clamp_min(1)

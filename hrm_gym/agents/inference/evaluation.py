@@ -109,7 +109,7 @@ def evaluate(
         puzzles: N puzzles and solutions.
         protocol: how; by default one pass of at most 16 segments.
         batch_size: slots.
-        tell: is told how many attempts are done, and of how many.
+        tell: called with the number of attempts that are done, and that of all.
 
     Raises:
         HrmGymError: on an empty set, or a protocol that the agent or the family cannot follow.
@@ -135,7 +135,7 @@ def evaluate_stops(
         policy: as there.
         task: as there.
         puzzles: as there.
-        protocols: alike but for `halting`, `halt_margin` and `max_segments`.
+        protocols: alike except for `halting`, `halt_margin` and `max_segments`.
         batch_size: as there.
         tell: as there.
 

@@ -138,7 +138,7 @@ def record(
 ) -> Episodes:
     """Let an agent think all segments about N puzzles, (N, L) in NumPy, and keep what is seen of them.
 
-    `tell` is told how many puzzles are done, and of how many.
+    `tell` is called with the number of puzzles that are done, and that of all.
 
     Raises:
         HrmGymError: where there are no puzzles, or a number is below 1.

@@ -7,7 +7,7 @@ by itself. The rules of the puzzle check no answer for it:
    of their symbols, which gives boards with three guesses each.
 2. The most promising boards are thought about side by side, three segments each. One that seems hopeless is given up.
    Of the others the cell for which two symbols are most alike is guessed next: one more board for each symbol.
-3. Where no board is left, it begins anew with what it thinks of the puzzle by then.
+3. If no board is left, it begins again with what it thinks of the puzzle by then.
 4. The answer is that of the board on which it is surest to be right.
 
 How promising a board is: the chance that all of its guesses are right, times the share of such boards that are solved.
@@ -189,7 +189,7 @@ class Guessing(Policy):
         hopeless = not_first & (sound < HOPELESS)
         done = not_first & (age >= SEGMENTS)
         probabilities = normalised(logits, self.loss)[..., self._symbols]  # (M, L, S)
-        # Where no board is left, it begins anew from what it thinks of the puzzle by then.
+        # If no board is left, it begins again from what it thinks of the puzzle by then.
         idle = (state.used.sum(1) == 1) & (state.promise.amax(1) <= 0)
         begins = ~not_first & ((age == FIRST) | ((age > FIRST) & idle[used // self.boards]))
         state = self._offered(state, used, begins, AT_ONCE, probabilities, torch.ones_like(sound))

@@ -30,7 +30,7 @@ class NoPictureError(HrmGymError, TypeError):
     """A render mode where there is nothing to render.
 
     Also a TypeError, as from an environment without that argument: `make_vec_env` of Stable-Baselines3 asks every
-    environment for pictures and, told so, makes it without.
+    environment for pictures and, on a TypeError, makes it without.
     """
 
 

@@ -32,7 +32,7 @@ def load_guessing(
 
     Args:
         env: an environment id.
-        checkpoint: as for `load_agent`; "pretrained" is, but for one board, the agent that guesses, where one ships.
+        checkpoint: as for `load_agent`; "pretrained" is the agent that guesses, if one ships and `boards` is not 1.
         device: as there.
         boards: 0: as many as suit the agent, which is one where it cannot tell wrong guesses.
 

@@ -1,4 +1,4 @@
-"""The one object in which every figure is told, with its interval and its conditions."""
+"""The one object that reports figures, each with its interval and its conditions."""
 
 from __future__ import annotations
 

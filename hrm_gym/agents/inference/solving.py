@@ -72,7 +72,7 @@ def solve_puzzles(
         vary: how further attempts differ, one of `attempts.Vary`; "auto": by symmetries, where the family can undo them
             and the agent does not answer all images alike, else by guesses, where the family has them, else by noise.
         seed: of whatever is drawn.
-        tell: is told how many puzzles are done, and of how many.
+        tell: called with the number of puzzles that are done, and that of all.
 
     Raises:
         HrmGymError: where the family or the agent has no such attempts.

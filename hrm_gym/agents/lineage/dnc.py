@@ -16,7 +16,7 @@ slot.
 
 Adapted: the first place of the memory is a mark of the beginning, to which the first writing is linked, so that
 there is a place from which to follow the order; a board is read cell by cell, and answered in a second scan
-(`scan.py`); the controller is told no position. One layer. Usage is kept a little above zero, as the product of
+(`scan.py`); the controller gets no position. One layer. Usage is kept a little above zero, as the product of
 sorted usages has no gradient there. Known failure: slow, for the same reason as `ntm` and with some three times its
 operations; the links take N^2 numbers a slot. Like `ntm` it learns little of Sudoku.
 """

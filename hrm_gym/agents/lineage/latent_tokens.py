@@ -8,7 +8,7 @@ all that goes from one to the next is the thoughts.
     answer = head(blocks([thoughts, puzzle]))
 
 Carried: the K thoughts, (B, K, D); the next segment goes on after the last one, overwriting the oldest. The cells are
-read anew in every pass: nothing else is remembered of them.
+read again in every pass: nothing else is remembered of them.
 
 Faithful: hidden states as inputs, k + 1 passes with the gradient through all of them, a curriculum by the number of
 thoughts. Adapted: the board takes the place of the text, so there is no causal order, and cells and thoughts mix both

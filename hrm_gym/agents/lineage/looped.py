@@ -1,7 +1,7 @@
 """Recurrent depth (Geiping et al., arXiv 2502.05171): a core that is looped as long as one likes, longer than trained.
 
-Idea: a prelude reads the puzzle into e; a core, fed e anew at each step, refines a state that begins at random; a coda
-answers from the state. In training the number of steps r is drawn anew for each batch from a Poisson distribution whose
+Idea: a prelude reads the puzzle into e; a core, fed e at each step, refines a state that begins at random; a coda
+answers from the state. In training the number of steps r is drawn for each batch from a Poisson distribution whose
 rate is log-normal (mostly few, now and then many), and the gradient runs through the last k of them. Having begun
 everywhere and stopped anywhere, the core learns a way to the answer rather than a number of steps, and goes on
 improving with steps that it was never trained for (cf. looped transformers, arXiv 2311.12424).

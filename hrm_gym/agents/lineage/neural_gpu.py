@@ -11,7 +11,7 @@ Faithful: the puzzle enters once, as the first image, and is nowhere read again;
 steps of a segment. `gates="hard"` and `shifts=True` give it what made it learn addition faster and generalise better
 (Freivalds and Liepins, arXiv 1702.08727): piecewise linear gates with a cost for saturating them, and s' is s with a
 part of its features moved by one cell each way ("diagonal gates"), so that symbols are carried along without being
-computed anew. Not here: the original's sets of weights that are annealed into one, and its noise.
+computed again. Not here: the original's sets of weights that are annealed into one, and its noise.
 
 Adapted: the image has the shape of the board and not four lines; on boards with several rows features are shifted
 up and down as well; thinking goes on for several segments, which carry the image.

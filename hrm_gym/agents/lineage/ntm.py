@@ -14,7 +14,7 @@ Faithful: both kinds of addressing, erase and add, an LSTM controller, the gradi
 memory begins with a small constant and the heads at its first place (arXiv 1807.08518: the constant learns
 fastest).
 
-Adapted: a board is read cell by cell, and answered in a second scan (`scan.py`); the controller is told no
+Adapted: a board is read cell by cell, and answered in a second scan (`scan.py`); the controller gets no
 position. The memory, the heads and the controller are the state that is carried from segment to segment.
 
 Known failure: slow, as a segment is as many steps one after the other as the board has cells, twice; training is
@@ -66,7 +66,7 @@ class TuringMemory(Memory):
         return {"words": words, "places": places}, places[:, 1:] @ words
 
     def _move(self, words: Tensor, places: Tensor, heads: Tensor) -> Tensor:
-        """Where the heads stand now, (B, H, N), told by `heads`, (B, H, per_head)."""
+        """Where the heads stand now, (B, H, N), as `heads` says, (B, H, per_head)."""
         key, (strength, gate, sharpness) = heads[..., : self.config.word], heads[..., -6:-3].unbind(-1)
         found = by_content(words, key, torch.nn.functional.softplus(strength))
         gate = gate.sigmoid()[..., None]

@@ -1,7 +1,7 @@
 """Recurrent relational networks (Palm, Paquet and Winther, arXiv 1711.08028): cells that send messages to each other.
 
 Idea: every cell is a node with a state; at each step it sends a message to each cell that a rule joins it with,
-adds up what it receives, and changes its state by an LSTM. The network is told which cells are joined, and learns
+adds up what it receives, and changes its state by an LSTM. The network is given which cells are joined, and learns
 what to say.
 
     message[i, j] = MLP(h_i, h_j)      for every joined pair

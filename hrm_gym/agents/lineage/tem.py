@@ -127,11 +127,11 @@ class TEM(Agent):
             g = code.flatten(1) * c.modules**-0.5  # of length 1
             expected = self.beta * torch.einsum("bvg,bg->bv", memory, g)
             what = F.one_hot(seen.gather(1, here)[:, 0], vocabulary).to(g.dtype)
-            told = 1 - what[:, self.spec.blank, None]  # (B, 1): whether the walk shows it
-            now = torch.where(told > 0, CERTAIN * what, expected)
+            known = 1 - what[:, self.spec.blank, None]  # (B, 1): whether the walk shows it
+            now = torch.where(known > 0, CERTAIN * what, expected)
             index = here.unsqueeze(2).expand(-1, -1, vocabulary)
             said = said.scatter(1, index, torch.where(goes_on, now.unsqueeze(1), said.gather(1, index)))
-            written = c.decay * memory + c.rate * (told * what).unsqueeze(2) * g.unsqueeze(1)
+            written = c.decay * memory + c.rate * (known * what).unsqueeze(2) * g.unsqueeze(1)
             memory = torch.where(goes_on, written, memory)
             walked = walked + goes_on[:, 0, 0]
         logits = torch.cat((CERTAIN * F.one_hot(move, vocabulary).to(said.dtype), said), dim=1)

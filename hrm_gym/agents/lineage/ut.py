@@ -1,6 +1,6 @@
 """Universal Transformer (Dehghani et al., arXiv 1807.03819): one block again and again, as often as each cell needs.
 
-Idea: a transformer whose layers are all the same one, told by an embedding of position and time which step it is at.
+Idea: a transformer whose layers are all the same one, which an embedding of position and time informs of its step.
 Each cell halts by itself by adaptive computation time (Graves, arXiv 1603.08983):
 
     p_t   = sigmoid(halt(state))             spent by a cell at step t, until the sum reaches 1 - epsilon

@@ -6,7 +6,7 @@ number of nodes, and groups are rows of a table that are filled up, so nothing i
 compiled once, and its kernels can be recorded as a CUDA graph. The price is what the room is larger than the list, and
 that groups without candidates are summed, too.
 
-Shapes as in `candidates`, but for C nodes that there is room for (N = C), and w, the members of the largest group.
+Shapes as in `candidates`, with room for C nodes (N = C), and w, the members of the largest group.
 """
 
 from __future__ import annotations

@@ -31,6 +31,6 @@ def names(config: Config) -> dict[str, str]:
 
 def again(config: Config, command: str) -> str:
     """`hrm-gym` and a command that reads a run, with the names from outside that it needs."""
-    told = {"env": config.env, "agent": config.agent, "halting": config.halting}
-    outside = [f"--{option} {name}" for option, name in names(config).items() if name != told[option]]
+    bare = {"env": config.env, "agent": config.agent, "halting": config.halting}
+    outside = [f"--{option} {name}" for option, name in names(config).items() if name != bare[option]]
     return " ".join(("hrm-gym", command, *outside))

@@ -1,4 +1,4 @@
-"""Everything that a run can be told, but for what belongs to its agent and its halting rule.
+"""The options of a run, except for those of its agent and its halting rule.
 
 The options of the chosen agent and of the chosen halting rule are dataclasses of their own (`Agent.Config`,
 `HaltingRule.Config`) and stand in `agent_options` and `halting_options`. The command line shows all three as one list.

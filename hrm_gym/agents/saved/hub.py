@@ -96,7 +96,7 @@ def _metadata(result: Mapping[str, Any], license: str) -> str:
         {"type": key, "value": round(float(result[key]), 4), "name": key.replace("_", " ")}
         for key in ("exact_accuracy", "valid_accuracy")
     ]
-    told = {
+    head = {
         "library_name": "hrm-gym",
         "pipeline_tag": "reinforcement-learning",
         "tags": ["reinforcement-learning", "reasoning", "hrm-gym", result["agent"], result["env"]],
@@ -114,8 +114,8 @@ def _metadata(result: Mapping[str, Any], license: str) -> str:
         ],
     }
     if license:
-        told = {"license": license, **told}
-    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in told.items()), "---", ""])
+        head = {"license": license, **head}
+    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---", ""])
 
 
 def _use(env: str, repo: str) -> str:

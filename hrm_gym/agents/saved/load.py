@@ -73,7 +73,7 @@ def load_both(env: str, checkpoint: str | Path = "pretrained", device: str = "au
 
 
 def _open(env_id: str, checkpoint: str | Path) -> tuple[Path, Checkpoint, Task]:
-    task = make_task(env_id)  # first, so that a misspelt id is what is told
+    task = make_task(env_id)  # first, so that the error names a misspelt id
     path = pretrained_path(env_id) if str(checkpoint) == "pretrained" else Path(checkpoint)
     saved = checkpoints.load(find(path))
     config = saved.config

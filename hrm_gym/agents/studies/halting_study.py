@@ -78,7 +78,7 @@ def study(
         costs: of a segment, each 0 or more.
         train_steps: decisions that DQN and PPO learn from at each cost; 0 leaves them out.
         seeds: of the learners, which are trained once for each; the first is that of the random policy.
-        say: is told each row when it is known.
+        say: called with each row when it is known.
 
     Raises:
         HrmGymError: on costs out of range, or episodes of different lengths or features.

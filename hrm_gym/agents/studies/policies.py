@@ -142,7 +142,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
     def make() -> HaltingEnv:
         return HaltingEnv(RecordedModel(episodes), segment_cost=cost)
 
-    # Values near 1 tell the most: standardised, they can be told apart.
+    # Values near 1 matter the most: standardised, they can be distinguished.
     env = VecNormalize(DummyVecEnv([make for _ in range(_ENVS)]), training=False, norm_reward=False)
     seen = _observations(episodes).astype(np.float64)
     scale: Any = env.obs_rms

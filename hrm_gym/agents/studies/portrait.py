@@ -105,12 +105,12 @@ def compare(
         agents: names, or "module:NAME".
         num_seeds: the seeds are 0, 1, ...
         out: keeps the runs; what it holds already is not done again.
-        say: is told how it goes on.
+        say: called with lines on the progress.
         num_at_once: runs at a time; several go through Ray, in processes with a core each.
 
     Returns:
         What was found, agent by agent; None where a signal ended a run. An agent that cannot take the puzzle, or whose
-        loss became infinite, is told of with its reason, and the others go on.
+        loss became infinite, is reported with the reason, and the others go on.
 
     Raises:
         HrmGymError: on unknown names, no agents, seeds or runs, a folder of other conditions, or where Ray is needed
@@ -156,7 +156,7 @@ def compare(
 def _run(name: str, conditions: Conditions, config: Config, out: Path) -> Portrait | None:
     """One run, in this process or another; None where a signal ended it.
 
-    A failure that is told in one line is its result.
+    An error of one line is its result.
     """
     import_named(name)
     try:
@@ -168,10 +168,10 @@ def _run(name: str, conditions: Conditions, config: Config, out: Path) -> Portra
 def _keep_conditions(conditions: Conditions, out: Path) -> None:
     """Runs of different budgets do not belong into one table."""
     path = out / CONDITIONS
-    told = dataclasses.asdict(conditions) | {"env": canonical_id(conditions.env)}
+    now = dataclasses.asdict(conditions) | {"env": canonical_id(conditions.env)}
     if path.exists():
         before = read_json(path)
-        for name, value in told.items():
+        for name, value in now.items():
             if before.get(name) != value:
                 raise HrmGymError(
                     f"{out} holds a comparison with {name} {before.get(name)!r}, and now it is {value!r}: "
@@ -179,7 +179,7 @@ def _keep_conditions(conditions: Conditions, out: Path) -> None:
                 )
         return
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(told, indent=1) + "\n")
+        temporary.write_text(json.dumps(now, indent=1) + "\n")
 
 
 def _portrait(conditions: Conditions, config: Config, runs: Path) -> Portrait | None:
@@ -213,11 +213,11 @@ def _figures(conditions: Conditions, run_dir: Path) -> dict[str, Any]:
     """The trained agent on test puzzles, and what a segment of it takes."""
     policy, task = load_both(conditions.env, run_dir, conditions.device)
     puzzles = task.dataset("test").map(lambda array: array[: conditions.test_puzzles])
-    told = {"env": conditions.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
+    shown = {"env": conditions.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
     protocols = {halting: Protocol.from_dict({"halting": halting, "max_segments": SEGMENTS}) for halting in _HALTING}
     results = evaluate_stops(policy, task, puzzles, list(protocols.values()))
     reports = {
-        halting: report(policy, result, protocols[halting], **told)
+        halting: report(policy, result, protocols[halting], **shown)
         for halting, result in zip(protocols, results, strict=True)
     }
     first = boards_of(puzzles.map(lambda array: array[:1]), policy.device)
@@ -244,7 +244,7 @@ def by_agent(found: Sequence[Portrait]) -> dict[str, list[Portrait]]:
 
 def table(found: Sequence[Portrait], conditions: Conditions) -> str:
     """A Markdown table with its conditions: means over the seeds, and for halting by itself the range of the seeds."""
-    told = {
+    rows = {
         "env": conditions.env,
         "budget of a run": ", ".join(
             [f"{conditions.minutes:g} minutes"] * bool(conditions.minutes)
@@ -256,7 +256,7 @@ def table(found: Sequence[Portrait], conditions: Conditions) -> str:
         "further settings": conditions.settings or "preset and defaults of each agent",
         "hrm-gym": hrm_gym.__version__,
     }
-    lines = [f"# {conditions.env}: the family portrait", "", *(f"- {name}: {text}" for name, text in told.items()), ""]
+    lines = [f"# {conditions.env}: the family portrait", "", *(f"- {name}: {text}" for name, text in rows.items()), ""]
     lines += ["| agent | halting | parameters | MFLOP a segment | minutes | steps "]
     lines[-1] += f"| after {' / '.join(map(str, SHOWN))} segments, % | by itself, % | in segments |"
     lines += ["| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]

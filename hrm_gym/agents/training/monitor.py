@@ -148,8 +148,8 @@ class Monitor:
         )
         if c.course:
             parts = (stage.strip().partition(" ") for stage in c.course.split(";"))
-            told = "; ".join(f"{100 * float(share):.0f} % {changes or c.env}" for share, _, changes in parts)
-            show.say(f"[dim]a course of {len(trainer.stages)} stages: {told}[/]")
+            listed = "; ".join(f"{100 * float(share):.0f} % {changes or c.env}" for share, _, changes in parts)
+            show.say(f"[dim]a course of {len(trainer.stages)} stages: {listed}[/]")
         if c.max_minutes >= LONG_MINUTES and not trainer.seconds:
             show.say(
                 f"[dim]it takes {clock(60 * c.max_minutes)} hours; Ctrl-C saves and --resume goes on; "
@@ -177,7 +177,7 @@ class Monitor:
         kept, begin = "nothing is kept", "begin again"
         if (self._run_dir / checkpoints.FILE_NAME).exists():
             kept = f"{self._run_dir} keeps the last checkpoint before"
-            begin = "begin anew from it by --init-from"
+            begin = "start a new run from it by --init-from"
         return HrmGymError(
             f"{what} no longer finite at step {self._trainer.learner.steps:,}: {kept}; {begin} with a lower --lr, or "
             "with --clip 1"

@@ -122,7 +122,7 @@ def agree(seconds: float, *flags: bool) -> tuple[float, list[bool]]:
     """The clock of rank 0, and which flags are raised in any process; hosts wait for each other, devices do not."""
     if size() == 1:
         return seconds, list(flags)
-    told = torch.tensor([seconds if is_leader() else 0.0, *flags], dtype=torch.float64)
-    dist.all_reduce(told)
-    clock, *raised = told.tolist()
+    message = torch.tensor([seconds if is_leader() else 0.0, *flags], dtype=torch.float64)
+    dist.all_reduce(message)
+    clock, *raised = message.tolist()
     return clock, [count > 0 for count in raised]

@@ -133,17 +133,17 @@ class Progress:
             halting = f"; by itself {in_percent(share)} in {length:.1f} segments"
         for key, value in grades.items():
             self.writer.add_scalar(f"{place}/{key}", value, step)
-        told = [segment for segment in SHOWN_SEGMENTS if segment <= len(result.after)]
-        for segment in told:
+        shown = [segment for segment in SHOWN_SEGMENTS if segment <= len(result.after)]
+        for segment in shown:
             self.writer.add_scalar(f"{place}_after/{segment:02}_segments", result.after[segment - 1], step)
-        # Of several right answers the label is one: where a family has such, both grades are told.
+        # With several right answers, of which the label is one, both grades are reported.
         several = bool((result.valid & ~result.exact).any())
         valid = f", {in_percent(result.valid.mean())} valid" if several else ""
-        after = " / ".join(f"{100 * result.after[s - 1]:.0f}" for s in told)
+        after = " / ".join(f"{100 * result.after[s - 1]:.0f}" for s in shown)
         self.say(
             f"[dim]{clock(seconds):>7}[/]  step {step:>6,}  {name}: [bold]{100 * result.exact.mean():5.1f} %[/] "
             f"exact{valid}, {in_percent(result.cell_accuracy)} cells{halting}\n"
-            f"[dim]         after {'/'.join(map(str, told))} segments {after} %, "
+            f"[dim]         after {'/'.join(map(str, shown))} segments {after} %, "
             f"loss {self._figure('answer_loss', '.3f')}, {self._figure('segments_per_second', ',.0f')} segments/s[/]"
         )
 

@@ -1,4 +1,4 @@
-"""Training, as it is told: a batch of environments, one segment and one gradient step at a time."""
+"""Training: a batch of environments, one segment and one gradient step at a time."""
 
 from __future__ import annotations
 
