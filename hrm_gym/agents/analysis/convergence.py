@@ -29,7 +29,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     beside = []
     for other in subject.beside:
         rows = residuals(other.policy, subject.traced, other.trained_segments)
-        conditions = {
+        shown = {
             "agent": other.policy.name,
             "checkpoint": other.checkpoint,
             "parameters": other.policy.num_parameters,
