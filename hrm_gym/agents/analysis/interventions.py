@@ -107,8 +107,9 @@ def describe(figures: dict[str, Any]) -> str:
     for name in dict.fromkeys(row["tensor"] for row in figures["rows"]):
         own = {row["change"]: row["right"] for row in figures["rows"] if row["tensor"] == name}
         text += (
-            f" With {name} frozen after that segment {words(own['frozen'])} remain, with {name} reset before "
-            f"every segment {words(own['reset'])}, and after one exchange between puzzles {words(own['exchanged'])}."
+            f" With {name} frozen after that segment {words(own['frozen'])} remain, with {name} reset before every "
+            f"segment {words(own['reset'])}, and after one exchange of {name} between puzzles "
+            f"{words(own['exchanged'])}."
         )
         effect[name] = own["reset"]["share"]
     whole = figures["untouched"]["share"]

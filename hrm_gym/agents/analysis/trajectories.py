@@ -63,9 +63,8 @@ def measure(subject: Subject) -> dict[str, Any]:
 def describe(figures: dict[str, Any]) -> str:
     """What one sees."""
     wrong = int((~np.array(figures["right_at_end"])).sum())
-    text = (
-        f"{words(figures['right'])} of {figures['right']['puzzles']} puzzles end right; {wrong} of the paths end wrong."
-    )
+    right = figures["right"]
+    text = f"{words(right)} of {right['puzzles']} puzzles end right; {wrong} of the paths end wrong."
     for name, tensor in figures["tensors"].items():
         text += f" Two components hold {100 * sum(tensor['variance']):.0f} % of the variance of {name}"
         moved = [f"{100 * x:.2g} % where they end {word}" for word, x in tensor["last_step"].items() if x is not None]
