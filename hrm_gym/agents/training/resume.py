@@ -66,7 +66,9 @@ def resumed(
     path = Path(folder)
     if not folder or not is_folder(path):
         raise HrmGymError(f"--resume {folder!r}: there is no such folder; give the folder of a run")
-    names = {name: read(given[name]) for name, read in NAMES.items() if given.get(name, "auto") != "auto"}
+    names: dict[str, Any] = {
+        name: read(given[name]) for name, read in NAMES.items() if given.get(name, "auto") != "auto"
+    }
     saved = checkpoints.load(path)
     if not saved.part("model"):  # an optimizer has no state before the first step
         raise HrmGymError(f"{path} holds weights only: start a new run with --init-from {path}")
