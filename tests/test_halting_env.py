@@ -13,7 +13,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from hrm_gym import HrmGymError
-from hrm_gym.envs.halting.frozen_model import Episodes, RecordedModel, Segment
+from hrm_gym.envs.halting.frozen_model import Episodes, LazyEpisodes, RecordedModel, Segment
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
 
@@ -260,3 +260,43 @@ def test_a_finished_slot_must_be_reset_where_nobody_else_does():
         envs.step(np.array([0, 0]))
     with pytest.raises(HrmGymError, match="False everywhere"):
         envs.reset(options={"reset_mask": np.zeros(2, bool)})
+
+
+# ---- episodes that are recorded when they are needed ----------------------------------------------
+
+
+def lazy(whole, block=4):
+    """The episodes `whole`, and the list of what was recorded of them."""
+    asked = []
+
+    def between(begin, end):
+        asked.append((begin, end))
+        return Episodes(
+            *(array[begin:end] for array in (whole.features, whole.right, whole.cell_accuracy)), whole.names
+        )
+
+    return LazyEpisodes(len(whole), whole.max_segments, whole.names, between, block), asked
+
+
+@every_reward
+def test_lazy_episodes_give_the_same_numbers_as_all_at_once(reward):
+    whole = random_episodes(10)
+    episodes, asked = lazy(whole)
+    envs = [env_of(e, reward=reward, segment_cost=0.1) for e in (whole, episodes)]
+    assert not asked
+    for seed in range(8):
+        for env in envs:
+            env.reset(seed=seed)
+        for action in (0, 0, 1):
+            assert data_equivalence(*(env.step(action) for env in envs), exact=True)
+    assert asked and len(asked) == len(set(asked)) and set(asked) <= {(0, 4), (4, 8), (8, 10)}
+
+
+def test_lazy_episodes_record_what_is_asked_for_and_nothing_else():
+    episodes, asked = lazy(random_episodes(10))
+    env = env_of(episodes)
+    env.reset(options={"index": 9})
+    env.reset(options={"index": 8})
+    assert asked == [(8, 10)]
+    copy = pickle.loads(pickle.dumps(episodes))
+    assert len(asked) == 3 and type(copy) is Episodes and np.array_equal(copy.right, random_episodes(10).right)

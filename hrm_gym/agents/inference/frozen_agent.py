@@ -15,10 +15,12 @@ from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
-from hrm_gym.envs.halting.frozen_model import STATE, STATE_BOUND, Episodes, Segment
+from hrm_gym.envs.halting.frozen_model import STATE, STATE_BOUND, Episodes, LazyEpisodes, Segment
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
+CELLS_AT_ONCE = 2048
+"""Cells of the puzzles that are recorded together: about a second of a processor's core."""
 FEATURES = (
     "confidence_mean",  # probability of the chosen symbol, mean over the cells
     "confidence_min",  # the same in the least certain cell
@@ -90,8 +92,7 @@ class FrozenAgent:
         self.num_puzzles = len(puzzles.puzzle)
         if num_slots < 1 or not self.num_puzzles:
             raise HrmGymError(f"{num_slots} slots for {self.num_puzzles} puzzles: give at least 1 of both")
-        more = [f"{STATE}{i}" for i in range(policy.agent.num_features)] if features else []
-        self.names = (*policy.halting.signals, *FEATURES, *more)
+        self.names = feature_names(policy, features)
         self._policy, self._task, self._more = policy, task, features
         self._puzzles = boards_of(puzzles, policy.device)
         self._index = torch.zeros(num_slots, dtype=torch.long, device=policy.device)
@@ -157,6 +158,25 @@ def record(
             tell(begin + len(index), agent.num_puzzles)
     seen, right, cell_accuracy = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return Episodes(seen, right, cell_accuracy, agent.names)
+
+
+def record_lazily(
+    policy: Policy, task: Task, puzzles: Puzzles, max_segments: int, features: bool = False
+) -> LazyEpisodes:
+    """As `record`, some puzzles at a time, when an episode needs them: 128 of a 4x4 Sudoku, 2 of a 30x30 maze."""
+
+    def between(begin: int, end: int) -> Episodes:
+        return record(policy, task, puzzles.map(lambda array: array[begin:end]), max_segments, features=features)
+
+    names = feature_names(policy, features)
+    block = max(1, min(128, CELLS_AT_ONCE // task.num_cells))
+    return LazyEpisodes(len(puzzles.puzzle), max_segments, names, between, block)
+
+
+def feature_names(policy: Policy, features: bool) -> tuple[str, ...]:
+    """What is seen of an agent after a segment; `features`: what its halting rule reads, too."""
+    more = [f"{STATE}{i}" for i in range(policy.agent.num_features)] if features else []
+    return (*policy.halting.signals, *FEATURES, *more)
 
 
 def first_puzzles(task: Task, split: str, num: int) -> Puzzles:

@@ -9,7 +9,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from hrm_gym.agents.inference.frozen_agent import FrozenAgent, first_puzzles, record
+from hrm_gym.agents.inference.frozen_agent import FrozenAgent, first_puzzles, record_lazily
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.sources import pretrained_path
@@ -112,7 +112,7 @@ def _recorded(
 ) -> Episodes:
     policy, task = load_both(env_id, agent, device)
     puzzles = first_puzzles(task, split, NUM_RECORDED) if num_examples is None else _chosen(task, split, num_examples)
-    return record(policy, task, puzzles, max_segments, features=features)
+    return record_lazily(policy, task, puzzles, max_segments, features)
 
 
 def _chosen(task: Task, split: str, num: int | None) -> Puzzles:

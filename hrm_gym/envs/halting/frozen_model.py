@@ -7,7 +7,8 @@ models over an agent belong to `hrm_gym.agents`.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -81,6 +82,9 @@ class Episodes:
         """T."""
         return self.right.shape[1]
 
+    def need(self, index: np.ndarray) -> None:
+        """See to it that the puzzles numbered `index` are recorded. Here all of them are."""
+
     def column(self, name: str) -> np.ndarray:
         """One feature after each segment, float32 (N, T).
 
@@ -90,6 +94,46 @@ class Episodes:
         if name not in self.names:
             raise unknown("feature", name, self.names)
         return self.features[:, :, self.names.index(name)]
+
+
+class LazyEpisodes(Episodes):
+    """Episodes that are recorded some puzzles at a time, when somebody needs them.
+
+    Args:
+        num: N.
+        max_segments: T.
+        names: of the F features.
+        record: records the puzzles from a number to another, which is left out.
+        block: how many puzzles are recorded together, in the order of their numbers.
+    """
+
+    def __init__(
+        self, num: int, max_segments: int, names: tuple[str, ...], record: Callable[[int, int], Episodes], block: int
+    ) -> None:
+        shape = num, max_segments
+        super().__init__(np.zeros((*shape, len(names)), np.float32), np.zeros(shape, bool), np.zeros(shape), names)
+        object.__setattr__(self, "_record", record)
+        object.__setattr__(self, "_block", block)
+        object.__setattr__(self, "_known", np.zeros(-(-num // block), bool))
+
+    def need(self, index: np.ndarray) -> None:
+        """See `Episodes`."""
+        for block in np.unique(index // self._block):
+            if self._known[block]:
+                continue
+            here = slice(block * self._block, min((block + 1) * self._block, len(self)))
+            found = self._record(here.start, here.stop)
+            self.features[here], self.right[here], self.cell_accuracy[here] = (
+                found.features,
+                found.right,
+                found.cell_accuracy,
+            )
+            self._known[block] = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what is recorded, all of it, and not the model that records."""
+        self.need(np.arange(len(self)))
+        return Episodes, (self.features, self.right, self.cell_accuracy, self.names)
 
 
 class RecordedModel:
@@ -111,6 +155,7 @@ class RecordedModel:
 
     def start(self, slots: np.ndarray, index: np.ndarray) -> None:
         """See `FrozenModel`."""
+        self._recorded.need(index)
         self._index[slots], self._segment[slots] = index, 0
 
     def think(self, slots: np.ndarray) -> Segment:

@@ -86,11 +86,7 @@ class HaltingRules:
         self.reward = options.reward
         self.segment_cost = options.segment_cost
         self.names = ("segment", *model.names)
-        self._best = np.zeros(0)
-        if options.reward == "regret":
-            assert episodes is not None
-            spent = self.segment_cost * np.arange(self.max_segments)
-            self._best = (episodes.right[:, : self.max_segments] - spent).max(1)
+        self._spent = self.segment_cost * np.arange(self.max_segments)
 
     # ---- spaces ----------------------------------------------------------------------------------
 
@@ -162,7 +158,9 @@ class HaltingRules:
             paid = (over & state.right) * 1.0
         elif self.reward == "regret":
             value = state.right - self.segment_cost * (state.segment - 1)
-            paid = np.where(over, value - self._best[state.puzzle], 0.0)
+            assert self.model.episodes is not None
+            right = self.model.episodes.right[state.puzzle, : self.max_segments]  # (N, T)
+            paid = np.where(over, value - (right - self._spent).max(1), 0.0)
         return paid, over
 
     def think(self, state: HaltingState, mask: np.ndarray) -> HaltingState:
