@@ -90,7 +90,7 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     | `reward` | `"success"` | or `"delta"` or `"regret"` |
     | `segment_cost` | `0.0` | the cost of every segment after the first; finite, not negative |
     | `max_segments` | `16` | the last segment |
-    | `recorded` | `True` | think an episode once, when it is first needed, and replay it from memory; `False` thinks live |
+    | `recorded` | `True` | think an episode once, when needed, and replay it; `False` thinks live |
     | `features` | `False` | whether to observe the agent's features too |
     | `device` | `"cpu"` | where the agent thinks; observations are NumPy arrays in any case |
 
