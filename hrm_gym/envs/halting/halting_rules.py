@@ -92,12 +92,12 @@ class HaltingRules:
 
     @property
     def action_space(self) -> spaces.Discrete:
-        """What a single environment is told."""
+        """The actions of a single environment."""
         return spaces.Discrete(2)
 
     @property
     def observation_space(self) -> spaces.Box:
-        """What a single environment shows."""
+        """The observations of a single environment."""
         state = np.array([name.startswith(STATE) for name in self.names])
         low, high = np.where(state, -STATE_BOUND, 0.0), np.where(state, STATE_BOUND, 1.0)
         return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
