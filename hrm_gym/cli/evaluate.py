@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
-
 from hrm_gym.agents.inference.evaluation import Protocol
 from hrm_gym.agents.inference.events import log_evaluation
 from hrm_gym.agents.inference.report import report
@@ -27,7 +25,7 @@ from hrm_gym.shares import after_in_words, in_percent, in_words
 class Arguments(Options):
     """Grade an agent."""
 
-    protocol: tyro.conf.OmitArgPrefixes[Protocol] = dataclasses.field(default_factory=Protocol)
+    protocol: Protocol = dataclasses.field(default_factory=Protocol)
     """How it is evaluated."""
     env: str = ""
     """Environment id; empty: that of the checkpoint."""

@@ -149,9 +149,9 @@ class Config(RunOptions):
     """A run with its agent and halting rule, complete: every `auto` is resolved."""
 
     agent_options: Any = None
-    """Of the agent's `Config`."""
+    """Options of the agent."""
     halting_options: Any = None
-    """Of the halting rule's `Config`."""
+    """Options of the halting rule."""
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Config:  # type: ignore[override]
