@@ -40,6 +40,7 @@ def train(
                 if not watch.goes_on():
                     break
         return watch.finish()
+    return None  # it was interrupted while it compiled
 
 
 def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:

@@ -11,14 +11,17 @@ class Signals:
     """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP).
 
     The first time, the run ends after the present step, or evaluation. Asked again, it breaks off an evaluation; a
-    step, which takes moments, is always finished, so that what is saved is whole. Of what goes on inside something
+    step, which takes moments, is always finished, so that what is saved is whole. Only the first step, in which the
+    network may be compiled for a minute and from which nothing is saved, is broken off at once. Of what goes on inside something
     longer, such as the runs of a comparison, the longer hears, too.
     """
 
     def __init__(self) -> None:
         self.asked = False
         self.may_break = False
-        """Whether what goes on now can be broken off."""
+        """Whether what goes on now can be broken off by asking twice."""
+        self.may_break_at_once = False
+        """Whether asking once does."""
         names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
         self._before: dict[int, Any] = {
             number: signal.getsignal(number) for number in (getattr(signal, name) for name in names)
@@ -38,5 +41,5 @@ class Signals:
         outer = getattr(self._before[number], "__self__", None)
         if isinstance(outer, Signals):
             outer.asked = True
-        if again and self.may_break:
+        if self.may_break_at_once or (again and self.may_break):
             raise KeyboardInterrupt
