@@ -10,7 +10,7 @@ import platform
 import torch
 
 NEEDED = (
-    *("torch", "numpy", "numba", "gymnasium", "tyro", "pygame", "tensorboard", "safetensors", "rich", "imageio"),
+    *("torch", "numpy", "numba", "gymnasium", "shtab", "pygame", "tensorboard", "safetensors", "rich", "imageio"),
     *("matplotlib", "adam_atan2_pytorch", "pytest", "hypothesis"),
 )
 PACKAGES = {"pygame": "pygame-ce"}

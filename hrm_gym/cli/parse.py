@@ -29,6 +29,17 @@ def positional(metavar: str) -> Any:
     return dataclasses.field(metadata={"metavar": metavar})
 
 
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Cuts no word: environment ids have hyphens."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _wrapped(text, width)
+
+
 class Option(NamedTuple):
     """One option of a command."""
 
@@ -160,10 +171,10 @@ def _help(options: Sequence[Option], command: str, description: str, common: Seq
     places = "".join(f" {option.flag}" for option in options if not option.flag.startswith("-"))
     more = f"hrm-gym {command} --help-all shows all {len(options)} options." if common else ""
     parser = Parser(
-        usage=textwrap.fill(f"hrm-gym {command}{places} [options]", max(width - len("usage: "), 20)),
-        description="\n".join(textwrap.fill(line, width) for line in description.splitlines()),
-        epilog=textwrap.fill(more, width),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="\n".join(_wrapped(f"hrm-gym {command}{places} [options]", max(width - len("usage: "), 20))),
+        description="\n".join("\n".join(_wrapped(line, width)) for line in description.splitlines()),
+        epilog="\n".join(_wrapped(more, width)),
+        formatter_class=_Formatter,
     )
     add_options(parser, shown, choices)
     return parser.format_help()

@@ -12,8 +12,8 @@ class Signals:
 
     The first time, the run ends after the present step, or evaluation. Asked again, it breaks off an evaluation; a
     step, which takes moments, is always finished, so that what is saved is whole. Only the first step, in which the
-    network may be compiled for a minute and from which nothing is saved, is broken off at once. Of what goes on inside something
-    longer, such as the runs of a comparison, the longer hears, too.
+    network may be compiled for a minute and from which nothing is saved, is broken off at once. Of what goes on inside
+    something longer, such as the runs of a comparison, the longer hears, too.
     """
 
     def __init__(self) -> None:
