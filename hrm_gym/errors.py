@@ -46,6 +46,11 @@ def extra(module: str, name: str, what: str, instead: str = "") -> Any:
 def unknown(kind: str, name: object, allowed: Iterable[str]) -> HrmGymError:
     """The error for a `name` that is not among the `allowed` ones, with the nearest of them proposed."""
     allowed = list(allowed)
-    near = difflib.get_close_matches(str(name), allowed, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(name, allowed)
+    hint = f"did you mean {near!r}? " if near else ""
     return HrmGymError(f"unknown {kind} {str(name)!r}: {hint}known are {', '.join(allowed)}")
+
+
+def nearest(name: object, allowed: Iterable[str]) -> str:
+    """The one of the `allowed` names that is spelled most like `name`; empty where none is."""
+    return next(iter(difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)), "")

@@ -93,7 +93,7 @@ def hrm_gym(capsys):
     def call(*arguments):
         try:
             code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # tyro's way of refusing an option
+        except SystemExit as stop:  # as `--help` ends
             code = stop.code
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err

@@ -11,6 +11,7 @@ from hrm_gym.cli import play as command
 from hrm_gym.cli.editor import Editor
 from hrm_gym.cli.play import Arguments, play
 from hrm_gym.cli.player import FIRST_SECONDS, KEYS, RESULT_SECONDS, Case, Player, Step
+from hrm_gym.envs.drawing.canvas import Canvas
 from hrm_gym.envs.drawing.frame import right_cells
 from hrm_gym.envs.drawing.recording import FADE_FRAMES
 from hrm_gym.envs.drawing.renderer import HEIGHT, WIDTH
@@ -387,6 +388,42 @@ def test_no_display_is_one_line(without_display):
     )
     out = without_display(code)
     assert "--headless --record out.gif" in out and out.count("\n") == 1
+
+
+HALT = "Sudoku4x4-Halt-v0"
+
+
+def test_a_halting_id_shows_every_decision_as_text(capsys):
+    for env_id in (HALT, f"hrm_gym/{HALT}"):
+        assert play(Arguments(env=env_id, headless=True, max_segments=4)) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("segment")]
+        assert lines == [
+            "segment 0 of 4",
+            "segment 1 of 4: continue (q_halt 10 %, q_continue 90 %)",
+            "segment 2 of 4: continue (q_halt 10 %, q_continue 90 %)",
+            "segment 3 of 4: halt (q_halt 90 %, q_continue 10 %)",
+        ]
+    assert play(Arguments(env=HALT, headless=True, max_segments=2)) == 0
+    assert "segment 2 of 2: continue, out of segments (" in capsys.readouterr().out
+    assert play(Arguments(env=ENV, headless=True, max_segments=4)) == 0
+    assert "continue" not in capsys.readouterr().out
+
+
+def test_a_halting_id_shows_every_decision_in_the_picture(tmp_path, monkeypatch):
+    """The frames of a film and the boards of a strip; an ordinary id shows none."""
+    words = []
+    draw = Canvas.text
+    monkeypatch.setattr(Canvas, "text", lambda self, text, *a, **k: words.append(text) or draw(self, text, *a, **k))
+    for name, expected in (
+        ("film.gif", ["ready", "continue", "continue", "halt: right"]),
+        ("strip.png", ["the puzzle", "continue 1", "continue 2", "halt 3: right"]),
+    ):
+        words.clear()
+        assert play(Arguments(env=HALT, headless=True, record=tmp_path / name)) == 0
+        assert [word for word in words if word in expected] == expected
+        words.clear()
+        assert play(Arguments(env=ENV, headless=True, record=tmp_path / f"plain_{name}")) == 0
+        assert words and not {"continue", "continue 1", "halt: right", "halt 3: right"} & set(words)
 
 
 def test_ctrl_c_ends_an_endless_recording(tmp_path, monkeypatch, capsys):

@@ -1,26 +1,29 @@
-"""`hrm-gym agents`: architectures, presets and shipped agents."""
+"""`hrm-gym agents`: architectures, halting rules, presets and shipped agents."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Sequence
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.registry import agent_class, agent_names, halting_class, halting_names
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.card import headline
 from hrm_gym.agents.saved.preset_table import PRESETS
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.saved.sources import LENT, PRETRAINED
 from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
-from hrm_gym.errors import HrmGymError
-from hrm_gym.shares import in_percent
+
+_NAMES = 16
+"""Width of the names' column; a longer name has a line of its own."""
+_NARROW = 50
+"""On narrower terminals every name has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,46 +32,53 @@ class Arguments:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Print the tables."""
+    """Print the lists."""
     parse(Arguments, argv, "agents")
-    console = Console()
-    for title, names, class_of in (
-        ("agents", agent_names(), agent_class),
-        ("halting rules", halting_names(), halting_class),
+    width = max(shutil.get_terminal_size().columns, 20)
+    for title, entries in (
+        ("agents", ((name, _first_line(agent_class(name))) for name in agent_names())),
+        ("halting rules", ((name, _first_line(halting_class(name))) for name in halting_names())),
+        ("presets", _presets()),
+        ("shipped agents", shipped()),
     ):
-        table = _table(title, ("name", "what it is"))
-        for name in names:
-            cls = class_of(name)
-            table.add_row(name, (cls.__doc__ or "").strip().partition("\n")[0])
-        console.print(table)
-    sizes = _table("presets (millions of parameters on the board)", ("preset", "board", "parameters"))
-    for preset in PRESETS:
-        env = PRESETS[preset].board
-        spec = TaskSpec.of(make_task(env))
-        counts = []
-        for agent in agent_names():
-            config = resolve({"env": env, "agent": agent, "preset": preset, "device": "cpu"})
-            with contextlib.suppress(HrmGymError), torch.device("meta"):  # some agents this puzzle is not for
-                counts.append(f"{agent} {build(config, spec).num_parameters / 1e6:.2f}")
-        sizes.add_row(preset, env, ", ".join(counts))
-    console.print(sizes)
-    shipped = _table("shipped agents", ("environment", "agent", "parameters", "steps", "minutes", "exact", "by itself"))
-    for path in sorted(PRETRAINED.glob("*.safetensors")):
-        saved = checkpoints.load(path)
-        count = sum(tensor.numel() for name, tensor in saved.part("ema").items() if not name.endswith("_init"))
-        minutes = f"{saved.counters['seconds'] / 60:.1f}"
-        exact = f"{in_percent(saved.counters['exact_accuracy'])} of {saved.counters['num_puzzles']:,}"
-        steps, by_itself = f"{saved.counters['step']:,}", saved.counters["learned_halting"]
-        halted = f"{in_percent(by_itself['exact_accuracy'])} in {by_itself['mean_segments']:.1f}"
-        shipped.add_row(path.stem, saved.config.agent, f"{count:,}", steps, minutes, exact, halted)
-    for env_id, lender in LENT.items():
-        shipped.add_row(env_id, f"that of {lender}")
-    console.print(shipped)
+        print(f"{title}:")
+        for name, text in entries:
+            print(_entry(name, text, width))
+        print()
     return 0
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(name)
-    return table
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+def _presets() -> Iterator[tuple[str, str]]:
+    """Each preset with its agent and its size."""
+    for name, preset in PRESETS.items():
+        config = resolve({"env": preset.board, "preset": name, "device": "cpu"})
+        with torch.device("meta"):
+            millions = build(config, TaskSpec.of(make_task(preset.board))).num_parameters / 1e6
+        yield name, f"{preset.about} ({config.agent}, {millions:.2f} million parameters for {preset.board})"
+
+
+def shipped() -> Iterator[tuple[str, str]]:
+    """Each shipped agent with its size, and the figure of its card with the conditions."""
+    lent = {env: PRETRAINED / f"{env}.md" for env in LENT}
+    for path in sorted([*PRETRAINED.glob("*.safetensors"), *lent.values()], key=lambda path: path.stem):
+        if path.stem in LENT:
+            figure = f": {headline(path)}" if path.is_file() else ""
+            yield path.stem, f"the agent of {LENT[path.stem]}{figure}"
+            continue
+        saved = checkpoints.load(path)
+        count = sum(tensor.numel() for name, tensor in saved.part("ema").items() if not name.endswith("_init"))
+        yield path.stem, f"{saved.config.agent}, {count:,} parameters: {headline(path)}"
+
+
+def _entry(name: str, text: str, width: int) -> str:
+    """A name and what it is, wrapped; no word is cut."""
+    beside = len(name) < _NAMES and width >= _NARROW
+    start, indent = (f"  {name:{_NAMES}}", " " * (_NAMES + 2)) if beside else ("    ", "    ")
+    lines = textwrap.fill(
+        text, width, initial_indent=start, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return lines if beside else f"  {name}\n{lines}"

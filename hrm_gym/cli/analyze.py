@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import tyro
 from rich.console import Console
 
 from hrm_gym.agents.analysis import ANALYSES, Finding, Settings, analyses_of, findings, open_subject
@@ -23,7 +22,7 @@ from hrm_gym.files import check_new, make_folder, replacing
 class Arguments:
     """Look inside an agent: dimensions of its states, convergence, depth, failures, interventions."""
 
-    settings: tyro.conf.OmitArgPrefixes[Settings] = dataclasses.field(default_factory=Settings)
+    settings: Settings = dataclasses.field(default_factory=Settings)
     """How much is looked at."""
     env: str = ""
     """Environment id; empty: that of the checkpoint."""

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import importlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import tyro
+import shtab
 
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli import values
+from hrm_gym.cli.parse import add_options, options_of, parse, positional
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     """Print a script that completes commands, options and choices. `eval "$(hrm-gym completion bash)"` tries it."""
 
-    shell: tyro.conf.Positional[Literal["bash", "zsh"]]
-    """Whose script."""
+    shell: Literal["bash", "zsh"] = positional("SHELL")
+    """The shell to write the script for: bash or zsh."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Print the script."""
+    from hrm_gym.cli import COMMANDS
+
     args = parse(Arguments, argv, "completion")
-    script = ["--tyro-print-completion", args.shell]
-    try:
-        tyro.extras.subcommand_cli_from_dict(forms(), prog="hrm-gym", args=script)
-    except SystemExit as stop:  # as tyro ends once it has printed
-        return int(stop.code or 0)
+    parser = argparse.ArgumentParser("hrm-gym")
+    commands = parser.add_subparsers()
+    for name, form in forms().items():
+        options = {".".join(option.path): option for option in options_of(form)}
+        command = commands.add_parser(name, help=COMMANDS[name])  # without help it would be hidden
+        add_options(command, options.values(), {})
+        for action in command._actions:
+            if action.dest in options:
+                action.choices = list(values.choices(options[action.dest].kind)) or None
+    print(shtab.complete(parser, args.shell))
     return 0
 
 
 def forms() -> dict[str, Any]:
     """The dataclass of each command's arguments."""
     from hrm_gym.agents.saved.presets import resolve
-    from hrm_gym.cli import COMMANDS, train
+    from hrm_gym.cli import COMMANDS
 
     others = {name: importlib.import_module(f"hrm_gym.cli.{name}") for name in COMMANDS if name != "train"}
-    return {"train": train.form(resolve({})), **{name: module.Arguments for name, module in others.items()}}
+    return {"train": resolve({}), **{name: module.Arguments for name, module in others.items()}}

@@ -6,12 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import tyro
-
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved import hub
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.files import make_folder
 
 
@@ -19,7 +17,7 @@ from hrm_gym.files import make_folder
 class Arguments:
     """Fetch an agent from the Hugging Face hub, check it, and keep it in a folder with its card."""
 
-    source: tyro.conf.Positional[str]
+    source: str = positional("SOURCE")
     """`OWNER/NAME`, or `OWNER/NAME@REVISION`."""
     out: str
     """The folder for `checkpoint.safetensors`, `README.md` and `result.json`."""

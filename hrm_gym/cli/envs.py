@@ -24,7 +24,7 @@ def run(argv: Sequence[str]) -> int:
     parse(Arguments, argv, "envs")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("id", "board", "symbols", *SPLITS):
-        table.add_column(name, justify="right" if name in SPLITS else "left")
+        table.add_column(name, justify="right" if name in SPLITS else "left", overflow="fold")
     missing: dict[str, str] = {}
     for env_id in task_ids():
         task = make_task(env_id)
@@ -33,7 +33,9 @@ def run(argv: Sequence[str]) -> int:
         except HrmGymError as error:  # a family whose puzzles come with another package
             counts, missing[env_id] = ["-"] * len(SPLITS), str(error)
         table.add_row(env_id, "x".join(map(str, task.shape)), task.symbols, *counts)
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 64)  # narrower terminals wrap the lines
+    console.print(table)
     for env_id, reason in missing.items():
         print(f"\n{env_id}: {reason}")
     print('\nmake one: gymnasium.make("hrm_gym:ID"), many: gymnasium.make_vec("hrm_gym:ID", num_envs=N)')

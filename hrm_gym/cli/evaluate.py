@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
-
 from hrm_gym.agents.inference.evaluation import Protocol
 from hrm_gym.agents.inference.events import log_evaluation
 from hrm_gym.agents.inference.loading import pretrained_for
@@ -18,6 +16,7 @@ from hrm_gym.agents.saved.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
+from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, replacing
 from hrm_gym.options import Options, number
@@ -28,7 +27,7 @@ from hrm_gym.shares import after_in_words, in_percent, in_words
 class Arguments(Options):
     """Grade an agent."""
 
-    protocol: tyro.conf.OmitArgPrefixes[Protocol] = dataclasses.field(default_factory=Protocol)
+    protocol: Protocol = dataclasses.field(default_factory=Protocol)
     """How it is evaluated."""
     env: str = ""
     """Environment id; empty: that of the checkpoint."""
@@ -64,14 +63,14 @@ def run(argv: Sequence[str]) -> int:
     if not args.env and args.checkpoint == "pretrained":
         raise HrmGymError("give --env, or the --checkpoint of a run, which knows its environment")
     env = args.env or trained_env(args.checkpoint)
+    if args.submission and make_task(env).num_variants == 1:
+        raise HrmGymError(f"--submission: {env} has no competition to send answers to; leave it out")
     policy, task = load_both(env, pretrained_for(env, args.checkpoint, args.protocol.boards), args.device)
     puzzles = choose_puzzles(task, args.split, args.puzzles, args.limit)
     protocol = args.protocol.for_family(task)
     with bar(f"thinking about {len(puzzles.puzzle):,} puzzles") as tell:
         result, scores, submission = grade(policy, task, puzzles, protocol, args.batch_size, tell)
     if args.submission:
-        if not submission:
-            raise HrmGymError("--submission: this family has no competition; leave it out")
         with replacing(Path(args.submission)) as temporary:
             temporary.write_text(json.dumps(submission))
     told = {"env": env, "puzzles": args.puzzles or f"{args.split} split"}

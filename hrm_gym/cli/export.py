@@ -6,11 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import tyro
-
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.card import card
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, replacing
 
@@ -19,7 +17,7 @@ from hrm_gym.files import check_new, replacing
 class Arguments:
     """Write a finished run's averaged weights as one file that can be shipped, and a card beside it."""
 
-    run: tyro.conf.Positional[str]
+    run: str = positional("RUN")
     """The run's folder."""
     out: str
     """The file of the weights, FILE.safetensors; the card becomes FILE.md."""

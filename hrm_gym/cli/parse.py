@@ -1,74 +1,231 @@
-"""The command line as a dataclass, and every refusal as one line.
+"""The command line as a dataclass: its fields are the options, their docstrings the help; a refusal is one line.
 
-tyro tells what it refuses in a box of several lines and ends the process; here the same words come as an `HrmGymError`.
+argparse splits the line; what the words mean follows from the types of the fields (see `values`).
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import re
-from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+import dataclasses
+import inspect
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, TypeVar, get_type_hints
 
-import tyro
+import docstring_parser
 
-from hrm_gym.errors import HrmGymError
+from hrm_gym.cli import values
+from hrm_gym.errors import HrmGymError, nearest
+from hrm_gym.options import check_options
 
 T = TypeVar("T")
+Choices = Mapping[str, Sequence[str]]
+"""What options may be, by name, where their type does not say so."""
 
 
-def parse(form: type[T], argv: Sequence[str], command: str, description: str | None = None) -> T:
+def positional(metavar: str) -> Any:
+    """A dataclass field that is given by its place on the command line, not by a name."""
+    return dataclasses.field(metadata={"metavar": metavar})
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Cuts no word: environment ids have hyphens."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _wrapped(text, width)
+
+
+class Option(NamedTuple):
+    """One option of a command."""
+
+    flag: str
+    """Such as `--max-steps`; the metavar of a positional argument."""
+    path: tuple[str, ...]
+    """The attributes that lead to the field."""
+    kind: Any
+    default: Any
+    """`dataclasses.MISSING` where a value must be given."""
+    text: str
+    group: str
+    """What the dataclass that has the field is about; empty for the command's own."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that raises what it refuses, and takes no abbreviations."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(add_help=False, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        words = message.replace("the following arguments are required", "missing")
+        raise HrmGymError(words.replace("argument ", "", 1).replace("/--", " or --"))
+
+
+def parse(
+    form: type[T] | T,
+    argv: Sequence[str],
+    command: str,
+    description: str | None = None,
+    *,
+    common: Sequence[str] = (),
+    choices: Choices | None = None,
+) -> T:
     """The arguments that `argv` gives to the dataclass `form`; `--help` prints them and ends the process.
+
+    Args:
+        form: a class, or an instance whose values are the defaults. Dataclasses in it are groups of options.
+        argv: the words after the command.
+        command: its name.
+        description: what it does; by default the docstring of the class.
+        common: the options that `--help` shows; `--help-all` shows every one. Empty: `--help` does.
+        choices: for the help alone.
 
     Raises:
         HrmGymError: on an option that is unknown or missing, or a value that is not allowed.
     """
-    told = io.StringIO()
+    options = list(options_of(form))
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    if asked := {"-h", "--help", "--help-all"} & set(words):
+        short = bool(common) and "--help-all" not in asked
+        print(_help(options, command, description or _about(form), common if short else (), choices or {}), flush=True)
+        raise SystemExit(0)
     try:
-        with contextlib.redirect_stderr(told):
-            return tyro.cli(form, args=list(argv), prog=f"hrm-gym {command}", description=description)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        text = _own_words(stop) or _unboxed(told.getvalue())
-    raise HrmGymError(f"{text}; see hrm-gym {command} --help")
+        return _parse(form, argv, options)
+    except HrmGymError as error:
+        raise HrmGymError(f"{error}; see hrm-gym {command} {'--help-all' if common else '--help'}") from error
 
 
-class Parser(argparse.ArgumentParser):
-    """One of argparse that raises what it refuses."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the command line."""
-        raise HrmGymError(message.replace("argument ", "", 1).replace("/--", " or --"))
+def options_of(form: Any) -> Iterator[Option]:
+    """The options of a dataclass, first its own and then those of dataclasses in it."""
+    yield from sorted(_fields(form, (), ""), key=lambda option: len(option.path) > 1)
 
 
-def _own_words(stop: BaseException) -> str:
-    """What a dataclass said of a value of its own, with the name as an option; empty where none did."""
-    cause: Any = stop
-    while cause is not None:
-        if isinstance(cause, HrmGymError):
-            name, verb, rest = str(cause).partition(" is ")
-            return f"--{name.replace('_', '-')}{verb}{rest}" if name.isidentifier() else str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return ""
-
-
-def _unboxed(text: str) -> str:
-    """The words of tyro's box: those under its title, up to the next rule, and the options that it proposes."""
-    lines = [re.sub(r"[│╭╮╰╯]", " ", line).strip() for line in text.splitlines()]
-    lines = [line for line in lines if line]
-    words: list[str] = []
-    for line in lines[1:]:
-        if re.fullmatch(r"[-─]{4,}", line):
-            if words:
-                break
+def _fields(form: Any, path: tuple[str, ...], group: str) -> Iterator[Option]:
+    cls = form if isinstance(form, type) else type(form)
+    kinds, texts = get_type_hints(cls), _docstrings(cls)
+    for field in dataclasses.fields(cls):
+        if not field.init:
             continue
-        words.append(line)
-    if words and words[0].startswith("Missing from"):  # the explanations that follow are those of `--help`
-        names = re.findall(r"(?:^|(?<= ))(?:--[a-z][\w-]* )?[A-Z]{2,}(?= |$)", " ".join(words))
-        return f"missing: {', '.join(names)}"
-    said = " ".join(words).rstrip(".") or "cannot read the arguments"
-    near = [option for option in re.findall(r"^--[a-z][\w-]*", "\n".join(lines), re.MULTILINE) if option not in said]
-    return f"{said}: did you mean {near[0]}?" if near and said.startswith("Unrecognized") else said
+        kind, text, here = kinds[field.name], texts.get(field.name, ""), (*path, field.name)
+        default = _default(field) if cls is form else getattr(form, field.name)
+        if dataclasses.is_dataclass(default):
+            yield from _fields(default, here, group or text.rstrip("."))
+        elif values.readable(kind):  # all else can be set from Python only
+            name = ".".join(here[1:] or here).replace("_", "-")  # a group's name is not part of its options' names
+            yield Option(field.metadata.get("metavar", f"--{name}"), here, kind, default, text, group)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _docstrings(cls: type) -> dict[str, str]:
+    """The docstring of each field, those of base classes included."""
+    found = {}
+    for base in reversed(cls.__mro__[:-1]):
+        for part in docstring_parser.parse_from_object(base).params:
+            found[part.arg_name] = " ".join((part.description or "").split())
+    return found
+
+
+def _about(form: Any) -> str:
+    return inspect.getdoc(form if isinstance(form, type) else type(form)) or ""
+
+
+def add_options(parser: argparse.ArgumentParser, options: Iterable[Option], choices: Choices) -> None:
+    """Tell argparse of the options; it gives their words as they were written, under their paths."""
+    groups: dict[str, Any] = {}
+    for option in options:
+        if option.group not in groups:
+            groups[option.group] = parser.add_argument_group(option.group or "options")
+        told = {"help": _explained(option, choices), **values.arguments(option.kind)}
+        name = ".".join(option.path)
+        if not option.flag.startswith("-"):
+            groups[option.group].add_argument(name, **told | {"metavar": option.flag})
+        else:
+            required = option.default is dataclasses.MISSING
+            groups[option.group].add_argument(
+                option.flag, dest=name, required=required, default=argparse.SUPPRESS, **told
+            )
+
+
+def _explained(option: Option, choices: Choices) -> str:
+    text = option.text
+    if known := choices.get(option.path[-1]):
+        text += f" One of: {', '.join(known)}."
+    if usual := values.written(option.default):
+        text += f" (default: {usual})"
+    return text.replace("%", "%%")
+
+
+def _help(options: Sequence[Option], command: str, description: str, common: Sequence[str], choices: Choices) -> str:
+    width = max(shutil.get_terminal_size().columns, 20)
+    named = {option.path[-1]: option for option in options}
+    shown = [named[name]._replace(group="") for name in common if name in named] if common else options
+    places = "".join(f" {option.flag}" for option in options if not option.flag.startswith("-"))
+    more = f"hrm-gym {command} --help-all shows all {len(options)} options." if common else ""
+    parser = Parser(
+        usage="\n".join(_wrapped(f"hrm-gym {command}{places} [options]", max(width - len("usage: "), 20))),
+        description="\n".join("\n".join(_wrapped(line, width)) for line in description.splitlines()),
+        epilog="\n".join(_wrapped(more, width)),
+        formatter_class=_Formatter,
+    )
+    add_options(parser, shown, choices)
+    return parser.format_help()
+
+
+def _parse(form: Any, argv: Sequence[str], options: Sequence[Option]) -> Any:
+    parser = Parser()
+    add_options(parser, options, {})
+    found, left = parser.parse_known_args(_spelled(argv, list(parser._option_string_actions)))
+    if left:
+        raise HrmGymError(f"unexpected argument {left[0]!r}")
+    tree: dict[str, Any] = {}
+    for option in options:
+        if (name := ".".join(option.path)) in found:
+            place = tree
+            for part in option.path[:-1]:
+                place = place.setdefault(part, {})
+            place[option.path[-1]] = values.read(option.flag, getattr(found, name), option.kind)
+    try:
+        built = _build(form, tree)
+        check_options(built)
+    except HrmGymError as error:  # a field is named; the user knows it as an option
+        name, verb, rest = str(error).partition(" is ")
+        flags = [option.flag for option in options if option.path[-1] == name]
+        raise HrmGymError(f"{flags[0]}{verb}{rest}" if flags else str(error)) from error
+    return built
+
+
+def _spelled(argv: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """The words with options spelled as argparse knows them: `--num_envs` is `--num-envs`."""
+    words = list(argv)
+    for i, word in enumerate(words):
+        if word == "--":
+            break
+        flag, equals, value = word.partition("=")
+        if not flag.startswith("--") or " " in flag:
+            continue
+        flag = flag.replace("_", "-")
+        if flag not in flags:
+            near = nearest(flag, flags)
+            raise HrmGymError(f"unknown option {flag}" + (f": did you mean {near}?" if near else ""))
+        words[i] = f"{flag}{equals}{value}"
+    return words
+
+
+def _build(form: Any, given: Mapping[str, Any]) -> Any:
+    """The dataclass with the values that are given, dataclasses in it included."""
+    parts = dict(given)
+    defaults = {field.name: field for field in dataclasses.fields(form)}
+    for name, value in given.items():
+        if isinstance(value, dict):
+            default = _default(defaults[name]) if isinstance(form, type) else getattr(form, name)
+            parts[name] = _build(default, value)
+    return form(**parts) if isinstance(form, type) else dataclasses.replace(form, **parts)

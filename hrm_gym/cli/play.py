@@ -22,7 +22,7 @@ from hrm_gym.envs.drawing.recording import FADE_SECONDS as FRAME_SECONDS
 from hrm_gym.envs.drawing.renderer import BoardRenderer, Renderer
 from hrm_gym.envs.drawing.slot_renderer import board_text
 from hrm_gym.envs.drawing.window import NoDisplayError, Window
-from hrm_gym.envs.registration import canonical_id, make_task, task_ids
+from hrm_gym.envs.registration import canonical_id, halting_id, hardness, make_task, puzzle_id, task_ids
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
@@ -39,7 +39,8 @@ class Arguments:
     """Watch an agent think about puzzles, segment by segment."""
 
     env: str | None = None
-    """Environment id; by default the hardest one with a shipped agent."""
+    """Environment id; by default the hardest one with a shipped agent. A halting id, such as `Sudoku6x6-Halt-v0`, shows
+    what the agent decides after each segment: to continue or to halt."""
     checkpoint: str = "pretrained"
     """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
     `hf:OWNER/NAME`."""
@@ -86,9 +87,11 @@ def play(args: Arguments) -> int:
             raise HrmGymError(f"--{option} {value} is not a number above 0: leave it out for the default")
     if args.seed < 0:
         raise HrmGymError(f"--seed {args.seed} is below 0: give 0 or more")
-    env_id = canonical_id(args.env) if args.env else default_env(args.checkpoint)
+    env_id = canonical_id(puzzle_id(args.env)) if args.env else default_env(args.checkpoint)
+    decides = args.env is not None and puzzle_id(args.env) != args.env
+    title = halting_id(env_id) if decides else env_id
     task = _task(env_id, args.checkpoint)
-    film = None if args.record is None else Film(args.record, task, env_id, args.overwrite)
+    film = None if args.record is None else Film(args.record, task, title, args.overwrite)
     cases = _cases(task, args)
     alone = args.headless and args.episodes is None
     thinker = load(env_id, args.checkpoint, args.device, args.boards)
@@ -101,6 +104,7 @@ def play(args: Arguments) -> int:
         episodes=1 if alone else args.episodes,
         stay=args.puzzle is not None and args.episodes is None and not args.headless,
         asked=getattr(thinker, "asked", ()),
+        decides=decides,
     )
     try:
         with film.recorder if film else contextlib.nullcontext():
@@ -108,7 +112,7 @@ def play(args: Arguments) -> int:
                 with bar("filming") if film else contextlib.nullcontext():
                     _run_headless(player, task, film)
             else:
-                _run_window(player, Renderer(task, env_id, KEYS), film)
+                _run_window(player, Renderer(task, title, KEYS), film)
     except KeyboardInterrupt:
         print()
     for result in player.results:
@@ -157,9 +161,17 @@ def _run_headless(player: Player, task: Task, film: Film | None) -> None:
         if film is not None:
             film.add(frame, player.hold)
         else:
-            print(f"segment {frame.segment} of {frame.max_segments}")
+            print(f"segment {frame.segment} of {frame.max_segments}{_decision(frame)}")
             print(board_text(task, frame.puzzle, frame.answer), end="\n\n", flush=True)
         player.advance()
+
+
+def _decision(frame: Frame) -> str:
+    """What the agent decides after a segment, and by what, where that is shown."""
+    if not frame.decision:
+        return ""
+    read = ", ".join(f"{name} {100 * value:.0f} %" for name, value in frame.signals.items())
+    return f": {frame.decision}" + (f" ({read})" if read else "")
 
 
 def _run_window(player: Player, renderer: Renderer, film: Film | None) -> None:
@@ -263,16 +275,13 @@ def load(env_id: str, checkpoint: str, device: str, boards: int = 0) -> Think:
 
 
 def default_env(checkpoint: str) -> str:
-    """The one that the checkpoint was trained on, or the hardest one with a shipped agent.
-
-    Ids are registered from easy to hard.
-    """
+    """The one that the checkpoint was trained on, or the hardest one with a shipped agent."""
     from hrm_gym.agents.saved.load import trained_env
     from hrm_gym.agents.saved.sources import PRETRAINED
 
     if checkpoint != "pretrained":
         return trained_env(checkpoint)
-    for env_id in reversed(task_ids()):
-        if (PRETRAINED / f"{env_id}.safetensors").is_file():
-            return env_id
+    shipped = [env_id for env_id in task_ids() if (PRETRAINED / f"{env_id}.safetensors").is_file()]
+    if shipped:
+        return max(shipped, key=hardness)
     raise HrmGymError("no agent is shipped: train one with train_agent.py, then give --env and --checkpoint")

@@ -95,6 +95,7 @@ class Player:
         episodes: puzzles to finish, None for as many as there are.
         stay: whether to pause at each result.
         asked: the names of the agent's signals, to keep a place for them before the first segment.
+        decides: whether to show what the agent decides after each segment.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Player:
         episodes: int | None = None,
         stay: bool = False,
         asked: Sequence[str] = (),
+        decides: bool = False,
     ) -> None:
         self._task = task
         self._cases = cases
@@ -116,6 +118,7 @@ class Player:
         self._episodes = episodes
         self._stay = stay
         self._asked = asked
+        self._decides = decides
         self._past: list[Frame] = []  # of this puzzle, the first one to the newest
         self._place = 0  # which of them is shown
         self._reveal = False
@@ -241,6 +244,7 @@ class Player:
             identity=case.identity,
             max_segments=self._max_segments,
             signals=dict.fromkeys(self._asked, math.nan),
+            decides=self._decides,
         )
         self._past = [self.frame]
         self._show()

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
 from hrm_gym.agents.studies.learning_curves import Along, plot_curves, read_curve
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, replacing
 
@@ -21,7 +19,7 @@ FORMATS = (".png", ".svg", ".pdf")
 class Arguments:
     """Draw the learning curves of runs, finished or not: accuracy on validation puzzles."""
 
-    runs: tyro.conf.Positional[tuple[str, ...]]
+    runs: tuple[str, ...] = positional("RUN")
     """The runs' folders."""
     out: str = "curves.png"
     """The picture: .png, .svg or .pdf."""

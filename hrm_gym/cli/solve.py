@@ -6,14 +6,13 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-import tyro
 
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.given import read_given
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.envs.drawing.slot_renderer import board_text
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
@@ -26,7 +25,7 @@ class Arguments(Options):
 
     env: str
     """Environment id."""
-    puzzle: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PUZZLE")]
+    puzzle: str = positional("PUZZLE")
     """The puzzle, row by row, line breaks allowed; a file (CSV, or a puzzle a line); `-`: standard input."""
     checkpoint: str = "pretrained"
     """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from copy import copy
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
 
-import tyro
-
-from hrm_gym.agents.saved.config import Config, RunOptions
+from hrm_gym.agents.registry import agent_names, halting_names
+from hrm_gym.agents.saved.config import Config
+from hrm_gym.agents.saved.preset_table import PRESETS
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.resume import resumed
 from hrm_gym.agents.training.run import free_run_dir, train
 from hrm_gym.cli.parse import Parser, parse
-from hrm_gym.options import check_options
+from hrm_gym.envs.registration import task_ids
 
-_RUN = tuple(field.name for field in dataclasses.fields(RunOptions))
+COMMON = (
+    *("env", "agent", "halting", "preset", "seed", "device", "run_dir", "resume", "init_from", "max_minutes"),
+    *("max_steps", "num_examples", "dataset", "num_envs", "lr", "hidden_size"),
+)
+"""The options that `--help` shows."""
 _FIRST = ("env", "agent", "halting", "preset", "device", "dtype", "task_args", "dataset", "resume")
 """Options from which preset, agent and rule follow, and with them what other options there are."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Train as the arguments say."""
-    first = Parser(add_help=False, allow_abbrev=False)
+    first = Parser()
     for name in _FIRST:
         first.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name)
     chosen, _ = first.parse_known_args(list(argv))
@@ -45,29 +46,19 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def form(default: Config) -> Any:
-    """The dataclass of the arguments: those of the run, the agent and the rule as one list, over `default`.
-
-    An own dataclass need not check its values, so they are checked here.
-    """
-    run = RunOptions(**{name: getattr(default, name) for name in _RUN})
-    parts = {"run": run, "agent_options": default.agent_options, "halting_options": default.halting_options}
-    fields: list[Any] = []
-    for name, part in parts.items():
-        usual = dataclasses.field(default_factory=partial(copy, part))  # a field may have no mutable default itself
-        fields.append((name, Annotated[type(part), tyro.conf.OmitArgPrefixes], usual))
-    return dataclasses.make_dataclass("Arguments", fields, namespace={"__post_init__": check_options})
-
-
 def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
     """The command line over `default`."""
-    told: Any = parse(form(default), argv, "train", description)
-    fields = {name: getattr(told.run, name) for name in _RUN}
+    choices = {
+        "env": task_ids(),
+        "agent": ("auto", *agent_names()),
+        "halting": ("auto", *halting_names()),
+        "preset": ("auto", *PRESETS),
+    }
+    config = parse(default, argv, "train", description, common=COMMON, choices=choices)
     # The names are resolved already; the user may have written "auto" or a module.
-    fields |= {name: getattr(default, name) for name in ("env", "agent", "halting", "preset", "device", "dtype")}
-    if told.run.dtype != "auto":
-        fields["dtype"] = told.run.dtype
-    return Config(**fields, agent_options=told.agent_options, halting_options=told.halting_options)
+    names = {name: getattr(default, name) for name in ("env", "agent", "halting", "preset", "device")}
+    dtype = default.dtype if config.dtype == "auto" else config.dtype
+    return dataclasses.replace(config, **names, dtype=dtype)
 
 
 def _resume(given: dict[str, str], argv: Sequence[str]) -> int:

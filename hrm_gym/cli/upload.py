@@ -6,11 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import tyro
-
 from hrm_gym.agents.saved.hub import save_pretrained, upload
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.errors import HrmGymError
 from hrm_gym.hugging_face import HUB
 
@@ -19,7 +17,7 @@ from hrm_gym.hugging_face import HUB
 class Arguments:
     """Send a finished run to the Hugging Face hub: its averaged weights, a card and the result."""
 
-    run: tyro.conf.Positional[str]
+    run: str = positional("RUN")
     """The run's folder."""
     to: str
     """`OWNER/NAME` on the hub, where a repository is made if there is none."""

@@ -27,22 +27,22 @@ _ARC = "hrm_gym.envs.arc.task:ARCTask"
 _SEQUENCES = "hrm_gym.envs.sequences.task"
 _WALK = "hrm_gym.envs.walks.task:WalkTask"
 
-# From easy to hard, then sequences.
-_TABLE: dict[str, tuple[str, dict[str, Any]]] = {
-    "Sudoku4x4-v0": (_SUDOKU, {"size": 4}),
-    "Sudoku6x6-v0": (_SUDOKU, {"size": 6}),
-    "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 20}),
-    "Sudoku9x9-v0": (_SUDOKU, {"size": 9}),
-    "SudokuExtreme-v0": (_SUDOKU, {"size": 9, "extreme": True}),
-    "SudokuDeep-v0": (_SUDOKU, {"size": 9, "extreme": True, "hard_by": "resistance"}),
-    "Sudoku16x16-v0": (_SUDOKU, {"size": 16}),
-    "MazeHard-v0": (_MAZE, {"size": 30, "min_path": 110}),
-    "ARC1-v0": (_ARC, {"version": 1}),
-    "ARC2-v0": (_ARC, {"version": 2}),
-    "Copy-v0": (f"{_SEQUENCES}:CopyTask", {"min_length": 3, "max_length": 10}),
-    "Parity-v0": (f"{_SEQUENCES}:ParityTask", {"min_length": 4, "max_length": 20}),
-    "Addition-v0": (f"{_SEQUENCES}:AdditionTask", {"min_length": 1, "max_length": 6}),
-    "Walk-v0": (_WALK, {"steps": 40, "side": 5}),
+# The class, its arguments, and how hard the puzzles are, where that can be compared; 0 elsewhere.
+_TABLE: dict[str, tuple[str, dict[str, Any], int]] = {
+    "Sudoku4x4-v0": (_SUDOKU, {"size": 4}, 1),
+    "Sudoku6x6-v0": (_SUDOKU, {"size": 6}, 2),
+    "MazeSmall-v0": (_MAZE, {"size": 10, "min_path": 20}, 3),
+    "Sudoku9x9-v0": (_SUDOKU, {"size": 9}, 4),
+    "SudokuExtreme-v0": (_SUDOKU, {"size": 9, "extreme": True}, 5),
+    "SudokuDeep-v0": (_SUDOKU, {"size": 9, "extreme": True, "hard_by": "resistance"}, 6),
+    "Sudoku16x16-v0": (_SUDOKU, {"size": 16}, 7),
+    "MazeHard-v0": (_MAZE, {"size": 30, "min_path": 110}, 8),
+    "ARC1-v0": (_ARC, {"version": 1}, 0),
+    "ARC2-v0": (_ARC, {"version": 2}, 0),
+    "Copy-v0": (f"{_SEQUENCES}:CopyTask", {"min_length": 3, "max_length": 10}, 0),
+    "Parity-v0": (f"{_SEQUENCES}:ParityTask", {"min_length": 4, "max_length": 20}, 0),
+    "Addition-v0": (f"{_SEQUENCES}:AdditionTask", {"min_length": 1, "max_length": 6}, 0),
+    "Walk-v0": (_WALK, {"steps": 40, "side": 5}, 0),
 }
 
 _registered: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -50,7 +50,7 @@ _registered: dict[str, tuple[str, dict[str, Any]]] = {}
 
 def register_envs() -> None:
     """Register every id of the table with Gymnasium; done at `import hrm_gym`, which loads no task."""
-    for env_id, (entry, kwargs) in _TABLE.items():
+    for env_id, (entry, kwargs, _) in _TABLE.items():
         register_task(env_id, entry, **kwargs)
 
 
@@ -95,6 +95,16 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
 def halting_id(env_id: str) -> str:
     """The id of the halting environment of a puzzle: "Sudoku4x4-v0" has "Sudoku4x4-Halt-v0"."""
     return re.sub(r"-(v\d+)$", r"-Halt-\1", env_id)
+
+
+def puzzle_id(env_id: str) -> str:
+    """The id of the puzzle of a halting environment; other ids as they are."""
+    return re.sub(r"-Halt-(v\d+)$", r"-\1", env_id)
+
+
+def hardness(env_id: str) -> int:
+    """How hard the puzzles of an id are beside those of the others; 0 where that is not known."""
+    return _TABLE[env_id][2] if env_id in _TABLE else 0
 
 
 def task_ids() -> tuple[str, ...]:

@@ -25,13 +25,17 @@ from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number
 
+StopBy = Literal["learned", "fixed"]
+"""Who decides when an evaluation stops thinking: the agent's own halting rule, whichever it is, or nobody."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(Options):
     """How an agent is evaluated; part of every figure."""
 
-    halting: Literal["learned", "fixed"] = "learned"
-    """Whether the agent decides when to stop, or always uses all segments."""
+    halting: StopBy = "learned"
+    """Who decides when to stop. `learned`: the agent, by the halting rule that it was trained with (the rule is
+    `--halting` of `hrm-gym train`). `fixed`: nobody; every puzzle gets all segments."""
     max_segments: int = number(16, least=1, most=10_000)
     """Segments after which an answer is taken in any case."""
     halt_margin: float = number(0.0)

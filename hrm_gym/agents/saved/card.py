@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hrm_gym.agents.saved.checkpoint import Checkpoint
@@ -12,6 +14,25 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.shares import after_in_words, in_percent, in_words
 
 _OF_THE_PLACE = ("run_dir", "resume", "device", "dtype", "compile", "cuda_graphs")  # they make no other agent
+
+HEADLINE = "headline"
+"""The row of a card that holds the agent's figure with its conditions; commands read it."""
+
+
+def headline(path: Path) -> str:
+    """The figure of an agent and its conditions, from the card beside its weights.
+
+    Args:
+        path: of the card or of the weights.
+
+    Raises:
+        HrmGymError: where there is no card, or it has no such row.
+    """
+    page = path.with_suffix(".md")
+    found = re.search(rf"^\| {HEADLINE} \| (.+) \|$", page.read_text() if page.is_file() else "", re.MULTILINE)
+    if found is None:
+        raise HrmGymError(f"there is no card {page} with a row {HEADLINE!r}: hrm-gym export writes one")
+    return found[1].replace("**", "")
 
 
 def card(saved: Checkpoint, result: Mapping[str, Any]) -> str:
@@ -24,7 +45,10 @@ def card(saved: Checkpoint, result: Mapping[str, Any]) -> str:
     training, own = result["training"], result["halting_by_itself"]
     after = result["accuracy_after_segments"]
     segments, shares = after_in_words(after)
+    low, high = (100 * bound for bound in own["exact_interval"])
     rows = {
+        HEADLINE: f"**{in_percent(own['exact_accuracy'])}** exact (95 %: {low:.1f} to {high:.1f}) on "
+        f"{result['puzzles']}, halting by itself within {len(after)} segments",
         "command": f"`{command(saved)}`",
         "training puzzles": f"{training['num_training_puzzles']:,}",
         "parameters": f"{result['num_parameters']:,}, averaged weights stored in bfloat16",

@@ -25,11 +25,12 @@ class _Run(Options):
     """What is trained, where, and for how long."""
 
     env: str = "Sudoku6x6-v0"
-    """The puzzles: an environment id (`hrm-gym envs` lists them), or `module:ID`."""
+    """The puzzles: an environment id, or `module:ID`."""
     agent: str = "auto"
-    """The agent (`hrm-gym agents` lists them), `module:NAME`, or `auto`: what suits the preset."""
+    """The agent: a name, `module:NAME`, or `auto`: what suits the preset."""
     halting: str = "auto"
-    """The halting rule (`hrm-gym agents` lists them), `module:NAME`, or `auto`: the agent's own."""
+    """The halting rule that learns when to stop: a name, `module:NAME`, or `auto`: the agent's own. (In
+    `hrm-gym evaluate`, `--halting` only says whether the rule is used.)"""
     preset: str = "auto"
     """A named set of sizes and settings; `auto` chooses by environment and device."""
     seed: int = number(0, least=0, most=INTEGERS)
@@ -150,9 +151,9 @@ class Config(RunOptions):
     """A run with its agent and halting rule, complete: every `auto` is resolved."""
 
     agent_options: Any = None
-    """Of the agent's `Config`."""
+    """Options of the agent."""
     halting_options: Any = None
-    """Of the halting rule's `Config`."""
+    """Options of the halting rule."""
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Config:  # type: ignore[override]

@@ -12,14 +12,17 @@ class Interrupts:
     """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP).
 
     The first time, the run ends after the present step, or evaluation. Asked again, it breaks off an evaluation; a
-    step, which takes moments, is always finished, so that what is saved is whole. An enclosing `Interrupts`, such as
-    that of a comparison of runs, is notified as well.
+    step, which takes moments, is always finished, so that what is saved is whole. Only the first step, in which the
+    network may be compiled for a minute and from which nothing is saved, is broken off at once. An enclosing
+    `Interrupts`, such as that of a comparison of runs, is notified as well.
     """
 
     def __init__(self) -> None:
         self.asked = False
         self.may_break = False
-        """Whether what goes on now can be broken off."""
+        """Whether what goes on now can be broken off by asking twice."""
+        self.may_break_at_once = False
+        """Whether asking once does."""
         self._before: dict[int, Any] = {}
         """The handlers that were installed before, by signal."""
 
@@ -40,5 +43,5 @@ class Interrupts:
         outer = getattr(self._before[number], "__self__", None)
         if isinstance(outer, Interrupts):
             outer.asked = True
-        if again and self.may_break:
+        if self.may_break_at_once or (again and self.may_break):
             raise KeyboardInterrupt

@@ -73,13 +73,20 @@ class Monitor:
         if self._show:
             self._show.__enter__()
             self._introduce(self._show)
+        self._interrupts.may_break_at_once = True
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        self._interrupts.may_break_at_once = False
+        # Ctrl-C reaches the compilers, too: what they raise then is the interruption.
+        interrupted = self._interrupts.asked and (isinstance(error, KeyboardInterrupt) or _of_compiler(error))
         if self._show:
-            self._show.__exit__(*exc)
-        self._interrupts.__exit__(*exc)
+            if interrupted:
+                self._show.say(self._left())
+            self._show.__exit__(kind, error, trace)
+        self._interrupts.__exit__(kind, error, trace)
         self._held.close()
+        return interrupted
 
     # ---- what the loop asks and tells ------------------------------------------------------------
 
@@ -104,6 +111,7 @@ class Monitor:
 
     def update(self, record: Record) -> None:
         """Take note of a step; nothing is brought to the host."""
+        self._interrupts.may_break_at_once = False
         if not self._show:
             return
         experience = record.transition
@@ -124,20 +132,25 @@ class Monitor:
         """Save, and where the run is over, evaluate on test puzzles and write `result.json`."""
         if self._stopped and not self._trainer.learner.steps:
             if self._show:
-                self._show.say("stopped before the first step: nothing is kept")
+                self._show.say(self._left())
             return None
         self._save()
         if not self._show:
             return None
         if self._stopped:
-            self._show.say(
-                f"stopped at step {self._trainer.learner.steps:,}; go on with: "
-                f"{again(self._config, 'train')} --resume {self._run_dir}"
-            )
+            self._show.say(self._left())
             return None
         return judge(self._trainer, self._show, self._run_dir)
 
     # ---- inside ----------------------------------------------------------------------------------
+
+    def _left(self) -> str:
+        """What a run that is stopped leaves behind, and how it goes on."""
+        path = self._run_dir / checkpoints.FILE_NAME
+        if not path.exists():
+            return "stopped before the first step: nothing is kept"
+        step = checkpoints.load(path).counters["step"]
+        return f"stopped at step {step:,}; go on with: {again(self._config, 'train')} --resume {self._run_dir}"
 
     def _introduce(self, show: Progress) -> None:
         c, trainer = self._config, self._trainer
@@ -256,6 +269,10 @@ class Monitor:
             advice += ["lower --segment-cost"] * (self._config.segment_cost > 0)
             advice = advice or ["choose another --halting"]
             show.say(f"[yellow]the agent halts at once on wrong answers: {' or '.join(advice)}[/]")
+
+
+def _of_compiler(error: BaseException | None) -> bool:
+    return type(error).__module__.startswith(("torch._inductor", "torch._dynamo"))
 
 
 def _remove_empty(run_dir: Path) -> None:

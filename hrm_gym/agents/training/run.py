@@ -40,6 +40,7 @@ def train(
                 if not monitor.goes_on():
                     break
         return monitor.finish()
+    return None  # it was interrupted while it compiled
 
 
 def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:

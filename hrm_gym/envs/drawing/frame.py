@@ -38,6 +38,8 @@ class Frame:
     signals: Mapping[str, float] = field(default_factory=dict)
     """What the halting rule reads, in [0, 1], by what it says ("is it right?") or by name; NaN before it has."""
     ended: Ending = ""
+    decides: bool = False
+    """Whether to show what the agent decides after each segment."""
     reveal: bool = False
     """Whether wrong cells are marked and the true tokens shown."""
     message: str = ""
@@ -50,6 +52,13 @@ class Frame:
     """Pairs of a key and what it does, shown over the board with an explanation of the picture."""
     cursor: int | None = None
     """The cell that the next key is written to, while a puzzle is typed in."""
+
+    @property
+    def decision(self) -> str:
+        """What the agent decides after this segment; empty before the first, and where that is not shown."""
+        if not self.decides or not self.segment:
+            return ""
+        return {"": "continue", "halted": "halt", "out_of_segments": "continue, out of segments"}[self.ended]
 
     def follows(self, before: Frame) -> bool:
         """Whether it is another segment of the same puzzle."""

@@ -30,6 +30,8 @@ _ENDED = {
     (None, "out_of_segments"): "not graded, out of time",
 }
 """What an ending is called, by whether the answer is right and by how it came about."""
+_HALTED = {True: "right", False: "wrong, too early", None: "not graded"}
+"""How a decision to halt is graded, where decisions are shown."""
 _LEAST_SPAN = 8  # segments that the axis of the curves has room for from the beginning
 _SIGNAL_PITCH = 27  # height of a row of signals, with the space under it
 
@@ -50,7 +52,7 @@ def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
         for i in range(3):
             colour = BLUE if frame.segment and frame.segment % 3 == i else mix(PAGE, BLUE, 0.35)
             canvas.disc(box.x + 18 + 9 * i, y, 3, colour)
-        canvas.text("thinking" if frame.segment else "ready", line, 26, INK)
+        canvas.text(frame.decision or ("thinking" if frame.segment else "ready"), line, 26, INK)
         return
     if right:
         ground, ink = BLUE, CARD
@@ -64,7 +66,8 @@ def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
     canvas.rect(box, ground, 10)
     for stroke in strokes:
         canvas.path([(box.x + along, y + down) for along, down in stroke], ink, 4)
-    canvas.text(_ENDED[right, frame.ended], line, 24, ink)
+    words = f"halt: {_HALTED[right]}" if frame.decision == "halt" else _ENDED[right, frame.ended]
+    canvas.text(words, line, 24, ink)
 
 
 def segments(canvas: Canvas, box: Box, frame: Frame) -> None:

@@ -56,7 +56,7 @@ class BoardRenderer:
         if not frame.segment:
             return "the puzzle"
         outcome = {True: ": right", False: ": wrong", None: ""}[is_right(self._task, frame)] if frame.ended else ""
-        return f"segment {frame.segment}{outcome}"
+        return f"{frame.decision or 'segment'} {frame.segment}{outcome}"
 
 
 class Renderer:
