@@ -163,6 +163,18 @@ def test_hidden_imports_and_those_for_types_are_counted(tmp_path):
     ]
 
 
+def test_private_names_stay_in_their_modules():
+    private = [
+        f"{path}:{node.lineno} imports {alias.name}"
+        for path in modules().values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name.startswith("_") and not alias.name.startswith("__")
+    ]
+    assert not private, "\n".join(private)
+
+
 def test_files_are_read_in_one_sitting():
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in modules().values()}
     long = {name: length for name, length in lengths.items() if length > MOST_LINES}

@@ -256,7 +256,7 @@ def _append_band(
 
 
 @njit(cache=True, nogil=True)
-def _canonical_into(puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray, size: int, form: np.ndarray) -> None:
+def canonical_into(puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray, size: int, form: np.ndarray) -> None:
     """Writes what decides the split into `form`, shape (L,): see `canonical_forms`."""
     if size == 16:
         write_code(solution, 4, form)
@@ -269,7 +269,7 @@ def _canonical_into(puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray
 
 
 @njit(cache=True, nogil=True)
-def _is_test(form: np.ndarray) -> bool:
+def form_is_test(form: np.ndarray) -> bool:
     """Whether a canonical form belongs to the test split."""
     return is_one_in(form, TEST_ONE_IN_LARGE if len(form) >= 81 else TEST_ONE_IN)
 
@@ -278,7 +278,7 @@ def _is_test(form: np.ndarray) -> bool:
 def _all_forms(puzzles: np.ndarray, solutions: np.ndarray, images: np.ndarray, size: int) -> np.ndarray:
     forms = np.empty_like(puzzles)
     for i in range(len(puzzles)):
-        _canonical_into(puzzles[i], solutions[i], images, size, forms[i])
+        canonical_into(puzzles[i], solutions[i], images, size, forms[i])
     return forms
 
 
@@ -305,4 +305,4 @@ def canonical_forms(puzzle: np.ndarray, solution: np.ndarray, boxes: tuple[int, 
 
 def is_test(puzzle: np.ndarray, solution: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
     """Whether each puzzle belongs to the test split, bool of shape (N,); arguments as `canonical_forms`."""
-    return np.array([_is_test(form) for form in canonical_forms(puzzle, solution, boxes)], dtype=bool)
+    return np.array([form_is_test(form) for form in canonical_forms(puzzle, solution, boxes)], dtype=bool)

@@ -20,7 +20,7 @@ from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new
 from hrm_gym.envs.sudoku.making.generator import minimize
 from hrm_gym.envs.sudoku.propagation import place, propagate, start
 from hrm_gym.envs.sudoku.solver import new_stack, search
-from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test
+from hrm_gym.envs.sudoku.symmetry import canonical_into, form_is_test
 
 BEGINNING = 165
 """The resistance at which the symmetry is given up."""
@@ -257,8 +257,8 @@ def _is_wanted(
     search(stack, 3, 3, two)
     if not is_new(two[0], solutions):
         return False
-    _canonical_into(puzzle, two[0], np.zeros((0, 0), np.uint8), 9, form)
-    return split < 0 or _is_test(form) == (split == 1)
+    canonical_into(puzzle, two[0], np.zeros((0, 0), np.uint8), 9, form)
+    return split < 0 or form_is_test(form) == (split == 1)
 
 
 @njit(cache=True, nogil=True)

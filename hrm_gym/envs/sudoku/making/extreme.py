@@ -24,7 +24,7 @@ from hrm_gym.envs.sudoku.making.deep import DEEP, hunt_deep
 from hrm_gym.envs.sudoku.making.generator import SPLIT_CODES, generate, minimize, random_grid
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
-from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test
+from hrm_gym.envs.sudoku.symmetry import canonical_into, form_is_test
 from hrm_gym.envs.task import Puzzles
 
 EASY_SHARE = 0.2686
@@ -183,8 +183,8 @@ def _hunt(
             break
         i = _nearest(targets, hardness) if steps >= APART else -1
         if i >= 0 and is_new(grid, solutions):
-            _canonical_into(puzzle, grid, images, 9, form)
-            if split < 0 or _is_test(form) == (split == 1):
+            canonical_into(puzzle, grid, images, 9, form)
+            if split < 0 or form_is_test(form) == (split == 1):
                 puzzles[i] = puzzle
                 solutions[i] = grid
                 targets[i] = -1.0

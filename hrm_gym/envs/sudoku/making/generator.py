@@ -13,7 +13,7 @@ from hrm_gym.envs.splitmix import below, seed_stream, shuffle
 from hrm_gym.envs.sudoku.making.easy import thin
 from hrm_gym.envs.sudoku.propagation import place, propagate, read, start
 from hrm_gym.envs.sudoku.solver import new_stack, search
-from hrm_gym.envs.sudoku.symmetry import _canonical_into, _is_test, images_for_split
+from hrm_gym.envs.sudoku.symmetry import canonical_into, form_is_test, images_for_split
 from hrm_gym.envs.task import Puzzles
 
 # ---- one puzzle -------------------------------------------------------------------------------------
@@ -102,8 +102,8 @@ def _generate(
             if size < 9:
                 minimize(state, stack, height, width, order, puzzles[i], scratch)
             if split >= 0:
-                _canonical_into(puzzles[i], solutions[i], images, size, scratch[0])
-                if _is_test(scratch[0]) != (split == 1):
+                canonical_into(puzzles[i], solutions[i], images, size, scratch[0])
+                if form_is_test(scratch[0]) != (split == 1):
                     continue
             if size == 9:
                 minimize(state, stack, height, width, order, puzzles[i], scratch)
