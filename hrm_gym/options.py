@@ -87,7 +87,7 @@ CYCLES = 32
 def depth(default: int, *, least: int = 1, most: int = DEPTH) -> Any:
     """A dataclass field that counts layers, or repetitions in a segment.
 
-    It has an upper bound, for a checkpoint sets it, too: a small file from a stranger must not think for years.
+    It has an upper bound, because a hostile checkpoint could set it.
     """
     return number(default, least=least, most=most)
 

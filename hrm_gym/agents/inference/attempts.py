@@ -4,7 +4,7 @@ The first attempt is about the puzzle as it is. The others differ from it by one
 
     noise      they begin from initial states with noise
     symmetry   they are about the puzzle under random symmetries; their answers are brought back
-    guess      they are about the puzzle with a guess: a symbol that no given rules out is taken for a given
+    guess      they are about the puzzle with a guess: a random candidate of a cell is filled in
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Adaptive evaluation: slots of a batch are refilled as soon as their puzzle is halted on.
 
-So fewer segments are less time, not only a smaller number in a table.
+So halting early saves wall time.
 """
 
 from __future__ import annotations

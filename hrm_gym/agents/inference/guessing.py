@@ -46,7 +46,7 @@ SEGMENTS = 3
 WAITING = 64
 """Boards that may wait, a puzzle."""
 MARGIN = 2.0
-"""By how many logits fewer it believes an answer: among many boards one seems right by chance more often."""
+"""Subtracted from the logit that an answer is right: among many boards, one looks right by chance."""
 SOLVED = (1.0, 0.15, 0.3, 0.45, 0.65, 0.8, 0.9)
 """About how many real puzzles that resist are solved within eight segments after so many right guesses."""
 CHUNK = 128

@@ -1,7 +1,7 @@
 """`hrm` and `trm` with blocks that convolve the board: every cell reads its eight neighbours, on a board of any size.
 
-The network knows neither places nor the size of the board, and no step of it reads the whole board. So its weights run
-on a board of any size, where they need as many more segments as what there is to find out has to travel further. A
+The network knows neither places nor the size of the board, and none of its steps reads the whole board. So its weights
+run on a board of any size; larger boards need proportionally more segments, since information travels further. A
 segment is that of `hrm` or `trm`, with blocks
 
     x = norm(x + silu(gate x) * convolution of x by 3x3 matrices)

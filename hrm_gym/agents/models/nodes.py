@@ -1,7 +1,7 @@
 """What agents of plain matrices share: weights cast once a segment, and one compiled function.
 
-A *node* is whatever has a state of its own: in `symbols` a candidate (cell, symbol), of which every batch has another
-number, in `grid` a cell of the board.
+A *node* is whatever has a state of its own: in `grid` a cell of the board, in `symbols` a candidate (cell, symbol),
+whose number varies from batch to batch.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """The graph of the candidates of a batch in tensors of fixed shapes (see `candidates` for what it is).
 
-How many candidates a batch has is known to the device alone. A list as long as there are makes the host wait for their
-number in every segment, and gives the compiler another shape with every batch. Here the list has room for a fixed
-number of nodes, and groups are rows of a table that are filled up, so nothing is asked of the device, the network is
-compiled once, and its kernels can be recorded as a CUDA graph. The price is what the room is larger than the list, and
-that groups without candidates are summed, too.
+Only the device knows how many candidates a batch has. With a list of exactly that length the host waits for the number
+in every segment, and the compiler sees another shape in every batch. Here the list has a fixed number of slots, and
+groups are padded rows of a table. So the host waits for nothing, the network is compiled once, and its kernels can be
+recorded as a CUDA graph. The cost is the unused slots and the groups without candidates.
 
 Shapes as in `candidates`, with room for C nodes (N = C), and w, the members of the largest group.
 """

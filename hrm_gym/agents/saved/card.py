@@ -13,7 +13,14 @@ from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.errors import HrmGymError
 from hrm_gym.shares import after_in_words, in_percent, in_words
 
-_OF_THE_PLACE = ("run_dir", "resume", "device", "dtype", "compile", "cuda_graphs")  # they make no other agent
+_OF_THE_PLACE = (
+    "run_dir",
+    "resume",
+    "device",
+    "dtype",
+    "compile",
+    "cuda_graphs",
+)  # they do not affect the trained agent
 
 HEADLINE = "headline"
 """The row of a card that holds the agent's figure with its conditions; commands read it."""

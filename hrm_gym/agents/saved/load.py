@@ -67,7 +67,7 @@ def load_both(env: str, checkpoint: str | Path = "pretrained", device: str = "au
     """
     device = choose_device(device)
     path, saved, task = _open(env, checkpoint)
-    # Trained in bfloat16 elsewhere, an agent would crawl where the device does not compute in it.
+    # An agent that was trained in bfloat16 runs in float32 where the device has no native bfloat16.
     dtype = "float32" if choose_dtype(device) == "float32" else saved.config.dtype
     return checkpoints.restore_policy(saved, path, TaskSpec.of(task), dtype).to(device).eval(), task
 
