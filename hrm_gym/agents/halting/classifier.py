@@ -1,9 +1,9 @@
 """Halting by a classifier of right answers, as the Tiny Recursive Model has it (arXiv 2510.04871).
 
 It learns the probability that the answer is right and halts above 1/2. No value of continuing is learned, which saves
-the second forward pass of Q-learning's target. If a wrong halt costs more than an extra segment,
-wrong answers weigh more in the loss (Elkan 2001, "The foundations of cost-sensitive learning"): with a cost of 8
-it halts where the probability is above 8/9.
+the second forward pass of Q-learning's target. If a wrong halt costs more than an extra segment, wrong answers weigh
+more in the loss (Elkan 2001, "The foundations of cost-sensitive learning"): with a cost of 8 it halts where the
+probability is above 8/9.
 """
 
 from __future__ import annotations

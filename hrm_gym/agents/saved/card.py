@@ -13,14 +13,7 @@ from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.errors import HrmGymError
 from hrm_gym.shares import after_in_words, in_percent, in_words
 
-_OF_THE_PLACE = (
-    "run_dir",
-    "resume",
-    "device",
-    "dtype",
-    "compile",
-    "cuda_graphs",
-)  # they do not affect the trained agent
+_OF_THE_PLACE = ("run_dir", "resume", "device", "dtype", "compile", "cuda_graphs")  # no part of the trained agent
 
 HEADLINE = "headline"
 """The row of a card that holds the agent's figure with its conditions; commands read it."""
