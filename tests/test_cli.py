@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hrm_gym.cli import COMMANDS
-from hrm_gym.envs.drawing.slot_renderer import board_text
+from hrm_gym.envs.drawing.text import board_text
 from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.shares import wilson
 
@@ -170,7 +170,7 @@ def test_solve_pretty(hrm_gym):
     assert len(digits) == 16 and digits[0] == "1" and "?" not in out
     task = make_task("Sudoku4x4-v0")
     given = task.parse("1...2..4..3..1..").astype(np.int64)
-    told = board_text(task, given, task.solve(given), marks=False, bold=True)
+    told = board_text(task, task.solve(given), bold=task.is_given(given))
     assert told.count("\x1b[1m") == np.count_nonzero(given)
     assert re.sub(r"\x1b\[\dm", "", told) == "\n".join(lines[:7])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,19 @@ from hrm_gym.agents.agent import Agent, Output
 from hrm_gym.agents.halting.rule import HaltingRule, Signals
 from hrm_gym.agents.state import State
 from hrm_gym.errors import HrmGymError
+
+
+class Search(NamedTuple):
+    """How far a policy that guesses has come, for B puzzles of L cells."""
+
+    open: Tensor
+    """Boards that it thinks about side by side, the puzzle itself among them, int64 (B,)."""
+    waiting: Tensor
+    """Boards with guesses that wait for a place, int64 (B,)."""
+    given_up: Tensor
+    """Boards that it has given up so far because they seemed hopeless, int64 (B,)."""
+    guesses: Tensor
+    """The guesses on the board that the answer comes from, tokens of shape (B, L); blank in every other cell."""
 
 
 class Policy(nn.Module):
@@ -57,6 +71,10 @@ class Policy(nn.Module):
         thought, output = self.agent(state["agent"], obs)
         signals, carried = self.halting.follow(self.halting.read(output), state["halting"])
         return {"agent": thought, "halting": carried}, output, signals
+
+    def search(self, state: State) -> Search | None:
+        """How far its search has come; None for a policy that makes no guesses."""
+        return None
 
     def of_agent(self, state: State) -> State:
         """The agent's part of a state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,11 @@ from hrm_gym.cli.bar import bar
 from hrm_gym.cli.given import read_given
 from hrm_gym.cli.parse import parse
 from hrm_gym.cli.player import FIRST_SECONDS, KEYS, RESULT_SECONDS, Case, Player, Step, Think, own_case
-from hrm_gym.envs.drawing.frame import Frame
+from hrm_gym.envs.drawing.frame import Frame, Search
 from hrm_gym.envs.drawing.recording import FADE_FRAMES, Recorder
 from hrm_gym.envs.drawing.recording import FADE_SECONDS as FRAME_SECONDS
 from hrm_gym.envs.drawing.renderer import BoardRenderer, Renderer
-from hrm_gym.envs.drawing.slot_renderer import board_text
+from hrm_gym.envs.drawing.text import board_text, headline, legend, signs
 from hrm_gym.envs.drawing.window import NoDisplayError, Window
 from hrm_gym.envs.registration import canonical_id, halting_id, hardness, make_task, puzzle_id, task_ids
 from hrm_gym.envs.task import Task
@@ -28,6 +29,7 @@ from hrm_gym.errors import HrmGymError
 
 if TYPE_CHECKING:
     from hrm_gym.agents.policy import Policy
+    from hrm_gym.agents.policy import Search as Searched
 
 _FPS = 30  # how often a second the window looks for keys
 FADE_SECONDS = 0.2
@@ -105,6 +107,7 @@ def play(args: Arguments) -> int:
         stay=args.puzzle is not None and args.episodes is None and not args.headless,
         asked=getattr(thinker, "asked", ()),
         decides=decides,
+        search=getattr(thinker, "search", None),
     )
     try:
         with film.recorder if film else contextlib.nullcontext():
@@ -117,6 +120,7 @@ def play(args: Arguments) -> int:
         print()
     for result in player.results:
         outcome = {True: "solved", False: "not solved", None: "not graded"}[result.solved]
+        outcome = f"right ({result.another})" if result.another else outcome
         plural = "" if result.segments == 1 else "s"
         print(f"{result.name}: {outcome} in {result.segments} segment{plural}")
     if film is not None and film.recorder.written:
@@ -156,13 +160,16 @@ class Film:
 
 def _run_headless(player: Player, task: Task, film: Film | None) -> None:
     """Every frame once, as fast as it comes."""
+    if film is None:
+        print(legend(player.frame), end="\n\n")
     while not player.done:
         frame = player.frame
         if film is not None:
             film.add(frame, player.hold)
         else:
-            print(f"segment {frame.segment} of {frame.max_segments}{_decision(frame)}")
-            print(board_text(task, frame.puzzle, frame.answer), end="\n\n", flush=True)
+            bold = task.is_given(frame.puzzle) if sys.stdout.isatty() else None
+            print(f"{headline(task, frame)}{_decision(frame)}")
+            print(board_text(task, frame.answer, signs(task, frame), bold), end="\n\n", flush=True)
         player.advance()
 
 
@@ -243,6 +250,8 @@ class Thinker:
         self._policy = policy
         self.asked = tuple(policy.halting.worded(dict.fromkeys(policy.halting.signals)))
         """What its halting rule reads, as the window calls it."""
+        self.search = _of_one(policy.search(policy.initial_state(1)))
+        """Where its search begins; None where it makes no guesses."""
 
     def __call__(self, case: Case, max_segments: int) -> Iterator[Step]:
         """One step a segment."""
@@ -260,7 +269,16 @@ class Thinker:
                 belief=None if thought.belief is None else float(thought.belief[0]),
                 signals=self._policy.halting.worded({name: float(value[0]) for name, value in thought.signals.items()}),
                 halt=bool(thought.halt[0]),
+                search=_of_one(thought.search),
             )
+
+
+def _of_one(search: Searched | None) -> Search | None:
+    """The search about one puzzle, as it is drawn."""
+    if search is None:
+        return None
+    counts = (int(count[0]) for count in (search.open, search.waiting, search.given_up))
+    return Search(*counts, guesses=search.guesses[0].cpu().numpy())
 
 
 def load(env_id: str, checkpoint: str, device: str, boards: int = 0) -> Think:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hrm_gym.cli.editor import KEYS as EDITOR_KEYS
 from hrm_gym.cli.editor import Editor
-from hrm_gym.envs.drawing.frame import Ending, Frame, is_right, right_cells
+from hrm_gym.envs.drawing.frame import Ending, Frame, Search, is_another, is_right, right_cells
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
@@ -66,6 +66,8 @@ class Step(NamedTuple):
     """What the halting rule reads, by name, in [0, 1]."""
     halt: bool
     """Whether the agent halts now."""
+    search: Search | None = None
+    """How far its search has come; None where it makes no guesses."""
 
 
 Think = Callable[[Case, int], Iterator[Step]]
@@ -79,6 +81,8 @@ class Result(NamedTuple):
     solved: bool | None
     """None where it is not known: the rules do not decide, and there is no solution."""
     segments: int
+    another: str = ""
+    """What the answer is called where it is right and not the known solution, such as "another shortest path"."""
 
 
 class Player:
@@ -96,6 +100,7 @@ class Player:
         stay: whether to pause at each result.
         asked: the names of the agent's signals, to keep a place for them before the first segment.
         decides: whether to show what the agent decides after each segment.
+        search: where the agent's search begins, for the same reason; None where it makes no guesses.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class Player:
         stay: bool = False,
         asked: Sequence[str] = (),
         decides: bool = False,
+        search: Search | None = None,
     ) -> None:
         self._task = task
         self._cases = cases
@@ -117,8 +123,7 @@ class Player:
         self._max_segments = max_segments
         self._episodes = episodes
         self._stay = stay
-        self._asked = asked
-        self._decides = decides
+        self._asked, self._decides, self._search = asked, decides, search
         self._past: list[Frame] = []  # of this puzzle, the first one to the newest
         self._place = 0  # which of them is shown
         self._reveal = False
@@ -243,8 +248,10 @@ class Player:
             solution=case.solution,
             identity=case.identity,
             max_segments=self._max_segments,
+            confidence=np.full(len(case.puzzle), math.nan),
             signals=dict.fromkeys(self._asked, math.nan),
             decides=self._decides,
+            search=self._search,
         )
         self._past = [self.frame]
         self._show()
@@ -262,6 +269,7 @@ class Player:
             confidence=step.confidence,
             belief=step.belief,
             signals=step.signals,
+            search=step.search,
             segment=segment,
             ended=ended,
             reveal=False,
@@ -272,7 +280,8 @@ class Player:
             after = dataclasses.replace(after, accuracies=(*before.accuracies, share))
         if ended:
             solved = is_right(self._task, after)
-            self.results.append(Result(self._case.name, solved, segment))
+            another = self._task.another_solution if is_another(self._task, after) else ""
+            self.results.append(Result(self._case.name, solved, segment, another))
             self.paused = self.paused or self._stay
             # A failure is shown as one: nobody is at the keys of a recording.
             after = dataclasses.replace(after, reveal=not solved)

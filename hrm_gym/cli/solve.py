@@ -13,7 +13,7 @@ import numpy as np
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.given import read_given
 from hrm_gym.cli.parse import parse, positional
-from hrm_gym.envs.drawing.slot_renderer import board_text
+from hrm_gym.envs.drawing.text import board_text
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
 from hrm_gym.options import Options, number
@@ -104,7 +104,7 @@ def _print(rows: list[dict[str, Any]], task: Task, many: bool, as_json: bool) ->
 
 def _draw(rows: list[dict[str, Any]], puzzles: np.ndarray, task: Task) -> None:
     for puzzle, row in zip(puzzles, rows, strict=True):
-        print(board_text(task, puzzle, row["tokens"], marks=False, bold=sys.stdout.isatty()))
+        print(board_text(task, row["tokens"], bold=task.is_given(puzzle) if sys.stdout.isatty() else None))
         told = ["valid" if row["valid"] else "breaks the rules"]
         told += [
             f"{row[name]} {name if row[name] > 1 else name[:-1]}" for name in ("attempts", "segments") if name in row

@@ -52,6 +52,9 @@ class Task(abc.ABC):
     violation_name: ClassVar[str] = "broken rules"
     """What violations are called where they are shown."""
 
+    another_solution: ClassVar[str] = "another solution"
+    """What an answer is called that the rules allow and that is not the known solution."""
+
     groups: tuple[np.ndarray, ...] = ()
     """Sets of cells that hold each of the `group_symbols` exactly once, in partitions whose rows share no cell:
     integers of shape (G, n) each, such as the rows, the columns and the boxes of a Sudoku. Empty: there are none."""

@@ -28,7 +28,7 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.halting.soundness import HOPELESS
-from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.policy import Policy, Search
 from hrm_gym.agents.policy import probabilities as normalised
 from hrm_gym.agents.state import State
 from hrm_gym.envs.guesses import can_guess, possible
@@ -78,6 +78,10 @@ class Boards(NamedTuple):
     """What the rule read from it, float32 (B, number of signals)."""
     features: Tensor
     """That it read, float32 (B, F)."""
+    answered: Tensor
+    """The board that the answer comes from, int64 (B, L)."""
+    given_up: Tensor
+    """Boards that seemed hopeless so far, int64 (B,)."""
 
 
 class Guessing(Policy):
@@ -130,6 +134,18 @@ class Guessing(Policy):
             logits=none(num, spec.num_cells, spec.num_tokens, dtype=torch.float),
             signals=none(num, len(self.halting.signals), dtype=torch.float),
             features=none(num, self.agent.num_features, dtype=torch.float),
+            answered=none(num, spec.num_cells),
+            given_up=none(num),
+        )
+
+    def search(self, state: Boards) -> Search:
+        """See `Policy`."""
+        guessed = state.answered != state.board[:, 0]
+        return Search(
+            open=state.used.sum(1),
+            waiting=(state.promise > 0).sum(1),
+            given_up=state.given_up,
+            guesses=state.answered.where(guessed, self.task.blank),
         )
 
     @torch.no_grad()
@@ -180,6 +196,7 @@ class Guessing(Policy):
             logits=torch.where(stays[:, None, None], state.logits, logits[new]),
             signals=torch.where(stays[:, None], state.signals, signals[new]),
             features=torch.where(stays[:, None], state.features, features[new]),
+            answered=torch.where(stays[:, None], state.answered, rows(state.board, board[:, None])[:, 0]),
         )
 
     def _guessed(self, state: Boards, used: Tensor, logits: Tensor, signals: Tensor) -> Boards:
@@ -195,6 +212,7 @@ class Guessing(Policy):
         state = self._offered(state, used, begins, AT_ONCE, probabilities, torch.ones_like(sound))
         state = self._offered(state, used, done & ~hopeless, 1, probabilities, sound.sigmoid())
         ended = torch.zeros_like(state.used).flatten().index_copy(0, used, hopeless | done)
+        state = state._replace(given_up=state.given_up.index_add(0, used // self.boards, hopeless.long()))
         return self._placed(state, ended.view(state.used.shape))
 
     def _offered(

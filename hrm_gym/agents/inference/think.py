@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.policy import Policy, Search
 from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
@@ -28,6 +28,8 @@ class Thought(NamedTuple):
     """What the halting rule reads, by name, in [0, 1], (n,) each."""
     halt: Tensor
     """Whether the policy would halt now, bool (n,)."""
+    search: Search | None = None
+    """How far its search has come; None where it makes no guesses."""
 
 
 def observation(puzzle: Tensor, identity: Tensor | None) -> dict[str, Tensor]:
@@ -77,9 +79,9 @@ def _think(policy: Policy, state: State, obs: dict[str, Tensor], max_segments: i
             state, output, signals = policy(state, obs)
             confidence, answer = policy.probabilities(output).max(-1)
             halt = policy.halting.decide(signals, segment)
-            belief = policy.halting.belief(signals)
+            belief, search = policy.halting.belief(signals), policy.search(state)
         shown = {name: signal.sigmoid() for name, signal in signals.items()}
-        yield Thought(answer, confidence, None if belief is None else belief.sigmoid(), shown, halt)
+        yield Thought(answer, confidence, None if belief is None else belief.sigmoid(), shown, halt, search)
 
 
 def boards_of(puzzles: Puzzles, device: torch.device) -> Puzzles:

@@ -25,6 +25,7 @@ MUTED: Colour = (100, 108, 122)
 BLUE: Colour = (36, 95, 166)
 AMBER: Colour = (184, 110, 0)
 WRONG: Colour = (168, 22, 98)
+GUESS: Colour = (96, 52, 158)
 
 # From unsure to sure: amber to blue. Lightness falls all the way, so the order survives colour blindness and
 # grey printing; red and green are never told apart by hue.
@@ -192,17 +193,22 @@ class Canvas:
 
     def paragraph(self, text: str, box: Box, size: float, colour: Colour) -> float:
         """Text over as many lines as it needs in the box's width; gives the y under the last one."""
-        lines = [""]
-        for word in text.split():
-            longer = f"{lines[-1]} {word}".lstrip()
-            if lines[-1] and self.text_width(longer, size) > box.width:
-                lines.append(word)
-            else:
-                lines[-1] = longer
         height = size * 0.85
+        lines = self.wrapped(text, box.width, size)
         for i, line in enumerate(lines):
             self.text(line, Box(box.x, box.y + height * i, box.width, height), size, colour)
         return box.y + height * len(lines)
+
+    def wrapped(self, text: str, width: float, size: float) -> list[str]:
+        """The lines of a paragraph."""
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".lstrip()
+            if lines[-1] and self.text_width(longer, size) > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        return lines
 
     def text_width(self, text: str, size: float) -> float:
         """How wide the text is, in logical pixels."""
@@ -229,6 +235,15 @@ def confidence_key(canvas: Canvas, area: Box, name: str) -> None:
     canvas.text("unsure", names, 17, MUTED)
     canvas.text(name, names, 17, MUTED, "center")
     canvas.text("sure", names, 17, MUTED, "right")
+
+
+def guessed(canvas: Canvas, tile: Box, symbol: str) -> None:
+    """A cell in which the agent guesses: its symbol in a circle, which no other cell has."""
+    x, y, radius = tile.x + tile.width / 2, tile.y + tile.height / 2, tile.width * 0.43
+    canvas.rect(tile, OPEN, tile.width * 0.12)
+    canvas.disc(x, y, radius, GUESS)
+    canvas.disc(x, y, radius - max(tile.width * 0.06, 1.2), mix(CARD, GUESS, 0.18))
+    canvas.text(symbol, tile, tile.width * 0.9, GUESS, "center", bold=True)
 
 
 def fold(canvas: Canvas, tile: Box, ground: Colour) -> None:

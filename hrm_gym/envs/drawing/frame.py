@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,19 @@ from hrm_gym.envs.task import Task
 
 Ending = Literal["", "halted", "out_of_segments"]
 """How an episode ended: not yet, because the agent halted, or with the last segment."""
+
+
+class Search(NamedTuple):
+    """How far a search over boards with guesses has come."""
+
+    open: int
+    """Boards that are thought about side by side, the puzzle itself among them."""
+    waiting: int
+    """Boards with guesses that wait for a place."""
+    given_up: int
+    """Boards that were given up so far."""
+    guesses: np.ndarray
+    """The guesses on the board that the answer comes from, tokens of shape (L,); blank in every other cell."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,11 +45,13 @@ class Frame:
     previous: np.ndarray | None = None
     """The answer before this segment, shape (L,): where it differs from `answer`, the cell is marked."""
     confidence: np.ndarray | None = None
-    """Of the agent in its answer, real numbers in [0, 1] of shape (L,)."""
+    """Of the agent in its answer, in [0, 1], shape (L,); NaN before the first answer, None where nobody says."""
     belief: float | None = None
     """The agent's estimate of the chance that its answer is right, in [0, 1]; None where it has none."""
     signals: Mapping[str, float] = field(default_factory=dict)
     """What the halting rule reads, in [0, 1], by what it says ("is it right?") or by name; NaN before it has."""
+    search: Search | None = None
+    """The agent's search; None where it makes no guesses."""
     ended: Ending = ""
     decides: bool = False
     """Whether to show what the agent decides after each segment."""
@@ -92,6 +107,31 @@ def is_right(task: Task, frame: Frame) -> bool | None:
     if frame.solution is None:
         return None
     return bool(task.grade(frame.puzzle[None], frame.solution[None], frame.answer[None]).right[0])
+
+
+def is_another(task: Task, frame: Frame) -> bool:
+    """Whether the answer is right by the rules and yet not the known solution."""
+    if frame.solution is None or not task.verifiable:
+        return False
+    differs = frame.answer != frame.solution
+    if task.padding is not None:
+        differs &= frame.solution != task.padding
+    return bool(differs.any()) and bool(is_right(task, frame))
+
+
+def verdict(task: Task, frame: Frame) -> str:
+    """Whether the answer is right, in words."""
+    if is_another(task, frame):
+        return f"right ({task.another_solution})"
+    return {True: "right", False: "wrong", None: "not graded"}[is_right(task, frame)]
+
+
+def wrong_cells(task: Task, frame: Frame) -> np.ndarray:
+    """Cells that the revealed solution contradicts, bool of shape (L,); a right answer has none."""
+    if not frame.reveal or frame.solution is None or is_another(task, frame):
+        return np.zeros(len(frame.answer), dtype=bool)
+    shown = np.where(frame.answer == task.blank, frame.puzzle, frame.answer)
+    return np.asarray(shown != frame.solution)
 
 
 def broken_cells(task: Task, frame: Frame) -> np.ndarray:

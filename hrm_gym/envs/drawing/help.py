@@ -1,37 +1,66 @@
-"""What `h` shows: the keys, and what there is to be seen."""
+"""What `h` shows: the keys, and what the parts of this window mean; it says nothing of parts that are not there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hrm_gym.envs.drawing.canvas import CARD, INK, MUTED, OPEN, PAGE, RULE, WRONG, Box, Canvas, mix
 
-TERMS = (
-    ("segment", "one round of thought; the agent answers every cell, and may change each of them in the next"),
-    ("confidence", "how probable it finds the symbol that it chose for a cell, from amber to blue"),
-    ("is it right?", "its estimate of the chance that the whole answer is right; the chart calls it believed right"),
-    ("is more thought worth it?", "what it expects of thinking on; it stops where that is less than the line above"),
-    ("right cells", "share of the cells that the puzzle left open; only the picture knows the solution, not the agent"),
-    ("broken rules", "counted from the puzzle's rules alone; the cells concerned are underlined"),
-)
-"""What the words in the picture mean."""
+if TYPE_CHECKING:
+    from hrm_gym.envs.drawing.frame import Frame
+    from hrm_gym.envs.task import Task
 
+_SIGNALS = {
+    "is it right?": "its estimate of the chance that the whole answer is right",
+    "is more thought worth it?": "what it expects of thinking on; it stops where that is less than the line above",
+    "can it be solved?": "its estimate of the chance that no guess on this board is wrong",
+    "is it hopeless?": "its estimate of the chance that a guess on this board is wrong",
+    "its least sure cell": "the confidence of that cell; it stops where even this one is sure enough",
+    "stop now?": "the probability that it stops after this segment",
+    "stopped by now?": "the probability that it would have stopped by now",
+}
+"""What the questions of the halting rules mean; signals with other names explain themselves."""
+
+MOST_SIGNALS = 4
+"""Signals that a panel has room for."""
+_WIDTH, _GAP = 476, 13  # of the meanings, and between one and the next
 _ARROWS = {"left": -1, "right": 1}  # the font has none
 
 
-def overlay(canvas: Canvas, box: Box, keys: Sequence[tuple[str, str]]) -> None:
+def terms(frame: Frame, task: Task) -> list[tuple[str, str]]:
+    """The words in the picture of this frame, each with what it means."""
+    found = [("segment", "one round of thought; the agent answers every cell, and may change each of them in the next")]
+    if frame.search is not None:
+        found += [
+            ("guesses", "in circles: symbols that the agent tries out; shown is the board that it believes most"),
+            ("open, waiting, given up", "boards with guesses: thought about now, still to come, found hopeless"),
+        ]
+    found += [(name, _SIGNALS[name]) for name in [*frame.signals][:MOST_SIGNALS] if name in _SIGNALS]
+    if frame.solution is not None:
+        found.append(("right cells", "of those that the puzzle left open; only the picture knows the solution"))
+    found.append((task.violation_name, "counted by the puzzle's rules alone, without the solution"))
+    if frame.confidence is not None:
+        found.append(("confidence", "how probable it finds the symbols that it chose, on average"))
+    if frame.belief is not None:
+        found.append(("believed right", "its estimate of the chance to be right, after each segment"))
+    return found
+
+
+def overlay(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
     """Keys and what they do beside what the words mean, on a card in the middle of the box; all else fades."""
     canvas.veil(PAGE, 0.75)
-    height = max(44 + 36 * len(keys), 452)
+    words = terms(frame, task)
+    lines = sum(len(canvas.wrapped(meaning, _WIDTH, 20)) for _, meaning in words)
+    height = 44 + max(36 * len(frame.overlay), (22 + _GAP) * len(words) + 17 * lines - _GAP)
     card = Box(box.x + box.width / 2 - 400, box.y + (box.height - height) / 2, 800, height)
     canvas.rect(card.inset(-1), RULE, 15)
     canvas.rect(card, CARD, 14)
-    _list(canvas, Box(card.x + 24, card.y + 22, 240, height), keys)
-    y = card.y + 26
-    words = Box(card.x + 300, y, card.width - 324, 20)
-    for term, meaning in TERMS:
-        canvas.text(term, Box(words.x, y, words.width, 20), 22, INK)
-        y = canvas.paragraph(meaning, Box(words.x, y + 22, words.width, 20), 20, MUTED) + 14
+    _list(canvas, Box(card.x + 24, card.y + 22, 240, height), frame.overlay)
+    y = card.y + 22
+    for term, meaning in words:
+        canvas.text(term, Box(card.x + 300, y, _WIDTH, 20), 22, INK)
+        y = canvas.paragraph(meaning, Box(card.x + 300, y + 22, _WIDTH, 20), 20, MUTED) + _GAP
 
 
 def typing(canvas: Canvas, box: Box, message: str, keys: Sequence[tuple[str, str]]) -> None:

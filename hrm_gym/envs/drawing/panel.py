@@ -1,4 +1,4 @@
-"""The parts of the panel beside the board: state, segments, signals, numbers, curves and keys.
+"""The parts of the panel beside the board: state, segments, search, signals, numbers, curves and keys.
 
 Each draws one part into its box. Whatever a frame does not know yet is shown as a dash or an empty bar, so that
 every part keeps its place from the first frame to the last.
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hrm_gym.envs.drawing.canvas import AMBER, BLUE, CARD, INK, MUTED, PAGE, RULE, Box, Canvas, Colour, mix
-from hrm_gym.envs.drawing.frame import Frame, right_cells
-from hrm_gym.envs.drawing.help import keycap
+from hrm_gym.envs.drawing.canvas import AMBER, BLUE, CARD, INK, MUTED, PAGE, RULE, Box, Canvas, Colour, guessed, mix
+from hrm_gym.envs.drawing.frame import Frame, Search, is_another, is_right, right_cells, verdict
+from hrm_gym.envs.drawing.help import MOST_SIGNALS, keycap
 
 if TYPE_CHECKING:
     from hrm_gym.envs.task import Task
 
 _MOST_PIPS = 32  # more segments than that are drawn as one bar
-_MOST_SIGNALS = 4  # the rows that fit
 _ENDED = {
     (True, "halted"): "solved, stopped by itself",
     (True, "out_of_segments"): "solved, out of time",
@@ -36,14 +35,14 @@ _LEAST_SPAN = 8  # segments that the axis of the curves has room for from the be
 _SIGNAL_PITCH = 27  # height of a row of signals, with the space under it
 
 
-def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
+def state(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
     """Ready, thinking or ended, by words, a shape and a colour; an ending tells its reason.
 
     Args:
         canvas: to draw on.
         box: where.
         frame: the moment.
-        right: whether the answer is right, None where that is not known.
+        task: the puzzle family, which tells whether the answer is right.
     """
     y = box.y + box.height / 2
     line = Box(box.x + 54, box.y, box.width - 62, box.height)
@@ -54,6 +53,7 @@ def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
             canvas.disc(box.x + 18 + 9 * i, y, 3, colour)
         canvas.text(frame.decision or ("thinking" if frame.segment else "ready"), line, 26, INK)
         return
+    right = is_right(task, frame)
     if right:
         ground, ink = BLUE, CARD
         strokes = [[(18, 0), (25, 7), (38, -8)]]
@@ -66,8 +66,11 @@ def state(canvas: Canvas, box: Box, frame: Frame, right: bool | None) -> None:
     canvas.rect(box, ground, 10)
     for stroke in strokes:
         canvas.path([(box.x + along, y + down) for along, down in stroke], ink, 4)
-    words = f"halt: {_HALTED[right]}" if frame.decision == "halt" else _ENDED[right, frame.ended]
-    canvas.text(words, line, 24, ink)
+    another = is_another(task, frame)
+    words = verdict(task, frame) if another else _ENDED[right, frame.ended]
+    if frame.decision == "halt":
+        words = f"halt: {verdict(task, frame) if another else _HALTED[right]}"
+    canvas.text(words, line, 20 if another else 24, ink)
 
 
 def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
@@ -85,14 +88,27 @@ def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
         canvas.rect(pip, BLUE if i < frame.segment else RULE, 4)
 
 
+def search(canvas: Canvas, box: Box, found: Search, blank: int) -> None:
+    """What a guess looks like and how many there are; how many boards are open, wait and were given up."""
+    tile = Box(box.x, box.y, box.height, box.height)
+    guessed(canvas, tile, "?")
+    number = int((found.guesses != blank).sum())
+    guesses = f"{number} guess" if number == 1 else f"{number} guesses"
+    words = canvas.text_width(guesses, 18) + 1
+    canvas.text(guesses, Box(tile.right + 6, box.y, words, box.height), 18, INK)
+    rest = Box(tile.right + 18 + words, box.y, box.right - tile.right - 18 - words, box.height)
+    counts = f"{found.open} open · {found.waiting} waiting · {found.given_up} given up"
+    canvas.text(counts, rest, 18, MUTED, "right")
+
+
 def signals_height(values: Mapping[str, float], most: float) -> float:
     """How high the box of these signals is, at most `most`; an agent without signals needs none."""
-    return min(_SIGNAL_PITCH * min(len(values), _MOST_SIGNALS), most)
+    return min(_SIGNAL_PITCH * min(len(values), MOST_SIGNALS), most)
 
 
 def signals(canvas: Canvas, box: Box, values: Mapping[str, float]) -> None:
     """What the halting rule reads, a bar per signal, at most four; a dash where it has said nothing yet."""
-    shown = list(values.items())[:_MOST_SIGNALS]
+    shown = list(values.items())[:MOST_SIGNALS]
     if not shown:
         return
     pitch = min(float(_SIGNAL_PITCH), (box.height + 5) / len(shown))
@@ -108,19 +124,18 @@ def signals(canvas: Canvas, box: Box, values: Mapping[str, float]) -> None:
 
 
 def numbers(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
-    """Three cards: right cells, violations under the family's name for them, mean confidence.
+    """A card each: right cells, violations under the family's name for them, mean confidence.
 
-    Right cells are counted among those that the puzzle leaves open.
+    Right cells are counted among those that the puzzle leaves open. What nobody can say has no card.
     """
     violations = int(task.violations(frame.puzzle[None], frame.answer[None])[0])
     started = frame.segment > 0
-    confidence = None if frame.confidence is None else float(np.mean(frame.confidence))
-    cards = {
-        "right cells": _percent(right_cells(task, frame) if started else None),
-        task.violation_name: str(violations) if started else "–",
-        "confidence": _percent(confidence),
-    }
-    width = (box.width - 16) / 3
+    cards = {task.violation_name: str(violations) if started else "–"}
+    if frame.solution is not None:
+        cards = {"right cells": _percent(right_cells(task, frame) if started else None), **cards}
+    if frame.confidence is not None:
+        cards["confidence"] = _percent(float(np.mean(frame.confidence)))
+    width = (box.width + 8) / len(cards) - 8
     for i, (name, value) in enumerate(cards.items()):
         card = Box(box.x + (width + 8) * i, box.y, width, box.height)
         canvas.rect(card, CARD, 8)
@@ -135,8 +150,9 @@ def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
     """
     canvas.rect(box, CARD, 8)
     names = Box(box.x + 12, box.y + 8, box.width - 24, 16)
-    canvas.disc(names.x + 4, names.y + 8, 4, BLUE)
-    canvas.text("right cells", Box(names.x + 14, names.y, 90, 16), 18, MUTED)
+    if frame.solution is not None:
+        canvas.disc(names.x + 4, names.y + 8, 4, BLUE)
+        canvas.text("right cells", Box(names.x + 14, names.y, 90, 16), 18, MUTED)
     if frame.belief is not None:
         canvas.rect(Box(names.x + 106, names.y + 4, 8, 8), AMBER)
         canvas.text("believed right", Box(names.x + 120, names.y, 108, 16), 18, MUTED)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hrm_gym.envs.drawing import panel
 from hrm_gym.envs.drawing.canvas import CARD, INK, MUTED, Box, Canvas
-from hrm_gym.envs.drawing.frame import Frame, is_right
+from hrm_gym.envs.drawing.frame import Frame, verdict
 from hrm_gym.envs.drawing.help import overlay, typing
 from hrm_gym.envs.drawing.token_grid import TokenGrid
 
@@ -28,7 +28,7 @@ _PANEL = Box(644, 24, 292, 592)
 TILE = 300
 """Side in pixels of a board of a strip."""
 
-_CAPTION = 26
+_CAPTION, _LINE = 26, 22
 
 
 class BoardRenderer:
@@ -46,16 +46,18 @@ class BoardRenderer:
         self._draw = getattr(view, "answer", view.board)
 
     def rgb(self, frame: Frame) -> np.ndarray:
-        """The picture, uint8 of shape (TILE + 26, TILE, 3)."""
-        canvas = Canvas(TILE, TILE + _CAPTION)
+        """The picture, uint8 of shape (TILE + 26, TILE, 3); one that shows a search has 22 rows more."""
+        canvas = Canvas(TILE, TILE + _CAPTION + (_LINE if frame.search else 0))
         self._draw(canvas, Box(10, 10, TILE - 20, TILE - 20), frame)
         canvas.text(self._caption(frame), Box(10, TILE - 6, TILE - 20, _CAPTION), 20, MUTED, "center")
+        if frame.search:
+            panel.search(canvas, Box(10, TILE + 18, TILE - 20, 20), frame.search, self._task.blank)
         return _pixels(canvas.finish())
 
     def _caption(self, frame: Frame) -> str:
         if not frame.segment:
             return "the puzzle"
-        outcome = {True: ": right", False: ": wrong", None: ""}[is_right(self._task, frame)] if frame.ended else ""
+        outcome = f": {verdict(self._task, frame)}" if frame.ended else ""
         return f"{frame.decision or 'segment'} {frame.segment}{outcome}"
 
 
@@ -92,17 +94,21 @@ class Renderer:
         x, width = _PANEL.x, _PANEL.width
         canvas.text(self._title, Box(x, 24, width, 26), 34, INK)
         canvas.text(frame.message, Box(x, 52, width, 18), 20, MUTED)
-        panel.state(canvas, Box(x, 78, width, 40), frame, is_right(self._task, frame))
+        panel.state(canvas, Box(x, 78, width, 40), frame, self._task)
         panel.segments(canvas, Box(x, 130, width, 42), frame)
+        y, down = 186, 0
+        if frame.search:
+            panel.search(canvas, Box(x, y - 3, width, 22), frame.search, self._task.blank)
+            y, down = y + 28, 20
         high = panel.signals_height(frame.signals, 54)
-        panel.signals(canvas, Box(x, 186, width, high), frame.signals)
-        y = 190 + high if high else 184
+        panel.signals(canvas, Box(x, y, width, high), frame.signals)
+        y += 4 + high if high else -2
         panel.numbers(canvas, Box(x, y, width, 58), frame, self._task)
-        panel.curves(canvas, Box(x, y + 68, width, 434 - y - 68), frame)
-        self._view.key(canvas, Box(x, 446, width, 96))
+        panel.curves(canvas, Box(x, y + 68, width, 434 + down - y - 68), frame)
+        self._view.key(canvas, Box(x, 446 + down, width, 96))
         panel.hints(canvas, Box(x, 572, width, 44), self._keys)
         if frame.overlay:
-            overlay(canvas, Box(0, 0, WIDTH, HEIGHT), frame.overlay)
+            overlay(canvas, Box(0, 0, WIDTH, HEIGHT), frame, self._task)
         return canvas.finish()
 
     def cell_at(self, x: float, y: float) -> int | None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from hrm_gym.envs.arrays import Array
 from hrm_gym.envs.drawing.frame import Ending, Frame
+from hrm_gym.envs.drawing.text import board_text, signs
 from hrm_gym.envs.rules import PuzzleState, Rules
-from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
 
@@ -57,14 +57,6 @@ class SlotRenderer:
         puzzle, solution, answer = (_numpy(board[slot]) for board in state[:3])
         identity = int(state.identity[slot]) if self._rules.task.num_identities else None
         segment = int(state.segment[slot])
-        if self._mode == "ansi":
-            violations = int(self._rules.task.violations(puzzle[None], answer[None])[0])
-            head = f"segment {segment} of {self._rules.max_segments}, violations {violations}"
-            return f"{head}\n{board_text(self._rules.task, puzzle, answer)}"
-        from hrm_gym.envs.drawing.renderer import Renderer
-        from hrm_gym.envs.drawing.window import NoDisplayError, Window
-
-        self._renderer = self._renderer or Renderer(self._rules.task, title)
         frame = Frame(
             puzzle=puzzle,
             answer=answer,
@@ -75,6 +67,15 @@ class SlotRenderer:
             previous=None if previous is None or segment == 0 else _numpy(previous[slot]),
             ended=ended,
         )
+        task = self._rules.task
+        if self._mode == "ansi":
+            violations = int(task.violations(puzzle[None], answer[None])[0])
+            head = f"segment {segment} of {self._rules.max_segments}, violations {violations}"
+            return f"{head}\n{board_text(task, answer, signs(task, frame))}"
+        from hrm_gym.envs.drawing.renderer import Renderer
+        from hrm_gym.envs.drawing.window import NoDisplayError, Window
+
+        self._renderer = self._renderer or Renderer(task, title)
         if self._mode == "rgb_array":
             return self._renderer.rgb(frame)
         try:
@@ -102,34 +103,6 @@ class SlotRenderer:
 def ending(over: bool, halted: bool) -> Ending:
     """How an episode ended, as a frame tells it: "" where it goes on."""
     return "" if not over else "halted" if halted else "out_of_segments"
-
-
-def board_text(task: Task, puzzle: np.ndarray, answer: np.ndarray, marks: bool = True, bold: bool = False) -> str:
-    """The board in characters: givens plain, proposals with a `?`, overwritten givens with a `!`.
-
-    Args:
-        task: the family, whose `symbols`, `shape` and `boxes` are drawn.
-        puzzle: tokens of shape (L,).
-        answer: tokens of shape (L,).
-        marks: whether `?` and `!` are written.
-        bold: whether givens are bold, as terminals understand it.
-    """
-    rows, columns = task.shape
-    high, wide = task.boxes or task.shape
-    rule = "+" + ("-" * 3 * wide + "+") * (columns // wide)
-    given = task.is_given(puzzle)
-    signs = np.where(answer == puzzle, " ", np.where(given, "!", "?")) if marks else np.full(len(answer), " ")
-    texts = [
-        f" \033[1m{task.symbols[token]}\033[0m{sign}" if bold and kept else f" {task.symbols[token]}{sign}"
-        for token, sign, kept in zip(answer, signs, given, strict=True)
-    ]
-    cells = np.array(texts)
-    lines = []
-    for row, line in enumerate(cells.reshape(rows, columns)):
-        if row % high == 0:
-            lines.append(rule)
-        lines.append("|" + "|".join("".join(box) for box in line.reshape(-1, wide)) + "|")
-    return "\n".join([*lines, rule])
 
 
 def _numpy(board: Array) -> np.ndarray:

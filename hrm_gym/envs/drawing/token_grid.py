@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hrm_gym.envs.drawing.canvas import (
     BLUE,
     GIVEN,
@@ -17,6 +19,7 @@ from hrm_gym.envs.drawing.canvas import (
     confidence_colour,
     confidence_key,
     fold,
+    guessed,
     ink_on,
     mark_cursor,
     mix,
@@ -24,7 +27,7 @@ from hrm_gym.envs.drawing.canvas import (
     square_cells,
     underline_broken,
 )
-from hrm_gym.envs.drawing.frame import broken_cells
+from hrm_gym.envs.drawing.frame import broken_cells, wrong_cells
 
 if TYPE_CHECKING:
     from hrm_gym.envs.drawing.frame import Frame
@@ -37,10 +40,10 @@ _READABLE = 30  # side of a tile from which a small token in its corner can be r
 class TokenGrid:
     """Draws the cells of a frame.
 
-    Givens are bold on grey. A proposal stands on a ground from amber (unsure) to blue (sure). A folded corner
-    marks what this segment changed, a line at the foot what breaks a rule, and a frame what the revealed solution
-    contradicts: the true token then stands small in the lower right corner; a given that the answer overwrites, small
-    in the upper left one.
+    Givens are bold on grey. A proposal stands on a ground from amber (unsure) to blue (sure), a guess in a circle. A
+    folded corner marks what this segment changed, a line at the foot what breaks a rule, and a frame what the revealed
+    solution contradicts: the true token then stands small in the lower right corner; a given or a guess that the answer
+    overwrites, small in the upper left one.
     """
 
     def __init__(self, task: Task) -> None:
@@ -51,9 +54,9 @@ class TokenGrid:
         tiles = self.cells(area)
         left, top, side = tiles[0].x, tiles[0].y, tiles[0].width
         gap = 1.0 if side < 40 else 1.5
-        broken = broken_cells(self._task, frame)
+        broken, wrong = broken_cells(self._task, frame), wrong_cells(self._task, frame)
         for cell, tile in enumerate(tiles):
-            self._cell(canvas, tile.inset(gap), frame, cell, bool(broken[cell]))
+            self._cell(canvas, tile.inset(gap), frame, cell, bool(broken[cell]), bool(wrong[cell]))
         self._box_lines(canvas, left, top, side)
         if frame.cursor is not None:
             mark_cursor(canvas, tiles[frame.cursor])
@@ -84,28 +87,33 @@ class TokenGrid:
                 canvas.text(self._task.symbols[-1], tile.inset(4), 20, WRONG, "center")
             canvas.text(name, Box(tile.right + 6, y, width - _SAMPLE - 6, _SAMPLE), 16, MUTED)
 
-    def _cell(self, canvas: Canvas, tile: Box, frame: Frame, cell: int, broken: bool = False) -> None:
+    def _cell(
+        self, canvas: Canvas, tile: Box, frame: Frame, cell: int, broken: bool = False, wrong: bool = False
+    ) -> None:
         task = self._task
         given, token = int(frame.puzzle[cell]), int(frame.answer[cell])
+        guess = task.blank if frame.search is None else int(frame.search.guesses[cell])
         kept = given != task.blank and token in (given, task.blank)
         if kept:
             token, ground = given, GIVEN
-        elif frame.confidence is None:
+        elif guess != task.blank or frame.confidence is None or np.isnan(frame.confidence[cell]):
             ground = OPEN
         else:
             ground = confidence_colour(frame.confidence[cell])
         canvas.rect(tile, ground, tile.width * 0.12)
 
-        wrong = frame.reveal and frame.solution is not None and token != int(frame.solution[cell])
-        if token != task.blank:
+        if guess != task.blank:
+            guessed(canvas, tile, task.symbols[token])
+        elif token != task.blank:
             ink = INK if kept else BLUE if ground == OPEN else ink_on(ground)
             canvas.text(task.symbols[token], tile, tile.width, ink, "center", bold=kept)
         if wrong and token != task.blank:
             outline_wrong(canvas, tile)
         elif broken:
             underline_broken(canvas, tile)
-        if not kept and given != task.blank:
-            _corner(canvas, tile, task.symbols[given], INK, lower=False)
+        known = given if guess == task.blank else guess
+        if not kept and known not in (token, task.blank):
+            _corner(canvas, tile, task.symbols[known], INK, lower=False)
         if frame.previous is not None and int(frame.previous[cell]) != int(frame.answer[cell]):
             fold(canvas, tile, ground)
         if wrong and frame.solution is not None:

@@ -41,6 +41,7 @@ class MazeTask(Task):
     blank = solver.FREE
     local = True
     view = MazeView
+    another_solution = "another shortest path"
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ from hrm_gym.envs.drawing.canvas import (
     square_cells,
     underline_broken,
 )
+from hrm_gym.envs.drawing.frame import wrong_cells
 from hrm_gym.envs.maze.solver import FREE, GOAL, PATH, START, WALL
 
 if TYPE_CHECKING:
@@ -45,20 +46,21 @@ class MazeView:
     A proposed path goes from amber (unsure) to blue (sure); under it, free cells that the agent does not quite rule
     out are tinted, so that its search is seen before there is a path. A folded corner marks what this segment changed.
     A given that the answer alters stays, with a card on it that shows what the answer has there. A line at the foot
-    marks where the path ends or branches. Revealed, the true path is a line, and what the answer marks elsewhere is
-    framed.
+    marks where the path ends or branches. Revealed, the solution is a line, and what the answer marks elsewhere is
+    framed, unless it is another shortest path.
     """
 
     def __init__(self, task: Task) -> None:
-        self._shape = task.shape
+        self._task, self._shape = task, task.shape
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         """Draws the maze of `frame` as large as `area` allows, in its middle."""
         tiles = self.cells(area)
         first, last = tiles[0], tiles[-1]
         canvas.rect(Box(first.x, first.y, last.right - first.x, last.bottom - first.y).inset(-1.5), _STONE, 2)
+        wrong = wrong_cells(self._task, frame)
         for cell, tile in enumerate(tiles):
-            self._cell(canvas, tile, frame, cell)
+            self._cell(canvas, tile, frame, cell, bool(wrong[cell]))
         if frame.reveal and frame.solution is not None:
             self._true_path(canvas, tiles, frame.solution)
         broken = _broken(frame, self._shape)
@@ -77,10 +79,10 @@ class MazeView:
         """Draws what the marks mean."""
         confidence_key(canvas, area, "proposed path")
         places = ((0, 92), (96, 104), (204, 88))  # of the columns: where they begin, how wide they are
-        for i, name in enumerate(("perhaps", "changed now", "altered", "wrong", "breaks a rule", "true path")):
+        for i, name in enumerate(("perhaps", "changed now", "altered", "wrong", "breaks a rule", "solution")):
             (along, width), y = places[i % 3], area.y + 40 + 30 * (i // 3)
             tile = Box(area.x + along, y, _SAMPLE, _SAMPLE)
-            grounds = {"altered": _STONE, "true path": OPEN, "perhaps": _thought_of(0.8)}
+            grounds = {"altered": _STONE, "solution": OPEN, "perhaps": _thought_of(0.8)}
             ground = grounds.get(name, confidence_colour(0.75))
             canvas.rect(tile, ground, 3)
             if name == "altered":
@@ -91,12 +93,12 @@ class MazeView:
                 outline_wrong(canvas, tile)
             elif name == "breaks a rule":
                 underline_broken(canvas, tile)
-            elif name == "true path":
+            elif name == "solution":
                 y = tile.y + tile.height / 2
                 _draw_lines(canvas, [[(tile.x + 4, y), (tile.right - 4, y)]], tile.width)
             canvas.text(name, Box(tile.right + 5, tile.y, width - _SAMPLE - 5, _SAMPLE), 16, MUTED)
 
-    def _cell(self, canvas: Canvas, tile: Box, frame: Frame, cell: int) -> None:
+    def _cell(self, canvas: Canvas, tile: Box, frame: Frame, cell: int, wrong: bool) -> None:
         """The ground: wall or floor, the proposed path on it, and the frame where that is wrong."""
         given = int(frame.puzzle[cell])
         if given == WALL:
@@ -108,11 +110,11 @@ class MazeView:
         if given == FREE and int(frame.answer[cell]) == PATH:
             ground = _ground(frame, cell)
             canvas.rect(tile.inset(0.5), ground)
-            if _is_wrong(frame, cell):
+            if wrong:
                 outline_wrong(canvas, tile.inset(0.5))
 
     def _marks(self, canvas: Canvas, tile: Box, frame: Frame, cell: int) -> None:
-        """What stands above the true path: start and goal, altered cells and changes."""
+        """What stands above the solution: start and goal, altered cells and changes."""
         given, token = int(frame.puzzle[cell]), int(frame.answer[cell])
         altered = given != token and (given, token) != (FREE, PATH)
         if given in _ENDS:
@@ -149,10 +151,6 @@ def _broken(frame: Frame, shape: tuple[int, int]) -> np.ndarray:
     way = np.pad((path | np.isin(frame.puzzle, (START, GOAL))).reshape(shape), 1)
     around = sum(np.roll(way, step, axis).astype(np.int64) for axis in (0, 1) for step in (-1, 1))
     return path & (np.asarray(around)[1:-1, 1:-1].reshape(-1) != 2)
-
-
-def _is_wrong(frame: Frame, cell: int) -> bool:
-    return frame.reveal and frame.solution is not None and int(frame.answer[cell]) != int(frame.solution[cell])
 
 
 def _middle(tile: Box) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hrm_gym.envs.drawing.frame import wrong_cells
 from hrm_gym.envs.drawing.token_grid import TokenGrid
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class SequenceView(TokenGrid):
         """See `TokenGrid`."""
         from hrm_gym.envs.drawing.canvas import Box
 
+        wrong = wrong_cells(self._task, frame)
         question, answer = self._parts(frame.puzzle)
         side, lines = _fit(area, [question, answer])
         top = area.y + (area.height - side * len(lines)) / 2
@@ -37,7 +39,7 @@ class SequenceView(TokenGrid):
         for row, line in enumerate(lines):
             for column, cell in enumerate(line):
                 tile = Box(left + side * column, top + side * row, side, side).inset(1.0)
-                self._cell(canvas, tile, frame, int(cell))
+                self._cell(canvas, tile, frame, int(cell), wrong=bool(wrong[cell]))
 
     def _parts(self, puzzle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The cells before the answer and those of the answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hrm_gym.envs.drawing.frame import wrong_cells
 from hrm_gym.envs.drawing.token_grid import TokenGrid
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class WalkView(TokenGrid):
         """See `TokenGrid`."""
         from hrm_gym.envs.drawing.canvas import Box
 
+        wrong = wrong_cells(self._task, frame)
         steps = self._task.shape[1]
         # The number of steps a line that makes the tiles largest: a pair of lines takes two tiles and half a one.
         width = max(range(1, steps + 1), key=lambda wide: _side(area, steps, wide))
@@ -28,7 +30,8 @@ class WalkView(TokenGrid):
             for step in range(steps):
                 line, column = divmod(step, width)
                 tile = Box(left + side * column, top + side * (2.5 * line + row), side, side).inset(1.0)
-                self._cell(canvas, tile, frame, row * steps + step)
+                cell = row * steps + step
+                self._cell(canvas, tile, frame, cell, wrong=bool(wrong[cell]))
 
 
 def _side(area: Box, steps: int, wide: int) -> float:

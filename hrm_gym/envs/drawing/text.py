@@ -1,0 +1,71 @@
+"""Boards in characters, for terminals and logs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hrm_gym.envs.drawing.frame import Frame, verdict
+from hrm_gym.envs.task import Task
+
+UNSURE = 0.5
+"""The confidence below which a cell is marked as unsure: another symbol may be as probable."""
+
+
+def legend(frame: Frame) -> str:
+    """What the marks behind the symbols mean."""
+    unsure = f"? the agent is less than {UNSURE:.0%} sure".replace("%", " %")
+    guess = "" if frame.search is None else "   * the agent guesses"
+    return f"{unsure}{guess}   ! the answer changes a given"
+
+
+def headline(task: Task, frame: Frame) -> str:
+    """One line over a board: the segment, how far the search has come, and how the episode ended."""
+    parts = [f"segment {frame.segment} of {frame.max_segments}"]
+    if frame.search is not None:
+        number = int((frame.search.guesses != task.blank).sum())
+        counts = f"boards: {frame.search.open} open, {frame.search.waiting} waiting, {frame.search.given_up} given up"
+        parts += [counts, f"{number} guess" if number == 1 else f"{number} guesses"]
+    if frame.ended:
+        parts.append(verdict(task, frame))
+    return "  ·  ".join(parts)
+
+
+def signs(task: Task, frame: Frame) -> np.ndarray:
+    """The mark behind each symbol of the answer, characters of shape (L,): see `legend`.
+
+    Where nobody says how sure they are, every proposal is marked as unsure.
+    """
+    given = np.asarray(task.is_given(frame.puzzle))
+    proposed = frame.answer != frame.puzzle
+    unsure = proposed if frame.confidence is None else ~given & (frame.confidence < UNSURE)
+    marks = np.where(unsure, "?", " ")
+    if frame.search is not None:
+        marks = np.where(frame.search.guesses != task.blank, "*", marks)
+    return np.where(given & proposed, "!", marks)
+
+
+def board_text(task: Task, answer: np.ndarray, signs: np.ndarray | None = None, bold: np.ndarray | None = None) -> str:
+    """The board in characters, a mark behind each.
+
+    Args:
+        task: the family, whose `symbols`, `shape` and `boxes` are drawn.
+        answer: tokens of shape (L,).
+        signs: the marks, shape (L,); None for none.
+        bold: cells in bold, as terminals understand it, bool of shape (L,); None for none.
+    """
+    rows, columns = task.shape
+    high, wide = task.boxes or task.shape
+    rule = "+" + ("-" * 3 * wide + "+") * (columns // wide)
+    marks = [" "] * len(answer) if signs is None else signs
+    strong = np.zeros(len(answer), dtype=bool) if bold is None else bold
+    texts = [
+        f" \033[1m{task.symbols[token]}\033[0m{sign}" if heavy else f" {task.symbols[token]}{sign}"
+        for token, sign, heavy in zip(answer, marks, strong, strict=True)
+    ]
+    cells = np.array(texts)
+    lines = []
+    for row, line in enumerate(cells.reshape(rows, columns)):
+        if row % high == 0:
+            lines.append(rule)
+        lines.append("|" + "|".join("".join(box) for box in line.reshape(-1, wide)) + "|")
+    return "\n".join([*lines, rule])
