@@ -14,6 +14,7 @@ from hrm_gym.envs.checks import check_family
 from hrm_gym.envs.options import OPTIONS
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.files import state_of
 from hrm_gym.outside import import_module, load_class, shown
 
 NAMESPACE = "hrm_gym"
@@ -122,7 +123,7 @@ def canonical_id(name: str) -> str:
 
 
 def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
-    """The task behind an id; the same object each time.
+    """The task behind an id; the same object each time, as long as its files are the same.
 
     Args:
         task: a name as `canonical_id` takes it, or an entry "module:Class".
@@ -136,7 +137,8 @@ def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
     kwargs = {**defaults, **kwargs}
     if dataset is not None and "dataset" in inspect.signature(_task_class(entry)).parameters:
         kwargs["dataset"] = dataset
-    return _build(entry, json.dumps(kwargs, sort_keys=True))
+    files = state_of(dataset) if "dataset" in kwargs and dataset is not None else ()
+    return _build(entry, json.dumps(kwargs, sort_keys=True), files)
 
 
 def task_class(task: str) -> type[Task]:
@@ -179,7 +181,7 @@ def _task_class(entry: str) -> type[Task]:
 
 
 @functools.cache
-def _build(entry: str, kwargs: str) -> Task:
+def _build(entry: str, kwargs: str, files: tuple[Any, ...]) -> Task:
     cls = _task_class(entry)
     arguments = json.loads(kwargs)
     allowed = inspect.signature(cls).parameters
