@@ -25,7 +25,7 @@ ROOMS = (
     ("envs",),
     ("",),  # `import hrm_gym` itself
     # ---- the agents
-    ("agents.state", "agents.agent"),
+    ("agents.state", "agents.agent", "agents.surroundings"),
     ("agents.halting",),
     ("agents.policy", "agents.registry"),
     ("agents.models",),

@@ -35,7 +35,7 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
         HrmGymError: on an unknown split, a file that is missing, malformed or holds no puzzle of the split that may
             be used, or a number out of range.
     """
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise unknown("split", split, SPLITS)
     return _puzzles_of(task, split, dataset, num_examples, state_of_dataset(dataset))
 

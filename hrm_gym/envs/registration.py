@@ -113,6 +113,8 @@ def canonical_id(name: str) -> str:
     Raises:
         HrmGymError: on an unknown id or module, or a module that cannot be imported.
     """
+    if not isinstance(name, str):
+        raise HrmGymError(f"env={name!r}: give the id of an environment, such as 'Sudoku4x4-v0'")
     module, _, env_id = name.rpartition(":")
     if module:
         import_module(module, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from hrm_gym.agents.inference.guessing import guessing
 from hrm_gym.agents.policy import Policy
@@ -20,7 +21,7 @@ def guessing_path(env_id: str) -> Path | None:
 
 
 def load_guessing(
-    env: str, checkpoint: str | Path = "pretrained", device: str = "auto", boards: int = 0
+    env: str, checkpoint: Any = "pretrained", device: str = "auto", boards: int = 0
 ) -> tuple[Policy, Task]:
     """The agent of a checkpoint that thinks about so many boards side by side, and its family.
 
@@ -33,7 +34,7 @@ def load_guessing(
     Raises:
         HrmGymError: as `load_agent` and `Guessing`.
     """
-    if boards != 1 and str(checkpoint) == "pretrained":
+    if boards != 1 and isinstance(checkpoint, str) and checkpoint == "pretrained":
         checkpoint = guessing_path(env) or checkpoint
     policy, task = load_both(env, checkpoint, device)
     return guessing(policy, task, boards), task

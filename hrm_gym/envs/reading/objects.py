@@ -41,6 +41,8 @@ def tokens_of(task: Task, value: Any, what: str = "the puzzle") -> np.ndarray:
         value = decode(bytes(value))
     if isinstance(value, str):
         return task.parse(value)
+    if isinstance(value, Iterator):
+        value = list(value)
     if isinstance(value, Mapping | set) or value is None:
         raise HrmGymError(f"{what} is a {type(value).__name__}: give {_wanted(task)}")
     if isinstance(value, Sequence) and not isinstance(value, range):
@@ -163,10 +165,10 @@ def _is_board(value: Any, task: Task) -> bool:
     except WrongSizeError:
         return False
     except HrmGymError:
-        shape = np.shape(value) if not isinstance(value, str | bytes) else ()
-        return shape in ((task.num_cells,), task.shape)
-    except ValueError:  # ragged
-        return False
+        try:
+            return np.shape(value) in ((task.num_cells,), task.shape)
+        except ValueError:  # ragged, or too deep
+            return False
     return True
 
 
