@@ -60,6 +60,8 @@ def make_vec(env: str, num_envs: int = 1, **options: Any) -> VectorEnv[Any, Any,
 
 
 def _full(env: str) -> str:
+    if not isinstance(env, str):
+        raise HrmGymError(f"env={env!r}: give the id of an environment, such as 'Sudoku4x4-v0'")
     return env if ":" in env or env in gymnasium.registry else f"hrm_gym:{env}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,27 @@ from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
 from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
 from hrm_gym.agents.inference.loading import load_guessing, pretrained_for
 from hrm_gym.agents.inference.report import report
-from hrm_gym.agents.inference.solving import Solution, solve_puzzles
+from hrm_gym.agents.inference.solving import Solution, Solving, solve_puzzles
 from hrm_gym.agents.inference.voting import evaluate_by_votes
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.saved.load import load_agent, load_both
-from hrm_gym.agents.saved.presets import resolve
+from hrm_gym.agents.saved.presets import as_text, resolve
+from hrm_gym.agents.surroundings import undisturbed
 from hrm_gym.agents.training.resume import NAMES, changed, resumed
 from hrm_gym.agents.training.run import free_run_dir
 from hrm_gym.agents.training.run import train as _train
 from hrm_gym.agents.training.trainer import Wrap
+from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.datasets import read_puzzles
-from hrm_gym.envs.task import Puzzles, Task
-from hrm_gym.errors import HrmGymError
+from hrm_gym.envs.reading.layout import WrongSizeError
+from hrm_gym.envs.reading.objects import tokens_of
+from hrm_gym.envs.reading.source import read_text
+from hrm_gym.envs.reading.writing import write_puzzles
+from hrm_gym.envs.registration import make_task, task_arguments
+from hrm_gym.envs.task import SPLITS, Puzzles, Task
+from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.files import make_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Run:
         return load_agent(self.config.env, self.folder, device)
 
 
+@undisturbed()
 def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, **options: Any) -> Run:
     """Train an agent.
 
@@ -53,7 +63,8 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
         wrap: wraps the training environments, a `gymnasium.vector.VectorEnv` of torch tensors, such as in a wrapper
             that changes rewards.
         **options: those of `hrm-gym train --help`, with underscores: `max_minutes=5`, `hidden_size=64`,
-            `resume="runs/first"`.
+            `resume="runs/first"`. `init_from` may be a run, and `dataset` the puzzles themselves (see `evaluate`), which
+            the run's folder then keeps.
 
     Returns:
         The run; its folder can be given to `load_agent`, `evaluate` and `solve`.
@@ -68,18 +79,34 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
         others = {name: value for name, value in asked.items() if name not in NAMES}
         config, folder, saved = resumed(str(resume), asked, lambda usual: changed(usual, others))
     else:
-        config = resolve(asked)
+        dataset = as_text(options.get("dataset", ""))
+        in_hand = not isinstance(dataset, str | None)
+        config = resolve(asked | ({"dataset": ""} if in_hand else {}))
+        if in_hand:
+            config = _in_folder(config, dataset)
         folder = free_run_dir(config)
         config = dataclasses.replace(config, run_dir=str(folder))
     return Run(folder.absolute(), config, _train(config, folder, saved, wrap) or {})
 
 
+def _in_folder(config: Config, dataset: Any) -> Config:
+    """A run whose data set is in the caller's hands gets it as a file of its folder, from which it can be resumed."""
+    folder = free_run_dir(config)
+    task = make_task(config.env, **task_arguments(config.task_args))
+    puzzles = read_puzzles(dataset, task)
+    make_folder(folder)
+    path = folder / "puzzles.csv.gz"
+    write_puzzles(path, puzzles, task, source=f"a {type(dataset).__name__}")
+    return dataclasses.replace(config, run_dir=str(folder), dataset=str(path))
+
+
+@undisturbed()
 def evaluate(
     env: str,
-    checkpoint: str | Path = "pretrained",
+    checkpoint: Any = "pretrained",
     *,
     split: str = "test",
-    puzzles: str = "",
+    puzzles: Any = "",
     limit: int = 0,
     batch_size: int = 256,
     device: str = "auto",
@@ -89,9 +116,9 @@ def evaluate(
 
     Args:
         env: an environment id.
-        checkpoint: "pretrained", a run's folder or a file.
+        checkpoint: "pretrained", a run or its folder, a file, or a policy.
         split: "test", "validation" or "train".
-        puzzles: a file to use instead of a split.
+        puzzles: what to use instead of a split: a file, or puzzles as `hrm_gym.envs.reading.source.read` takes them.
         limit: only the first so many puzzles; 0: all.
         batch_size: puzzles thought about at once.
         device: "auto", "cpu" or "cuda".
@@ -100,23 +127,33 @@ def evaluate(
     Raises:
         HrmGymError: on a missing agent or puzzles, or an argument out of range.
     """
-    followed = Protocol.from_dict(protocol)
-    policy, task = load_both(env, pretrained_for(env, checkpoint, followed.boards), device)
-    followed = followed.for_family(task)
+    check_integer("batch_size", batch_size, 1)
+    asked = Protocol.from_dict(protocol)
+    policy, task = load_both(env, pretrained_for(env, checkpoint, asked.boards), device)
     chosen = choose_puzzles(task, split, puzzles, limit)
+    followed = asked.for_family(task)
     result, scores, _ = grade(policy, task, chosen, followed, batch_size)
     return {
-        **report(policy, result, followed, env=env, puzzles=puzzles or f"{split} split"),
+        **report(policy, result, followed, env=env, puzzles=_told(puzzles) or f"{split} split"),
         **scores,
     }
 
 
-def choose_puzzles(task: Task, split: str, source: str, limit: int) -> Puzzles:
+def choose_puzzles(task: Task, split: str, source: Any, limit: int) -> Puzzles:
     """Puzzles of a split, or all of the file `source`; the first `limit` of them where it is not 0."""
-    if limit < 0:
-        raise HrmGymError(f"limit is {limit}: give a number of puzzles, or 0 for all")
-    chosen = read_puzzles(source, task) if source else task.dataset(split)
+    limit = check_integer("limit", limit, 0)
+    if not isinstance(split, str) or split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    own = source is None or (isinstance(source, str) and not source)
+    chosen = task.dataset(split) if own else read_puzzles(source, task)
     return chosen.map(lambda array: array[: limit or None])
+
+
+def _told(source: Any) -> str:
+    """The puzzles of an evaluation as its report names them."""
+    if isinstance(source, str | os.PathLike):
+        return os.fsdecode(source)
+    return "" if source is None else f"a {type(source).__name__}"
 
 
 def grade(
@@ -134,10 +171,11 @@ def grade(
     return result, counted.scores, counted.submission
 
 
+@undisturbed()
 def solve(
     env: str,
-    puzzle: str | Sequence[str] | np.ndarray,
-    checkpoint: str | Path = "pretrained",
+    puzzle: Any,
+    checkpoint: Any = "pretrained",
     *,
     rollouts: int = 1,
     max_segments: int = 64,
@@ -150,8 +188,9 @@ def solve(
 
     Args:
         env: an environment id.
-        puzzle: as text, row by row, or tokens of shape (L,).
-        checkpoint: "pretrained", a run's folder or a file.
+        puzzle: text in any layout; its rows, characters or bytes; tokens of shape (L,) or (rows, columns); or a
+            `pathlib.Path` of a file with one puzzle.
+        checkpoint: "pretrained", a run or its folder, a file, or a policy.
         rollouts: attempts that are begun at once.
         max_segments: segments of an attempt.
         seconds: go on with further attempts until the rules are satisfied or so many seconds have passed.
@@ -166,15 +205,36 @@ def solve(
     Raises:
         HrmGymError: on a malformed or unsolvable puzzle, or an agent that cannot think about several boards.
     """
-    policy, task = load_guessing(env, checkpoint, device, boards)
-    tokens = task.parse(puzzle) if isinstance(puzzle, str) else np.asarray(puzzle, dtype=np.uint8).reshape(-1)
+    s = Solving(rollouts=rollouts, max_segments=max_segments, seconds=seconds, vary=vary, boards=boards)
+    tokens = _one(make_task(env), puzzle)
+    policy, task = load_guessing(env, checkpoint, device, s.boards)
     task.check(tokens)
-    return solve_puzzles(policy, task, Puzzles(tokens[None], tokens[None]), rollouts, max_segments, seconds, vary)[0]
+    given = Puzzles(tokens[None], tokens[None])
+    return solve_puzzles(policy, task, given, s.rollouts, s.max_segments, s.seconds, s.vary)[0]
 
 
+def _one(task: Task, puzzle: Any) -> np.ndarray:
+    """The tokens of one puzzle, (L,), whatever it was given as."""
+    if isinstance(puzzle, os.PathLike) or hasattr(puzzle, "read"):
+        puzzles = read_puzzles(puzzle, task, solved=False).puzzle
+        if len(puzzles) != 1:
+            raise HrmGymError(f"the file holds {len(puzzles)} puzzles: give one, or solve all by hrm-gym solve FILE")
+        return np.asarray(puzzles[0])
+    try:
+        return tokens_of(task, puzzle)
+    except WrongSizeError:
+        if not isinstance(puzzle, str):
+            raise
+        found = read_text(puzzle, task).puzzles.puzzle  # with a title, a comment or a solution beside it
+        if len(found) != 1:
+            raise
+        return np.asarray(found[0])
+
+
+@undisturbed()
 def analyze(
     env: str,
-    checkpoint: str | Path = "pretrained",
+    checkpoint: Any = "pretrained",
     *,
     what: Sequence[str] = (),
     split: str = "validation",
@@ -199,6 +259,10 @@ def analyze(
     Raises:
         HrmGymError: on an unknown analysis or setting, or a missing agent.
     """
+    what = (what,) if isinstance(what, str) else what
+    beside = (beside,) if isinstance(beside, str | os.PathLike) else beside
+    if not isinstance(split, str) or split not in SPLITS:
+        raise unknown("split", split, SPLITS)
     chosen = analyses_of(what)
     subject = open_subject(env, checkpoint, split, device, beside, **settings)
     conditions = {"checkpoint": str(checkpoint), "split": split}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
 import re
 import secrets
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -105,6 +107,41 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+FRESH = 3.0
+"""Seconds after which a change of a file surely shows in its times."""
+
+
+def state_of(source: str | os.PathLike[str]) -> tuple[Any, ...]:
+    """What tells whether a file, or any file of a folder, is another one than before: a part of the key of a cache.
+
+    The place, with links resolved, the sizes and the times; of files that have just been written also the contents, as
+    the clock of a file system may be coarser than two writes are apart. What is not there has a state, too.
+    """
+    path = Path(source)
+    try:
+        place = path.resolve()
+        names = sorted(place.rglob("*")) if place.is_dir() else [place]
+        return (str(place), *(_state(name) for name in names[:MOST_FILES] if not name.is_dir()))
+    except (OSError, ValueError, RuntimeError):
+        return (str(source),)
+
+
+MOST_FILES = 20_000
+"""Files of a folder that are looked at: somebody may name the root of a disk."""
+
+
+def _state(path: Path) -> tuple[Any, ...]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (str(path),)
+    content = b""
+    if abs(time.time() - max(stat.st_ctime, stat.st_mtime)) < FRESH and path.is_file():
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            content = hashlib.file_digest(file, "blake2b").digest()
+    return (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, content)
 
 
 def make_folder(path: Path) -> None:

@@ -190,7 +190,7 @@ def _read(name: str, value: Any, kind: Any) -> Any:
     """A value from JSON, or from Python, as the type `kind` of its field."""
     origin, parts = get_origin(kind), get_args(kind)
     if kind in _KINDS and not _fits(value, kind):
-        raise HrmGymError(f"{name} is {value!r}: give {_KINDS[kind]}")
+        raise HrmGymError(f"{name} is {_shown(value)}: give {_KINDS[kind]}")
     if origin in (Union, types.UnionType):
         return _read_union(name, value, parts)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
@@ -246,11 +246,18 @@ def _fits(value: Any, kind: Any) -> bool:
     return kind not in _KINDS or type(value) is kind
 
 
+def _shown(value: Any) -> str:
+    """A value in an error; what is long or has lines, such as an array, by its type."""
+    text = repr(value) if isinstance(value, str | int | float | type(None)) else ""
+    text = text or (repr(value) if isinstance(value, list | tuple | dict | set) and len(value) <= 4 else "")
+    return text if text and len(text) <= 80 else f"a {type(value).__name__}"
+
+
 def _check(name: str, value: Any, kinds: tuple[Any, ...], bounds: Bounds | None) -> None:
     if not any(_fits(value, kind) for kind in kinds):
         if get_origin(kinds[0]) is Literal:
             raise unknown(name, value, get_args(kinds[0]))
-        raise HrmGymError(f"{name} is {value!r}: give {' or '.join(_KINDS[kind] for kind in kinds)}")
+        raise HrmGymError(f"{name} is {_shown(value)}: give {' or '.join(_KINDS[kind] for kind in kinds)}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     if isinstance(value, float) and not math.isfinite(value):

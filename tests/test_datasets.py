@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from hrm_gym.cli import main
-from hrm_gym.envs import datasets
-from hrm_gym.envs.datasets import puzzles_of, read_puzzles, write_csv
+from hrm_gym.envs.datasets import puzzles_of, read_puzzles
+from hrm_gym.envs.reading import source as reading
+from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError
@@ -36,10 +37,10 @@ def same(a, b):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
 def test_csv_round_trip(puzzles, tmp_path, name):
-    write_csv(tmp_path / name, puzzles, TASK)
+    write_puzzles(tmp_path / name, puzzles, TASK)
     first = (tmp_path / name).read_bytes()
     assert same(read_puzzles(tmp_path / name, TASK), puzzles)
-    write_csv(tmp_path / name, puzzles, TASK)
+    write_puzzles(tmp_path / name, puzzles, TASK)
     assert (tmp_path / name).read_bytes() == first
 
 
@@ -81,11 +82,11 @@ def test_reference_folders_count_tokens_from_one(puzzles, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("d.csv", "puzzle,answer\n1...,\n", r"no column 'question' \(found: puzzle, answer\)"),
-        ("d.csv", "", "no column 'question' .found: none"),
+        ("d.csv", "task id,answer\n1...,\n", r"no column 'question' \(found: task id, answer\)"),
+        ("d.csv", "", "holds no puzzles"),
         ("d.csv", "question\n", "holds no puzzles"),
         ("d.csv", "question\n" + "." * 15 + "\n", "line 2: the puzzle has 15 characters"),
-        ("d.csv", "question\n1.x" + "." * 13 + "\n", "line 2: foreign character 'x' at row 1, column 3"),
+        ("d.csv", "question\n1.y" + "." * 13 + "\n", "line 2: foreign character 'y' at row 1, column 3"),
         ("d.csv", "question\n11" + "." * 14 + "\n", "line 2"),
         ("d.csv", "question\n" + "." * 16 + "\n", "line 2: .*solutions"),
         ("d.txt", "....\n", "line 1"),
@@ -131,9 +132,9 @@ def test_wrong_answers_are_refused_with_their_line(puzzles, tmp_path):
     given, blank = (int(np.flatnonzero((puzzles.puzzle[2] == 0) == want)[0]) for want in (False, True))
     altered.solution[2, given] = altered.solution[2, given] % 4 + 1
     broken.solution[2, blank] = broken.solution[2, blank] % 4 + 1
-    write_csv(path, altered, TASK)
+    write_puzzles(path, altered, TASK)
     refused(rf"line 4: the answer changes the given at row {given // 4 + 1}, column {given % 4 + 1}", path)
-    write_csv(path, broken, TASK)
+    write_puzzles(path, broken, TASK)
     refused("line 4: the answer breaks the rules", path)
     save_arrays(tmp_path / "arrays", broken, vocabulary=6)
     refused("arrays, row 2: the answer breaks the rules", tmp_path / "arrays")
@@ -151,12 +152,12 @@ def test_arrays_of_different_lengths_and_empty_ones_are_refused(puzzles, tmp_pat
 
 def test_damaged_and_swelling_gzip_files_are_refused(puzzles, tmp_path, monkeypatch):
     path = tmp_path / "a.csv.gz"
-    write_csv(path, puzzles, TASK)
+    write_puzzles(path, puzzles, TASK)
     whole = path.read_bytes()
     for damaged in (whole[:-12], whole[:30] + bytes([whole[30] ^ 255]) + whole[31:], whole[:5]):
         path.write_bytes(damaged)
         refused("cannot read", path)
-    monkeypatch.setattr(datasets, "LARGEST", 1 << 20)
+    monkeypatch.setattr(reading, "LARGEST", 1 << 20)
     path.write_bytes(gzip.compress(b"\n" * (1 << 21)))
     refused("unpacks to more than 1 MB", path)
 
@@ -188,8 +189,8 @@ def test_a_file_falls_into_three_parts_that_share_no_image(tmp_path):
     puzzles = fresh(400)
     images = random_image(puzzles, 0)
     assert (images.puzzle != puzzles.puzzle).any(1).mean() > 0.9
-    write_csv(tmp_path / "a.csv", puzzles, SIX)
-    write_csv(tmp_path / "images.csv", images, SIX)
+    write_puzzles(tmp_path / "a.csv", puzzles, SIX)
+    write_puzzles(tmp_path / "images.csv", images, SIX)
     parts = {split: keys(SIX, split, tmp_path / "a.csv") for split in SPLITS}
     assert not any(a & b for a, b in itertools.combinations(parts.values(), 2))
     sizes = [len(puzzles_of(SIX, split, str(tmp_path / "a.csv")).puzzle) for split in SPLITS]
@@ -201,14 +202,14 @@ def test_a_file_for_each_split(tmp_path):
     puzzles = fresh(60)
     names = [tmp_path / f"{name}.csv" for name in "abc"]
     for i, name in enumerate(names):
-        write_csv(name, puzzles.map(lambda array, i=i: array[20 * i : 20 * (i + 1)]), SIX)
+        write_puzzles(name, puzzles.map(lambda array, i=i: array[20 * i : 20 * (i + 1)]), SIX)
     source = ",".join(f"{split}={name}" for split, name in zip(SPLITS, names, strict=True))
     for i, split in enumerate(SPLITS):
         assert same(puzzles_of(SIX, split, source), puzzles.map(lambda array, i=i: array[20 * i : 20 * (i + 1)]))
     with pytest.raises(HrmGymError, match="names no file for 'validation'"):
         puzzles_of(SIX, "validation", f"train={names[0]},test={names[1]}")
     # What stands in two of them, even as an image, is not trained on.
-    write_csv(names[1], random_image(puzzles.map(lambda array: array[5:20]), 1), SIX)
+    write_puzzles(names[1], random_image(puzzles.map(lambda array: array[5:20]), 1), SIX)
     assert same(puzzles_of(SIX, "train", f"test={names[1]},train={names[0]}"), puzzles.map(lambda array: array[:5]))
     with pytest.raises(HrmGymError, match=r"all puzzles of .*a.csv stand in .*a.csv too, or images"):
         puzzles_of(SIX, "train", f"train={names[0]},test={names[0]}")
@@ -223,7 +224,7 @@ def test_training_refuses_images_of_the_shipped_test_puzzles(tmp_path, env_id):
     else:
         images = task.images(tested).map(lambda array: array[-30:])
     assert (images.puzzle != tested.puzzle).any(1).all()
-    write_csv(tmp_path / "a.csv", images, task)
+    write_puzzles(tmp_path / "a.csv", images, task)
     for source in (str(tmp_path / "a.csv"), f"train={tmp_path / 'a.csv'}"):
         with pytest.raises(HrmGymError, match="stand in the family's test split too, or images of them"):
             puzzles_of(task, "train", source)
@@ -231,7 +232,7 @@ def test_training_refuses_images_of_the_shipped_test_puzzles(tmp_path, env_id):
     # A few among others are left out: of hard 9x9 Sudokus, some share a grid by chance.
     own = task.dataset("train").map(lambda array: array[:20])
     both = Puzzles(*(np.concatenate(pair) for pair in zip(images[:2], own[:2], strict=True)))
-    write_csv(tmp_path / "both.csv", both, task)
+    write_puzzles(tmp_path / "both.csv", both, task)
     assert same(puzzles_of(task, "train", f"train={tmp_path / 'both.csv'}"), own)
 
 
@@ -292,7 +293,7 @@ def test_generating_replaces_no_file_unless_told(tmp_path, capsys):
 def test_temporary_files_touch_nothing_of_the_user(puzzles, tmp_path):
     (tmp_path / "mine").write_text("precious")
     (tmp_path / "a.csv.tmp").symlink_to(tmp_path / "mine")
-    write_csv(tmp_path / "a.csv", puzzles, TASK)
+    write_puzzles(tmp_path / "a.csv", puzzles, TASK)
     assert (tmp_path / "a.csv.tmp").is_symlink() and (tmp_path / "mine").read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.csv.tmp", "mine"]
     mask = os.umask(0)
@@ -316,7 +317,7 @@ def test_places_that_are_not_there(puzzles, tmp_path):
     with pytest.raises(HrmGymError, match=r"no all__inputs\.npy"):
         read_puzzles(tmp_path, TASK)
     with pytest.raises(HrmGymError, match="there is no folder"):
-        write_csv(tmp_path / "absent" / "a.csv", puzzles, TASK)
+        write_puzzles(tmp_path / "absent" / "a.csv", puzzles, TASK)
 
 
 def test_a_full_disk_keeps_the_file_from_before(puzzles, tmp_path, monkeypatch):
@@ -328,7 +329,7 @@ def test_a_full_disk_keeps_the_file_from_before(puzzles, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(HrmGymError, match=r"No space left on device.*untouched"):
-        write_csv(path, puzzles, TASK)
+        write_puzzles(path, puzzles, TASK)
     assert path.read_text() == "precious" and len(list(tmp_path.iterdir())) == 1
 
 
@@ -343,7 +344,7 @@ def test_the_hub_is_asked_only_for_a_named_file_and_says_what_is_missing(monkeyp
 def test_a_file_of_the_hub_is_read_like_any_other(puzzles, tmp_path, monkeypatch):
     import types
 
-    write_csv(tmp_path / "test.csv", puzzles, TASK)
+    write_puzzles(tmp_path / "test.csv", puzzles, TASK)
     asked = []
 
     def download(repo, name, repo_type):
@@ -360,7 +361,7 @@ def test_environments_use_a_file_of_puzzles(tmp_path):
     import gymnasium as gym
 
     puzzles = TASK.dataset("train").map(lambda a: a[:60])
-    write_csv(tmp_path / "a.csv", puzzles, TASK)
+    write_puzzles(tmp_path / "a.csv", puzzles, TASK)
     env = gym.make("hrm_gym:Sudoku4x4-v0", dataset=str(tmp_path / "a.csv"))
     rows = {row.tobytes() for row in puzzles.puzzle.astype(np.int64)}
     assert all(env.reset(seed=seed)[0]["puzzle"].tobytes() in rows for seed in range(10))

@@ -13,12 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrm_gym.envs.datasets import read_puzzles, write_csv
+from hrm_gym.envs.datasets import read_puzzles
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.window import HEIGHT, WIDTH, Renderer
 from hrm_gym.envs.maze import shipped, solver, symmetry
 from hrm_gym.envs.maze.generator import generate
 from hrm_gym.envs.maze.task import MazeTask
+from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError
 
@@ -326,7 +327,7 @@ MAZE = ["S.#.", "..#.", "..#.", "..#G"]
         (["S..G", "....", "...."], ["3 rows", "4"]),
         (["S..G"], ["4 characters", "16"]),
         ([""], ["0 characters", "16"]),
-        (["S..G", "..x.", "....", "...."], ["'x'", "row 2, column 3"]),
+        (["S..G", "..y.", "....", "...."], ["'y'", "row 2, column 3"]),
         (["SooG", "....", "....", "...."], ["'o'", "row 1, column 2"]),
     ],
 )
@@ -346,7 +347,7 @@ def test_tokens_without_ends_are_refused():
 
 def test_files_keep_their_leading_spaces(tmp_path):
     puzzles = Puzzles(*(array[:30] for array in shipped.load("small", "test")[:2]))
-    write_csv(tmp_path / "mazes.csv", puzzles, SMALL)
+    write_puzzles(tmp_path / "mazes.csv", puzzles, SMALL)
     (tmp_path / "mazes.txt").write_text("".join(SMALL.format(puzzle) + "\n" for puzzle in puzzles.puzzle))
     assert (puzzles.puzzle[:, 0] == 1).any() and (puzzles.puzzle[:, -1] == 1).any()
     for name in ("mazes.csv", "mazes.txt"):

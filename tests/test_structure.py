@@ -16,24 +16,16 @@ ROOMS = (
     ("errors",),
     ("files", "options", "outside", "shares", "hugging_face"),
     # ---- the environments
-    ("envs.arrays", "envs.arguments", "envs.splitmix", "envs.rng", "envs.slots"),
-    (
-        "envs.options",
-        "envs.puzzles",
-        "envs.task",
-        "envs.checks",
-        "envs.registration",
-        "envs.datasets",
-        "envs.guesses",
-        "envs.rules",
-    ),
+    ("envs.reading.layout",),
+    ("envs.arrays", "envs.arguments", "envs.splitmix", "envs.rng", "envs.slots", "envs.puzzles", "envs.options"),
+    ("envs.task", "envs.checks", "envs.registration", "envs.datasets", "envs.guesses", "envs.rules", "envs.reading"),
     ("envs.drawing",),
     ("envs.puzzle_env", "envs.vector_env", "envs.halting"),
     ("envs.arc", "envs.maze", "envs.sequences", "envs.sudoku", "envs.walks"),
     ("envs",),
     ("",),  # `import hrm_gym` itself
     # ---- the agents
-    ("agents.state", "agents.agent"),
+    ("agents.state", "agents.agent", "agents.surroundings"),
     ("agents.halting",),
     ("agents.policy", "agents.registry"),
     ("agents.models",),

@@ -228,7 +228,7 @@ def test_a_task_is_its_arguments():
         ("123............4", ["no solution"]),
         ("1...............", ["several solutions"]),
         ("12", ["2 characters", "16"]),
-        ("x...............", ["'x'", "row 1, column 1"]),
+        ("y...............", ["'y'", "row 1, column 1"]),
     ],
 )
 def test_bad_puzzles_are_refused_in_one_line(puzzle, words):

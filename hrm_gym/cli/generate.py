@@ -10,20 +10,21 @@ import numpy as np
 
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
-from hrm_gym.envs.datasets import write_csv
+from hrm_gym.envs.reading.writing import form_of, write_puzzles
 from hrm_gym.envs.registration import make_task
+from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new
 from hrm_gym.options import Options, number
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments(Options):
-    """Write new puzzles to a CSV file in the benchmark's form: source, question, answer, rating."""
+    """Write new puzzles to a file: the benchmark's CSV (source, question, answer, rating), JSON lines or text."""
 
     env: str
     """Environment id."""
     out: Path
-    """The file to write, .csv or .csv.gz."""
+    """The file to write: .csv, .jsonl, or .txt with a puzzle a line, each perhaps with .gz, .bz2 or .xz behind."""
     num: int = number(100, least=1)
     """How many puzzles."""
     seed: int = number(0, least=0)
@@ -37,6 +38,10 @@ class Arguments(Options):
 def run(argv: Sequence[str]) -> int:
     """Generate as the arguments say."""
     args = parse(Arguments, argv, "generate")
+    if args.shipped and args.out.suffix != ".npz":
+        raise HrmGymError(f"--out {args.out.name!r}: the shipped puzzles are an .npz file; end the name in .npz")
+    if not args.shipped:
+        form_of(args.out)
     check_new(args.out, args.overwrite)
     task = make_task(args.env)
     if args.shipped:
@@ -46,6 +51,6 @@ def run(argv: Sequence[str]) -> int:
         return 0
     with bar(f"making {args.num:,} puzzles"):
         puzzles = task.sample(args.num, np.random.default_rng(args.seed))
-    write_csv(args.out, puzzles, task, source=f"hrm-gym {args.env} seed {args.seed}")
+    write_puzzles(args.out, puzzles, task, source=f"hrm-gym {args.env} seed {args.seed}")
     print(f"written: {args.num:,} puzzles to {args.out}")
     return 0

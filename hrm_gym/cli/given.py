@@ -1,43 +1,80 @@
-"""What the user gives as puzzles: one as text, or a file of them."""
+"""What the user gives as puzzles, one as text or a file of them, and which family it is of where nobody says so."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from hrm_gym.envs.datasets import read_puzzles
-from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.envs.reading.layout import WrongSizeError
+from hrm_gym.envs.reading.source import Given, read, read_text
+from hrm_gym.envs.registration import make_task
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 from hrm_gym.hugging_face import HUB
 
+BY_SIZE = ("Sudoku4x4-v0", "Sudoku6x6-v0", "SudokuExtreme-v0", "Sudoku16x16-v0", "MazeSmall-v0", "MazeHard-v0")
+"""Environments whose boards are all of different sizes; the agent of the third one solves any 9x9 Sudoku."""
 
-def read_given(source: str, task: Task) -> tuple[Puzzles, bool]:
+
+def read_given(source: str, task: Task) -> tuple[Given, bool]:
     """The puzzles, whose solutions nobody looks at, and whether they came as a list.
 
     Args:
-        source: a puzzle, row by row; a file as `read_puzzles` takes it; or "-" for a puzzle on standard input.
+        source: a puzzle, in any layout; a file as `reading.source.read` takes it; or "-" for standard input.
         task: whose puzzles they are.
 
     Raises:
         HrmGymError: where there is no such file, or a puzzle is malformed.
     """
-    if source == "-":
-        return _one(sys.stdin.read(), task), False
+    return _read(source if source != "-" else None, _standard_input() if source == "-" else "", task)
+
+
+def find_family(source: str) -> tuple[str, Given, bool]:
+    """The environment whose board has as many cells as the puzzles; then as `read_given`.
+
+    Raises:
+        HrmGymError: where none has, or as `read_given`.
+    """
+    path, text = (None, _standard_input()) if source == "-" else (source, "")
+    refusals = []
+    for env in BY_SIZE:
+        try:
+            return env, *_read(path, text, make_task(env))
+        except WrongSizeError as error:
+            refusals.append(error)
+    raise HrmGymError(
+        f"the puzzle is no board of {', '.join(BY_SIZE)} by its size (as a 9x9 Sudoku: {refusals[2]}): give --env, or "
+        "mend it"
+    )
+
+
+def _read(source: str | None, text: str, task: Task) -> tuple[Given, bool]:
+    if source is None:
+        given = read_text(text, task)
+        return given, len(given.puzzles.puzzle) > 1
     if not source.strip():
         raise HrmGymError(f"the puzzle is empty: give {task.num_cells} cells, or a file of puzzles")
     path = Path(source)
     try:
         exists = path.exists()
-    except OSError:  # a puzzle can be longer than a path may be
+    except (OSError, ValueError):  # a puzzle can be longer than a path may be
         exists = False
     if not exists and not source.startswith(HUB):
-        if any(c in source for c in "/\\") or path.suffix in (".csv", ".gz", ".txt", ".npy", ".json"):
-            raise HrmGymError(f"no file at {source}: give a file of puzzles, or a puzzle of {task.num_cells} cells")
-        return _one(source, task), False
-    puzzles = read_puzzles(source, task, solved=False)
-    return puzzles, len(puzzles.puzzle) > 1 or path.suffix in (".csv", ".gz")
+        named = path.suffix.lower() in (".csv", ".tsv", ".gz", ".bz2", ".xz", ".zip", ".txt", ".npy", ".npz", ".json")
+        if any(c in source for c in "/\\") or named or path.suffix.lower() in (".jsonl", ".sdk", ".sdm", ".ss"):
+            return read(source, task, solved=False), True  # which says that there is no file, and names the nearest
+        return read_text(source, task), False
+    given = read(source, task, solved=False)
+    return given, len(given.puzzles.puzzle) > 1 or "table" in given.format
 
 
-def _one(text: str, task: Task) -> Puzzles:
-    puzzle = task.parse(text)[None]
-    return Puzzles(puzzle, puzzle)
+def _standard_input() -> str:
+    """What is piped in, in whatever encoding.
+
+    Raises:
+        HrmGymError: where it is no text.
+    """
+    from hrm_gym.envs.reading.text import decode
+
+    buffer = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read() if buffer is None else decode(buffer.read())

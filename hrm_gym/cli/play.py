@@ -214,7 +214,7 @@ def _cases(task: Task, args: Arguments) -> Iterator[Case]:
     own = []
     if args.puzzle is not None:
         given, many = read_given(args.puzzle, task)
-        for i, puzzle in enumerate(given.puzzle, start=1):
+        for i, puzzle in enumerate(given.puzzles.puzzle, start=1):
             own.append(own_case(task, puzzle, f"your puzzle {i}" if many else "your puzzle"))
     return itertools.chain(own, random_cases(task, args.seed))
 

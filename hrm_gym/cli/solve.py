@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.given import read_given
+from hrm_gym.cli.given import find_family, read_given
 from hrm_gym.cli.parse import parse, positional
 from hrm_gym.envs.drawing.text import board_text
 from hrm_gym.envs.registration import make_task
@@ -23,10 +23,10 @@ from hrm_gym.options import Options, number
 class Arguments(Options):
     """Solve a puzzle, or a file of puzzles. Exit status: 0 all answers valid, 1 some not, 2 bad input."""
 
-    env: str
-    """Environment id."""
     puzzle: str = positional("PUZZLE")
-    """The puzzle, row by row, line breaks allowed; a file (CSV, or a puzzle a line); `-`: standard input."""
+    """The puzzle in any layout; a file (a table, text, JSON or arrays, compressed or not); `-`: standard input."""
+    env: str = ""
+    """Environment id; empty: that of the checkpoint, or the one whose board has as many cells as the puzzle."""
     checkpoint: str = "pretrained"
     """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
     `hf:OWNER/NAME`."""
@@ -56,14 +56,25 @@ class Arguments(Options):
 def run(argv: Sequence[str]) -> int:
     """Solve as the arguments say."""
     args = parse(Arguments, argv, "solve")
+    env, found = args.env, None
+    if not env and args.checkpoint != "pretrained":
+        from hrm_gym.agents.saved.load import trained_env
+
+        env = trained_env(args.checkpoint)
+    if not env:
+        env, *found = find_family(args.puzzle)
     if args.exact:
-        task = make_task(args.env)
+        task = make_task(env)
     else:
         from hrm_gym.agents.inference.loading import load_guessing
 
-        policy, task = load_guessing(args.env, args.checkpoint, args.device, args.boards)
-    given, many = read_given(args.puzzle, task)
+        policy, task = load_guessing(env, args.checkpoint, args.device, args.boards)
+    read, many = found or read_given(args.puzzle, task)
+    given = read.puzzles
     puzzles = np.asarray(given.puzzle)
+    if found or read.format != "text":
+        count = f"{len(puzzles):,} puzzle{'s' * (len(puzzles) > 1)}"
+        print(f"read: {count} of {env}, from {read.format}", file=sys.stderr)
     if args.exact:
         answers = np.stack([task.solve(puzzle) for puzzle in puzzles]).astype(np.int64)  # refuses what `check` would
         valid = task.violations(puzzles.astype(np.int64), answers) == 0

@@ -10,6 +10,7 @@ import dataclasses
 import os
 from typing import Literal
 
+from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number, share
 
 
@@ -42,7 +43,12 @@ class PuzzleOptions(Options):
 
     def __post_init__(self) -> None:
         if isinstance(self.dataset, os.PathLike):
-            object.__setattr__(self, "dataset", os.fspath(self.dataset))
+            object.__setattr__(self, "dataset", os.fsdecode(self.dataset))
+        if not isinstance(self.dataset, str | None):
+            raise HrmGymError(
+                f"dataset is a {type(self.dataset).__name__}: give the path of a file or a folder; "
+                "hrm_gym.envs.reading.writing.write_puzzles writes one"
+            )
         super().__post_init__()
 
 

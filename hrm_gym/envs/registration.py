@@ -14,6 +14,7 @@ from hrm_gym.envs.checks import check_family
 from hrm_gym.envs.options import OPTIONS
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.files import state_of
 from hrm_gym.outside import import_module, load_class, shown
 
 NAMESPACE = "hrm_gym"
@@ -122,6 +123,8 @@ def canonical_id(name: str) -> str:
     Raises:
         HrmGymError: on an unknown id or module, or a module that cannot be imported.
     """
+    if not isinstance(name, str):
+        raise HrmGymError(f"env={name!r}: give the id of an environment, such as 'Sudoku4x4-v0'")
     module, _, env_id = name.rpartition(":")
     if module:
         import_module(module, name)
@@ -132,7 +135,7 @@ def canonical_id(name: str) -> str:
 
 
 def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
-    """The task behind an id; the same object each time.
+    """The task behind an id; the same object each time, as long as its files are the same.
 
     Args:
         task: a name as `canonical_id` takes it, or an entry "module:Class".
@@ -146,7 +149,8 @@ def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
     kwargs = {**defaults, **kwargs}
     if dataset is not None and "dataset" in inspect.signature(_task_class(entry)).parameters:
         kwargs["dataset"] = dataset
-    return _build(entry, json.dumps(kwargs, sort_keys=True))
+    files = state_of(dataset) if "dataset" in kwargs and dataset is not None else ()
+    return _build(entry, json.dumps(kwargs, sort_keys=True), files)
 
 
 def task_class(task: str) -> type[Task]:
@@ -189,7 +193,7 @@ def _task_class(entry: str) -> type[Task]:
 
 
 @functools.cache
-def _build(entry: str, kwargs: str) -> Task:
+def _build(entry: str, kwargs: str, files: tuple[Any, ...]) -> Task:
     cls = _task_class(entry)
     arguments = json.loads(kwargs)
     allowed = inspect.signature(cls).parameters

@@ -14,10 +14,11 @@ import numpy as np
 from gymnasium import Space, spaces
 
 from hrm_gym.envs.arguments import check_index
-from hrm_gym.envs.arrays import Array, as_int64, as_numpy, concatenate, copy, is_integer, like, where, zeros
-from hrm_gym.envs.datasets import puzzles_of
+from hrm_gym.envs.arrays import Array, as_int64, concatenate, copy, is_integer, like, where, zeros
+from hrm_gym.envs.datasets import puzzles_of, state_of_dataset
 from hrm_gym.envs.guesses import HASTE, MOST, NUMBERS, check_guesses, sound, with_guesses
 from hrm_gym.envs.options import OPTIONS, EnvOptions
+from hrm_gym.envs.reading.objects import tokens_of
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Grade, Puzzles, Task
 from hrm_gym.errors import HrmGymError
@@ -66,8 +67,8 @@ class Rules:
         self.num_uniforms = 1 + self._num_symmetry + self._num_hints + self._num_guesses
         source = (self.task, split, dataset, options.num_examples)
         self.num_puzzles = len(puzzles_of(*source).puzzle)
-        data = _images if self.augment else puzzles_of
-        self.data = _ranked(data, *source) if options.ranked else data(*source)
+        read = (state_of_dataset(dataset), *source)
+        self.data = _ranked(self.augment, *read) if options.ranked else _data(self.augment, *read)
         """What episodes are drawn from: the puzzles, and for training their images after them (`Task.images`); where
         `ranked`, all of these from easy to hard."""
         self.easiest = 1.0
@@ -158,25 +159,12 @@ class Rules:
         if len(options) > 1:
             raise HrmGymError("reset got both 'puzzle' and 'index': give one of them")
         if "puzzle" in options:
-            puzzle = self._tokens_of(options["puzzle"])
+            puzzle = tokens_of(self.task, options["puzzle"], "option 'puzzle'")
             return _first(Puzzles(*(np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle)))))
         if "index" in options:
             index = check_index(options["index"], num, self.num_puzzles)
             return _first(self.data.map(lambda array: array[index]))
         return None
-
-    def _tokens_of(self, puzzle: Any) -> np.ndarray:
-        if isinstance(puzzle, str):
-            return self.task.parse(puzzle)
-        tokens, most = as_numpy(puzzle, "option 'puzzle'"), self.task.num_tokens - 1
-        if not is_integer(tokens) or tokens.size != self.task.num_cells:
-            raise HrmGymError(
-                f"option 'puzzle' has shape {tokens.shape} and type {tokens.dtype}: "
-                f"give {self.task.num_cells} integers, or a text"
-            )
-        if tokens.min() < 0 or tokens.max() > most:
-            raise HrmGymError(f"option 'puzzle' has tokens {tokens.min()} to {tokens.max()}: allowed are 0 to {most}")
-        return tokens.reshape(-1).astype(np.uint8)
 
     # ---- a step ----------------------------------------------------------------------------------
 
@@ -294,14 +282,19 @@ def _first(puzzles: Puzzles) -> PuzzleState:
     return PuzzleState(puzzle, solution, copy(puzzle), zero, identity)
 
 
+def _data(augment: bool, state: tuple[Any, ...], *source: Any) -> Puzzles:
+    """What episodes are drawn from; `state` is that of the files, for the caches."""
+    return _images(state, *source) if augment else puzzles_of(*source)
+
+
 @functools.lru_cache(maxsize=16)
-def _images(task: Task, *source: Any) -> Puzzles:
+def _images(state: tuple[Any, ...], task: Task, *source: Any) -> Puzzles:
     return task.images(puzzles_of(task, *source))
 
 
 @functools.lru_cache(maxsize=4)
-def _ranked(data: Callable[..., Puzzles], task: Task, *source: Any) -> Puzzles:
-    puzzles = data(task, *source)
+def _ranked(augment: bool, state: tuple[Any, ...], task: Task, *source: Any) -> Puzzles:
+    puzzles = _data(augment, state, task, *source)
     rating = task.rate(puzzles.puzzle)
     if (rating == rating[0]).all():
         raise HrmGymError("ranked=True, and the puzzles are all rated alike: leave it out")

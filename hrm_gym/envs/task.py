@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import functools
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from hrm_gym.envs.arrays import Array
 from hrm_gym.envs.puzzles import Ballots, Grade, Match, Puzzles, Traces, VoteResult
+from hrm_gym.envs.reading.layout import Alphabet, cells
 from hrm_gym.errors import HrmGymError
 
 SPLITS = ("train", "validation", "test")
@@ -93,9 +95,13 @@ class Task(abc.ABC):
         except AttributeError:
             return {"id": id(self)}
 
+    files: tuple[Any, ...] = ()
+    """The state of the files that it was built from (`files.state_of`): what is kept of one family is not another's."""
+
     def __eq__(self, other: object) -> bool:
-        """Whether it is the same family with the same arguments."""
-        return isinstance(other, Task) and type(self) is type(other) and self.arguments == other.arguments
+        """Whether it is the same family with the same arguments, from the same files."""
+        same = isinstance(other, Task) and type(self) is type(other) and self.arguments == other.arguments
+        return same and self.files == other.files  # type: ignore[union-attr]
 
     def __hash__(self) -> int:
         """Equal for equal tasks."""
@@ -278,25 +284,21 @@ class Task(abc.ABC):
 
     # ---- text ------------------------------------------------------------------------------------
 
+    aliases: ClassVar[Mapping[str, str]] = {}
+    """Characters beside the symbols that people write in texts, and the symbol that each stands for."""
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """What its boards look like as text."""
+        return Alphabet(self.shape, self.symbols, self.symbols[self.blank], self.aliases)
+
     def parse(self, text: str) -> np.ndarray:
-        """Tokens, uint8 of shape (L,), of a puzzle written as L characters; white space does not count.
+        """Tokens, uint8 of shape (L,), of a board as text: L characters, rows, or another layout (`reading.layout`).
 
         Raises:
             HrmGymError: with the offending character or length.
         """
-        text = "".join(text.split())
-        if len(text) != self.num_cells:
-            rows, columns = self.shape
-            raise HrmGymError(
-                f"the puzzle has {len(text)} characters; a {rows}x{columns} board needs {self.num_cells}, row by row"
-            )
-        for i, character in enumerate(text):
-            if character not in self.symbols:
-                raise HrmGymError(
-                    f"foreign character {character!r} at row {i // self.shape[1] + 1}, "
-                    f"column {i % self.shape[1] + 1}: allowed are {self.symbols!r}"
-                )
-        return np.array([self.symbols.index(character) for character in text], dtype=np.uint8)
+        return np.array([self.symbols.index(symbol) for symbol in cells(text, self.alphabet)], dtype=np.uint8)
 
     def format(self, tokens: Array) -> str:
         """The board as L characters, row by row, the inverse of `parse`."""

@@ -19,7 +19,8 @@ from hrm_gym.agents.training.run import train
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.cli import export
 from hrm_gym.cli.given import read_given
-from hrm_gym.envs.datasets import puzzles_of, read_puzzles, write_csv
+from hrm_gym.envs.datasets import puzzles_of, read_puzzles
+from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.files import read_arrays, save_arrays
 
 from .tally import Size, Tally, silent
@@ -64,7 +65,7 @@ def run(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
         for solved in (True, False):
             read_puzzles(path, task, solved=solved)
 
-    write_csv(folder / "whole.csv", puzzles, task)
+    write_puzzles(folder / "whole.csv", puzzles, task)
     csv = (folder / "whole.csv").read_bytes()
     lines = "\n".join(map(task.format, puzzles.puzzle)).encode()
     kinds = {

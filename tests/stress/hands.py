@@ -161,7 +161,7 @@ def commands(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
         mock.patch("hrm_gym.cli.evaluate.grade", _reached),
         mock.patch("hrm_gym.agents.inference.solving.solve_puzzles", _reached),
         mock.patch("hrm_gym.cli.halting.record", _reached),
-        mock.patch("hrm_gym.cli.generate.write_csv", _reached),
+        mock.patch("hrm_gym.cli.generate.write_puzzles", _reached),
         mock.patch("hrm_gym.cli.play.Player", _reached),
         mock.patch("hrm_gym.cli.analyze.findings", _reached),
         mock.patch("hrm_gym.cli.compare.compare", _reached),

@@ -15,8 +15,8 @@ from hrm_gym import make_task
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training.run import train
 from hrm_gym.cli import main
-from hrm_gym.envs.datasets import write_csv
 from hrm_gym.envs.drawing.recording import Recorder
+from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import save_arrays
 
@@ -138,8 +138,8 @@ def disks(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
 
     writers = {
         "a.safetensors": lambda path: checkpoints.save(path, snapshot),
-        "a.csv": lambda path: write_csv(path, puzzles, task),
-        "a.csv.gz": lambda path: write_csv(path, puzzles, task),
+        "a.csv": lambda path: write_puzzles(path, puzzles, task),
+        "a.csv.gz": lambda path: write_puzzles(path, puzzles, task),
         "a.npz": lambda path: save_arrays({"a": puzzles.puzzle}, path),
         "a.gif": film,
     }

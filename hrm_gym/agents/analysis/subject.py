@@ -19,7 +19,7 @@ from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.saved.load import load_both
-from hrm_gym.agents.saved.sources import find, pretrained_path
+from hrm_gym.agents.saved.sources import find, named, pretrained_path
 from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
@@ -169,7 +169,8 @@ def open_subject(
 def _opened(env: str, checkpoint: str | Path, device: str) -> tuple[Policy, Task, Config]:
     """The agent of a checkpoint, its task, and how it was trained."""
     policy, task = load_both(env, checkpoint, device)
-    path = pretrained_path(env) if str(checkpoint) == "pretrained" else Path(checkpoint)
+    name = named(checkpoint)
+    path = pretrained_path(env) if name == "pretrained" else Path(name)
     return policy, task, checkpoints.load(find(path)).config
 
 

@@ -6,6 +6,7 @@ The environment itself stands in `hrm_gym.envs.halting.halting_env`.
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hrm_gym.envs.halting.halting_rules import HaltingOptions
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import is_file, is_folder
+from hrm_gym.files import is_folder, state_of
 
 NUM_RECORDED = 1_000
 """How many puzzles are recorded where nobody says how many."""
@@ -61,7 +62,7 @@ def _frozen_model(
     env_id: str,
     num_slots: int,
     *,
-    agent: str = "pretrained",
+    agent: str | os.PathLike[str] = "pretrained",
     split: str = "train",
     num_examples: int | None = None,
     max_segments: int = 16,
@@ -87,12 +88,12 @@ def _frozen_model(
     HaltingOptions(max_segments=max_segments, **rules).check(recorded)
     if num_examples is not None:
         num_examples = check_integer("num_examples", num_examples, 1)
+    agent = os.fspath(agent)
     if recorded:
         path = pretrained_path(env_id) if agent == "pretrained" else Path(agent)
         # All environments of a process over one agent share one recording, until its file changes.
-        file = path / FILE_NAME if is_folder(path) else path
-        written = file.stat().st_mtime_ns if is_file(file) else 0
-        episodes = _recorded(env_id, agent, written, split, num_examples, max_segments, features, device)
+        file = state_of(path / FILE_NAME if is_folder(path) else path)
+        episodes = _recorded(env_id, agent, file, split, num_examples, max_segments, features, device)
         return RecordedModel(episodes, num_slots), {"max_segments": max_segments, **rules}
     policy, task = load_both(env_id, agent, device)
     puzzles = _chosen(task, split, num_examples)
@@ -103,7 +104,7 @@ def _frozen_model(
 def _recorded(
     env_id: str,
     agent: str,
-    written: int,
+    file: tuple[Any, ...],
     split: str,
     num_examples: int | None,
     max_segments: int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from hrm_gym.agents.inference.guessing import guessing
 from hrm_gym.agents.policy import Policy
@@ -19,14 +20,14 @@ def guessing_path(env_id: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def pretrained_for(env: str, checkpoint: str | Path, boards: int) -> str | Path:
+def pretrained_for(env: str, checkpoint: Any, boards: int) -> Any:
     """The checkpoint; "pretrained" is for several boards the agent that can think about them, where one ships."""
-    several = boards != 1 and str(checkpoint) == "pretrained"
+    several = boards != 1 and isinstance(checkpoint, str) and checkpoint == "pretrained"
     return (guessing_path(env) if several else None) or checkpoint
 
 
 def load_guessing(
-    env: str, checkpoint: str | Path = "pretrained", device: str = "auto", boards: int = 0
+    env: str, checkpoint: Any = "pretrained", device: str = "auto", boards: int = 0
 ) -> tuple[Policy, Task]:
     """The agent of a checkpoint that thinks about so many boards side by side, and its family.
 

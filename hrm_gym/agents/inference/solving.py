@@ -7,7 +7,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
 from hrm_gym.envs.guesses import can_guess
 from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.options import Options, number
 
 SLOTS = {"cpu": 64, "cuda": 1024}
 """Boards that are thought about side by side, at all puzzles together, by kind of device."""
@@ -28,6 +29,22 @@ FURTHER = 16
 GUESS_SEGMENTS = 8
 """Segments of an attempt with a guess: a wrong guess leads nowhere, and many short attempts solve more than few long
 ones (docs/sudoku_extreme.md)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Solving(Options):
+    """How hard to try."""
+
+    rollouts: int = number(1, least=1)
+    """Attempts that are begun at once."""
+    max_segments: int = number(64, least=1)
+    """Segments of an attempt."""
+    seconds: float = number(10.0, least=0)
+    """Further attempts are made until so many seconds a puzzle have passed."""
+    vary: Literal["auto", "noise", "symmetry", "guess"] = "auto"
+    """How attempts after the first differ."""
+    boards: int = number(0, least=0)
+    """Boards that are thought about side by side in each attempt; 0: what suits the agent."""
 
 
 class Solution(NamedTuple):

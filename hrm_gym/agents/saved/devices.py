@@ -9,12 +9,16 @@ import torch
 from hrm_gym.errors import HrmGymError, unknown
 
 
-def choose_device(name: str) -> str:
+def choose_device(name: str | torch.device) -> str:
     """A torch device by name; "auto" is the GPU where there is one.
 
     Raises:
         HrmGymError: for a GPU where there is none, or a name that is no device.
     """
+    if isinstance(name, torch.device):
+        name = str(name)
+    if not isinstance(name, str):
+        raise unknown("device", name, ("auto", "cpu", "cuda"))
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.partition(":")[0] not in ("cpu", "cuda"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,12 @@ def _form(task: Task) -> str:
     return "groups" if task.groups and task.hintable else "neighbours" if task.local else "cells"
 
 
+def as_text(value: Any) -> Any:
+    """Paths, and runs by their folders, as texts; everything else as it is."""
+    value = getattr(value, "folder", value)
+    return os.fsdecode(os.fspath(value)) if isinstance(value, os.PathLike) else value
+
+
 def resolve(options: Mapping[str, Any]) -> Config:
     """The complete configuration that some options stand for; all others are those of preset, agent and rule.
 
@@ -50,6 +57,7 @@ def resolve(options: Mapping[str, Any]) -> Config:
     Raises:
         HrmGymError: on an unknown name, a value that is not allowed, or a device that is not there.
     """
+    options = {name: as_text(value) for name, value in options.items()}
     run = RunOptions()
     named = {name: options.get(name, getattr(run, name)) for name in ("env", "agent", "halting", "preset", "device")}
     device, env = choose_device(named["device"]), canonical_id(named["env"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from hrm_gym.agents.saved.hub import download
 from hrm_gym.envs.registration import canonical_id
@@ -39,6 +41,23 @@ def pretrained_path(env_id: str) -> Path:
             f"hrm-gym train --env {env_id}, then give --checkpoint RUN_FOLDER"
         )
     return path
+
+
+def named(checkpoint: Any) -> str:
+    """What a caller gives as a checkpoint as a text: a path, or one of the names that `find` knows.
+
+    Args:
+        checkpoint: that text, a path, or a finished run.
+
+    Raises:
+        HrmGymError: where it is something else.
+    """
+    source = getattr(checkpoint, "folder", checkpoint)
+    if not isinstance(source, str | os.PathLike):
+        raise HrmGymError(
+            f"checkpoint is a {type(checkpoint).__name__}: give 'pretrained', a run or its folder, a file, or a policy"
+        )
+    return os.fsdecode(os.fspath(source))
 
 
 def find(source: str | Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from hrm_gym.envs.arc.view import ARCView
 from hrm_gym.envs.arrays import Array, as_int64, like
 from hrm_gym.envs.task import SPLITS, Ballots, Puzzles, Task, VoteResult
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.files import state_of
 
 MOST_AUGMENTATIONS = 100_000
 
@@ -67,6 +69,8 @@ class ARCTask(Task):
             raise HrmGymError(f"side={side!r}: give an integer, 1 to {SIDE}")
         self.version = version
         self.source = None if dataset is None else str(dataset)
+        self._place = None if dataset is None else str(Path(dataset).absolute())  # the folder may change
+        self.files = () if dataset is None else state_of(dataset)
         self.augmentations = augmentations
         self.num_tasks = num_tasks
         self.side = side
@@ -89,7 +93,7 @@ class ARCTask(Task):
     @property
     def collection(self) -> sources.Collection:
         """All tasks, read when they are first asked for."""
-        return _collection(self.version, self.source, self.num_tasks, self.side)
+        return _collection(self.version, self._place, self.num_tasks, self.side, self.files)
 
     @property
     def identities(self) -> tuple[str, ...]:  # type: ignore[override]  # read-only: the files say it
@@ -162,7 +166,7 @@ class ARCTask(Task):
         """
         split = "test" if split is None else split
         _check_split(split)
-        if source == self.source:
+        if str(Path(source).absolute()) == self._place:
             return self.dataset(split)
         collection = _fitting(sources.read(source, self.version), self.side)
         known = set(self.identities)
@@ -324,7 +328,9 @@ def _fitting(collection: sources.Collection, side: int) -> sources.Collection:
 
 
 @functools.lru_cache(maxsize=8)
-def _collection(version: int, source: str | None, num_tasks: int, side: int) -> sources.Collection:
+def _collection(
+    version: int, source: str | None, num_tasks: int, side: int, files: tuple[Any, ...]
+) -> sources.Collection:
     collection = _fitting(sources.read(source, version), side)
     return sources.Collection(*(dict(list(part.items())[: num_tasks or None]) for part in collection))
 

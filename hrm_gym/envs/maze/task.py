@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,6 +40,11 @@ class MazeTask(Task):
     """
 
     symbols = "# SGo"
+    aliases: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys("1Xx█▓▒■▪⬛", "#"),
+        **dict.fromkeys("0._·□⬜", " "),
+        **{"s": "S", "g": "G", "E": "G", "e": "G", "O": "o"},
+    }
     blank = solver.FREE
     local = True
     view = MazeView
@@ -152,37 +159,10 @@ class MazeTask(Task):
     def parse(self, text: str) -> np.ndarray:
         """Tokens, uint8 of shape (L,), of a maze or a solved one; here spaces count, for they are free cells.
 
-        Args:
-            text: L characters on one line, or a line a row; a free cell is ' ' or '.'.
-
         Raises:
-            HrmGymError: with the offending character or length, or where S or G is missing or stands twice.
+            HrmGymError: as `Task.parse`, or where S or G is missing or stands twice.
         """
-        lines = text.strip("\r\n").splitlines() or [""]
-        if len(lines) == 1:
-            if len(lines[0]) != self.num_cells:
-                raise HrmGymError(
-                    f"the maze has {len(lines[0])} characters; a {self.size}x{self.size} board needs "
-                    f"{self.num_cells}, row by row, spaces counting as free cells"
-                )
-        elif len(lines) != self.size:
-            raise HrmGymError(f"the maze has {len(lines)} rows; a {self.size}x{self.size} board needs {self.size}")
-        else:
-            for i, line in enumerate(lines, start=1):
-                if len(line) != self.size:
-                    raise HrmGymError(
-                        f"row {i} of the maze has {len(line)} characters where {self.size} are needed: "
-                        "write '.' for free cells if an editor takes spaces away"
-                    )
-        cells = "".join(lines).replace(".", " ")
-        for i, character in enumerate(cells):
-            if character not in self.symbols:
-                row, column = divmod(i, self.size)
-                raise HrmGymError(
-                    f"foreign character {character!r} at row {row + 1}, column {column + 1}: allowed are "
-                    "'#' (wall), ' ' or '.' (free), 'S', 'G' and 'o' (path)"
-                )
-        tokens = np.array([self.symbols.index(character) for character in cells], dtype=np.uint8)
+        tokens = super().parse(text)
         solver.check_ends(tokens, self.size)
         return tokens
 

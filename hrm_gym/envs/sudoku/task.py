@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -35,6 +36,7 @@ class SudokuTask(Task):
     """
 
     hintable = True
+    aliases: ClassVar[Mapping[str, str]] = {**dict.fromkeys("0_*-?xX·•□", "."), **{c: c.upper() for c in "abcdefg"}}
 
     def __init__(self, size: int = 9, extreme: bool = False, hard_by: str = "guesses") -> None:
         if hard_by not in HARD_BY:
@@ -58,10 +60,6 @@ class SudokuTask(Task):
         self.group_symbols = tuple(range(1, size + 1))
         # An image of a 4x4 training puzzle may be a test puzzle: there are only two grids up to symmetry.
         self.num_uniforms = 0 if size == 4 else symmetry.num_uniforms(self.boxes)
-
-    def parse(self, text: str) -> np.ndarray:
-        """As `Task.parse`; a blank is written '.' or '0'."""
-        return super().parse(text.replace("0", "."))
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: puzzles with one solution and no given too many, from both splits; see `generator`."""

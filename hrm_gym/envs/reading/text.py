@@ -1,0 +1,140 @@
+"""Bytes as text, and a text as boards: one a line, row by row, with titles, comments, answers and ratings beside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from hrm_gym.envs.reading.layout import WrongSizeError, is_rule, plain
+from hrm_gym.envs.task import Task
+from hrm_gym.errors import HrmGymError
+
+
+class Row(NamedTuple):
+    """A puzzle, as it was found."""
+
+    place: str
+    """Where, such as "line 3"."""
+    puzzle: Any
+    """Text, rows, or tokens."""
+    answer: Any = ""
+    """The same of its solution; empty where none is given."""
+
+
+def decode(data: bytes) -> str:
+    """The text of a file: UTF-8, UTF-16 or UTF-32; what is neither is Latin-1, unless it is no text at all.
+
+    Raises:
+        HrmGymError: where it is no text.
+    """
+    for mark, encoding in (
+        (b"\xff\xfe\x00\x00", "utf-32"),
+        (b"\x00\x00\xfe\xff", "utf-32"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
+        if data.startswith(mark):
+            break
+    else:
+        zeros = [data[:2000:2].count(0), data[1:2000:2].count(0)]
+        encoding = "utf-8-sig" if not any(zeros) else "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    if re.search(r"[\x00-\x08\x0e-\x1a\x7f]", text):
+        raise HrmGymError("it is no text: give a file of puzzles")
+    return text
+
+
+def rows_of_text(text: str, task: Task) -> Iterator[Row]:
+    """The boards of a text; what is no board comes as a row, too, which its family then refuses with a reason."""
+    text = plain(text)
+    if len(text) <= 8 * task.num_cells + 1_000 and is_board_text(text, task):
+        yield Row("line 1", text)
+        return
+    last: Row | None = None  # its solution may follow, under a title of its own
+    for row, is_answer in _boards(text, task):
+        if is_answer and last is not None:
+            row = last._replace(answer=row.puzzle)
+        elif last is not None:
+            yield last
+        last = row
+    if last is not None:
+        yield last
+
+
+def _boards(text: str, task: Task) -> Iterator[tuple[Row, bool]]:
+    """Each board of a text, and whether it stands under the title [Solution]."""
+    height, section, begun = task.shape[0], "puzzle", 0
+    board: list[str] = []
+
+    def done() -> Iterator[tuple[Row, bool]]:
+        if board:
+            yield Row(f"line {begun}", "\n".join(board)), section == "solution"
+        board.clear()
+
+    for number, line in enumerate(text.splitlines(), start=1):
+        title = re.fullmatch(r"\s*\[([A-Za-z ]+)\]\s*", line)
+        if title or _is_title(line, task):
+            yield from done()
+            section = title[1].lower() if title else "puzzle"
+        elif section not in ("puzzle", "solution") or _is_comment(line, task) or _is_frame(line, task, text):
+            continue
+        elif fields := _fields(line, task):
+            yield from done()
+            yield Row(f"line {number}", *fields), section == "solution"
+        elif line.strip() or (board and task.alphabet.spaced):
+            begun = begun if board else number
+            board.append(line)
+            if len(board) == height:
+                yield from done()
+    yield from done()
+
+
+def is_board_text(text: str, task: Task) -> bool:
+    """Whether a text is one board; one with as many cells and a fault in it is one, too, and told later."""
+    try:
+        task.parse(text)
+    except WrongSizeError:
+        return False
+    except HrmGymError:
+        return len("".join(text.split())) == task.num_cells
+    return True
+
+
+def _is_comment(line: str, task: Task) -> bool:
+    line = line.lstrip()
+    return (line.startswith("#") and "#" not in task.symbols) or line.startswith("//")
+
+
+def _is_title(line: str, task: Task) -> bool:
+    """Whether a line begins with a word, such as "Grid 01"."""
+    word = re.match(r"\s*([A-Za-z]{3,})", line)
+    return word is not None and not set(word[1]) <= set(task.symbols) | set(task.aliases)
+
+
+def _is_frame(line: str, task: Task, text: str) -> bool:
+    """Whether a line is a part of a frame; as many dashes as a row has cells may be a row of blanks."""
+    if not is_rule(line, task.alphabet):
+        return False
+    cells = [character for character in line if character not in "| \t"]
+    blanks = {alias for alias, symbol in task.aliases.items() if symbol == task.symbols[task.blank]}
+    dashes = set(cells) == {"-"} and "-" in blanks and len(cells) == task.shape[1]
+    return not (dashes and not (blanks | {task.symbols[task.blank]}) - {"-"} & set(text))
+
+
+def _fields(line: str, task: Task) -> tuple[str, str] | None:
+    """A puzzle that stands on one line, and the solution behind it, if any; None where the line holds none."""
+    if not line.strip():
+        return None
+    if is_board_text(line, task):
+        return line, ""
+    boards = [
+        field for field in re.split(r"[\s,;|:]+", line) if len(field) == task.num_cells and is_board_text(field, task)
+    ]
+    if not boards:
+        return None
+    complete = len(boards) > 1 and task.blank not in task.parse(boards[1])
+    return boards[0], boards[1] if complete else ""
