@@ -6,7 +6,9 @@ One test a file: every `.npz` in `tests/data`, and in the folder that the variab
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,10 @@ from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.state import detach
 from hrm_gym.agents.training.losses import answer_loss
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
+"""Relative error of our arrays, computed in float64."""
+AMBIGUITY = 3.0
+"""Where rounding decides: how many times the distance of our own float32 arrays the reference's may be away."""
 FOLDERS = [Path(__file__).parent / "data"] + [Path(f) for f in [os.environ.get("PARITY_DIR", "")] if f]
 FILES = sorted({path.name: path for folder in FOLDERS for path in folder.glob("*.npz")}.values())
 
@@ -46,8 +51,8 @@ def our_name(name: str, kind: str) -> str:
     return re.sub("^q_head", "halting.head", name) if name.startswith("q_head") else f"agent.{name}"
 
 
-def relative_error(ours: torch.Tensor, theirs: np.ndarray) -> float:
-    ours, expected = ours.detach().double(), torch.from_numpy(np.asarray(theirs)).double()
+def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    ours, expected = ours.detach().double(), theirs.detach().double()
     assert ours.shape == expected.shape
     return ((ours - expected).norm() / expected.norm().clamp(min=1e-12)).item()
 
@@ -56,6 +61,25 @@ def relative_error(ours: torch.Tensor, theirs: np.ndarray) -> float:
 def test_parity(path: Path) -> None:
     data = np.load(path)
     reference = json.loads(str(data["config"]))
+    exact, rounded = (arrays(data, reference, dtype) for dtype in (torch.float64, torch.float32))
+    for key, value in exact.items():
+        # The reference computes in float32. What float32 leaves open, in a long recursion on random weights, shows in
+        # ours, too.
+        allowed = max(TOLERANCE, AMBIGUITY * relative_error(rounded[key], value))
+        theirs = torch.from_numpy(np.asarray(data[key]))
+        if key.endswith("puzzle_emb.rows"):  # of every slot; ours is the sum over the slots of a puzzle
+            identities = torch.from_numpy(data["puzzle_identifiers"]).long()
+            theirs = torch.zeros_like(value).index_add_(0, identities, theirs.to(value))
+        error = relative_error(value, theirs)
+        assert error <= allowed, f"{key}: relative error {error:.1e}, at most {allowed:.1e}"
+    bookkeeping = {f"step{s}/{name}" for s in range(reference["halt_max_steps"]) for name in ("halted", "steps")}
+    inputs = {"config", "inputs", "labels", "puzzle_identifiers"}
+    untested = {k for k in data.files if not k.startswith("weights/")} - exact.keys() - bookkeeping - inputs
+    assert not untested, f"arrays that no assertion looked at: {sorted(untested)}"
+
+
+def arrays(data: Mapping[str, np.ndarray], reference: dict[str, Any], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Our arrays by the reference's names; the agent computes in `dtype`."""
     kind = reference["kind"]
     has_puzzles = reference["puzzle_emb_ndim"] > 0
     options = {
@@ -89,6 +113,8 @@ def test_parity(path: Path) -> None:
         if key.startswith("weights/")
     }
     policy.load_state_dict(weights, strict=True)
+    policy.agent.to(dtype)
+    policy.agent.dtype = dtype
 
     batch = reference["batch_size"]
     policy.halting.begin(batch, reference["halt_max_steps"], torch.device("cpu"))
@@ -96,13 +122,7 @@ def test_parity(path: Path) -> None:
     identities = torch.from_numpy(data["puzzle_identifiers"]).long()
     obs = {"puzzle": torch.from_numpy(data["inputs"]).long(), "puzzle_id": identities}
     state = policy.initial_state(batch)
-    compared = set()
-
-    def compare(key: str, value: torch.Tensor) -> None:
-        error = relative_error(value, data[key])
-        assert error <= TOLERANCE, f"{key}: relative error {error:.1e}"
-        compared.add(key)
-
+    found: dict[str, torch.Tensor] = {}
     for step in range(reference["halt_max_steps"]):
         at = f"step{step}"
         policy.zero_grad()
@@ -129,20 +149,20 @@ def test_parity(path: Path) -> None:
         halt_loss = halting_errors(experience).sum()
         halting_loss = halt_loss
         if kind == "hrm":
-            compare(f"{at}/target_q_continue", policy.halting.continue_target(experience))
+            found[f"{at}/target_q_continue"] = policy.halting.continue_target(experience)
             halting_loss = policy.halting.loss(experience).sum()
-            compare(f"{at}/q_continue_loss", halting_loss - halt_loss)
+            found[f"{at}/q_continue_loss"] = halting_loss - halt_loss
         answer = answer_loss(output.logits, solution, "stablemax").sum()
         total = answer + config.halt_weight * halting_loss
         total.backward()
-        compare(f"{at}/logits", output.logits)
-        compare(f"{at}/q_halt_logits", signals["q_halt"])
-        compare(f"{at}/q_continue_logits", signals["q_continue"])
-        compare(f"{at}/z_H", state.z_h)
-        compare(f"{at}/z_L", state.z_l)
-        compare(f"{at}/lm_loss", answer)
-        compare(f"{at}/q_halt_loss", halt_loss)
-        compare(f"{at}/loss", total)
+        found[f"{at}/logits"] = output.logits
+        found[f"{at}/q_halt_logits"] = signals["q_halt"]
+        found[f"{at}/q_continue_logits"] = signals["q_continue"]
+        found[f"{at}/z_H"] = state.z_h
+        found[f"{at}/z_L"] = state.z_l
+        found[f"{at}/lm_loss"] = answer
+        found[f"{at}/q_halt_loss"] = halt_loss
+        found[f"{at}/loss"] = total
         parameters = dict(policy.named_parameters())
         for key in data.files:
             if key.startswith(f"{at}/grad/"):
@@ -150,15 +170,5 @@ def test_parity(path: Path) -> None:
                 gradient = parameters[name].grad
                 gradient = gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
                 assert gradient is not None, name
-                if key.endswith("puzzle_emb.rows"):  # the reference keeps one row for each slot of the batch
-                    rows = torch.zeros_like(gradient)
-                    rows.index_add_(0, identities, torch.from_numpy(data[key]))
-                    error = ((gradient - rows).norm() / rows.norm()).item()
-                    assert error <= TOLERANCE, f"{key}: relative error {error:.1e}"
-                    compared.add(key)
-                else:
-                    compare(key, gradient)
-    bookkeeping = {f"step{s}/{name}" for s in range(reference["halt_max_steps"]) for name in ("halted", "steps")}
-    inputs = {"config", "inputs", "labels", "puzzle_identifiers"}
-    untested = {k for k in data.files if not k.startswith("weights/")} - compared - bookkeeping - inputs
-    assert not untested, f"arrays that no assertion looked at: {sorted(untested)}"
+                found[key] = gradient
+    return found
