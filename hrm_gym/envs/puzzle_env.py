@@ -9,7 +9,7 @@ import numpy as np
 
 from hrm_gym.envs.arguments import check_options, check_seed
 from hrm_gym.envs.arrays import as_numpy
-from hrm_gym.envs.drawing.slot_renderer import ending
+from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending
 from hrm_gym.envs.rules import Graded, PuzzleState, Rules
 from hrm_gym.envs.slots import row_of
 from hrm_gym.envs.task import Task
@@ -47,7 +47,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
     With `obs_type="flat"`, `Box(0, 1, (2 * L * V + 1,), float32)`: the puzzle one-hot, cell by cell, then the answer
     likewise, then `segment / max_segments`; where there is a `puzzle_id`, `puzzle_id / I` comes last.
 
-    ## Starting PuzzleState
+    ## Starting State
     A random puzzle of the split; in training it is shown under a random symmetry of its family. The answer is the
     puzzle itself, and the segment is 0. `reset(options={"index": i})` takes the i-th puzzle of the split as it is;
     `reset(options={"puzzle": "53..7...."})` takes your own puzzle, as text or as L tokens, if the family has a
@@ -99,7 +99,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
         self.render_mode = render_mode
         self.action_space = self.rules.action_space
         self.observation_space = self.rules.observation_space
-        self._view = View(self.rules, render_mode, self.metadata)
+        self._view = SlotRenderer(self.rules, render_mode, self.metadata)
         self._state: PuzzleState | None = None
         self._graded: Graded
         self._previous: np.ndarray | None = None
@@ -147,9 +147,9 @@ class PuzzleEnv(gym.Env[Any, Any]):
         before = self._started()
         if self._over:
             raise HrmGymError("step after the end of the episode: call reset() first")
-        state, halt = self.rules.act(before, self.rules.check(as_numpy(action, "the action")[None], num=1))
+        state, decision = self.rules.act(before, self.rules.check(as_numpy(action, "the action")[None], num=1))
         grade = self._graded = self.rules.grade(state, (before.answer, self._graded.violations))
-        reward, terminated = (array.item() for array in self.rules.outcome(state, halt, grade.right))
+        reward, terminated = (array.item() for array in self.rules.outcome(state, decision, grade.right))
         self._state, self._previous = state, before.answer
         self._over, self._halted = terminated, bool(decision.item())
         if self.render_mode == "human":

@@ -33,7 +33,7 @@ class PuzzleVectorEnv(SlotsEnv):
     That of `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L), `segment` (N,) and, where the family
     has identities, `puzzle_id` (N,), all int64; or float32 of shape (N, 2 * L * V + 1), or one number more.
 
-    ## Starting PuzzleState
+    ## Starting State
     `reset(seed=s)` seeds slot i with s + i and `reset(seed=[...])` gives each slot its own seed; on a device one
     generator, seeded with s, serves all slots. The options of `PuzzleEnv` apply to every slot; `"index"` may also
     give one index per slot. `"reset_mask"`, bool of shape (N,), chooses the slots to reset; the others stay as they
@@ -120,8 +120,8 @@ class PuzzleVectorEnv(SlotsEnv):
         """Begin episodes in all slots, or in those of `options["reset_mask"]`.
 
         Args:
-            seed: seeds the random numbers, see Starting PuzzleState; None goes on with them.
-            options: "reset_mask", "index" or "puzzle", see Starting PuzzleState.
+            seed: seeds the random numbers, see Starting State; None goes on with them.
+            options: "reset_mask", "index" or "puzzle", see Starting State.
 
         Returns:
             Observations and information of all slots.
@@ -178,7 +178,8 @@ class PuzzleVectorEnv(SlotsEnv):
             grade = self._regraded(grade, self._restart(self._over))
             self._over = self._over & False
         infos = self._infos(self._state, grade, self._all)
-        self._broken = None if grade.violations is None else copy(grade.violations)
+        if self.device is None and grade.violations is not None:
+            self._broken = copy(grade.violations)
         return self.rules.observe(self._state), rewards, terminated, truncated, {**infos, **final}
 
     def action_masks(self) -> Array:
