@@ -84,7 +84,7 @@ def test_an_environment_shows_them_in_training_alone():
         Rules("Sudoku4x4-v0", guesses=0.5, split="test")
     with pytest.raises(HrmGymError, match="only training puzzles get guesses"):
         Rules("MazeSmall-v0", guesses=0.5)
-    with pytest.raises(HrmGymError, match="share between 0 and 1"):
+    with pytest.raises(HrmGymError, match="at least 0 and at most 1"):
         Rules("Sudoku4x4-v0", guesses=2)
 
 

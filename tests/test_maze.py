@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hrm_gym.envs.datasets import read_puzzles
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.window import HEIGHT, WIDTH, Renderer
-from hrm_gym.envs.maze import shipped, solver, symmetry
+from hrm_gym.envs.maze import counting, shipped, solver, symmetry
 from hrm_gym.envs.maze.generator import generate
 from hrm_gym.envs.maze.task import MazeTask
 from hrm_gym.envs.reading.writing import write_puzzles
@@ -111,7 +111,7 @@ def test_violations_are_zero_exactly_for_shortest_paths():
         answers[:, free] = choices
         right = shortest_paths(puzzle, 4)
         several += len(right) > 1
-        violations = solver.violations(np.broadcast_to(puzzle, answers.shape), answers, (4, 4))
+        violations = counting.violations(np.broadcast_to(puzzle, answers.shape), answers, (4, 4))
         assert {answer.tobytes() for answer in answers[violations == 0]} == right
     assert several
 
@@ -140,7 +140,7 @@ def test_host_and_device_count_alike(size):
         tensors = torch.from_numpy(puzzle).long(), torch.from_numpy(answer).long()
         assert counts.dtype == np.int64 and counts.shape == (len(puzzle),)
         assert (task.violations(*tensors).numpy() == counts).all()
-        assert (solver.violations_on_device(*tensors, task.shape).numpy() == counts).all()
+        assert (counting.violations_on_device(*tensors, task.shape).numpy() == counts).all()
     assert (task.violations(puzzles, answers[0]) == 0).all()
     assert (task.violations(puzzles, answers[1]) > 0).mean() > 0.5  # adjacent S and G need no path cell
 
@@ -156,13 +156,13 @@ def test_the_longest_shortest_path_is_measured_on_a_device():
     solution = solver.solve(puzzle, size)
     assert solver.path_cells(puzzle, size)[0] == 54
     tensors = torch.from_numpy(puzzle).long(), torch.from_numpy(solution).long()
-    assert solver.violations_on_device(*tensors, (size, size)).tolist() == [0]
+    assert counting.violations_on_device(*tensors, (size, size)).tolist() == [0]
 
 
 def assert_valid_is_without_violations(task, puzzle, answers):
     puzzle = np.broadcast_to(puzzle, answers.shape)
     solution = solver.solve(puzzle, task.size)
-    wanted = solver.violations(puzzle, answers, task.shape) == 0
+    wanted = counting.violations(puzzle, answers, task.shape) == 0
     assert (task.valid(puzzle, solution, answers) == wanted).all()
     tensors = (torch.from_numpy(np.array(array)).long() for array in (puzzle, solution, answers))
     assert (task.valid(*tensors).numpy() == wanted).all()

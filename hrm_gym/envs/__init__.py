@@ -1,7 +1,23 @@
 """Puzzles as environments: a step is one segment of thought, halting ends the episode and pays if right."""
 
-from hrm_gym.envs.puzzle_env import PuzzleEnv
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from hrm_gym.envs.task import Puzzles, Task
-from hrm_gym.envs.vector_env import PuzzleVectorEnv
+
+if TYPE_CHECKING:
+    from hrm_gym.envs.puzzle_env import PuzzleEnv
+    from hrm_gym.envs.vector_env import PuzzleVectorEnv
 
 __all__ = ["PuzzleEnv", "PuzzleVectorEnv", "Puzzles", "Task"]
+
+_MODULES = {"PuzzleEnv": "puzzle_env", "PuzzleVectorEnv": "vector_env"}
+
+
+def __getattr__(name: str) -> Any:
+    # They import numba, which `import hrm_gym` does without.
+    if name not in _MODULES:
+        raise AttributeError(f"module 'hrm_gym.envs' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"hrm_gym.envs.{_MODULES[name]}"), name)

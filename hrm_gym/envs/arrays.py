@@ -84,6 +84,16 @@ def as_int64(array: Array) -> Array:
     return array.astype(np.int64) if isinstance(array, np.ndarray) else array.long()
 
 
+def as_tokens(array: Array) -> Array:
+    """A copy of boards in the type in which slots keep them: a byte a cell in NumPy, int64 in torch."""
+    return array.astype(np.uint8) if isinstance(array, np.ndarray) else array.long().clone()
+
+
+def as_bytes(array: np.ndarray) -> np.ndarray:
+    """Tokens as compiled functions take them: one contiguous byte each, the same array where it is that."""
+    return np.ascontiguousarray(array, np.uint8)
+
+
 def copy(array: Array) -> Array:
     """A contiguous copy of `array`, which shares no memory with it."""
     return array.copy() if isinstance(array, np.ndarray) else array.clone()

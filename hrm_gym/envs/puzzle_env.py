@@ -10,9 +10,9 @@ import numpy as np
 from hrm_gym.envs.arguments import check_options, check_seed
 from hrm_gym.envs.arrays import as_numpy
 from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending
-from hrm_gym.envs.rules import PuzzleState, Rules
+from hrm_gym.envs.rules import Graded, PuzzleState, Rules
 from hrm_gym.envs.slots import row_of
-from hrm_gym.envs.task import Grade, Task
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
 
@@ -101,6 +101,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
         self.observation_space = self.rules.observation_space
         self._view = SlotRenderer(self.rules, render_mode, self.metadata)
         self._state: PuzzleState | None = None
+        self._graded: Graded
         self._previous: np.ndarray | None = None
         self._over = self._halted = False
 
@@ -131,7 +132,8 @@ class PuzzleEnv(gym.Env[Any, Any]):
         self._over = self._halted = False
         if self.render_mode == "human":
             self.render()
-        return self._observation(state), self._info(state, self.rules.grade(state))
+        self._graded = self.rules.grade(state)
+        return self._observation(state), self._info(state, self._graded)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Submit an answer, or an edit of it, and think on or halt.
@@ -146,7 +148,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
         if self._over:
             raise HrmGymError("step after the end of the episode: call reset() first")
         state, decision = self.rules.act(before, self.rules.check(as_numpy(action, "the action")[None], num=1))
-        grade = self.rules.grade(state)
+        grade = self._graded = self.rules.grade(state, (before.answer, self._graded.violations))
         reward, terminated = (array.item() for array in self.rules.outcome(state, decision, grade.right))
         self._state, self._previous = state, before.answer
         self._over, self._halted = terminated, bool(decision.item())
@@ -178,6 +180,6 @@ class PuzzleEnv(gym.Env[Any, Any]):
     def _observation(self, state: PuzzleState) -> Any:
         return row_of(self.rules.observe(state), 0)
 
-    def _info(self, state: PuzzleState, grade: Grade) -> dict[str, Any]:
+    def _info(self, state: PuzzleState, grade: Graded) -> dict[str, Any]:
         batch = self.rules.info(state, grade)
         return {key: array[0] if array.ndim > 1 else array.item() for key, array in batch.items()}

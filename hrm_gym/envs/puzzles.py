@@ -1,4 +1,4 @@
-"""Puzzles in batches, and what is said about answers to them: named groups of arrays, one row a puzzle."""
+"""Puzzles in batches, and what is said about answers to them: named groups of arrays, one row a puzzle or a slot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hrm_gym.envs.arrays import Array
+from hrm_gym.envs.arrays import Array, as_int64, as_tokens, copy
 
 
 class Puzzles(NamedTuple):
@@ -82,3 +82,33 @@ class VoteResult(NamedTuple):
     """The family's own scores, such as "pass@2", in [0, 1]."""
     submission: dict[str, Any]
     """What a competition wants handed in, as JSON has it."""
+
+
+class PuzzleState(NamedTuple):
+    """Where each of N slots stands: three boards of shape (N, L) and two numbers of shape (N,).
+
+    All are int64, except that boards in NumPy are uint8: an eighth of the memory, and of the time to copy it.
+    """
+
+    puzzle: Array
+    solution: Array
+    answer: Array
+    segment: Array
+    identity: Array
+
+    @staticmethod
+    def of(puzzle: Array, solution: Array, answer: Array, segment: Array, identity: Array) -> PuzzleState:
+        """A state of its own from arrays of any integers."""
+        boards = map(as_tokens, (puzzle, solution, answer))
+        return PuzzleState(*boards, copy(as_int64(segment)), copy(as_int64(identity)))
+
+
+class Graded(NamedTuple):
+    """What N answers are worth, each of shape (N,)."""
+
+    right: Array
+    """Whether each is right, by the rules or by the solution, bool."""
+    cell_accuracy: Array
+    """Share of the cells that count in which it equals the solution, in [0, 1], float64."""
+    violations: Array | None
+    """How many rules each breaks, int64; None where that need not be known."""

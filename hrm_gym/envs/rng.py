@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,21 @@ from gymnasium.utils import seeding
 
 from hrm_gym.envs.arguments import check_seed
 from hrm_gym.envs.arrays import Array, as_numpy, no_array
+from hrm_gym.envs.pcg64 import draw_doubles
 from hrm_gym.errors import HrmGymError, first_line
 
 Seed = int | list[int | None] | None
 
 
 class NumpyRNG:
-    """One generator a slot, seeded as Gymnasium seeds single environments: so a batch equals them."""
+    """One stream a slot, seeded as Gymnasium seeds single environments: so a batch equals them."""
 
     device = None
     on_host = True
 
     def __init__(self, num_envs: int) -> None:
-        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._streams = np.zeros((num_envs, 4), np.uint64)
+        self._seeded = np.zeros(num_envs, bool)
 
     def put(self, array: Any, what: str = "the array") -> np.ndarray:
         """`array` as NumPy has it.
@@ -33,7 +36,7 @@ class NumpyRNG:
 
     def seed(self, seed: Seed, mask: np.ndarray) -> None:
         """Seed each slot i of `mask` with `seed + i` or `seed[i]`; where that is None, go on."""
-        num = len(self._generators)
+        num = len(self._streams)
         if isinstance(seed, int | np.integer):
             first = check_seed(seed)
             seed = [first + i for i in range(num)]  # type: ignore[operator]
@@ -43,28 +46,35 @@ class NumpyRNG:
         if len(seeds) != num:
             raise HrmGymError(f"{len(seeds)} seeds for {num} environments: give one each, or a single integer")
         for i in np.flatnonzero(mask):
-            if seeds[i] is not None or self._generators[i] is None:
-                self._generators[i], _ = seeding.np_random(seeds[i])
+            if seeds[i] is not None or not self._seeded[i]:
+                self._set(i, seeding.np_random(seeds[i])[0].bit_generator.state)
 
     def draw(self, mask: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
         """The slots of `mask`, shape (M,), and numbers in [0, 1) for each, float64 of shape (M, num)."""
         slots = np.flatnonzero(mask)
-        uniforms = np.empty((len(slots), num))
-        for row, i in zip(uniforms, slots, strict=True):
-            self._generators[i].random(out=row)  # type: ignore[union-attr]
-        return slots, uniforms
+        return slots, draw_doubles(self._streams, slots, num)
 
     def state_dict(self) -> list[dict[str, Any] | None]:
-        """The generators' states, in numbers and strings."""
-        return [None if g is None else dict(g.bit_generator.state) for g in self._generators]
+        """The states of the slots' generators, as NumPy's `PCG64` has them."""
+        words = [[int(word) for word in stream] for stream in self._streams]
+        states = [
+            {"state": high << 64 | low, "inc": high_step << 64 | low_step} for high, low, high_step, low_step in words
+        ]
+        named = [{"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0} for state in states]
+        return [state if seeded else None for state, seeded in zip(named, self._seeded, strict=True)]
 
     def load_state_dict(self, states: list[dict[str, Any] | None]) -> None:
         """Go on from `states`."""
-        self._generators = [None] * len(states)
-        for i, state in enumerate(states):
+        self._seeded[:] = False
+        for slot, state in enumerate(states):
             if state is not None:
-                self._generators[i], _ = seeding.np_random(0)
-                self._generators[i].bit_generator.state = state  # type: ignore[union-attr]
+                self._set(slot, state)
+
+    def _set(self, slot: int, state: Mapping[str, Any]) -> None:
+        """Go on in a slot from the state of a PCG64."""
+        numbers = state["state"]["state"], state["state"]["inc"]
+        self._streams[slot] = [part for number in numbers for part in (number >> 64, number & (1 << 64) - 1)]
+        self._seeded[slot] = True
 
 
 class TorchRNG:

@@ -8,30 +8,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from gymnasium import Space, spaces
 
+from hrm_gym.envs import compiled
 from hrm_gym.envs.arguments import check_index
 from hrm_gym.envs.arrays import Array, as_int64, concatenate, copy, is_integer, like, where, zeros
 from hrm_gym.envs.datasets import puzzles_of, state_of_dataset
 from hrm_gym.envs.guesses import HASTE, MOST, NUMBERS, check_guesses, sound, with_guesses
 from hrm_gym.envs.options import OPTIONS, EnvOptions
+from hrm_gym.envs.puzzles import Graded, Puzzles, PuzzleState
 from hrm_gym.envs.reading.objects import tokens_of
 from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import Grade, Puzzles, Task
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
-
-
-class PuzzleState(NamedTuple):
-    """Where each of N slots stands: three boards of shape (N, L) and two numbers of shape (N,), all int64."""
-
-    puzzle: Array
-    solution: Array
-    answer: Array
-    segment: Array
-    identity: Array
 
 
 class Rules:
@@ -76,7 +68,10 @@ class Rules:
         self._tokens = np.arange(self.task.num_tokens)
         self._cells = np.arange(self.task.num_cells)
         self._offsets = np.arange(2 * self.task.num_cells) * self.task.num_tokens
-        self._most = np.array([self.task.num_tokens - 1] * self.task.num_cells + [self.num_decisions - 1])
+        edits, cells, tokens = options.action_type == "edit", self.task.num_cells, self.task.num_tokens
+        self._most = np.array([cells * tokens] if edits else [tokens - 1] * cells + [self.num_decisions - 1])
+        """The highest action; for boards, in each place."""
+        self._buffers = compiled.Buffers()
 
     def __reduce__(self) -> tuple[Callable[..., Rules], tuple[()]]:
         """Pickle the arguments, not the puzzles."""
@@ -178,26 +173,27 @@ class Rules:
             HrmGymError: naming the shape, the type or the value that does not fit.
         """
         shape = (num,) if self.options.action_type == "edit" else (num, self.task.num_cells + 1)
-        most = self.task.num_cells * self.task.num_tokens if self.options.action_type == "edit" else self._most
         if tuple(actions.shape) != shape or not is_integer(actions):
             raise HrmGymError(
                 f"actions have shape {tuple(actions.shape)} and type {actions.dtype}: "
                 f"{self.options.action_type!r} takes integers of shape {shape}"
             )
-        actions = as_int64(actions)
         if not isinstance(actions, np.ndarray):
-            return actions.clamp(min=0).minimum(like(np.asarray(most), actions))
-        # Seen as unsigned, a negative number is a huge one: one comparison finds both ends.
-        if (actions.view(np.uint64) > np.asarray(most, np.uint64)).any():
+            return as_int64(actions).clamp(min=0).minimum(like(self._most, actions))
+        actions = np.ascontiguousarray(actions, np.int64)
+        if not compiled.in_range(actions.reshape(num, -1), self._most):
             raise HrmGymError(f"an action is out of range: it has {actions.min()} to {actions.max()}; see action_space")
         return actions
 
     def act(self, state: PuzzleState, actions: Array) -> tuple[PuzzleState, Array]:
         """The state after one action a slot, and its decision, int64 (N,): 0 go on, 1 halt, 2 give up."""
-        if self.options.action_type == "board":
+        num_tokens, boards = self.task.num_tokens, self.options.action_type == "board"
+        if isinstance(actions, np.ndarray):
+            answer, decision = compiled.submit(actions) if boards else compiled.edit(state.answer, actions, num_tokens)
+        elif boards:
             answer, decision = copy(actions[:, :-1]), actions[:, -1]
         else:
-            cell, token = actions // self.task.num_tokens, actions % self.task.num_tokens
+            cell, token = actions // num_tokens, actions % num_tokens
             # The last action, halt, points behind the last cell and so changes none.
             answer = where(like(self._cells, actions) == cell[:, None], token[:, None], state.answer)
             decision = as_int64(cell == self.task.num_cells)
@@ -205,9 +201,27 @@ class Rules:
         segment = state.segment + (state.segment < self.max_segments)
         return state._replace(answer=answer, segment=segment), decision
 
-    def grade(self, state: PuzzleState) -> Grade:
-        """What the current answers are worth, as `graded_by` says."""
-        return self.task.grade(state.puzzle, state.solution, state.answer, self.options.graded_by)
+    def grade(self, state: PuzzleState, before: tuple[Array, Array | None] | None = None) -> Graded:
+        """What the current answers are worth, as `graded_by` says.
+
+        Args:
+            state: of N slots.
+            before: the answers a step earlier and how many rules they broke, -1 where the puzzle is another one now. In
+                NumPy only what changed since is counted.
+        """
+        puzzle, solution, answer = state[:3]
+        right, cell_accuracy = self.task.match(solution, answer)
+        by_rules = self.options.graded_by == "rules" and self.task.verifiable
+        counts, violations = self.options.count_violations, None
+        if isinstance(answer, np.ndarray) and (counts or by_rules):
+            known = before is not None and before[1] is not None
+            boards = (puzzle, solution, answer)
+            violations = self.task.recount(*boards, *before) if known else self.task.count(*boards)
+        elif counts:
+            violations = as_int64(self.task.violations(puzzle, answer))
+        if by_rules:
+            right = self.task.valid(puzzle, solution, answer) if violations is None else violations == 0
+        return Graded(right, cell_accuracy, violations)
 
     def outcome(self, state: PuzzleState, decision: Array, right: Array) -> tuple[Array, Array]:
         """Reward and terminated, each of shape (N,), of the segment that led to `state`.
@@ -234,27 +248,36 @@ class Rules:
         Where the family has identities, the dict has `puzzle_id` too, and the vector one number more.
         """
         if self.options.obs_type == "dict":
-            parts = {name: copy(getattr(state, name)) for name in ("puzzle", "answer", "segment")}
+            parts = {"puzzle": self._shown(state.puzzle), "answer": self._shown(state.answer)}
+            parts["segment"] = copy(state.segment)
             if self.task.num_identities:
                 parts["puzzle_id"] = copy(state.identity)
             return parts
-        # Written into zeros: several times as fast as comparing every cell with every token.
-        boards = concatenate([state.puzzle, state.answer])
-        num, width = boards.shape[0], self._flat_size
-        flat = zeros((num, width), boards)
-        ones = boards + like(self._offsets, boards) + like(np.arange(num)[:, None] * width, boards)
-        flat.reshape(-1)[ones] = 1.0
+        num, width = state.puzzle.shape[0], self._flat_size
+        if isinstance(state.puzzle, np.ndarray):
+            flat = self._buffers.empty((num, width), np.float32)
+            compiled.write_one_hot(flat, state.puzzle, state.answer, self.task.num_tokens)
+        else:
+            # Written into zeros: several times as fast as comparing every cell with every token.
+            boards = concatenate([state.puzzle, state.answer])
+            flat = zeros((num, width), boards)
+            ones = boards + like(self._offsets, boards) + like(np.arange(num)[:, None] * width, boards)
+            flat.reshape(-1)[ones] = 1.0
         flat[:, 2 * self.task.num_cells * self.task.num_tokens] = state.segment / self.max_segments
         if self.task.num_identities:
             flat[:, -1] = state.identity / self.task.num_identities
         return flat
 
-    def info(self, state: PuzzleState, grade: Grade) -> dict[str, Array]:
+    def info(self, state: PuzzleState, graded: Graded) -> dict[str, Array]:
         """What learners and evaluators want beside the observation, an array a name."""
-        told = {"is_success": grade.right, "cell_accuracy": grade.cell_accuracy}
+        infos = {"is_success": graded.right, "cell_accuracy": graded.cell_accuracy}
         if self.options.count_violations:
-            told["violations"] = as_int64(self.task.violations(state.puzzle, state.answer))
-        return {**told, "solution": copy(state.solution)}
+            infos["violations"] = graded.violations
+        return {**infos, "solution": self._shown(state.solution)}
+
+    def _shown(self, boards: Array) -> Array:
+        """A copy of boards as observations have them, int64."""
+        return self._buffers.int64(boards) if isinstance(boards, np.ndarray) else copy(boards)
 
     def action_masks(self, state: PuzzleState) -> Array:
         """Which entries of an action make sense, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits.
@@ -264,11 +287,12 @@ class Rules:
         A board repeats the givens and may put any token elsewhere; an edit leaves the givens alone. Halting
         (and for boards continuing) always makes sense.
         """
-        tokens = like(self._tokens, state.puzzle)
-        cells = (~self.task.is_given(state.puzzle))[:, :, None] & (tokens >= 0)
+        puzzle = as_int64(state.puzzle)
+        tokens = like(self._tokens, puzzle)
+        cells = (~self.task.is_given(puzzle))[:, :, None] & (tokens >= 0)
         if self.options.action_type == "board":
-            cells = cells | (state.puzzle[:, :, None] == tokens)
-        cells = cells.reshape(state.puzzle.shape[0], -1)
+            cells = cells | (puzzle[:, :, None] == tokens)
+        cells = cells.reshape(puzzle.shape[0], -1)
         always = cells[:, :1] | True
         decisions = [always] * (self.num_decisions if self.options.action_type == "board" else 1)
         return concatenate([cells, *decisions])
@@ -276,10 +300,9 @@ class Rules:
 
 def _first(puzzles: Puzzles) -> PuzzleState:
     """The state before the first segment: the puzzle itself stands as the answer."""
-    puzzle, solution = as_int64(puzzles.puzzle), as_int64(puzzles.solution)
-    zero = puzzle[:, 0] * 0
-    identity = zero if puzzles.identity is None else as_int64(puzzles.identity)
-    return PuzzleState(puzzle, solution, copy(puzzle), zero, identity)
+    zero = as_int64(puzzles.puzzle[:, 0]) * 0
+    identity = zero if puzzles.identity is None else puzzles.identity
+    return PuzzleState.of(puzzles.puzzle, puzzles.solution, puzzles.puzzle, zero, identity)
 
 
 def _data(augment: bool, state: tuple[Any, ...], *source: Any) -> Puzzles:

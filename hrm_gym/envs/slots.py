@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from hrm_gym.envs.arrays import Array, copy
+from hrm_gym.envs.compiled import Buffers
 from hrm_gym.errors import HrmGymError, unknown
 
 NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
@@ -40,6 +43,7 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.device = uniforms.device
         self._uniforms = uniforms
+        self._buffers = Buffers()
         self._state: Any = None
         self._all = uniforms.put(np.ones(num_envs, bool))
         self._over = uniforms.put(np.zeros(num_envs, bool))
@@ -89,32 +93,52 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
             return infos
         if not mask.all():
             infos = {key: value * (mask if value.ndim == 1 else mask[:, None]) for key, value in infos.items()}
-        return {**infos, **{f"_{key}": mask.copy() for key in infos}}
+        return _with_masks(infos, mask)
 
-    def _final(self, state: Any, infos: dict[str, Array], over: Array) -> dict[str, Any]:
+    def _final(self, state: Any, info: Callable[[Any, Any], dict[str, Array]], over: Array) -> dict[str, Any]:
         """The last observations and information of the slots of `over`, under Gymnasium's names for them.
 
         Args:
             state: before the slots are reset.
-            infos: information of all slots.
+            info: gives the information of some slots, from their state and their numbers.
             over: bool of shape (N,).
         """
         if self.device is not None:
-            observations = self.rules.observe(state)
+            observations, infos = self.rules.observe(state), info(state, slice(None))
         else:
             slots = np.flatnonzero(over)
-            batch = self.rules.observe(type(state)(*(array[slots] for array in state)))
+            some = type(state)(*(array[slots] for array in state))
             observations = np.full(self.num_envs, None, dtype=object)
-            for row, slot in enumerate(slots):
-                observations[slot] = row_of(batch, row)
+            for slot, row in zip(slots.tolist(), _rows_of(self.rules.observe(some)), strict=True):
+                observations[slot] = row
+            parts = info(some, slots)
+            infos = _with_masks({key: self._spread(value, slots) for key, value in parts.items()}, over)
         return {
             "final_obs": observations,
             "_final_obs": copy(over),
-            "final_info": self._masked(infos, over),
+            "final_info": infos,
             "_final_info": copy(over),
         }
+
+    def _spread(self, part: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        """`part`, of some slots, in an array of all of them that is 0 elsewhere."""
+        whole = self._buffers.empty((self.num_envs, *part.shape[1:]), part.dtype)
+        whole[...] = 0
+        whole[slots] = part
+        return whole
+
+
+def _with_masks(infos: dict[str, Array], mask: np.ndarray) -> dict[str, Any]:
+    return {**infos, **{f"_{key}": mask.copy() for key in infos}}
 
 
 def row_of(batch: Any, row: int) -> Any:
     """One observation of a batch of them, which are an array or a dictionary of arrays."""
     return {key: array[row] for key, array in batch.items()} if isinstance(batch, dict) else batch[row]
+
+
+def _rows_of(batch: Any) -> list[Any]:
+    """All of them; faster than one by one."""
+    if not isinstance(batch, dict):
+        return list(batch)
+    return list(map(dict, map(zip, itertools.repeat(tuple(batch)), zip(*batch.values(), strict=True))))

@@ -1,4 +1,4 @@
-"""Random numbers for compiled generators: SplitMix64 (Steele, Lea and Flood, 2014), a counter and a mixing function.
+"""Random numbers for compiled functions: SplitMix64 (Steele, Lea and Flood, 2014), a counter and a mixing function.
 
 A stream is one 64-bit number in an array of shape (1,), begun for the puzzle that it is to make: so puzzle `number`
 of a seed is the same whatever was made before it.

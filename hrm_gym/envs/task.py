@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hrm_gym.envs.arrays import Array
+from hrm_gym.envs.arrays import Array, as_bytes, as_int64
 from hrm_gym.envs.puzzles import Ballots, Grade, Match, Puzzles, Traces, VoteResult
 from hrm_gym.envs.reading.layout import Alphabet, cells
 from hrm_gym.errors import HrmGymError
@@ -147,6 +147,11 @@ class Task(abc.ABC):
 
     def match(self, solution: Array, answer: Array) -> Match:
         """Grade answers by their solutions, both tokens of shape (N, L)."""
+        if isinstance(answer, np.ndarray):
+            from hrm_gym.envs import compiled  # imports numba, which is not loaded before there are boards
+
+            boards = as_bytes(solution), as_bytes(answer)
+            return Match(*compiled.match(*boards, -1 if self.padding is None else self.padding))
         same = solution == answer
         if self.padding is None:
             count = same.sum(-1)
@@ -154,6 +159,25 @@ class Task(abc.ABC):
         counts = solution != self.padding
         num, count = counts.sum(-1), (same & counts).sum(-1)
         return Match((count == num) & (num > 0), count / (num + (num == 0)))
+
+    def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
+        """The `violations` of boards, uint8 (N, L), whose solutions are known, int64 (N,).
+
+        Environments ask for it at every step. A family may override it with what is faster and gives the same numbers.
+        """
+        return as_int64(self.violations(as_int64(puzzle), as_int64(answer)))
+
+    def recount(
+        self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray, before: np.ndarray, counts: np.ndarray
+    ) -> np.ndarray:
+        """As `count`, after answers `before` that broke so many rules: `counts`, int64 (N,), -1 where nobody knows.
+
+        Default: only answers that changed are counted.
+        """
+        changed, counts = np.flatnonzero((counts < 0) | (answer != before).any(1)), counts.copy()
+        if len(changed):
+            counts[changed] = self.count(puzzle[changed], solution[changed], answer[changed])
+        return counts
 
     def valid(self, puzzle: Array, solution: Array, answer: Array) -> Array:
         """Which answers satisfy the rules, bool (N,); the three are tokens of shape (N, L)."""

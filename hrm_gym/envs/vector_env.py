@@ -10,9 +10,9 @@ from hrm_gym.envs.arguments import check_integer, check_options
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
 from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending
 from hrm_gym.envs.rng import NumpyRNG, Seed, TorchRNG
-from hrm_gym.envs.rules import PuzzleState, Rules
+from hrm_gym.envs.rules import Graded, PuzzleState, Rules
 from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
-from hrm_gym.envs.task import Grade, Task
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
 
@@ -104,6 +104,8 @@ class PuzzleVectorEnv(SlotsEnv):
         self._view = SlotRenderer(self.rules, render_mode, self.metadata)
         self._data = self.rules.data.map(uniforms.put)
         self._previous: Array | None = None
+        self._broken: Array | None = None
+        """How many rules the answers broke at the last step; None: not known."""
         self._halted = copy(self._over)
         """Which of the finished slots chose to halt."""
 
@@ -134,8 +136,8 @@ class PuzzleVectorEnv(SlotsEnv):
         if chosen is None:
             self._restart(mask)
         else:
-            self._replace(mask, PuzzleState(*map(self._uniforms.put, chosen)))
-        self._over = self._over & ~mask
+            self._replace(mask, PuzzleState.of(*map(self._uniforms.put, chosen)))
+        self._over, self._broken = self._over & ~mask, None
         state = self._started()
         return self.rules.observe(state), self._infos(state, self.rules.grade(state), mask)
 
@@ -158,9 +160,11 @@ class PuzzleVectorEnv(SlotsEnv):
         self._state, decision = self.rules.act(before, actions)
         self._previous = before.answer
         if self.autoreset_mode == NEXT_STEP:
-            self._restart(self._over)
+            slots = self._restart(self._over)
+            if self._broken is not None and slots is not None:
+                self._broken[slots] = -1
             decision = where(self._over, 0, decision)
-        grade = self.rules.grade(self._state)
+        grade = self.rules.grade(self._state, (before.answer, self._broken))
         rewards, terminated = self.rules.outcome(self._state, decision, grade.right)
         truncated = terminated & False
         if self.max_episode_steps is not None:
@@ -169,11 +173,13 @@ class PuzzleVectorEnv(SlotsEnv):
 
         final: dict[str, Any] = {}
         if self.autoreset_mode == SAME_STEP and (self.device is not None or self._over.any()):
-            final = self._final(self._state, self.rules.info(self._state, grade), self._over)
-            self._restart(self._over)
+            ended = grade
+            final = self._final(self._state, lambda state, slots: self.rules.info(state, _of(ended, slots)), self._over)
+            grade = self._regraded(grade, self._restart(self._over))
             self._over = self._over & False
-            grade = self.rules.grade(self._state)
         infos = self._infos(self._state, grade, self._all)
+        if self.device is None and grade.violations is not None:
+            self._broken = copy(grade.violations)
         return self.rules.observe(self._state), rewards, terminated, truncated, {**infos, **final}
 
     def action_masks(self) -> Array:
@@ -205,7 +211,7 @@ class PuzzleVectorEnv(SlotsEnv):
             slot.
         """
         state = self._started()
-        boards = {name: copy(array) for name, array in state._asdict().items()}
+        boards = {name: copy(as_int64(array)) for name, array in state._asdict().items()}
         return {**boards, "over": copy(self._over), "random": self._uniforms.state_dict()}
 
     def load_state_dict(self, saved: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -221,16 +227,16 @@ class PuzzleVectorEnv(SlotsEnv):
         if tuple(saved["puzzle"].shape) != shape:
             raise HrmGymError(f"the saved boards are {tuple(saved['puzzle'].shape)}; this environment has {shape}")
         put = self._uniforms.put
-        self._state = PuzzleState(*(as_int64(copy(put(saved[name]))) for name in PuzzleState._fields))
-        self._over, self._previous = copy(put(saved["over"])), None
+        self._state = PuzzleState.of(*(put(saved[name]) for name in PuzzleState._fields))
+        self._over, self._previous, self._broken = copy(put(saved["over"])), None, None
         self._halted = copy(self._over)
         self._uniforms.load_state_dict(saved["random"])
         return self.rules.observe(self._state), self._infos(self._state, self.rules.grade(self._state), self._all)
 
     # ---- inside ----------------------------------------------------------------------------------
 
-    def _restart(self, mask: Array) -> None:
-        """Give the slots of `mask` fresh puzzles."""
+    def _restart(self, mask: Array) -> Array | None:
+        """Give the slots of `mask` fresh puzzles; which slots these are, or None where only the device knows."""
         slots, uniforms = self._uniforms.draw(mask, self.rules.num_uniforms)
         if slots is None:
             self._replace(mask, self.rules.start(self._data, uniforms))
@@ -239,6 +245,18 @@ class PuzzleVectorEnv(SlotsEnv):
         elif len(slots):
             for array, fresh in zip(self._started(), self.rules.start(self._data, uniforms), strict=True):
                 array[slots] = fresh
+        return slots
+
+    def _regraded(self, graded: Graded, slots: Array | None) -> Graded:
+        """The grades after the puzzles of `slots` are fresh ones; None: any slot may have changed."""
+        if slots is None or len(slots) == self.num_envs:
+            return self.rules.grade(self._state)
+        whole = Graded(*(None if array is None else copy(array) for array in graded))
+        fresh = self.rules.grade(PuzzleState(*(array[slots] for array in self._state)))
+        for array, part in zip(whole, fresh, strict=True):
+            if array is not None:
+                array[slots] = part
+        return whole
 
     def _replace(self, mask: Array, fresh: PuzzleState) -> None:
         """Put the slots of `mask` of `fresh`, which has all N, in the place of the present ones."""
@@ -247,6 +265,11 @@ class PuzzleVectorEnv(SlotsEnv):
             fresh = PuzzleState(*(where(mask[:, None] if a.ndim == 2 else mask, a, b) for a, b in pairs))
         self._state = fresh
 
-    def _infos(self, state: PuzzleState, grade: Grade, mask: Array) -> dict[str, Any]:
+    def _infos(self, state: PuzzleState, grade: Graded, mask: Array) -> dict[str, Any]:
         """The information of the slots of `mask`."""
         return self._masked(self.rules.info(state, grade), mask)
+
+
+def _of(graded: Graded, slots: Any) -> Graded:
+    """The grades of some slots."""
+    return Graded(*(None if array is None else array[slots] for array in graded))

@@ -106,4 +106,4 @@ def ending(over: bool, halted: bool) -> Ending:
 
 
 def _numpy(board: Array) -> np.ndarray:
-    return board if isinstance(board, np.ndarray) else board.cpu().numpy()
+    return board.astype(np.int64) if isinstance(board, np.ndarray) else board.cpu().numpy()

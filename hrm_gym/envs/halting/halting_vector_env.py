@@ -104,7 +104,7 @@ class HaltingVectorEnv(SlotsEnv):
         terminated, on = over.copy(), ~over & ~fresh
         after, final = before, {}
         if self.autoreset_mode == SAME_STEP and over.any():
-            final = self._final(before, self.rules.info(before), over)
+            final = self._final(before, lambda state, slots: self.rules.info(state), over)
             after, fresh, over = self._begin(before, over), over, over & False
         self._state, self._over = self.rules.think(after, on | fresh), over
         rewards = paid + self.rules.gain(before, self._state, on)

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hrm_gym.envs.arrays import Array
-from hrm_gym.envs.maze import shipped, sizes, solver, symmetry, trace
+from hrm_gym.envs.arrays import Array, as_bytes
+from hrm_gym.envs.maze import counting, shipped, sizes, solver, symmetry, trace
 from hrm_gym.envs.maze.view import MazeView
 from hrm_gym.envs.task import SPLITS, Puzzles, Task, Traces
 from hrm_gym.errors import HrmGymError, unknown
@@ -94,11 +94,17 @@ class MazeTask(Task):
         With the second at 0 the marked cells are a path from S to G and perhaps closed rings beside it; the
         path alone is no shorter than the shortest one, so with the third at 0 it is that, and there is no ring.
         """
-        return solver.violations(puzzle, answer, self.shape)
+        return counting.violations(puzzle, answer, self.shape)
+
+    def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
+        """As `Task.count`, without a search."""
+        return counting.count(puzzle, solution, answer, self.size)
 
     def valid(self, puzzle: Array, solution: Array, answer: Array) -> Array:
         """As `Task.valid`, without a search, as the solution tells how long a shortest path is."""
-        return solver.is_shortest(puzzle, solution, answer, self.shape)
+        if isinstance(answer, np.ndarray):
+            return self.count(*map(as_bytes, (puzzle, solution, answer))) == 0
+        return counting.is_shortest(puzzle, solution, answer, self.shape)
 
     def images(self, puzzles: Puzzles) -> Puzzles:
         """As `Task.images`: the eight turned and mirrored images of each maze, with their own solutions."""

@@ -93,6 +93,10 @@ class SequenceTask(Task):
         """How many cells of each answer are wrong, those of the question among them; padding does not count."""
         return ((answer != self._solved(puzzle)) & (puzzle != PADDING)).sum(-1)
 
+    def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
+        """As `Task.count`: a question has one answer."""
+        return ((answer != solution) & (puzzle != PADDING)).sum(-1)
+
     def length(self, puzzle: np.ndarray) -> np.ndarray:
         """Of questions, tokens (N, L); integers of shape (N,)."""
         used = (puzzle != PADDING).sum(-1)

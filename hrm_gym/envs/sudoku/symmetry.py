@@ -19,6 +19,7 @@ from numba import njit
 
 from hrm_gym.envs.arrays import Array, as_int64, gather, where
 from hrm_gym.envs.splitmix import is_one_in
+from hrm_gym.envs.sudoku import counting
 from hrm_gym.envs.sudoku.invariant import write_code
 
 TEST_ONE_IN = 10
@@ -40,8 +41,8 @@ def num_uniforms(boxes: tuple[int, int]) -> int:
 def random_image(tokens: tuple[Array, ...], uniforms: Array, boxes: tuple[int, int]) -> tuple[Array, ...]:
     """One random symmetry a row, the same for all arrays of `tokens`; the blank (0) stays blank.
 
-    The permutations are the ranks of uniform numbers, so that all of it is array arithmetic: it runs on NumPy
-    arrays and on torch tensors of any device, without a look at a value.
+    The permutations are the ranks of uniform numbers, so that all of it is array arithmetic: it runs on torch tensors
+    of any device without a look at a value. For NumPy arrays the same is compiled.
 
     Args:
         tokens: arrays of shape (N, L), for instance puzzles and their solutions.
@@ -51,6 +52,9 @@ def random_image(tokens: tuple[Array, ...], uniforms: Array, boxes: tuple[int, i
     Returns:
         The images, of the shapes and types of `tokens`.
     """
+    if isinstance(uniforms, np.ndarray):
+        compiled = counting.symmetries(np.ascontiguousarray(uniforms), *boxes)
+        return tuple(counting.images(np.ascontiguousarray(array), *compiled) for array in tokens)
     source, label = _symmetries(uniforms, boxes)
     return tuple(_relabel(gather(array, source), label + 1) for array in tokens)
 

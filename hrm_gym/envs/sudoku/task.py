@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hrm_gym.envs.arrays import Array, as_int64, like
-from hrm_gym.envs.sudoku import shipped, solver, symmetry, trace
+from hrm_gym.envs.arrays import Array, as_bytes, as_int64, like
+from hrm_gym.envs.sudoku import counting, shipped, solver, symmetry, trace
 from hrm_gym.envs.sudoku.making import extreme, generator
 from hrm_gym.envs.sudoku.making.extreme import HARD_BY
 from hrm_gym.envs.task import Puzzles, Task, Traces
@@ -71,6 +71,8 @@ class SudokuTask(Task):
     def violations(self, puzzle: Array, answer: Array) -> Array:
         """Digits missing in the rows, columns and boxes, and givens altered, int64 of shape (N,)."""
         size, (height, width) = self.size, self.boxes
+        if isinstance(answer, np.ndarray):
+            return counting.count_violations(as_bytes(puzzle), as_bytes(answer), height, width)
         # Cells first, so that every step works on long contiguous runs; the blank has no bit.
         cells = ((1 << as_int64(answer).T) >> 1).reshape(size, size, -1)
         rows = _union(cells[:, i] for i in range(size))
@@ -80,6 +82,16 @@ class SudokuTask(Task):
         held = sum(ones[unit.reshape(size, -1)].sum(0) for unit in (rows, columns, boxes))
         altered = ((puzzle != 0) & (puzzle != answer)).sum(-1)
         return 3 * size * size - held + altered
+
+    def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
+        """As `Task.count`."""
+        return self.violations(puzzle, answer)
+
+    def recount(
+        self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray, before: np.ndarray, counts: np.ndarray
+    ) -> np.ndarray:
+        """As `Task.recount`: where one cell changed, from its row, its column and its box."""
+        return counting.recount_violations(puzzle, answer, before, counts, *self.boxes)
 
     def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
         """As `Task.augment`: the whole symmetry group, but nothing for 4x4."""

@@ -78,6 +78,10 @@ class WalkTask(Task):
         """How many cells of each answer are wrong, int64 (N,)."""
         return (answer != self._solved(puzzle)).sum(-1)
 
+    def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
+        """As `Task.count`: a walk has one solution."""
+        return (answer != solution).sum(-1)
+
     def _solved(self, puzzle: Array) -> Array:
         puzzle = as_int64(puzzle)
         seen, place = puzzle[:, self.steps :], self.places(puzzle)

@@ -1,0 +1,142 @@
+"""The steps of an episode that every family shares, compiled: one pass over a batch of NumPy boards.
+
+Boards are uint8 of shape (N, L). `Rules` says the same in array operations for tensors.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def in_range(actions: np.ndarray, most: np.ndarray) -> bool:
+    """Whether actions, int64 (N, M), are 0 to `most`, int64 (M,)."""
+    wrong = np.uint64(0)
+    for i in range(actions.shape[0]):
+        for j in range(actions.shape[1]):
+            # A number below 0, or above `most`, makes one of the two differences negative.
+            wrong |= np.uint64(actions[i, j]) | np.uint64(most[j] - actions[i, j])
+    return wrong >> np.uint64(63) == 0
+
+
+@njit(cache=True, nogil=True)
+def submit(actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The answers, uint8 (N, L), and the decisions, int64 (N,), of board actions, int64 (N, L + 1), in range."""
+    num, cells = actions.shape[0], actions.shape[1] - 1
+    answer, decision = np.empty((num, cells), np.uint8), np.empty(num, np.int64)
+    for i in range(num):
+        decision[i] = actions[i, cells]
+        for j in range(cells):
+            answer[i, j] = np.uint8(actions[i, j])
+    return answer, decision
+
+
+@njit(cache=True, nogil=True)
+def edit(answer: np.ndarray, actions: np.ndarray, num_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """The answers after an edit each, int64 (N,) in range, and the decisions, int64 (N,): 1 for one that halts."""
+    num, cells = answer.shape
+    edited, decision = answer.copy(), np.zeros(num, np.int64)
+    for i in range(num):
+        cell = actions[i] // num_tokens
+        if cell == cells:
+            decision[i] = 1
+        else:
+            edited[i, cell] = np.uint8(actions[i] - cell * num_tokens)
+    return edited, decision
+
+
+@njit(cache=True, nogil=True)
+def match(solution: np.ndarray, answer: np.ndarray, padding: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which answers equal their solutions in all cells that count, and in what share of these: bool and float64 (N,).
+
+    Cells whose solution is `padding` do not count; -1: all do. An answer of which no cell counts is not right.
+    """
+    num, cells = answer.shape
+    right, share = np.empty(num, np.bool_), np.empty(num, np.float64)
+    for i in range(num):
+        same = counted = np.int32(0)
+        if padding < 0:
+            for j in range(cells):
+                same += np.int32(solution[i, j] == answer[i, j])
+            counted = np.int32(cells)
+        else:
+            for j in range(cells):
+                counts = solution[i, j] != padding
+                counted += np.int32(counts)
+                same += np.int32(counts & (solution[i, j] == answer[i, j]))
+        right[i] = same == counted and counted > 0
+        share[i] = same / max(counted, 1)
+    return right, share
+
+
+@njit(cache=True, nogil=True)
+def write_one_hot(flat: np.ndarray, puzzle: np.ndarray, answer: np.ndarray, num_tokens: int) -> None:
+    """Writes both boards into the beginning of vectors, float32 (N, 2 * L * V or more); the rest becomes 0."""
+    num, cells = puzzle.shape
+    flat[:] = 0
+    for i in range(num):
+        for j in range(cells):
+            flat[i, j * num_tokens + puzzle[i, j]] = 1
+            flat[i, (cells + j) * num_tokens + answer[i, j]] = 1
+
+
+@njit(cache=True, nogil=True)
+def count_bits(mask: np.uint64) -> int:
+    """How many bits are set, in the form that compilers replace by one instruction."""
+    mask -= (mask >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    mask = (mask & np.uint64(0x3333333333333333)) + ((mask >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    mask = (mask + (mask >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((mask * np.uint64(0x0101010101010101)) >> np.uint64(56))  # type: ignore[return-value]
+
+
+class Buffers:
+    """Large arrays to hand out, each used again once nobody holds it any more.
+
+    Fresh memory costs the operating system more time than it takes to write the observations into it.
+    """
+
+    LEAST = 1 << 14
+    """Arrays with fewer numbers are made fresh."""
+    MOST = 8
+    """Arrays of a kind that are kept: those of a step, and those of the step before, which a learner still holds."""
+    KINDS = 2
+    """Shapes and types that are kept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[tuple[int, ...], Any], deque[np.ndarray]] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: Any = np.int64) -> np.ndarray:
+        """An array like `np.empty`, of which nobody else has a reference or a view."""
+        kind = shape, dtype
+        if math.prod(shape) < self.LEAST or (kind not in self._kept and len(self._kept) == self.KINDS):
+            return np.empty(shape, dtype)
+        kept = self._kept.setdefault(kind, deque(maxlen=self.MOST))
+        for place in range(len(kept)):
+            if _holders(kept, place) == _UNHELD and kept[place].flags.writeable:
+                return kept[place]
+        kept.append(np.empty(shape, dtype))
+        return kept[-1]
+
+    def int64(self, array: np.ndarray) -> np.ndarray:
+        """A copy of `array` with 64-bit integers."""
+        copied = self.empty(array.shape)
+        np.copyto(copied, array)
+        return copied
+
+    def __reduce__(self) -> tuple[type[Buffers], tuple[()]]:
+        """Pickle and copy without the arrays."""
+        return Buffers, ()
+
+
+def _holders(kept: deque[np.ndarray], place: int) -> int:
+    return sys.getrefcount(kept[place])
+
+
+_UNHELD = _holders(deque([np.empty(1)]), 0)
+"""What an array counts that only the deque holds."""
