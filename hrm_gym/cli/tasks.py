@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import Parser, positional
 from hrm_gym.envs.arc import sources
