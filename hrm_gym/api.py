@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis import Finding, analyses_of, findings, open_subject
+from hrm_gym.agents.arc.many import score_on_the_spot
+from hrm_gym.agents.arc.solving import TaskSolution, solve_task
 from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
 from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
 from hrm_gym.agents.inference.loading import load_guessing, pretrained_for
@@ -26,13 +28,14 @@ from hrm_gym.agents.training.resume import NAMES, changed, resumed
 from hrm_gym.agents.training.run import free_run_dir
 from hrm_gym.agents.training.run import train as _train
 from hrm_gym.agents.training.trainer import Wrap
+from hrm_gym.envs.arc.sources import Examples, graded, one_task, tasks_for
 from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.datasets import read_puzzles
 from hrm_gym.envs.reading.layout import WrongSizeError
 from hrm_gym.envs.reading.objects import tokens_of
 from hrm_gym.envs.reading.source import read_text
 from hrm_gym.envs.reading.writing import write_puzzles
-from hrm_gym.envs.registration import make_task, task_arguments
+from hrm_gym.envs.registration import make_task, task_arguments, task_class
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import make_folder
@@ -122,11 +125,14 @@ def evaluate(
         limit: only the first so many puzzles; 0: all.
         batch_size: puzzles thought about at once.
         device: "auto", "cpu" or "cuda".
-        **protocol: the fields of `hrm_gym.agents.Protocol`, such as `halting="fixed"` and `max_segments=64`.
+        **protocol: the fields of `hrm_gym.agents.Protocol`, such as `halting="fixed"` and `max_segments=64`; where
+            tasks are learned on the spot (ARC without a checkpoint) `seconds=40.0`, `processes=1`, `seed=0`, `agent`.
 
     Raises:
         HrmGymError: on a missing agent or puzzles, or an argument out of range.
     """
+    if isinstance(checkpoint, str) and checkpoint == "pretrained" and task_class(env).by_examples:
+        return score_on_the_spot(_tasks(env, split, puzzles, limit), **protocol)
     check_integer("batch_size", batch_size, 1)
     asked = Protocol.from_dict(protocol)
     policy, task = load_both(env, pretrained_for(env, checkpoint, asked.boards), device)
@@ -179,38 +185,50 @@ def solve(
     *,
     rollouts: int = 1,
     max_segments: int = 64,
-    seconds: float = 10.0,
+    seconds: float | None = None,
     vary: str = "auto",
     boards: int = 0,
     device: str = "auto",
-) -> Solution:
-    """Solve a puzzle by an agent.
+) -> Solution | TaskSolution:
+    """Solve a puzzle by an agent, or a task by one that learns its demonstrations on the spot (ARC).
 
     Args:
         env: an environment id.
         puzzle: text in any layout; its rows, characters or bytes; tokens of shape (L,) or (rows, columns); or a
-            `pathlib.Path` of a file with one puzzle.
+            `pathlib.Path` of a file with one puzzle. Of ARC the file of a task, or the task itself,
+            `{"train": [{"input": grid, "output": grid}, ...], "test": [{"input": grid}, ...]}`.
         checkpoint: "pretrained", a run or its folder, a file, or a policy.
         rollouts: attempts that are begun at once.
         max_segments: segments of an attempt.
-        seconds: go on with further attempts until the rules are satisfied or so many seconds have passed.
+        seconds: go on with further attempts until the rules are satisfied or so many seconds have passed, by default
+            10; for a task, of one core, by default 40.
         vary: how they differ from the first: "noise", "symmetry", "guess", or "auto" for what suits.
         boards: boards that are thought about side by side in each attempt (see `Protocol.boards`); 0: 32 for agents
             that can tell a wrong guess, 1 for all others.
         device: "auto", "cpu" or "cuda".
 
     Returns:
-        The answer: `tokens` (L,), `text`, `valid`, `attempts` and `segments`.
+        The answer: `tokens` (L,), `text`, `valid`, `attempts` and `segments`. Of a task: `attempts`, at most two grids
+        for each test input, how `sure` the agent is of the first, and how it came about.
 
     Raises:
         HrmGymError: on a malformed or unsolvable puzzle, or an agent that cannot think about several boards.
     """
-    s = Solving(rollouts=rollouts, max_segments=max_segments, seconds=seconds, vary=vary, boards=boards)
+    if isinstance(checkpoint, str) and checkpoint == "pretrained" and task_class(env).by_examples:
+        examples = one_task(puzzle, make_task(env).arguments["version"])
+        return solve_task(examples, 40.0 if seconds is None else seconds)
+    limit = 10.0 if seconds is None else seconds
+    s = Solving(rollouts=rollouts, max_segments=max_segments, seconds=limit, vary=vary, boards=boards)
     tokens = _one(make_task(env), puzzle)
     policy, task = load_guessing(env, checkpoint, device, s.boards)
     task.check(tokens)
     given = Puzzles(tokens[None], tokens[None])
     return solve_puzzles(policy, task, given, s.rollouts, s.max_segments, s.seconds, s.vary)[0]
+
+
+def _tasks(env: str, split: str, source: str, limit: int) -> dict[str, Examples]:
+    task: Any = make_task(env)
+    return graded(tasks_for(source, task.version) if source else task.collection.part(split), limit)
 
 
 def _one(task: Task, puzzle: Any) -> np.ndarray:

@@ -66,7 +66,7 @@ def test_a_score_has_the_steps_that_a_segment_takes(draw_lineage, name):
 
 def test_every_agent_has_a_picture_on_the_page(draw_lineage):
     ours = {name for name in agent_names() if agent_class(name).__module__.startswith("hrm_gym.")}
-    bases = {name.removesuffix("_symbols").removesuffix("_grid") for name in ours}
+    bases = {name.removesuffix("_symbols").removesuffix("_grid").removesuffix("_planes") for name in ours}
     assert set(draw_lineage.scores()) == bases
     page = (DOCS / "lineage.md").read_text()
     shown = re.findall(r"!\[[^]]+\]\(lineage/(\w+)\.svg\)", page)

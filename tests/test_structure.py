@@ -33,6 +33,7 @@ ROOMS = (
     ("agents.saved",),
     ("agents.inference",),
     ("agents.training",),
+    ("agents.arc",),
     ("agents.analysis",),
     ("agents.studies",),
     ("agents",),  # the door: it shows what the rooms offer

@@ -39,6 +39,11 @@ class TaskSpec:
     """The n tokens that each group holds."""
     links: np.ndarray | None = dataclasses.field(default=None, compare=False)
     """Pairs of neighbouring cells, integers (E, 2), where the family names them."""
+    colours: tuple[int, ...] = dataclasses.field(default=(), compare=False)
+    """Tokens that are colours of cells, the background first; cells with other tokens are no part of the board. Empty
+    where all tokens are."""
+    uncoloured: int = dataclasses.field(default=-1, compare=False)
+    """The token of cells that are part of the board and have no colour; -1: there are none."""
     moves: tuple[int, ...] = dataclasses.field(default=(), compare=False)
     """Where a board is a walk, moves above what is seen after each: the tokens of moves. Empty where it is none."""
     trace: Callable[[np.ndarray, int], Traces] | None = dataclasses.field(default=None, compare=False, repr=False)
@@ -68,6 +73,7 @@ class TaskSpec:
             groups=tuple(task.groups),
             group_symbols=tuple(task.group_symbols),
             links=task.links,
+            colours=tuple(task.colours),
             moves=tuple(task.moves),
             trace=task.trace if type(task).trace is not Task.trace else None,
             num_notes=task.num_notes,

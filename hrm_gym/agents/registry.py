@@ -24,6 +24,8 @@ _agents: dict[str, str] = {
     "trm_symbols": f"{_MODELS}.symbols:SymbolTRM",
     "hrm_grid": f"{_MODELS}.grid:GridHRM",
     "trm_grid": f"{_MODELS}.grid:GridTRM",
+    "hrm_planes": f"{_MODELS}.planes:PlanesHRM",
+    "trm_planes": f"{_MODELS}.planes:PlanesTRM",
     "direct": f"{_MODELS}.direct:Direct",
     "gru": f"{_LINEAGE}.gru:GRU",
     "ponder": f"{_LINEAGE}.ponder:Ponder",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-Tell = Callable[[int, int], None]
-"""Told how much is done of how much."""
+
+class Tell(Protocol):
+    """Told how much is done of how much, and what goes on, if that changes."""
+
+    def __call__(self, done: int, of: int, doing: str = ...) -> None:
+        """Show it."""
 
 
 @contextlib.contextmanager
@@ -36,7 +41,7 @@ def bar(title: str, console: Console | None = None) -> Iterator[Tell]:
     with progress:
         task = progress.add_task(title, total=None)
 
-        def tell(done: int, of: int) -> None:
-            progress.update(task, completed=done, total=of)
+        def tell(done: int, of: int, doing: str = title) -> None:
+            progress.update(task, completed=done, total=of, description=doing)
 
         yield tell

@@ -14,6 +14,7 @@ from hrm_gym.agents.inference.loading import pretrained_for
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.saved.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
+from hrm_gym.cli import tasks
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
@@ -57,6 +58,8 @@ class Arguments(Options):
 
 def run(argv: Sequence[str]) -> int:
     """Grade as the arguments say."""
+    if tasks.on_the_spot(argv):
+        return tasks.evaluate(parse(tasks.EvaluateArguments, argv, "evaluate"))
     args = parse(Arguments, argv, "evaluate")
     if args.submission:
         check_new(Path(args.submission), args.overwrite)

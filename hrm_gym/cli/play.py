@@ -17,13 +17,14 @@ from hrm_gym.cli.bar import bar
 from hrm_gym.cli.given import read_given
 from hrm_gym.cli.parse import parse
 from hrm_gym.cli.player import FIRST_SECONDS, KEYS, RESULT_SECONDS, Case, Player, Step, Think, own_case
+from hrm_gym.cli.watched_tasks import SpotThinker
 from hrm_gym.envs.drawing.frame import Frame, Search
 from hrm_gym.envs.drawing.recording import FADE_FRAMES, Recorder
 from hrm_gym.envs.drawing.recording import FADE_SECONDS as FRAME_SECONDS
 from hrm_gym.envs.drawing.renderer import BoardRenderer, Renderer
 from hrm_gym.envs.drawing.text import board_text, headline, legend, signs
 from hrm_gym.envs.drawing.window import NoDisplayError, Window
-from hrm_gym.envs.registration import canonical_id, halting_id, hardness, make_task, puzzle_id, task_ids
+from hrm_gym.envs.registration import canonical_id, halting_id, hardness, make_task, puzzle_id, task_class, task_ids
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
@@ -66,6 +67,8 @@ class Arguments:
     """Boards that are thought about side by side: the puzzle, and the puzzle with guesses that the agent makes and
     gives up; shown is the one that it is surest of. 0: 32 for agents that can tell a wrong guess, 1 for others. But
     for 1, `--checkpoint pretrained` is the agent that guesses, where one ships."""
+    seconds: float = 40.0
+    """Where tasks are learned on the spot (ARC): seconds of one core for each."""
     device: str = "auto"
     """Where the agent runs: auto, cpu or cuda."""
 
@@ -82,7 +85,7 @@ def play(args: Arguments) -> int:
         HrmGymError: on a bad argument, puzzle or checkpoint, without a display, or where the recording
             cannot be written.
     """
-    for name in ("episodes", "max_segments", "speed"):
+    for name in ("episodes", "max_segments", "speed", "seconds"):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
             option = name.replace("_", "-")
@@ -92,11 +95,14 @@ def play(args: Arguments) -> int:
     env_id = canonical_id(puzzle_id(args.env)) if args.env else default_env(args.checkpoint)
     decides = args.env is not None and puzzle_id(args.env) != args.env
     title = halting_id(env_id) if decides else env_id
-    task = _task(env_id, args.checkpoint)
+    learner = None
+    if args.checkpoint == "pretrained" and task_class(env_id).by_examples:
+        learner = SpotThinker(env_id, args.puzzle, args.seconds, args.seed)
+    task: Task = learner.task if learner else _task(env_id, args.checkpoint)
     film = None if args.record is None else Film(args.record, task, title, args.overwrite)
-    cases = _cases(task, args)
+    cases = iter(learner.cases) if learner else _cases(task, args)
     alone = args.headless and args.episodes is None
-    thinker = load(env_id, args.checkpoint, args.device, args.boards)
+    thinker = learner or load(env_id, args.checkpoint, args.device, args.boards)
     player = Player(
         task,
         cases,

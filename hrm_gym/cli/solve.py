@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hrm_gym.cli import tasks
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.given import find_family, read_given
 from hrm_gym.cli.parse import parse, positional
@@ -55,6 +56,8 @@ class Arguments(Options):
 
 def run(argv: Sequence[str]) -> int:
     """Solve as the arguments say."""
+    if tasks.on_the_spot(argv):
+        return tasks.solve(parse(tasks.SolveArguments, argv, "solve"))
     args = parse(Arguments, argv, "solve")
     env, found = args.env, None
     if not env and args.checkpoint != "pretrained":

@@ -14,7 +14,8 @@ from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.resume import resumed
 from hrm_gym.agents.training.run import free_run_dir, train
 from hrm_gym.cli.parse import Parser, parse
-from hrm_gym.envs.registration import task_ids
+from hrm_gym.envs.registration import task_class, task_ids
+from hrm_gym.errors import HrmGymError
 
 COMMON = (
     *("env", "agent", "halting", "preset", "seed", "device", "run_dir", "resume", "init_from", "max_minutes"),
@@ -39,11 +40,22 @@ def run(argv: Sequence[str]) -> int:
         resolve(given),
         "Train an agent. Defaults below are those of the chosen env, agent, halting rule, preset and device.",
     )
+    _refuse_hopeless(config, given)
     run_dir = free_run_dir(config) if parallel.is_leader() else Path(config.run_dir)  # the others write nothing
     config = dataclasses.replace(config, run_dir=str(run_dir), device=parallel.join(config.device))
     train(config, run_dir)
     parallel.leave()
     return 0
+
+
+def _refuse_hopeless(config: Config, given: dict[str, str]) -> None:
+    """Refuse a run over all tasks that a processor cannot finish, unless somebody has chosen it in detail."""
+    chosen = {"agent", "preset", "dataset", "task_args"} & set(given)
+    if task_class(config.env).by_examples and config.device == "cpu" and not (chosen or config.init_from):
+        raise HrmGymError(
+            f"one agent for all tasks of {config.env} takes a GPU (--device cuda, or name an --agent or --dataset); a "
+            f"processor learns each on the spot: hrm-gym solve --env {config.env} TASK.json"
+        )
 
 
 def _parse(argv: Sequence[str], default: Config, description: str) -> Config:

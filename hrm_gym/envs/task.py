@@ -48,6 +48,9 @@ class Task(abc.ABC):
     verifiable: ClassVar[bool] = True
     """Whether an answer without violations is a right one; where it is not, only the solution tells."""
 
+    by_examples: ClassVar[bool] = False
+    """Whether puzzles are tasks with demonstrations of their own, which an agent can learn on the spot."""
+
     hintable: ClassVar[bool] = False
     """Whether any cell of the solution may be given as well, which makes a puzzle easier and leaves it one."""
 
@@ -66,6 +69,10 @@ class Task(abc.ABC):
 
     links: np.ndarray | None = None
     """Pairs of neighbouring cells, integers of shape (E, 2), where neighbourhood matters; None: it does not."""
+
+    colours: tuple[int, ...] = ()
+    """Tokens that are colours of cells, the background first, where cells with other tokens are no part of the board
+    (ARC's canvas); empty where all tokens are."""
 
     num_notes: int = 0
     """How many different notes the solver of `trace` makes beside its statements of tokens (see `Traces`)."""

@@ -128,10 +128,10 @@ class GridAgent(NodeAgent):
         x, z_h, z_l = (z.unflatten(1, self.spec.shape) for z in (self.read(obs).to(self.dtype), *state))
         z_h, z_l = (z.flatten(1, 2) for z in self.think(z_h, z_l, x, self.context()))
         logits = self.lm_head(z_h) + self.prior(obs["puzzle"])
-        return Carry(z_h, z_l), Output(logits, _sureness(logits.detach()))
+        return Carry(z_h, z_l), Output(logits, sureness(logits.detach()))
 
 
-def _sureness(logits: Tensor) -> Tensor:
+def sureness(logits: Tensor) -> Tensor:
     """What halting reads, (B, 16): how sure the least sure cells are, from the least on.
 
     It is the lead of a cell's first symbol over its second, of logits (B, L, V). An answer is wrong where one cell is,

@@ -20,6 +20,9 @@ SIDE = 30
 
 PADDING, END, FIRST_COLOUR = 0, 1, 2
 
+COLOURS = tuple(range(FIRST_COLOUR, FIRST_COLOUR + 10))
+"""The tokens of the colours, black first."""
+
 
 def side_of(canvas: Array) -> int:
     """Rows and columns of canvases, (N, L) or (L,)."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hrm_gym.envs.arc.grids import SIDE
-from hrm_gym.errors import HrmGymError, extra
+from hrm_gym.errors import HrmGymError, extra, unknown
 from hrm_gym.files import is_file, is_folder
 
 RELEASES = {1: "aa922be", 2: "f3283f7"}
@@ -20,8 +20,12 @@ RELEASES = {1: "aa922be", 2: "f3283f7"}
 _LAYOUTS = (
     ("training.json", "evaluation.json"),
     ("training", "evaluation"),
+    ("data/training", "data/evaluation"),
     ("arc-agi_training_challenges.json", "arc-agi_evaluation_challenges.json"),
 )
+
+_SHOWN = 4
+"""Of a list of pairs (RE-ARC), how many are demonstrations; the next one is the test."""
 
 _CHALLENGES, _SOLUTIONS = "_challenges.json", "_solutions.json"
 
@@ -46,6 +50,18 @@ class Collection(NamedTuple):
     training: dict[str, Examples]
     evaluation: dict[str, Examples]
 
+    def part(self, split: str) -> dict[str, Examples]:
+        """The tasks of a split, "train" or "test".
+
+        Raises:
+            HrmGymError: for another split, or where there are none.
+        """
+        if split not in ("train", "test"):
+            raise unknown("split of tasks", split, ("train", "test"))
+        if not (tasks := self.training if split == "train" else self.evaluation):
+            raise HrmGymError(f"there are no {'training' if split == 'train' else 'evaluation'} tasks: give --puzzles")
+        return tasks
+
 
 def read(source: str | None, version: int = 1) -> Collection:
     """The tasks of a source.
@@ -53,10 +69,12 @@ def read(source: str | None, version: int = 1) -> Collection:
     Args:
         source: None for the official tasks. A folder with `training.json` and `evaluation.json`, or with the
             subfolders `training` and `evaluation` of a file a task, or with the competition's
-            `arc-agi_training_challenges.json` and so on: one of the two parts is enough. Any other folder of
-            JSON files, or one such file, holds evaluation tasks. A file is a dict of tasks or a single task,
-            which then bears the file's name; outputs missing in `NAME_challenges.json` are taken from
-            `NAME_solutions.json`.
+            `arc-agi_training_challenges.json` and so on: one of the two parts is enough; also the repository of
+            ARC-AGI, with these in `data`. Any other folder of JSON files, or one such file, holds evaluation tasks; a
+            folder without JSON files is searched with all folders in it (ConceptARC). A file is a dict of tasks or a
+            single task, which then bears the file's name; outputs missing in `NAME_challenges.json` are taken from
+            `NAME_solutions.json`. A list of pairs (RE-ARC) is a task with the first four as demonstrations and the
+            fifth as test.
         version: of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
 
     Raises:
@@ -95,7 +113,9 @@ def _read_path(path: Path) -> tuple[dict[str, Examples], ...]:
 
 def _read_tasks(path: Path) -> dict[str, Examples]:
     tasks: dict[str, Examples] = {}
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = sorted(path.glob("*.json")) or sorted(path.rglob("*.json"))
     for file in files:
         if path.is_dir() and file.name.endswith(_SOLUTIONS):
             continue
@@ -114,6 +134,8 @@ def _read_file(path: Path) -> dict[str, Examples]:
         solutions = _json(beside)
         if not isinstance(solutions, Mapping):
             raise HrmGymError(f"{beside}: is no dict of outputs: write {{name: [grid, ...]}}")
+    if isinstance(content, list) and len(content) > _SHOWN and isinstance(content[0], Mapping):
+        content = {"train": content[:_SHOWN], "test": content[_SHOWN : _SHOWN + 1]}
     if not isinstance(content, Mapping):
         raise HrmGymError(f'{path}: holds no tasks: write {{name: {{"train": [...], "test": [...]}}}}')
     if any(isinstance(content.get(key), list) for key in ("train", "test")):
@@ -128,6 +150,47 @@ def _json(path: Path) -> Any:
         raise HrmGymError(f"cannot read {path} ({error.strerror}): is it the file you mean?") from None
     except (ValueError, RecursionError) as error:
         raise HrmGymError(f"{path}: is not JSON ({error}): is it the file you mean, and whole?") from None
+
+
+def one_task(source: Any, version: int = 1) -> Examples:
+    """A single task: of a file, or as people have it in Python (see `examples_of`).
+
+    Raises:
+        HrmGymError: where it is malformed, or a file holds several.
+    """
+    if not isinstance(source, str | Path):
+        return examples_of(source)
+    tasks = [task for part in read(str(source), version) for task in part.values()]
+    if len(tasks) > 1:
+        raise HrmGymError(f"{source} holds {len(tasks):,} tasks: give the file of one, or hrm-gym solve the folder")
+    return tasks[0]
+
+
+def tasks_for(source: str, version: int = 1) -> dict[str, Examples]:
+    """All tasks of a file or folder, by name; see `read`."""
+    collection = read(source, version)
+    return {**collection.training, **collection.evaluation}
+
+
+def graded(tasks: Mapping[str, Examples], limit: int = 0) -> dict[str, Examples]:
+    """Those whose test outputs are known, or the first `limit` of them.
+
+    Raises:
+        HrmGymError: where there are none.
+    """
+    known = {name: task for name, task in tasks.items() if all(pair.output is not None for pair in task.tests)}
+    if not known:
+        raise HrmGymError("the tests of these tasks have no outputs to grade by: use hrm-gym solve --submission")
+    return dict(list(known.items())[: limit or None])
+
+
+def examples_of(task: Any, place: str = "the task") -> Examples:
+    """A task as people have it in Python, `{"train": [{"input": grid, "output": grid}, ...], "test": [...]}`.
+
+    Raises:
+        HrmGymError: naming the pair that is missing or malformed.
+    """
+    return task if isinstance(task, Examples) else _task(place, task, None)
 
 
 # ---- one task ----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hrm_gym.envs.arc import sources, symmetry, votes
-from hrm_gym.envs.arc.grids import END, PADDING, SIDE, encode, extent, origin
+from hrm_gym.envs.arc.grids import COLOURS, END, PADDING, SIDE, encode, extent, origin
 from hrm_gym.envs.arc.view import ARCView
 from hrm_gym.envs.arrays import Array, as_int64, like
 from hrm_gym.envs.task import SPLITS, Ballots, Puzzles, Task, VoteResult
@@ -45,9 +45,11 @@ class ARCTask(Task):
 
     symbols = ".|0123456789"
     padding = PADDING
+    colours = COLOURS
     num_uniforms = 3
     local = True
     verifiable = False
+    by_examples = True
     violation_name = "missing ends"
     view = ARCView
 

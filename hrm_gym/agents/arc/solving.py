@@ -1,0 +1,251 @@
+"""An ARC task solved from its demonstrations: which network, for how long, and what its votes come to.
+
+Four forms of network (`RUNGS`) see more and more: colours without and with names, directions without and with names.
+Each is judged by demonstrations that it does not see. Networks of the best one, from two seeds, then learn all
+demonstrations, and vote. Time is a budget of seconds of one core, and climbing ends early where a form has every
+left-out demonstration right.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from hrm_gym.agents.arc.boards import Board, Boards, Grid, boards_of_task, frozen
+from hrm_gym.agents.arc.fitting import Fit, Look
+from hrm_gym.envs.arc.sources import Examples
+
+RUNGS: dict[str, dict[str, Any]] = {
+    "symmetric": {"form": "symmetric", "colour_names": False},
+    "symmetric, colours": {"form": "symmetric", "colour_names": True},
+    "directional": {"form": "directional", "colour_names": False},
+    "directional, colours": {"form": "directional", "colour_names": True},
+}
+"""From the one that sees least; of equals the first is chosen."""
+
+USUAL = "symmetric, colours"
+"""The form that is right most often, taken where there is no time or no demonstration to choose by."""
+
+LEFT_OUT = 2
+"""Demonstrations that are left out in turn."""
+CHOOSING = 0.5
+"""The share of the budget that choosing may take."""
+FITTED_LOOKS = 3
+"""A network that leaves something out stops once it has reproduced all else in so many looks in a row."""
+LEAST_STEPS = 40
+"""Steps without which a network has learned nothing: with time for fewer, forms are not compared."""
+VOTES_FROM = 0.25
+"""The share of its time after which a network votes."""
+UNFITTED = 0.1
+"""What a vote counts while the network does not reproduce the demonstrations."""
+EARLY = 1e-3
+"""What the votes of networks count that were made for choosing: they fill places that stay empty."""
+SURE = {True: 5 / 6, None: 4 / 9, False: 2 / 9}
+"""How often the first attempt was right where all, some or none of the left-out demonstrations were (24 training
+tasks of ARC-AGI-1 with sides up to 12)."""
+
+
+class Event(NamedTuple):
+    """What goes on in a solver."""
+
+    seconds: float
+    """Of a core, spent so far."""
+    doing: str
+    """In words: which network, and what for."""
+    rung: str
+    look: Look
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSolution:
+    """What a task's demonstrations taught."""
+
+    attempts: list[list[Grid]]
+    """For each test input at most two grids, the best first."""
+    rung: str
+    """The form that was chosen."""
+    fitted: bool
+    """Whether a network reproduced all demonstrations."""
+    left_out: tuple[int, int]
+    """How many left-out demonstrations the chosen form had right, and of how many."""
+    sure: float
+    """The estimated chance that the first attempt is right, in [0, 1]."""
+    seconds: float
+    """Of a core."""
+    steps: int
+    """Gradient steps of all networks."""
+    complete: bool = True
+    """False where it was interrupted."""
+
+
+class Solver:
+    """Solves one task. `events` does the work; `solution` is the best so far at any time.
+
+    Args:
+        examples: of the task; the outputs of its tests are not looked at.
+        seconds: of one core.
+        seed: of all networks.
+        agent: a registered agent on planes.
+    """
+
+    def __init__(self, examples: Examples, seconds: float = 40.0, seed: int = 0, agent: str = "hrm_planes") -> None:
+        self.boards: Boards = boards_of_task(examples)
+        self._budget, self._seed, self._agent = seconds, seed, agent
+        self._began = time.thread_time()
+        self._votes: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
+        self._early: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
+        self._rung, self._fitted, self._steps, self._left_out, self._complete = USUAL, False, 0, (0, 0), False
+
+    @property
+    def seconds(self) -> float:
+        """Of a core, spent so far."""
+        return time.thread_time() - self._began
+
+    def events(self) -> Iterator[Event]:
+        """Solve, and tell what goes on, a look after the other."""
+        if self.boards.shown:
+            yield from self._choose()
+            yield from self._answer()
+        self._complete = True
+
+    def solution(self) -> TaskSolution:
+        """The best attempts so far."""
+        right, tried = self._left_out
+        attempts = []
+        for votes, early, board in zip(self._votes, self._early, self.boards.asked, strict=True):
+            total = collections.Counter({grid: EARLY * n for grid, n in _normalised(early).items()})
+            total.update(votes)  # adds
+            ranked = [grid for grid, _ in total.most_common(2)]
+            attempts.append(ranked or [board.fallback])
+        sure = SURE[True if tried and right == tried else None if right else False]
+        return TaskSolution(
+            attempts, self._rung, self._fitted, self._left_out, sure, self.seconds, self._steps, self._complete
+        )
+
+    # ---- choosing --------------------------------------------------------------------------------
+
+    def _choose(self) -> Iterator[Event]:
+        """Judge the forms by demonstrations that they do not see."""
+        shown = self.boards.shown
+        tried = min(LEFT_OUT, len(shown)) if len(shown) > 1 else 0
+        each = self._budget * CHOOSING / (len(RUNGS) * LEFT_OUT)
+        best: tuple[int, float] = (-1, -1.0)
+        for rung in RUNGS if tried else ():
+            exact, share = 0, 0.0
+            for i in range(tried):
+                rest = [*shown[:i], *shown[i + 1 :]]
+                fit = self._fit(rung, self._seed, rest, [shown[i], *self.boards.asked])
+                look, run = None, 0
+                for look in fit.train(each):
+                    run = run + 1 if look.fitted else 0
+                    if look.fitted or fit.seconds > each / 2:
+                        self._count(self._early, look.answers[1:], 1.0)
+                    yield self._event(f"{rung}, without demonstration {i + 1}", rung, look, 1)
+                    if run >= FITTED_LOOKS:
+                        break
+                self._steps += fit.learner.steps
+                if fit.learner.steps < LEAST_STEPS and not run:
+                    return  # too slow for comparisons: the usual form gets what is left
+                guess = look.answers[0][-1] if look else None
+                exact += guess == shown[i].answer
+                share += _alike(guess, shown[i].answer) / tried
+            if (exact, share) > best:
+                best, self._rung, self._left_out = (exact, share), rung, (exact, tried)
+            if exact == tried:
+                return
+
+    # ---- answering -------------------------------------------------------------------------------
+
+    def _answer(self) -> Iterator[Event]:
+        """Networks of the chosen form, from two seeds, vote."""
+        left, seeds, done = self._budget - self.seconds, 2, 0
+        while done < seeds:
+            votes: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
+            before = [collections.Counter(old) for old in self._votes]
+            fit = self._fit(self._rung, self._seed + 1 + done, self.boards.shown, self.boards.asked)
+            seconds = (left if seeds == 1 else left / 2) if done == 0 else self._budget - self.seconds
+            for look in fit.train(seconds):
+                if fit.seconds > VOTES_FROM * seconds:
+                    self._fitted |= look.fitted
+                    self._count(votes, look.answers, 1.0 if look.fitted else UNFITTED)
+                    self._votes = [
+                        collections.Counter({g: old[g] + new.get(g, 0.0) for g in {*old, *new}})
+                        for old, new in zip(before, map(_normalised, votes), strict=True)
+                    ]
+                yield self._event(f"{self._rung}, network {done + 1} of {seeds}", self._rung, look, 0)
+            self._steps += fit.learner.steps
+            done += 1
+
+    def _fit(self, rung: str, seed: int, shown: Sequence[Board], asked: Sequence[Board]) -> Fit:
+        return Fit(shown, asked, seed, self._agent, **RUNGS[rung])
+
+    def _event(self, doing: str, rung: str, look: Look, skip: int) -> Event:
+        return Event(self.seconds, doing, rung, look._replace(answers=look.answers[skip:]))
+
+    @staticmethod
+    def _count(votes: list[collections.Counter[Grid]], answers: Sequence[Sequence[Grid]], weight: float) -> None:
+        for counter, answer in zip(votes, answers, strict=True):
+            counter[answer[-1]] += weight  # type: ignore[assignment]  # a Counter of shares
+
+
+def solve_task(
+    examples: Examples,
+    seconds: float = 40.0,
+    seed: int = 0,
+    agent: str = "hrm_planes",
+    tell: Any = None,
+) -> TaskSolution:
+    """Two attempts at every test input of a task, learned from its demonstrations alone.
+
+    Args:
+        examples: of the task; the outputs of its tests are not looked at.
+        seconds: of one core.
+        seed: of all networks.
+        agent: a registered agent on planes.
+        tell: is told each `Event`.
+
+    Returns:
+        The solution; where Ctrl-C interrupts, the best so far, with `complete` False.
+
+    Raises:
+        HrmGymError: where the task has no demonstration.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # such small products of matrices are slower on several
+    try:
+        solver = Solver(examples, seconds, seed, agent)
+        with contextlib.suppress(KeyboardInterrupt):
+            for event in solver.events():
+                if tell is not None:
+                    tell(event)
+        return solver.solution()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def grade(examples: Examples, solution: TaskSolution) -> tuple[bool, bool] | None:
+    """Whether the first attempts, or one of two each, are right for all tests; None where an output is not known."""
+    truths = [frozen(pair.output) for pair in examples.tests if pair.output is not None]
+    if len(truths) < len(examples.tests):
+        return None
+    pairs = list(zip(solution.attempts, truths, strict=True))
+    return all(grids[0] == truth for grids, truth in pairs), all(truth in grids[:2] for grids, truth in pairs)
+
+
+def _normalised(votes: Mapping[Grid, float]) -> dict[Grid, float]:
+    total = sum(votes.values())
+    return {grid: n / total for grid, n in votes.items()}
+
+
+def _alike(guess: Grid | None, answer: Grid | None) -> float:
+    """The share of cells in which two grids of one size are alike; else 0."""
+    if guess is None or answer is None or (len(guess), len(guess[0])) != (len(answer), len(answer[0])):
+        return 0.0
+    return float((np.array(guess) == np.array(answer)).mean())

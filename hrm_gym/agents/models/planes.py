@@ -1,0 +1,190 @@
+"""`hrm` and `trm` with a state for every pair of a cell and a colour, for boards that a few examples transform (ARC).
+
+A board has a plane for each of its colours: those that it shows, and those that answers may add to it. Weights are
+shared by all cells and colours, so the network gives the same answer under every permutation of the colours but the
+background, and in the symmetric form under the eight turns and reflections of the board. What tells colours apart, if
+anything does, is learned for each task: a vector a colour, zero at first, which with a vector of the task makes up the
+embedding of HRM's puzzles. A segment is that of `hrm` or `trm`, with blocks
+
+    y = mix * [what the node reads of the others, see `planes_mixing`]
+    x = norm(x + silu(gate x) * y)
+    x = norm(x + SwiGLU(x))
+
+Planes of one network for all colours are the idea of CompressARC (arXiv 2512.06104) and of SE-RRM (arXiv 2603.02193);
+to keep living colours alone, to read mirror images, and to think in cycles and segments about them is ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hrm_gym.agents.agent import Output, TaskSpec
+from hrm_gym.agents.models.grid import LEAST_SURE, sureness
+from hrm_gym.agents.models.hrm import Cycles, TwoModules
+from hrm_gym.agents.models.nodes import NodeAgent, NodeBlock, NodeNetwork, matrix
+from hrm_gym.agents.models.planes_fused import GatedNorm, GatedProduct, SumNorm
+from hrm_gym.agents.models.planes_layout import Layout, lay_out
+from hrm_gym.agents.models.planes_mixing import WIDTH, Reading, num_read
+from hrm_gym.agents.models.planes_objects import NUM_FEATURES
+from hrm_gym.agents.models.trm import OneNetwork, Recursion
+from hrm_gym.agents.models.two_states import Carry
+from hrm_gym.errors import HrmGymError
+from hrm_gym.options import Options, number
+
+PRIOR = 2.0
+"""By how many logits the colour that a cell shows leads at first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Planes(Options):
+    """Sizes of the blocks over planes, and what they may tell apart."""
+
+    hidden_size: int = number(24, least=WIDTH)
+    """Features a node, D: a multiple of 8."""
+    mlp_size: int = number(48, least=1)
+    """Inner width of the SwiGLU."""
+    form: Literal["symmetric", "directional"] = "symmetric"
+    """Whether the network is blind to direction, or tells left from right and above from below."""
+    colour_names: bool = True
+    """Whether it learns which colour is which, by a vector a colour; without, only the background differs."""
+
+    objects: bool = True
+    """Whether a node reads what object its cell belongs to: how large it is, and whether that is the largest."""
+    views: int = number(1, least=1)
+    """Boards that stand one below the other on the canvas, all as large as the answer, which is that of the first:
+    different looks at one puzzle."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden_size % WIDTH:
+            raise HrmGymError(f"hidden_size is {self.hidden_size}: give a multiple of {WIDTH}")
+
+
+class PlanesBlock(NodeBlock):
+    """See `NodeBlock`."""
+
+    NAMES = ("keys_gate", "mix", "mlp_gate_up", "mlp_down")
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        size, inner = config.hidden_size, config.mlp_size
+        self.keys_gate = matrix(3 * WIDTH + size, size)
+        self.mix = matrix(size, num_read(size, config.form == "directional"))
+        self.mlp_gate_up, self.mlp_down = matrix(2 * inner, size), matrix(size, inner)
+
+
+def refine(x: Tensor, injected: Tensor, weights: list[Tensor], layout: Layout, directional: bool) -> Tensor:
+    """A network over nodes: the next state from the state and what is injected into it, each (N, D)."""
+    x = x + injected
+    for first in range(0, len(weights), len(PlanesBlock.NAMES)):
+        keys_gate, mix, mlp_gate_up, mlp_down = weights[first : first + len(PlanesBlock.NAMES)]
+        keys, gate = F.linear(x, keys_gate).split((3 * WIDTH, x.shape[1]), dim=1)
+        read = Reading.apply(x, torch.tanh(keys), layout.boards, directional)
+        x = GatedNorm.apply(x, gate, F.linear(read, mix))
+        x = SumNorm.apply(x, F.linear(GatedProduct.apply(F.linear(x, mlp_gate_up)), mlp_down))
+    return x
+
+
+class PlanesAgent(NodeAgent):
+    """An agent whose positions are the pairs of a cell and a colour. See `TwoStates`.
+
+    The states of all L * C pairs are carried; those of colours that a board does not have stay as they were at first.
+    Nodes are mixed on the processor, in float32, wherever the agent lives.
+    """
+
+    form = "neighbours"
+
+    def __init__(self, config: Any, spec: TaskSpec) -> None:
+        super().__init__(config, spec)
+        size = config.hidden_size
+        self.num_features = LEAST_SURE
+        self.colours = spec.colours or tuple(range(spec.num_tokens))
+        """Tokens that have a plane, the background first."""
+        self.read = matrix(size, 2 * config.views + 1)
+        # Zero at first: what neighbours and lines explain is not to be explained by chance properties of objects.
+        self.read_objects = nn.Parameter(torch.zeros(size, NUM_FEATURES)) if config.objects else None
+        # The embedding of a task: a vector, and one a colour. A batch touches few of many: the gradient is sparse.
+        vectors = 1 + len(self.colours) * config.colour_names
+        self.embed_task = nn.Embedding(max(1, spec.num_identities), vectors * size, sparse=spec.num_identities > 0)
+        nn.init.zeros_(self.embed_task.weight)
+        self.head = nn.Parameter(torch.zeros(1, size))
+        self.prior = nn.Parameter(torch.full((config.views,), PRIOR / config.views))
+        self.added: Tensor  # whether a board has a colour that it does not show, bool (C,)
+        self.register_buffer("added", torch.ones(len(self.colours), dtype=torch.bool))
+        self._layout: Layout | None = None
+
+    @classmethod
+    def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
+        """On every board with the same symbols and tasks: the weights know nothing of its size."""
+        return (trained.num_tokens, trained.num_identities) == (now.num_tokens, now.num_identities)
+
+    @property
+    def num_positions(self) -> int:
+        """See `TwoStates`."""
+        return self.spec.num_cells // self.config.views * len(self.colours)
+
+    def module(self, num_layers: int) -> NodeNetwork:
+        """See `TwoStates`."""
+        return NodeNetwork([PlanesBlock(self.config) for _ in range(num_layers)], refine)
+
+    def compile(self, *args: Any, mode: str | None = None, **kwargs: Any) -> None:
+        """Nothing is left to compile but products of matrices: see `planes_mixing`."""
+
+    def forward(self, state: Carry, obs: Mapping[str, Tensor]) -> tuple[Carry, Output]:
+        """See `Agent`."""
+        layout = self.layout(obs["puzzle"])
+        identity = obs["puzzle_id"] if self.spec.num_identities else torch.zeros_like(obs["puzzle"][:, 0])
+        task = self.embed_task(identity)
+        z_h, z_l = (layout.take(z) for z in state)
+        z_h, z_l = self.think(z_h, z_l, self._embed(layout, task), self.context(layout, self._directional))
+        after = Carry(*(layout.put(old, z.detach()) for old, z in zip(state, (z_h, z_l), strict=True)))
+        logits = layout.logits(F.linear(z_h, self.head).squeeze(-1) + layout.shown @ self.prior)
+        return after, Output(logits, sureness(logits.detach()))
+
+    def layout(self, puzzle: Tensor) -> Layout:
+        """Which nodes there are; kept for the next call, as the same puzzles are thought about again and again."""
+        if self._layout is None or not self._layout.suits(puzzle, self.added):
+            self._layout = lay_out(puzzle, self.spec, self.colours, self.config.views, self.added)
+        return self._layout
+
+    @property
+    def _directional(self) -> bool:
+        return self.config.form == "directional"
+
+    def _embed(self, layout: Layout, task: Tensor) -> Tensor:
+        """What is injected into every node, (N, D), with embeddings of the tasks of all boards, (B, ...)."""
+        size = self.config.hidden_size
+        x = F.linear(torch.cat((layout.shown, layout.others, layout.background.unsqueeze(-1)), dim=-1), self.read)
+        if self.read_objects is not None:
+            x = x + F.linear(layout.objects, self.read_objects)
+        vectors = task.view(len(task), -1, size)
+        x = x + vectors[layout.board, 0]
+        return x + vectors[layout.board, 1 + layout.colour] if self.config.colour_names else x
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanesTRMConfig(Recursion, Planes):
+    """Options of `trm_planes`."""
+
+
+class PlanesTRM(OneNetwork, PlanesAgent):
+    """`trm` with a state for every pair of a cell and a colour."""
+
+    Config = PlanesTRMConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanesHRMConfig(Cycles, Planes):
+    """Options of `hrm_planes`."""
+
+
+class PlanesHRM(TwoModules, PlanesAgent):
+    """`hrm` with a state for every pair of a cell and a colour."""
+
+    Config = PlanesHRMConfig

@@ -1,0 +1,143 @@
+"""The loops behind `planes_mixing`, back: what each node gets for all that was read of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hrm_gym.agents.models.planes_loops import ALIKE, DC, DR, ONE, OPPOSITE, QUARTER, UNDO, WIDTH, image, line_from
+
+
+@njit(cache=True, fastmath=True)
+def read_back(
+    g: np.ndarray,
+    boards: np.ndarray,
+    directional: bool,
+    rays: np.ndarray,
+    holds: np.ndarray,
+    of_cell: np.ndarray,
+    of_plane: np.ndarray,
+    g_rays: np.ndarray,
+    gx: np.ndarray,
+    gk: np.ndarray,
+) -> None:
+    """Fill `gx` and `gk`, the gradients of states and keys, from `g`, that of what was read; see `read`.
+
+    `g_rays`, (N, 4, `WIDTH`), is room to compute in.
+    """
+    blocks = gx.shape[1]
+    at_rays = 9 * blocks if directional else 3 * blocks
+    at_colours = at_rays + (8 if directional else 4)
+    at_board, at_mirror = at_colours + 2, at_colours + 4
+    plane = 0
+    for board in range(len(boards)):
+        start, colours, rows, columns = boards[board, 0], boards[board, 1], boards[board, 2], boards[board, 3]
+        area = rows * columns
+        if not area:
+            plane += colours
+            continue
+        for base in range(start, start + colours * area, area):
+            for n in range(base, base + area):
+                for b in range(2):
+                    for k in range(WIDTH):
+                        gk[n, b, k] = 0
+            _near_back(g, base, rows, columns, directional, gx)
+            _combine_back(g, rays, base, area, directional, g_rays, at_rays)
+            _scan_back(g_rays, holds, base, rows, columns, gk)
+            _pool_back(g, base, 1, area, gk, at_board, of_plane[plane])
+            _mirror_back(g, base, rows, columns, directional, gk, at_mirror)
+            plane += 1
+        for cell in range(start, start + area):
+            _pool_back(g, cell, area, colours, gk, at_colours, of_cell[cell])
+
+
+@njit(cache=True, fastmath=True)
+def _near_back(g: np.ndarray, base: int, rows: int, columns: int, directional: bool, gx: np.ndarray) -> None:
+    blocks = gx.shape[1]
+    for r in range(rows):
+        for c in range(columns):
+            n = base + r * columns + c
+            for b in range(blocks):
+                for k in range(WIDTH):
+                    gx[n, b, k] = g[n, b, k]
+            for i in range(8):
+                nr, nc = r + DR[i], c + DC[i]
+                if 0 <= nr < rows and 0 <= nc < columns:
+                    m = base + nr * columns + nc
+                    at = (1 + OPPOSITE[i]) * blocks if directional else (1 + i // 4) * blocks
+                    for b in range(blocks):
+                        for k in range(WIDTH):
+                            gx[n, b, k] += g[m, at + b, k]
+
+
+@njit(cache=True, fastmath=True)
+def _combine_back(
+    g: np.ndarray, rays: np.ndarray, base: int, area: np.ndarray, directional: bool, g_rays: np.ndarray, at: int
+) -> None:
+    for n in range(base, base + area):
+        for k in range(WIDTH):
+            left, right, up, down = rays[n, 0, k], rays[n, 1, k], rays[n, 2, k], rays[n, 3, k]
+            if directional:
+                of_left, of_right, of_up, of_down = g[n, at, k], g[n, at + 1, k], g[n, at + 2, k], g[n, at + 3, k]
+                row, column = g[n, at + 4, k], g[n, at + 5, k]
+                any_row, any_column = g[n, at + 6, k], g[n, at + 7, k]
+            else:
+                of_left = of_right = of_up = of_down = QUARTER * g[n, at, k]
+                leads = np.float32(min(left, right) >= min(up, down))
+                more, less = g[n, at + 1, k], g[n, at + 2, k]
+                row, column = more * leads + less * (ONE - leads), more * (ONE - leads) + less * leads
+                leads = np.float32(max(left, right) >= max(up, down))
+                any_row, any_column = g[n, at + 3, k] * leads, g[n, at + 3, k] * (ONE - leads)
+            # 1 where the first of two is the lesser, or the greater.
+            least_row, least_column = np.float32(left <= right), np.float32(up <= down)
+            most_row, most_column = np.float32(left >= right), np.float32(up >= down)
+            g_rays[n, 0, k] = of_left + row * least_row + any_row * most_row
+            g_rays[n, 1, k] = of_right + row * (ONE - least_row) + any_row * (ONE - most_row)
+            g_rays[n, 2, k] = of_up + column * least_column + any_column * most_column
+            g_rays[n, 3, k] = of_down + column * (ONE - least_column) + any_column * (ONE - most_column)
+
+
+@njit(cache=True, fastmath=True)
+def _scan_back(g_rays: np.ndarray, holds: np.ndarray, base: int, rows: int, columns: int, gk: np.ndarray) -> None:
+    """What each running maximum gets goes back along its line to the node that holds it."""
+    owed = np.empty(WIDTH, np.float32)
+    for side in range(4):
+        for number in range(rows if side < 2 else columns):
+            n, step, length = line_from(side, number, base, rows, columns, True)
+            owed[:] = 0
+            for _ in range(length):
+                for k in range(WIDTH):
+                    total, mine = owed[k] + g_rays[n, side, k], np.float32(holds[n, side, k])
+                    gk[n, 0, k] += total * mine
+                    owed[k] = total * (ONE - mine)
+                n += step
+
+
+@njit(cache=True, fastmath=True)
+def _pool_back(g: np.ndarray, first: int, step: int, num: int, gk: np.ndarray, at: int, holder: np.ndarray) -> None:
+    mean, most = np.zeros(WIDTH, np.float32), np.zeros(WIDTH, np.float32)
+    for n in range(first, first + num * step, step):
+        for k in range(WIDTH):
+            mean[k] += g[n, at, k]
+            most[k] += g[n, at + 1, k]
+    for k in range(WIDTH):
+        mean[k] /= np.float32(num)
+    for n in range(first, first + num * step, step):
+        for k in range(WIDTH):
+            gk[n, 1, k] += mean[k]
+    for k in range(WIDTH):
+        gk[holder[k], 1, k] += most[k]
+
+
+@njit(cache=True, fastmath=True)
+def _mirror_back(g: np.ndarray, base: int, rows: int, columns: int, directional: bool, gk: np.ndarray, at: int) -> None:
+    for r in range(rows):
+        for c in range(columns):
+            n = base + r * columns + c
+            for k in range(WIDTH):
+                gk[n, 2, k] = 0
+            for kind in range(7 if rows == columns else 3):
+                m = base + image(kind, r, c, rows, columns)
+                b = at + (UNDO[kind] if directional else ALIKE[kind])
+                for k in range(WIDTH):
+                    gk[n, 2, k] += g[m, b, k]

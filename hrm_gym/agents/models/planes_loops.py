@@ -1,0 +1,187 @@
+"""The loops behind `planes_mixing`, forwards: what every node reads, board by board and plane by plane."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+WIDTH = 8
+"""Features in a block, and keys that rays, pools and mirrors have each."""
+
+# Rows and columns of the eight neighbours, edges first, and which neighbour lies opposite.
+DR = (-1, 0, 0, 1, -1, -1, 1, 1)
+DC = (0, -1, 1, 0, -1, 1, -1, 1)
+OPPOSITE = (3, 2, 1, 0, 7, 6, 5, 4)
+# Which image undoes each of the seven, and which of them are read as one sum in the symmetric form.
+UNDO = (0, 1, 2, 3, 4, 6, 5)
+ALIKE = (1, 1, 0, 2, 2, 3, 3)
+
+ONE, QUARTER = np.float32(1), np.float32(0.25)
+
+
+@njit(cache=True, fastmath=True)
+def read(
+    x: np.ndarray,
+    keys: np.ndarray,
+    boards: np.ndarray,
+    directional: bool,
+    out: np.ndarray,
+    rays: np.ndarray,
+    holds: np.ndarray,
+    of_cell: np.ndarray,
+    of_plane: np.ndarray,
+) -> None:
+    """Fill `out` with what every node reads; see `planes_mixing`.
+
+    Args:
+        x: states, (N, blocks, `WIDTH`).
+        keys: those of rays, of pools and of mirrors, (N, 3, `WIDTH`).
+        boards: first node, colours, rows and columns of each board, (B, 4).
+        directional: the form.
+        out: (N, slots, `WIDTH`).
+        rays: gets the running maxima from the left, the right, above and below, (N, 4, `WIDTH`).
+        holds: gets 1 where a node holds its own, likewise.
+        of_cell: gets the nodes that hold the maxima over colours, (N, `WIDTH`).
+        of_plane: gets those that hold the maxima over planes, (P, `WIDTH`).
+    """
+    blocks = x.shape[1]
+    at_rays = 9 * blocks if directional else 3 * blocks
+    at_colours = at_rays + (8 if directional else 4)
+    at_board, at_mirror = at_colours + 2, at_colours + 4
+    plane = 0
+    for board in range(len(boards)):
+        start, colours, rows, columns = boards[board, 0], boards[board, 1], boards[board, 2], boards[board, 3]
+        area = rows * columns
+        if not area:
+            plane += colours
+            continue
+        for base in range(start, start + colours * area, area):
+            _near(x, base, rows, columns, directional, out)
+            _scan(keys, base, rows, columns, rays, holds)
+            _combine(rays, base, area, directional, out, at_rays)
+            _pool(keys, base, 1, area, out, at_board, of_plane[plane])
+            _mirror(keys, 2, base, rows, columns, directional, out, at_mirror, ALIKE)
+            plane += 1
+        for cell in range(start, start + area):
+            _pool(keys, cell, area, colours, out, at_colours, of_cell[cell])
+
+
+@njit(cache=True, fastmath=True)
+def _near(x: np.ndarray, base: int, rows: int, columns: int, directional: bool, out: np.ndarray) -> None:
+    blocks = x.shape[1]
+    for r in range(rows):
+        for c in range(columns):
+            n = base + r * columns + c
+            for b in range(blocks):
+                for k in range(WIDTH):
+                    out[n, b, k] = x[n, b, k]
+            for b in range(blocks, (9 if directional else 3) * blocks):
+                for k in range(WIDTH):
+                    out[n, b, k] = 0
+            for i in range(8):
+                nr, nc = r + DR[i], c + DC[i]
+                if 0 <= nr < rows and 0 <= nc < columns:
+                    m = base + nr * columns + nc
+                    at = (1 + i) * blocks if directional else (1 + i // 4) * blocks
+                    for b in range(blocks):
+                        for k in range(WIDTH):
+                            out[n, at + b, k] += x[m, b, k]
+
+
+@njit(cache=True)
+def line_from(side: int, number: int, base: int, rows: int, columns: int, backwards: bool) -> tuple[int, int, int]:
+    """First node and step along a line that is looked at from a side (left, right, above, below), and its length."""
+    length, step = (columns, 1) if side < 2 else (rows, columns)
+    first = base + number * (columns if side < 2 else 1)
+    if (side % 2 == 1) != backwards:
+        return first + (length - 1) * step, -step, length
+    return first, step, length
+
+
+@njit(cache=True, fastmath=True)
+def _scan(keys: np.ndarray, base: int, rows: int, columns: int, rays: np.ndarray, holds: np.ndarray) -> None:
+    """Running maxima of the first keys from all sides, and which nodes hold their own."""
+    for side in range(4):
+        for number in range(rows if side < 2 else columns):
+            n, step, length = line_from(side, number, base, rows, columns, False)
+            for k in range(WIDTH):
+                rays[n, side, k], holds[n, side, k] = keys[n, 0, k], 1
+            for _ in range(length - 1):
+                before = n
+                n += step
+                for k in range(WIDTH):
+                    old, new = rays[before, side, k], keys[n, 0, k]
+                    rays[n, side, k] = max(old, new)
+                    holds[n, side, k] = new > old
+
+
+@njit(cache=True, fastmath=True)
+def _combine(rays: np.ndarray, base: int, area: np.ndarray, directional: bool, out: np.ndarray, at: int) -> None:
+    for n in range(base, base + area):
+        for k in range(WIDTH):
+            left, right, up, down = rays[n, 0, k], rays[n, 1, k], rays[n, 2, k], rays[n, 3, k]
+            row, column, any_row, any_column = min(left, right), min(up, down), max(left, right), max(up, down)
+            if directional:
+                out[n, at, k], out[n, at + 1, k], out[n, at + 2, k], out[n, at + 3, k] = left, right, up, down
+                out[n, at + 4, k], out[n, at + 5, k] = row, column
+                out[n, at + 6, k], out[n, at + 7, k] = any_row, any_column
+            else:
+                out[n, at, k] = QUARTER * ((left + right) + (up + down))
+                out[n, at + 1, k], out[n, at + 2, k] = max(row, column), min(row, column)
+                out[n, at + 3, k] = max(any_row, any_column)
+
+
+@njit(cache=True, fastmath=True)
+def _pool(keys: np.ndarray, first: int, step: int, num: int, out: np.ndarray, at: int, holder: np.ndarray) -> None:
+    """Mean and maximum of the second keys over `num` nodes, for each of them; `holder` gets who holds the maxima."""
+    total, best = np.zeros(WIDTH, np.float32), np.full(WIDTH, -9, np.float32)
+    for n in range(first, first + num * step, step):
+        for k in range(WIDTH):
+            value = keys[n, 1, k]
+            total[k] += value
+            holder[k] = n if value > best[k] else holder[k]
+            best[k] = max(best[k], value)
+    for k in range(WIDTH):
+        total[k] /= np.float32(num)
+    for n in range(first, first + num * step, step):
+        for k in range(WIDTH):
+            out[n, at, k], out[n, at + 1, k] = total[k], best[k]
+
+
+@njit(cache=True, fastmath=True)
+def _mirror(
+    source: np.ndarray,
+    from_: int,
+    base: int,
+    rows: int,
+    columns: int,
+    directional: bool,
+    out: np.ndarray,
+    at: int,
+    slots: tuple[int, ...],
+) -> None:
+    """The images of block `from_` of each node: into one slot each (directional), or summed where they are alike."""
+    num = 7 if directional else 4
+    for r in range(rows):
+        for c in range(columns):
+            n = base + r * columns + c
+            for b in range(at, at + num):
+                for k in range(WIDTH):
+                    out[n, b, k] = 0
+            for kind in range(7 if rows == columns else 3):
+                m = base + image(kind, r, c, rows, columns)
+                b = at + (kind if directional else slots[kind])
+                for k in range(WIDTH):
+                    out[n, b, k] += source[m, from_, k]
+
+
+@njit(cache=True)
+def image(kind: int, r: int, c: int, rows: int, columns: int) -> int:
+    """The cell, counted row by row, that shows at row r and column c under a turn or reflection.
+
+    The kinds: columns flipped, rows flipped, half turn, transpositions along either diagonal, quarter turns.
+    """
+    last_row, last_column = rows - 1 - r, columns - 1 - c
+    if kind < 3:
+        return (r if kind == 0 else last_row) * columns + (c if kind == 1 else last_column)
+    return (last_column if kind == 4 or kind == 6 else c) * columns + (last_row if kind == 4 or kind == 5 else r)
