@@ -7,11 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from torch._inductor.exc import InductorError
 
 from hrm_gym.agents.registry import agent_names, halting_names
 from hrm_gym.agents.saved.card import headline
-from hrm_gym.agents.saved.presets import PRESETS
+from hrm_gym.agents.saved.presets import PRESETS, resolve
 from hrm_gym.agents.saved.sources import LENT, PRETRAINED
+from hrm_gym.agents.training.learner import Learner
+from hrm_gym.agents.training.run import train
 from hrm_gym.cli import COMMANDS, evaluate
 from hrm_gym.cli.train import COMMON
 from hrm_gym.envs.registration import task_ids
@@ -188,3 +191,27 @@ def test_ctrl_c_while_compiling_is_one_line_and_leaves_nothing(tmp_path):
     status, out, err = interrupted(command, "compiling", cwd=tmp_path, env={**os.environ, **cache})
     assert (status, out, err) == (0, "stopped before the first step: nothing is kept\n", "")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_compiler_that_ctrl_c_ended_stops_the_run(tmp_path, monkeypatch, capsys, asked):
+    """Ctrl-C reaches the compiler's processes, too; without it, what a compiler raises is an error."""
+    real, steps = Learner.step, []
+
+    def step(self, *arguments):
+        steps.append(1)
+        if len(steps) == 3:
+            if asked:
+                os.kill(os.getpid(), signal.SIGINT)
+            raise InductorError(RuntimeError("the compiler ended"), None)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Learner, "step", step)
+    config = resolve({"env": "Sudoku4x4-v0", "hidden_size": 32, "num_envs": 4, "device": "cpu", "max_steps": 9})
+    if not asked:
+        with pytest.raises(InductorError):
+            train(config, tmp_path / "run")
+        return
+    assert train(config, tmp_path / "run") is None
+    *_, told = capsys.readouterr().out.splitlines()
+    assert told.startswith("stopped at step 1; go on with: hrm-gym train --resume ")

@@ -208,7 +208,7 @@ def test_a_puzzle_is_typed_in(player):
     assert player.frame.cursor is None and player.frame.message.startswith("your puzzle")
     for _ in range(3):
         player.advance()
-    assert player.results[-1] == ("your puzzle", True, 3)
+    assert player.results[-1][:3] == ("your puzzle", True, 3)
 
 
 def test_what_is_no_puzzle_is_told_and_escape_goes_back(player):
@@ -399,12 +399,12 @@ def test_a_halting_id_shows_every_decision_as_text(capsys):
         lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("segment")]
         assert lines == [
             "segment 0 of 4",
-            "segment 1 of 4: continue (q_halt 10 %, q_continue 90 %)",
-            "segment 2 of 4: continue (q_halt 10 %, q_continue 90 %)",
-            "segment 3 of 4: halt (q_halt 90 %, q_continue 10 %)",
+            "segment 1 of 4  ·  continue (q_halt 10 %, q_continue 90 %)",
+            "segment 2 of 4  ·  continue (q_halt 10 %, q_continue 90 %)",
+            "segment 3 of 4  ·  halt (q_halt 90 %, q_continue 10 %)  ·  right",
         ]
     assert play(Arguments(env=HALT, headless=True, max_segments=2)) == 0
-    assert "segment 2 of 2: continue, out of segments (" in capsys.readouterr().out
+    assert "segment 2 of 2  ·  continue, out of segments (" in capsys.readouterr().out
     assert play(Arguments(env=ENV, headless=True, max_segments=4)) == 0
     assert "continue" not in capsys.readouterr().out
 

@@ -174,17 +174,9 @@ def _run_headless(player: Player, task: Task, film: Film | None) -> None:
             film.add(frame, player.hold)
         else:
             bold = task.is_given(frame.puzzle) if sys.stdout.isatty() else None
-            print(f"{headline(task, frame)}{_decision(frame)}")
+            print(headline(task, frame))
             print(board_text(task, frame.answer, signs(task, frame), bold), end="\n\n", flush=True)
         player.advance()
-
-
-def _decision(frame: Frame) -> str:
-    """What the agent decides after a segment, and by what, where that is shown."""
-    if not frame.decision:
-        return ""
-    read = ", ".join(f"{name} {100 * value:.0f} %" for name, value in frame.signals.items())
-    return f": {frame.decision}" + (f" ({read})" if read else "")
 
 
 def _run_window(player: Player, renderer: Renderer, film: Film | None) -> None:

@@ -19,12 +19,15 @@ def legend(frame: Frame) -> str:
 
 
 def headline(task: Task, frame: Frame) -> str:
-    """One line over a board: the segment, how far the search has come, and how the episode ended."""
+    """One line over a board: the segment, how far the search is, what the agent decides, how the episode ended."""
     parts = [f"segment {frame.segment} of {frame.max_segments}"]
     if frame.search is not None:
         number = int((frame.search.guesses != task.blank).sum())
         counts = f"boards: {frame.search.open} open, {frame.search.waiting} waiting, {frame.search.given_up} given up"
         parts += [counts, f"{number} guess" if number == 1 else f"{number} guesses"]
+    if frame.decision:
+        read = ", ".join(f"{name} {100 * value:.0f} %" for name, value in frame.signals.items())
+        parts.append(f"{frame.decision} ({read})" if read else frame.decision)
     if frame.ended:
         parts.append(verdict(task, frame))
     return "  ·  ".join(parts)
