@@ -96,7 +96,7 @@ def test_an_answer_against_the_rules_is_status_1(hrm_gym):
     ("puzzle", "message"),
     [
         (HARD[:80], "80 characters"),
-        (HARD[:80] + "x", "'x' at row 9, column 9"),
+        (HARD[:80] + "y", "'y' at row 9, column 9"),
         ("55" + HARD[2:], "5"),
         ("." * 81, "several solutions"),
         ("nowhere/puzzles.csv", "no file at nowhere/puzzles.csv"),

@@ -5,7 +5,6 @@ One test a file: every `.npz` in `tests/data`, and in the folder that the variab
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.halting.rule import Experience, halting_errors
 from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.presets import resolve
+from hrm_gym.agents.saved.reference import our_name
 from hrm_gym.agents.state import detach
 from hrm_gym.agents.training.losses import answer_loss
 
@@ -27,28 +27,6 @@ AMBIGUITY = 3.0
 """Where rounding decides: how many times the distance of our own float32 arrays the reference's may be away."""
 FOLDERS = [Path(__file__).parent / "data"] + [Path(f) for f in [os.environ.get("PARITY_DIR", "")] if f]
 FILES = sorted({path.name: path for folder in FOLDERS for path in folder.glob("*.npz")}.values())
-
-# The reference's names, rewritten to ours in this order.
-RENAMES = [
-    (r"^inner\.", ""),
-    (r"embed_tokens\.embedding_weight", "embed_tokens.weight"),
-    (r"embed_pos\.embedding_weight", "embed_positions.weight"),
-    (r"puzzle_emb\.(weights|rows)", "embed_puzzle.weight"),
-    (r"H_init", "h_init"),
-    (r"L_init", "l_init"),
-    (r"H_level", "h_net"),
-    (r"self_attn\.qkv_proj", "attention.qkv"),
-    (r"self_attn\.o_proj", "attention.out"),
-    (r"mlp_t\.", "token_mixing."),
-    (r"gate_up_proj", "gate_up"),
-    (r"down_proj", "down"),
-]
-
-
-def our_name(name: str, kind: str) -> str:
-    for pattern, replacement in [*RENAMES, ("L_level", "l_net" if kind == "hrm" else "net")]:
-        name = re.sub(pattern, replacement, name)
-    return re.sub("^q_head", "halting.head", name) if name.startswith("q_head") else f"agent.{name}"
 
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -108,7 +86,7 @@ def arrays(data: Mapping[str, np.ndarray], reference: dict[str, Any], dtype: tor
     spec = TaskSpec(1, reference["seq_len"], reference["vocab_size"], num_identities)
     policy = build(config, spec)
     weights = {
-        our_name(key.removeprefix("weights/"), kind): torch.from_numpy(data[key])
+        our_name(key.removeprefix("weights/inner."), kind): torch.from_numpy(data[key])
         for key in data.files
         if key.startswith("weights/")
     }
@@ -166,7 +144,7 @@ def arrays(data: Mapping[str, np.ndarray], reference: dict[str, Any], dtype: tor
         parameters = dict(policy.named_parameters())
         for key in data.files:
             if key.startswith(f"{at}/grad/"):
-                name = our_name(key.removeprefix(f"{at}/grad/"), kind)
+                name = our_name(key.removeprefix(f"{at}/grad/").removeprefix("inner."), kind)
                 gradient = parameters[name].grad
                 gradient = gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
                 assert gradient is not None, name

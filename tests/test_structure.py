@@ -17,7 +17,17 @@ ROOMS = (
     ("files", "options", "outside", "shares", "hugging_face"),
     # ---- the environments
     ("envs.reading.layout",),
-    ("envs.arrays", "envs.arguments", "envs.splitmix", "envs.rng", "envs.slots", "envs.puzzles", "envs.options"),
+    (
+        "envs.arrays",
+        "envs.compiled",
+        "envs.pcg64",
+        "envs.arguments",
+        "envs.splitmix",
+        "envs.rng",
+        "envs.slots",
+        "envs.puzzles",
+        "envs.options",
+    ),
     ("envs.task", "envs.checks", "envs.registration", "envs.datasets", "envs.guesses", "envs.rules", "envs.reading"),
     ("envs.drawing",),
     ("envs.puzzle_env", "envs.vector_env", "envs.halting"),

@@ -36,8 +36,7 @@ class Task(abc.ABC):
     """The token of a cell that the puzzle leaves open; every other cell of a puzzle is a given."""
 
     padding: ClassVar[int | None] = None
-    """The token of cells of a solution that lie outside the answer: whatever is answered there is neither learned
-    from nor graded. None: every cell counts."""
+    """The token of cells outside the answer, which are neither learned nor graded. None: every cell counts."""
 
     num_uniforms: int = 0
     """How many uniform numbers in [0, 1) one random symmetry consumes (0: `augment` does nothing)."""
@@ -71,8 +70,7 @@ class Task(abc.ABC):
     """Pairs of neighbouring cells, integers of shape (E, 2), where neighbourhood matters; None: it does not."""
 
     colours: tuple[int, ...] = ()
-    """Tokens that are colours of cells, the background first, where cells with other tokens are no part of the board
-    (ARC's canvas); empty where all tokens are."""
+    """Tokens that are colours, the background first, where other tokens lie off the board (ARC); empty: all are."""
 
     num_notes: int = 0
     """How many different notes the solver of `trace` makes beside its statements of tokens (see `Traces`)."""
@@ -81,8 +79,7 @@ class Task(abc.ABC):
     """Where a board is a walk, moves above what is seen after each: the tokens of the moves."""
 
     identities: tuple[str, ...] = ()
-    """Names of puzzles that are given by examples and not by their board, such as ARC's: an agent learns an
-    embedding of each."""
+    """Names of puzzles that are known by examples, such as ARC's: an agent learns an embedding of each."""
 
     num_variants: int = 1
     """In how many forms each of them appears; identity number i is form `i % num_variants` of
@@ -92,10 +89,9 @@ class Task(abc.ABC):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What it was built with, by name; a family that keeps an argument under another name overrides this.
+        """What it was built with, by name: tasks of one class with equal arguments are equal.
 
-        Tasks of one class with equal arguments are equal. Without an attribute for each argument a task equals only
-        itself.
+        A family that keeps an argument under another name overrides this; else a task equals only itself.
         """
         try:
             return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
@@ -168,10 +164,7 @@ class Task(abc.ABC):
         return Match((count == num) & (num > 0), count / (num + (num == 0)))
 
     def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
-        """The `violations` of boards, uint8 (N, L), whose solutions are known, int64 (N,).
-
-        Environments ask for it at every step. A family may override it with what is faster and gives the same numbers.
-        """
+        """The `violations` of boards, uint8 (N, L), at every step: a family may override it with a faster way."""
         return as_int64(self.violations(as_int64(puzzle), as_int64(answer)))
 
     def recount(

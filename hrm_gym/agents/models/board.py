@@ -36,6 +36,8 @@ class Board(Agent):
         self.embed_puzzle = nn.Embedding(spec.num_identities, size, sparse=True) if spec.num_identities else None
         if self.embed_puzzle is not None:
             nn.init.zeros_(self.embed_puzzle.weight)
+        learned = getattr(config, "learned_prefix", False) and not spec.num_identities
+        self.prefix = nn.Parameter(torch.zeros(config.prefix_tokens, size)) if learned else None
         self.rotary = _rotary(config, spec.shape)
         self.lm_head = Linear(size, spec.num_tokens)
 
@@ -53,6 +55,8 @@ class Board(Agent):
         size, prefix_tokens = self.config.hidden_size, self.config.prefix_tokens
         x = self.embed_tokens(obs["puzzle"])
         prefix = x.new_zeros(len(x), prefix_tokens, size)
+        if self.prefix is not None:
+            prefix = self.prefix.expand(len(x), -1, -1)
         if self.embed_puzzle is not None:
             row = self.embed_puzzle(obs["puzzle_id"])  # (B, D)
             prefix = torch.cat((row[:, None], prefix[:, 1:]), dim=1)

@@ -46,6 +46,8 @@ class Blocks(Options):
     prefix_tokens: int = number(1, least=0)
     """Positions before the board, the first of which holds the puzzle embedding. The halting rule reads the first of
     all positions."""
+    learned_prefix: bool = False
+    """Whether the positions before the board hold learned vectors, where there are no puzzle embeddings."""
     normed_swiglu: bool = False
     """Whether a SwiGLU normalises its inner activation, sigmoid(gate) * RMSNorm(gate * up) (made for `muon`)."""
 

@@ -88,6 +88,7 @@ def load(path: Path) -> Checkpoint:
         path = path / FILE_NAME
     if not is_file(path):
         raise HrmGymError(f"no checkpoint at {path}: give a run's folder or a .safetensors file")
+    _refuse_pickle(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -114,6 +115,24 @@ def load(path: Path) -> Checkpoint:
         raise HrmGymError(
             f"{path} is not a whole safetensors checkpoint ({first_line(error)}): give another one"
         ) from None
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Refuse what `torch.save` wrote, with what can be done about it.
+
+    Raises:
+        HrmGymError: where it is such a file.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = file.read(4)
+    except OSError:
+        return
+    if begin.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")):
+        raise HrmGymError(
+            f"{path} is a PyTorch pickle, which may run code and is not read: a checkpoint of the HRM or TRM "
+            f"repository becomes an agent by hrm-gym convert {path} --out agent.safetensors"
+        )
 
 
 def restore_policy(saved: Checkpoint, path: Path, spec: TaskSpec, dtype: Any) -> Policy:
