@@ -66,8 +66,8 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
         wrap: wraps the training environments, a `gymnasium.vector.VectorEnv` of torch tensors, such as in a wrapper
             that changes rewards.
         **options: those of `hrm-gym train --help`, with underscores: `max_minutes=5`, `hidden_size=64`,
-            `resume="runs/first"`. `init_from` may be a run, and `dataset` the puzzles themselves (see `evaluate`), which
-            the run's folder then keeps.
+            `resume="runs/first"`. `init_from` may be a run, and `dataset` the puzzles themselves (see `evaluate`):
+            the run's folder keeps them.
 
     Returns:
         The run; its folder can be given to `load_agent`, `evaluate` and `solve`.

@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(
-    form: type[T] | T,
+    form: type[T],
     argv: Sequence[str],
     command: str,
     description: str | None = None,

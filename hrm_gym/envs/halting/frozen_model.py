@@ -107,6 +107,10 @@ class LazyEpisodes(Episodes):
         block: how many puzzles are recorded together, in the order of their numbers.
     """
 
+    _record: Callable[[int, int], Episodes]
+    _block: int
+    _known: np.ndarray
+
     def __init__(
         self, num: int, max_segments: int, names: tuple[str, ...], record: Callable[[int, int], Episodes], block: int
     ) -> None:
