@@ -66,8 +66,8 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
         wrap: wraps the training environments, a `gymnasium.vector.VectorEnv` of torch tensors, such as in a wrapper
             that changes rewards.
         **options: those of `hrm-gym train --help`, with underscores: `max_minutes=5`, `hidden_size=64`,
-            `resume="runs/first"`. `init_from` may be a run, and `dataset` the puzzles themselves (see `evaluate`):
-            the run's folder keeps them.
+            `resume="runs/first"`. `resume` and `init_from` may be runs, and `dataset` the puzzles themselves (see
+            `evaluate`): the run's folder keeps them.
 
     Returns:
         The run; its folder can be given to `load_agent`, `evaluate` and `solve`.
@@ -76,13 +76,13 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
         HrmGymError: on an unknown option, or a value that is not allowed.
     """
     named = {"env": env, "agent": agent, **options}
-    asked = {name: value for name, value in named.items() if name != "env" or value != "auto"}
+    asked = {name: as_text(value) for name, value in named.items() if name != "env" or value != "auto"}
     saved = None
     if resume := asked.pop("resume", ""):
         others = {name: value for name, value in asked.items() if name not in NAMES}
-        config, folder, saved = resumed(str(resume), asked, lambda usual: changed(usual, others))
+        config, folder, saved = resumed(resume, asked, lambda usual: changed(usual, others))
     else:
-        dataset = as_text(options.get("dataset", ""))
+        dataset = asked.get("dataset", "")
         in_hand = not isinstance(dataset, str | None)
         config = resolve(asked | ({"dataset": ""} if in_hand else {}))
         if in_hand:

@@ -64,7 +64,7 @@ def test_evaluate_and_solve_from_python(run):
 
 def test_a_run_is_resumed_from_python(run, tmp_path):
     kept = (run.folder / "checkpoint.safetensors").read_bytes()
-    longer = hrm_gym.train(resume=run.folder, run_dir=str(tmp_path / "longer"), max_steps=24, agent="trm")
+    longer = hrm_gym.train(resume=run, run_dir=tmp_path / "longer", max_steps=24, agent="trm")
     assert longer.folder == tmp_path / "longer" and longer.config.env == run.config.env
     assert longer.result["training"]["steps"] == 24 and run.result["training"]["steps"] == 20
     assert (run.folder / "checkpoint.safetensors").read_bytes() == kept
