@@ -21,6 +21,8 @@ from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.cli import main
+from hrm_gym.cli.play import Thinker
+from hrm_gym.cli.player import Case
 from hrm_gym.envs.guesses import MOST, NUMBERS, possible, with_guesses
 from hrm_gym.envs.rules import Rules
 from hrm_gym.errors import HrmGymError
@@ -255,6 +257,48 @@ def test_one_board_is_the_policy_itself_and_others_are_refused():
         guessing(policy, make_task("MazeSmall-v0"), 4)
 
 
+def test_a_search_says_how_far_it_has_come():
+    """Counted from its boards: those given up are gone, and those that are right go on."""
+    search, puzzle, solution = searching(4)
+    state, given_up = search.initial_state(1), 0
+    assert [int(count) for count in search.search(state)[:3]] == [1, 0, 0]
+    assert not search.search(state).guesses.any()
+    for _ in range(40):
+        before = state
+        state, _, signals = search(state, {"puzzle": puzzle})
+        boards = before.board[0, 1:][before.used[0, 1:]]
+        given_up += int(((boards != search.task.blank) & (boards != solution)).any(1).sum())  # what the mind knows
+        found = search.search(state)
+        assert int(found.open) == state.used.sum() and int(found.waiting) == (state.promise > 0).sum()
+        assert int(found.given_up) == given_up
+        if signals["q_halt"][0] > 0:
+            break
+    assert given_up > 0
+    guessed = found.guesses[0] != search.task.blank
+    assert guessed.sum() == 4 and not (guessed & (puzzle[0] != search.task.blank)).any()
+    assert torch.equal(found.guesses[0][guessed], solution[0][guessed])
+    # The answer stays, and so do the guesses that it comes from.
+    state, *_ = search(state, {"puzzle": puzzle})
+    assert torch.equal(search.search(state).guesses, found.guesses)
+
+
+def test_who_makes_no_guesses_has_no_search():
+    policy, _, _ = small_policy()
+    assert policy.search(policy.initial_state(1)) is None
+
+
+def test_the_window_is_told_of_the_search():
+    search, puzzle, _ = searching(4)
+    thinker, state = Thinker(search), search.initial_state(1)
+    assert thinker.search[:3] == (1, 0, 0) and thinker.search.guesses.shape == (36,)
+    for step in thinker(Case("a puzzle", puzzle[0].numpy(), None), 10):
+        state, *_ = search(state, {"puzzle": puzzle})
+        found = search.search(state)
+        assert step.search[:3] == tuple(int(count) for count in found[:3])
+        assert (step.search.guesses == found.guesses[0].numpy()).all()
+    assert (step.search.guesses != search.task.blank).sum() == 4 and step.search.given_up > 0
+
+
 # ---- the agent that ships ---------------------------------------------------------------------------
 
 
@@ -300,7 +344,9 @@ def test_commands_take_boards(capsys):
     assert main(["solve", *shipped, puzzle]) == 0
     assert capsys.readouterr().out.split()[0] == "534678912"
     assert main(["play", *shipped, "--headless", "--puzzle", puzzle]) == 0
-    assert "your puzzle: solved in" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "your puzzle: solved in" in shown and "boards: 1 open, 0 waiting, 0 given up" in shown
+    assert "* the agent guesses" in shown
     assert main(["evaluate", "--env", "SudokuExtreme-v0", "--boards", "6", "--limit", "2"]) == 2
     assert "cannot tell a wrong guess" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from hrm_gym.cli.editor import Editor
 from hrm_gym.cli.play import Arguments, play
 from hrm_gym.cli.player import FIRST_SECONDS, KEYS, RESULT_SECONDS, Case, Player, Step
 from hrm_gym.envs.drawing.canvas import Canvas
-from hrm_gym.envs.drawing.frame import right_cells
+from hrm_gym.envs.drawing.frame import Search, right_cells
 from hrm_gym.envs.drawing.recording import FADE_FRAMES
 from hrm_gym.envs.drawing.renderer import HEIGHT, WIDTH
 from hrm_gym.envs.registration import make_task
@@ -303,6 +303,29 @@ def test_stay_pauses_at_the_result():
     assert not player.frame.ended
 
 
+def test_without_a_solution_the_help_knows_no_key_that_reveals_it():
+    case = next(cases())
+    player = Player(TASK, iter([Case(case.name, case.puzzle, None)]), thinker(2))
+    player.key("h")
+    assert [key for key, _ in player.frame.overlay] == [key for key, _ in KEYS if key != "s"]
+
+
+def test_a_frame_holds_the_search_from_the_beginning():
+    none = np.zeros(16, np.int64)
+    begin, later = Search(1, 0, 0, none), Search(8, 5, 2, none + 1)
+
+    def think(case, max_segments):
+        for step in thinker(2)(case, max_segments):
+            yield step._replace(search=later)
+
+    player = Player(TASK, cases(), think, search=begin)
+    assert player.frame.search is begin and np.isnan(player.frame.confidence).all()
+    player.advance()
+    assert player.frame.search is later
+    player.key("left")
+    assert player.frame.search is begin
+
+
 # ---- the command -----------------------------------------------------------------------------------------
 
 
@@ -311,6 +334,37 @@ def test_text(capsys):
     out = capsys.readouterr().out
     assert out.count("segment 3 of 64") == 2 and out.count("segment 0 of 64") == 2
     assert out.count(": solved in 3 segments") == 2
+    assert out.count("less than 50 % sure") == 1  # the legend stands once, above all boards
+    boards = out.split("segment 3 of 64")[1:]  # of a confidence of 3/64, so every open cell is marked
+    assert all(board.split("test puzzle")[0].split("segment")[0].count("?") for board in boards)
+
+
+def test_text_marks_what_is_unsure_alone(capsys, monkeypatch):
+    def think(case, max_segments):
+        for step in thinker(3)(case, max_segments):
+            yield step._replace(confidence=np.full(16, 0.5))
+
+    monkeypatch.setattr(command, "load", lambda *_: think)
+    assert play(Arguments(env=ENV, headless=True)) == 0
+    legend, _, boards = capsys.readouterr().out.partition("segment 0")
+    assert "?" in legend and "?" not in boards
+
+
+def test_another_shortest_path_is_told(capsys, monkeypatch):
+    task = make_task("MazeSmall-v0")
+    maze = "S  " + "#" * 7 + "   " + "#" * 7 + "  G" + "#" * 77
+
+    def think(case, max_segments):
+        across = case.puzzle.reshape(10, 10).T.reshape(-1)
+        answer = task.solve(across).reshape(10, 10).T.reshape(-1).astype(np.int64)
+        assert (answer != case.solution).any()
+        yield Step(answer, np.ones(100), 0.9, {}, True)
+
+    monkeypatch.setattr(command, "load", lambda *_: think)
+    assert play(Arguments(env="MazeSmall-v0", puzzle=maze, headless=True)) == 0
+    out = capsys.readouterr().out
+    assert "segment 1 of 64  ·  right (another shortest path)" in out
+    assert "your puzzle: right (another shortest path) in 1 segment" in out and "wrong" not in out
 
 
 def test_the_seed_chooses_the_puzzles(capsys):

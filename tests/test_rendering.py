@@ -9,13 +9,25 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from hrm_gym.cli.player import KEYS as PLAYER_KEYS
 from hrm_gym.envs.drawing import canvas as drawing
 from hrm_gym.envs.drawing import recording
 from hrm_gym.envs.drawing.canvas import Box, Canvas, confidence_colour
-from hrm_gym.envs.drawing.frame import Frame, broken_cells, is_right, right_cells
+from hrm_gym.envs.drawing.frame import (
+    Frame,
+    Search,
+    broken_cells,
+    is_another,
+    is_right,
+    right_cells,
+    verdict,
+    wrong_cells,
+)
+from hrm_gym.envs.drawing.help import terms
 from hrm_gym.envs.drawing.recording import Recorder
-from hrm_gym.envs.drawing.renderer import HEIGHT, WIDTH, Renderer
+from hrm_gym.envs.drawing.renderer import HEIGHT, TILE, WIDTH, BoardRenderer, Renderer
 from hrm_gym.envs.drawing.slot_renderer import ending
+from hrm_gym.envs.drawing.text import board_text, headline, legend, signs
 from hrm_gym.envs.drawing.window import Window
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Puzzles, Task
@@ -69,6 +81,12 @@ def frame_of(task, segment=3, seed=0, **changes):
     return Frame(**{**settings, **changes})
 
 
+def search_of(task, cell=2, counts=(32, 64, 199)):
+    """A search with a guess in one cell."""
+    return Search(*counts, guesses=np.where(np.arange(task.num_cells) == cell, 1, 0))
+
+
+QUESTIONS = ("is it right?", "is more thought worth it?", "is it hopeless?")
 STATES = {
     "start": {"segment": 0, "confidence": None, "belief": None, "signals": {}, "previous": None},
     "thinking": {},
@@ -79,6 +97,8 @@ STATES = {
     "help": {"overlay": KEYS},
     "typing": {"cursor": 3, "overlay": KEYS, "message": "the puzzle contradicts itself: digit 1 stands twice " * 3},
     "long": {"segment": 1000, "max_segments": 1000},
+    "search": {"search": True, "signals": dict.fromkeys(QUESTIONS, 0.5)},
+    "help about a search": {"search": True, "signals": dict.fromkeys(QUESTIONS, 0.5), "overlay": PLAYER_KEYS},
 }
 
 
@@ -99,7 +119,8 @@ def test_size_is_constant_and_no_text_is_cut(board, state, monkeypatch):
 
     monkeypatch.setattr(Canvas, "fit", watched)
     task = BOARDS[board]
-    picture = Renderer(task, "SudokuExtreme-v0", KEYS).rgb(frame_of(task, **STATES[state]))
+    searched = {"search": search_of(task)} if "search" in STATES[state] else {}
+    picture = Renderer(task, "SudokuExtreme-v0", KEYS).rgb(frame_of(task, **{**STATES[state], **searched}))
     assert cut == []
     assert picture.shape == (HEIGHT, WIDTH, 3) and picture.dtype == np.uint8
     assert HEIGHT % 2 == WIDTH % 2 == 0
@@ -167,6 +188,7 @@ def test_every_picture_is_a_fresh_array():
         {"overlay": KEYS},
         {"cursor": 2},
         {"beliefs": (0.9, 0.1, 0.5)},
+        {"search": search_of(BOARDS["6x6"])},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -346,6 +368,136 @@ def test_survives_pygame_quit_and_pickling():
     pygame.quit()  # as Gymnasium's HumanRendering does when it closes
     assert np.array_equal(renderer.rgb(frame), before)
     assert np.array_equal(pickle.loads(pickle.dumps(renderer)).rgb(frame), before)
+
+
+# ---- searches, answers that the rules allow, and text -------------------------------------------------------
+
+
+def test_a_search_is_counted_and_its_guesses_are_in_circles(monkeypatch):
+    task = BOARDS["9x9"]
+    plain = frame_of(task, previous=None)
+    found = search_of(task, cell=4, counts=(31, 17, 5))
+    words = words_of(dataclasses.replace(plain, search=found), task, monkeypatch)
+    assert {"1 guess", "31 open · 17 waiting · 5 given up"} <= set(words)
+    monkeypatch.undo()
+    assert not any("open" in word for word in words_of(plain, task, monkeypatch))
+    monkeypatch.undo()
+
+    def with_ring(frame):
+        """Cells in which the colour of guesses is seen."""
+        board = Renderer(task).rgb(frame)[:616, :616].astype(int)
+        rows, columns = np.nonzero(np.abs(board - drawing.GUESS).max(-1) < 6)
+        return {int((y - 24) // (592 / 9) * 9 + (x - 24) // (592 / 9)) for y, x in zip(rows, columns, strict=True)}
+
+    assert with_ring(plain) == set() and with_ring(dataclasses.replace(plain, search=found)) == {4}
+
+
+def test_an_answer_that_overrules_a_guess_shows_both():
+    task = BOARDS["4x4"]
+    puzzle = np.zeros(16, np.int64)
+    same, other = (
+        Renderer(task).rgb(Frame(puzzle=puzzle, answer=np.full(16, answer), segment=1, search=search_of(task, cell=0)))
+        for answer in (1, 2)
+    )
+    corner = slice(26, 80), slice(26, 80)  # where the overruled guess stands
+    assert (same[corner] != other[corner]).any()
+
+
+def test_a_strip_shows_a_search_below_each_board():
+    task = BOARDS["9x9"]
+    frame = frame_of(task)
+    without = BoardRenderer(task).rgb(frame)
+    first, second = (
+        BoardRenderer(task).rgb(dataclasses.replace(frame, search=search_of(task, counts=counts)))
+        for counts in ((1, 0, 0), (32, 0, 0))
+    )
+    assert first.shape == second.shape and len(first) > len(without)
+    assert (first[TILE:] != second[TILE:]).any() and np.array_equal(first[:TILE], second[:TILE])
+
+
+@pytest.mark.parametrize(
+    ("changes", "absent", "present"),
+    [
+        ({}, {"guesses", "open, waiting, given up"}, {"confidence", "right cells", "is it right?", "believed right"}),
+        ({"confidence": None}, {"confidence"}, {"right cells"}),
+        ({"solution": None, "accuracies": ()}, {"right cells"}, {"confidence"}),
+        ({"belief": None, "signals": {}}, {"is it right?", "believed right"}, {"confidence"}),
+        ({"search": search_of(BOARDS["9x9"])}, set(), {"guesses", "open, waiting, given up"}),
+    ],
+)
+def test_the_help_explains_what_is_there_and_nothing_else(changes, absent, present, monkeypatch):
+    task = BOARDS["9x9"]
+    frame = frame_of(task, **{"signals": {"is it right?": 0.5}, **changes})
+    explained = {term for term, _ in terms(frame, task)}
+    assert present <= explained and not absent & explained and {"segment", "broken rules"} <= explained
+    words = words_of(frame, task, monkeypatch)
+    shown = " ".join(words)
+    for term in explained - {"guesses", "open, waiting, given up"}:
+        assert term in words, f"{term} is explained and not there"
+    assert ("guess" in shown and "waiting" in shown) == ("guesses" in explained)
+    for term in absent - {"confidence"}:  # the key of the colours keeps that word
+        assert term not in words, f"{term} is there and not explained"
+
+
+def another_path():
+    """A maze with two shortest paths: the label's and another one."""
+    task = make_task("MazeSmall-v0")
+    puzzle = task.parse("S  " + "#" * 7 + "   " + "#" * 7 + "  G" + "#" * 77).astype(np.int64)
+    solution = task.solve(puzzle).astype(np.int64)
+    across = lambda board: board.reshape(10, 10).T.reshape(-1)  # noqa: E731
+    return task, puzzle, solution, across(task.solve(across(puzzle))).astype(np.int64)
+
+
+def test_another_shortest_path_is_right(monkeypatch):
+    task, puzzle, solution, other = another_path()
+    assert (solution != other).any()
+    label, frame, wrong = (
+        Frame(puzzle=puzzle, solution=solution, answer=answer, segment=2, ended="halted", reveal=True)
+        for answer in (solution, other, puzzle)
+    )
+    assert verdict(task, frame) == "right (another shortest path)" and is_another(task, frame)
+    assert verdict(task, label) == "right" and not is_another(task, label)
+    assert verdict(task, wrong) == "wrong" and not is_another(task, wrong)
+    assert right_cells(task, frame) == 1.0
+    assert not wrong_cells(task, frame).any() and wrong_cells(task, wrong).any()
+    assert headline(task, frame).endswith("right (another shortest path)")
+    words = words_of(frame, task, monkeypatch)
+    assert "right (another shortest path)" in words and not any("too early" in word for word in words)
+    monkeypatch.undo()
+    words = []
+    monkeypatch.setattr(Canvas, "text", lambda self, text, *rest, **options: words.append(text))
+    BoardRenderer(task).rgb(frame)
+    assert "segment 2: right (another shortest path)" in words
+
+
+def test_no_cell_of_another_solution_is_framed():
+    task = make_task("Sudoku4x4-v0")
+    puzzle = np.zeros(16, np.int64)
+    solution = task.dataset("test").solution[0].astype(np.int64)
+    swapped = np.array([0, 2, 1, 3, 4])[solution]
+    frame = Frame(puzzle=puzzle, solution=solution, answer=swapped, segment=1, reveal=True)
+    assert verdict(task, frame) == "right (another solution)" and not wrong_cells(task, frame).any()
+    swapped[0] = swapped[1]
+    assert verdict(task, frame) == "wrong" and wrong_cells(task, frame).any()
+
+
+def test_marks_of_a_text():
+    task = make_task("Sudoku4x4-v0")
+    puzzle = np.array([1, 2, *[0] * 14])
+    answer = np.array([1, 4, 3, 4, *[1] * 12])
+    confidence = np.full(16, 0.9)
+    confidence[[0, 3, 4, 5]] = 0.1, 0.49, 0.5, 0.2
+    found = Search(8, 3, 1, guesses=np.where(np.arange(16) == 5, 1, 0))
+    frame = Frame(puzzle=puzzle, answer=answer, confidence=confidence, segment=1, search=found)
+    assert "".join(signs(task, frame)) == " ! ? *" + " " * 10
+    assert board_text(task, answer, signs(task, frame)).splitlines()[1] == "| 1  4!| 3  4?|"
+    assert headline(task, frame) == "segment 1 of 16  ·  boards: 8 open, 3 waiting, 1 given up  ·  1 guess"
+    assert all(mark in legend(frame) for mark in "?!*")
+    plain = dataclasses.replace(frame, search=None)
+    assert "*" not in legend(plain) and "boards" not in headline(task, plain)
+    assert "".join(signs(task, plain)) == " ! ? ?" + " " * 10
+    unknown = dataclasses.replace(plain, confidence=np.full(16, np.nan), answer=puzzle, segment=0)
+    assert not "".join(signs(task, unknown)).strip()
 
 
 # ---- window ----------------------------------------------------------------------------------------------

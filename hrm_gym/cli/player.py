@@ -166,7 +166,9 @@ class Player:
         elif self._editor is not None:
             self._type(self._editor, key)
         elif key == "h" or self.frame.overlay:  # any key closes the help
-            self._show(overlay=() if self.frame.overlay else KEYS)
+            revealing = self.frame.solution is not None  # without a solution that key does nothing
+            keys = tuple(pair for pair in KEYS if pair[0] != "s" or revealing)
+            self._show(overlay=() if self.frame.overlay else keys)
         elif key == "space":
             self.paused = not self.paused
             self._show()

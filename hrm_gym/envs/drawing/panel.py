@@ -94,11 +94,11 @@ def search(canvas: Canvas, box: Box, found: Search, blank: int) -> None:
     guessed(canvas, tile, "?")
     number = int((found.guesses != blank).sum())
     guesses = f"{number} guess" if number == 1 else f"{number} guesses"
-    words = canvas.text_width(guesses, 18) + 1
-    canvas.text(guesses, Box(tile.right + 6, box.y, words, box.height), 18, INK)
-    rest = Box(tile.right + 18 + words, box.y, box.right - tile.right - 18 - words, box.height)
+    words = canvas.text_width(guesses, 17) + 1
+    canvas.text(guesses, Box(tile.right + 6, box.y, words, box.height), 17, INK)
+    rest = Box(tile.right + 14 + words, box.y, box.right - tile.right - 14 - words, box.height)
     counts = f"{found.open} open · {found.waiting} waiting · {found.given_up} given up"
-    canvas.text(counts, rest, 18, MUTED, "right")
+    canvas.text(counts, rest, 17, MUTED, "right")
 
 
 def signals_height(values: Mapping[str, float], most: float) -> float:
@@ -111,7 +111,7 @@ def signals(canvas: Canvas, box: Box, values: Mapping[str, float]) -> None:
     shown = list(values.items())[:MOST_SIGNALS]
     if not shown:
         return
-    pitch = min(float(_SIGNAL_PITCH), (box.height + 5) / len(shown))
+    pitch = min(float(_SIGNAL_PITCH), box.height / len(shown))
     size = min(20.0, pitch + 3)
     words = min(max(canvas.text_width(name, size) for name, _ in shown) + 10, box.width - 110)
     for i, (name, value) in enumerate(shown):

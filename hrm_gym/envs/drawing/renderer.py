@@ -100,7 +100,7 @@ class Renderer:
         if frame.search:
             panel.search(canvas, Box(x, y - 3, width, 22), frame.search, self._task.blank)
             y, down = y + 28, 20
-        high = panel.signals_height(frame.signals, 54)
+        high = panel.signals_height(frame.signals, 60)
         panel.signals(canvas, Box(x, y, width, high), frame.signals)
         y += 4 + high if high else -2
         panel.numbers(canvas, Box(x, y, width, 58), frame, self._task)
