@@ -111,6 +111,8 @@ class Solver:
     def events(self) -> Iterator[Event]:
         """Solve, and tell what goes on, a look after the other."""
         if self.boards.shown:
+            # The first step of a process loads compiled loops, which no network should have to pay for.
+            self._fit(USUAL, self._seed, self.boards.shown, self.boards.asked).step()
             yield from self._choose()
             yield from self._answer()
         self._complete = True
