@@ -148,12 +148,14 @@ class Fit:
         self._segments = segments(cast(Trainer, self))
 
     def train(self, seconds: float) -> Iterator[Look]:
-        """Train for so many seconds of a core; a look at the average every `LOOK_EVERY` steps, which counts."""
+        """Train for so many seconds of a core; a look at the average every `LOOK_EVERY` steps, and at the end."""
         began, self._budget = time.thread_time() - self.seconds, seconds
         for _ in self._segments:
             if self.learner.steps % LOOK_EVERY == 0:
                 yield self.look()
             self.seconds = time.thread_time() - began
+        if self.learner.steps % LOOK_EVERY:
+            yield self.look()
 
     def step(self) -> None:
         """One segment and one gradient step."""

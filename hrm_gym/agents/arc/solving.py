@@ -1,7 +1,7 @@
 """An ARC task solved from its demonstrations: which network, for how long, and what its votes come to.
 
 Four forms of network (`RUNGS`) see more and more: colours without and with names, directions without and with names.
-Each is judged by demonstrations that it does not see. Networks of the best one, from two seeds, then learn all
+Each is judged by demonstrations that it does not see. Networks of the best one, from several seeds, then learn all
 demonstrations, and vote. Time is a budget of seconds of one core, and climbing ends early where a form has every
 left-out demonstration right.
 """
@@ -41,6 +41,8 @@ FITTED_LOOKS = 3
 """A network that leaves something out stops once it has reproduced all else in so many looks in a row."""
 LEAST_STEPS = 40
 """Steps without which a network has learned nothing: with time for fewer, forms are not compared."""
+GOOD_STEPS, MOST_NETWORKS = 200, 4
+"""Steps after which another network is worth more than further steps, and how many networks there are at most."""
 VOTES_FROM = 0.25
 """The share of its time after which a network votes."""
 UNFITTED = 0.1
@@ -111,8 +113,10 @@ class Solver:
     def events(self) -> Iterator[Event]:
         """Solve, and tell what goes on, a look after the other."""
         if self.boards.shown:
-            yield from self._choose()
-            yield from self._answer()
+            step = self._seconds_a_step()
+            if self._budget * CHOOSING >= LEAST_STEPS * step * len(RUNGS) * LEFT_OUT:
+                yield from self._choose()
+            yield from self._answer(step)
         self._complete = True
 
     def solution(self) -> TaskSolution:
@@ -128,6 +132,14 @@ class Solver:
         return TaskSolution(
             attempts, self._rung, self._fitted, self._left_out, sure, self.seconds, self._steps, self._complete
         )
+
+    def _seconds_a_step(self) -> float:
+        """Of a network of the usual form. The first step of a process also loads compiled loops."""
+        fit = self._fit(USUAL, self._seed, self.boards.shown, self.boards.asked)
+        fit.step()
+        began = time.thread_time()
+        fit.step()
+        return time.thread_time() - began
 
     # ---- choosing --------------------------------------------------------------------------------
 
@@ -151,8 +163,6 @@ class Solver:
                     if run >= FITTED_LOOKS:
                         break
                 self._steps += fit.learner.steps
-                if fit.learner.steps < LEAST_STEPS and not run:
-                    return  # too slow for comparisons: the usual form gets what is left
                 guess = look.answers[0][-1] if look else None
                 exact += guess == shown[i].answer
                 share += _alike(guess, shown[i].answer) / tried
@@ -163,14 +173,15 @@ class Solver:
 
     # ---- answering -------------------------------------------------------------------------------
 
-    def _answer(self) -> Iterator[Event]:
-        """Networks of the chosen form, from two seeds, vote."""
-        left, seeds, done = self._budget - self.seconds, 2, 0
-        while done < seeds:
+    def _answer(self, step: float) -> Iterator[Event]:
+        """Networks of the chosen form vote, as many as there is time for with steps of so many seconds."""
+        left = self._budget - self.seconds
+        num = max(1, min(MOST_NETWORKS, int(left / (GOOD_STEPS * step))))
+        for done in range(num):
             votes: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
             before = [collections.Counter(old) for old in self._votes]
             fit = self._fit(self._rung, self._seed + 1 + done, self.boards.shown, self.boards.asked)
-            seconds = (left if seeds == 1 else left / 2) if done == 0 else self._budget - self.seconds
+            seconds = (self._budget - self.seconds) / (num - done)
             for look in fit.train(seconds):
                 if fit.seconds > VOTES_FROM * seconds:
                     self._fitted |= look.fitted
@@ -179,9 +190,8 @@ class Solver:
                         collections.Counter({g: old[g] + new.get(g, 0.0) for g in {*old, *new}})
                         for old, new in zip(before, map(_normalised, votes), strict=True)
                     ]
-                yield self._event(f"{self._rung}, network {done + 1} of {seeds}", self._rung, look, 0)
+                yield self._event(f"{self._rung}, network {done + 1} of {num}", self._rung, look, 0)
             self._steps += fit.learner.steps
-            done += 1
 
     def _fit(self, rung: str, seed: int, shown: Sequence[Board], asked: Sequence[Board]) -> Fit:
         return Fit(shown, asked, seed, self._agent, **RUNGS[rung])
