@@ -71,7 +71,7 @@ def match(solution: np.ndarray, answer: np.ndarray, padding: int) -> tuple[np.nd
                 counted += np.int32(counts)
                 same += np.int32(counts & (solution[i, j] == answer[i, j]))
         right[i] = same == counted and counted > 0
-        share[i] = same / max(counted, 1)
+        share[i] = same / counted if counted > 0 else 0.0
     return right, share
 
 

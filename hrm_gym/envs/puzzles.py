@@ -99,7 +99,7 @@ class PuzzleState(NamedTuple):
     @staticmethod
     def of(puzzle: Array, solution: Array, answer: Array, segment: Array, identity: Array) -> PuzzleState:
         """A state of its own from arrays of any integers."""
-        boards = map(as_tokens, (puzzle, solution, answer))
+        boards = as_tokens(puzzle), as_tokens(solution), as_tokens(answer)
         return PuzzleState(*boards, copy(as_int64(segment)), copy(as_int64(identity)))
 
 

@@ -47,7 +47,7 @@ class NumpyRNG:
             raise HrmGymError(f"{len(seeds)} seeds for {num} environments: give one each, or a single integer")
         for i in np.flatnonzero(mask):
             if seeds[i] is not None or not self._seeded[i]:
-                self._set(i, seeding.np_random(seeds[i])[0].bit_generator.state)
+                self._set(int(i), seeding.np_random(seeds[i])[0].bit_generator.state)
 
     def draw(self, mask: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
         """The slots of `mask`, shape (M,), and numbers in [0, 1) for each, float64 of shape (M, num)."""

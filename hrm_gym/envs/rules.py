@@ -214,9 +214,11 @@ class Rules:
         by_rules = self.options.graded_by == "rules" and self.task.verifiable
         counts, violations = self.options.count_violations, None
         if isinstance(answer, np.ndarray) and (counts or by_rules):
-            known = before is not None and before[1] is not None
             boards = (puzzle, solution, answer)
-            violations = self.task.recount(*boards, *before) if known else self.task.count(*boards)
+            if before is None or before[1] is None:
+                violations = self.task.count(*boards)
+            else:
+                violations = self.task.recount(*boards, before[0], before[1])
         elif counts:
             violations = as_int64(self.task.violations(puzzle, answer))
         if by_rules:

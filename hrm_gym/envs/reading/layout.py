@@ -56,7 +56,8 @@ def cells(text: str, alphabet: Alphabet) -> str:
     else:
         raise WrongSizeError(_wrong_size(text, alphabet))
     if strange := set(found) - set(alphabet.symbols):
-        found = found.translate(str.maketrans({c: alphabet.aliases[c] for c in strange if c in alphabet.aliases}))
+        known: dict[str, str | int | None] = {c: alphabet.aliases[c] for c in strange if c in alphabet.aliases}
+        found = found.translate(str.maketrans(known))
     for i, symbol in enumerate(found if set(found) - set(alphabet.symbols) else ""):
         if symbol not in alphabet.symbols:
             row, column = divmod(i, alphabet.shape[1])

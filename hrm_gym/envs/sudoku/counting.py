@@ -62,7 +62,7 @@ def _gain(puzzle: np.ndarray, answer: np.ndarray, before: np.ndarray, cell: int,
     size = height * width
     row, column = cell // size, cell % size
     # The digits that the other cells of its units hold.
-    in_row = in_column = in_box = 0
+    in_row = in_column = in_box = np.int64(0)
     corner = row // height * height * size + column // width * width
     for place in range(size):
         beside, below = row * size + place, place * size + column
@@ -76,7 +76,7 @@ def _gain(puzzle: np.ndarray, answer: np.ndarray, before: np.ndarray, cell: int,
         gain += (given != new) - (given != old)
     for held in (in_row, in_column, in_box):
         held |= 1  # the blank is no digit
-        gain += (held >> new & 1) - (held >> old & 1)
+        gain += int((held >> new & 1) - (held >> old & 1))
     return gain
 
 
@@ -113,7 +113,7 @@ def recount_violations(
         elif changed == 0:
             new[i] = counts[i]
         else:
-            new[i] = counts[i] + _gain(puzzle[i], answer[i], before[i], sum_of_places, height, width)
+            new[i] = counts[i] + _gain(puzzle[i], answer[i], before[i], int(sum_of_places), height, width)
     return new
 
 
