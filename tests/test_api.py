@@ -176,9 +176,9 @@ def test_solve_says_which_lines_are_wrong(hrm_gym, tmp_path):
 
 
 def test_help_shows_the_options_of_the_chosen_agent(hrm_gym):
-    code, out, _ = hrm_gym("train", "--agent", "direct", "--help")
+    code, out, _ = hrm_gym("train", "--agent", "direct", "--help-all")
     assert code == 0 and "--layers" in out and "--h-cycles" not in out and "--gamma" not in out
-    code, out, _ = hrm_gym("train", "--agent", "hrm", "--help")
+    code, out, _ = hrm_gym("train", "--agent", "hrm", "--help-all")
     assert code == 0 and "--h-cycles" in out and "--gamma" in out
     code, _, err = hrm_gym("train", "--hiden-size", 3)
     assert code == 2 and "--hidden-size" in err

@@ -17,10 +17,10 @@ from hrm_gym.files import make_folder
 class Arguments:
     """Fetch an agent from the Hugging Face hub, check it, and keep it in a folder with its card."""
 
-    source: str = positional("SOURCE")
-    """`OWNER/NAME`, or `OWNER/NAME@REVISION`."""
     out: str
     """The folder for `checkpoint.safetensors`, `README.md` and `result.json`."""
+    source: str = positional("SOURCE")
+    """`OWNER/NAME`, or `OWNER/NAME@REVISION`."""
 
 
 def run(argv: Sequence[str]) -> int:

@@ -17,10 +17,10 @@ from hrm_gym.files import check_new, replacing
 class Arguments:
     """Write a finished run's averaged weights as one file that can be shipped, and a card beside it."""
 
-    run: str = positional("RUN")
-    """The run's folder."""
     out: str
     """The file of the weights, FILE.safetensors; the card becomes FILE.md."""
+    run: str = positional("RUN")
+    """The run's folder."""
     overwrite: bool = False
     """Replace weights and a card that are already there."""
 

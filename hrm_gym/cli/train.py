@@ -66,7 +66,7 @@ def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
         "halting": ("auto", *halting_names()),
         "preset": ("auto", *PRESETS),
     }
-    config = parse(default, argv, "train", description, common=COMMON, choices=choices)
+    config = parse(Config, argv, "train", description, default=default, common=COMMON, choices=choices)
     # The names are resolved already; the user may have written "auto" or a module.
     names = {name: getattr(default, name) for name in ("env", "agent", "halting", "preset", "device")}
     dtype = default.dtype if config.dtype == "auto" else config.dtype

@@ -17,10 +17,10 @@ from hrm_gym.hugging_face import HUB
 class Arguments:
     """Send a finished run to the Hugging Face hub: its averaged weights, a card and the result."""
 
-    run: str = positional("RUN")
-    """The run's folder."""
     to: str
     """`OWNER/NAME` on the hub, where a repository is made if there is none."""
+    run: str = positional("RUN")
+    """The run's folder."""
     folder: str = ""
     """Send nothing: write what would be sent to this folder."""
     private: bool = False
