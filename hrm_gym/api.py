@@ -21,10 +21,10 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.saved.load import load_agent, load_both
 from hrm_gym.agents.saved.presets import as_text, resolve
+from hrm_gym.agents.surroundings import undisturbed
 from hrm_gym.agents.training.run import free_run_dir
 from hrm_gym.agents.training.run import train as _train
 from hrm_gym.agents.training.trainer import Wrap
-from hrm_gym.agents.surroundings import undisturbed
 from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.datasets import read_puzzles
 from hrm_gym.envs.reading.layout import WrongSizeError

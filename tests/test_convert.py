@@ -20,7 +20,9 @@ def theirs(folder, path, prefix, wrap=False):
     """A case of the parity vectors as the files that the repository's training writes."""
     data = np.load(path)
     config = json.loads(str(data["config"]))
-    named = {key.removeprefix("weights/inner."): torch.from_numpy(data[key]) for key in data.files if "weights/" in key[:8]}
+    named = {
+        key.removeprefix("weights/inner."): torch.from_numpy(data[key]) for key in data.files if "weights/" in key[:8]
+    }
     state = {prefix + name: tensor for name, tensor in named.items()}
     state |= {f"{prefix}rotary_emb.cos_cached": torch.zeros(3), f"{prefix}puzzle_emb.local_ids": torch.zeros(2)}
     folder.mkdir(exist_ok=True)
@@ -107,10 +109,18 @@ class Evil:
         (lambda f: f.write_bytes(f.read_bytes()[:-100]), "cannot be read as tensors alone"),
         (lambda f: (f.parent / "all_config.yaml").write_text("arch: [1"), "cannot read"),
         (lambda f: (f.parent / "all_config.yaml").write_text("3"), "no part 'arch'"),
-        (lambda f: (f.parent / "all_config.yaml").write_text("arch: {H_cycles: x, L_cycles: 2, num_heads: 2}"), "h_cycles"),
-        (lambda f: (f.parent / "all_config.yaml").write_text("arch: {H_cycles: 2, L_cycles: 2, num_heads: 3}"), "heads"),
         (
-            lambda f: (f.parent / "all_config.yaml").write_text("arch: {H_cycles: 2, L_cycles: 2, num_heads: 2, rope_theta: 5}"),
+            lambda f: (f.parent / "all_config.yaml").write_text("arch: {H_cycles: x, L_cycles: 2, num_heads: 2}"),
+            "h_cycles",
+        ),
+        (
+            lambda f: (f.parent / "all_config.yaml").write_text("arch: {H_cycles: 2, L_cycles: 2, num_heads: 3}"),
+            "heads",
+        ),
+        (
+            lambda f: (f.parent / "all_config.yaml").write_text(
+                "arch: {H_cycles: 2, L_cycles: 2, num_heads: 2, rope_theta: 5}"
+            ),
             "rope_theta 5",
         ),
         (lambda f: f.unlink(), "no file at"),

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from hrm_gym.cli import main
-from hrm_gym.envs.reading import source as reading
 from hrm_gym.envs.datasets import puzzles_of, read_puzzles
+from hrm_gym.envs.reading import source as reading
 from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import SPLITS, Puzzles, Task

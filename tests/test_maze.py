@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hrm_gym.envs.datasets import read_puzzles
-from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.window import HEIGHT, WIDTH, Renderer
 from hrm_gym.envs.maze import shipped, solver, symmetry
 from hrm_gym.envs.maze.generator import generate
 from hrm_gym.envs.maze.task import MazeTask
+from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.envs.task import SPLITS, Puzzles
 from hrm_gym.errors import HrmGymError
 

@@ -23,6 +23,7 @@ TOLERANCE = 1e-3
 FOLDERS = [Path(__file__).parent / "data"] + [Path(f) for f in [os.environ.get("PARITY_DIR", "")] if f]
 FILES = sorted({path.name: path for folder in FOLDERS for path in folder.glob("*.npz")}.values())
 
+
 def relative_error(ours: torch.Tensor, theirs: np.ndarray) -> float:
     ours, expected = ours.detach().double(), torch.from_numpy(np.asarray(theirs)).double()
     assert ours.shape == expected.shape

@@ -73,7 +73,9 @@ ONE = {
     "JSON with null": json.dumps([[cell or None for cell in row] for row in LIST]),
     "JSON texts": json.dumps(ROWS),
     "JSON object": json.dumps({"board": LIST, "difficulty": "Hard"}),
-    "JSON nest": json.dumps({"newboard": {"grids": [{"value": LIST, "solution": [[int(c) for c in r] for r in SOLVED]}]}}),
+    "JSON nest": json.dumps(
+        {"newboard": {"grids": [{"value": LIST, "solution": [[int(c) for c in r] for r in SOLVED]}]}}
+    ),
 }
 
 
@@ -99,9 +101,14 @@ SEVERAL = {
     "a.txt": "\n\n".join(map(in_rows, BOARDS)),
     "b.txt": "\n".join(map(in_rows, BOARDS)),
     "grids.txt": "\n".join(f"Grid {i:02}\n{in_rows(b).replace('.', '0')}" for i, b in enumerate(BOARDS)),
-    "frames.ss": "\n\n".join(framed([b[i : i + 9] for i in range(0, 81, 9)], "*-----------*", "|---+---+---|") for b in BOARDS),
+    "frames.ss": "\n\n".join(
+        framed([b[i : i + 9] for i in range(0, 81, 9)], "*-----------*", "|---+---+---|") for b in BOARDS
+    ),
     "drawn.txt": "".join(board_text(NINE, t, t, marks=False) + "\nvalid\n\n" for t in OTHER.puzzle),
-    **{f"answers{i}.txt": "\n".join(s.join(pair) for pair in PAIRS) for i, s in enumerate([" ", ",", ";", "\t", "|", ":"])},
+    **{
+        f"answers{i}.txt": "\n".join(s.join(pair) for pair in PAIRS)
+        for i, s in enumerate([" ", ",", ";", "\t", "|", ":"])
+    },
     "a.CSV": "question,answer\n" + "\n".join(map(",".join, PAIRS)),
     "semicolons.csv": "question;answer\n" + "\n".join(map(";".join, PAIRS)),
     "tabs.tsv": "Puzzle\tSolution\n" + "\n".join(map("\t".join, PAIRS)),
@@ -136,7 +143,16 @@ def test_arrays(tmp_path, shape):
     sources += [{"quizzes": puzzles, "solutions": solutions}, iter(BOARDS), np.array(BOARDS), tuple(BOARDS)]
     for source in sources:
         assert np.array_equal(read(source, NINE).puzzles.puzzle, OTHER.puzzle)
-    for wrong in (puzzles + 0.5, puzzles.astype(float), puzzles + 7, puzzles[..., :-1], puzzles > 0, [3, 4], {}, {"a": 1}):
+    for wrong in (
+        puzzles + 0.5,
+        puzzles.astype(float),
+        puzzles + 7,
+        puzzles[..., :-1],
+        puzzles > 0,
+        [3, 4],
+        {},
+        {"a": 1},
+    ):
         with pytest.raises(HrmGymError) as refusal:
             read(wrong, NINE)
         assert len(str(refusal.value).splitlines()) == 1

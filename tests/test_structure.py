@@ -16,7 +16,7 @@ ROOMS = (
     ("errors",),
     ("files", "options", "outside", "shares", "hugging_face"),
     # ---- the environments
-    ("envs.reading.layout",),
+    ("envs.reading.layout", "envs.compiled"),
     ("envs.arrays", "envs.arguments", "envs.streams", "envs.uniforms", "envs.slots", "envs.puzzles", "envs.options"),
     ("envs.task", "envs.checks", "envs.registration", "envs.datasets", "envs.guesses", "envs.rules", "envs.reading"),
     ("envs.drawing",),

@@ -15,8 +15,8 @@ from hrm_gym import make_task
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training.run import train
 from hrm_gym.cli import main
-from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.envs.drawing.recording import Recorder
+from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import save_arrays
 
