@@ -19,6 +19,9 @@ CODE = """
 import logging, sys
 logging.basicConfig()
 import hrm_gym
+import numpy
+from hrm_gym.envs.streams import scramble
+scramble(numpy.uint64(3))
 env = hrm_gym.make("Sudoku4x4-v0", num_examples=20)
 env.reset(seed=0)
 print(env.step(env.action_space.sample())[1])
