@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -171,7 +171,7 @@ def solve(
     rollouts: int = 1,
     max_segments: int = 64,
     seconds: float = 10.0,
-    vary: str = "auto",
+    vary: Literal["auto", "noise", "symmetry", "guess"] = "auto",
     boards: int = 0,
     device: str = "auto",
 ) -> Solution:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import config
 
 
 def njit(**options: Any) -> Callable[[Any], Any]:
@@ -40,12 +41,12 @@ def njit(**options: Any) -> Callable[[Any], Any]:
 @contextlib.contextmanager
 def _kept_in(folder: str) -> Iterator[None]:
     """A function finds its cache when it is decorated; other people's functions keep theirs."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = folder
+    before = config.CACHE_DIR
+    config.CACHE_DIR = folder
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 @functools.cache

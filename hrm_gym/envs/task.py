@@ -97,8 +97,9 @@ class Task(abc.ABC):
 
     def __eq__(self, other: object) -> bool:
         """Whether it is the same family with the same arguments, from the same files."""
-        same = isinstance(other, Task) and type(self) is type(other) and self.arguments == other.arguments
-        return same and self.files == other.files  # type: ignore[union-attr]
+        if not (isinstance(other, Task) and type(self) is type(other)):
+            return False
+        return self.arguments == other.arguments and self.files == other.files
 
     def __hash__(self) -> int:
         """Equal for equal tasks."""

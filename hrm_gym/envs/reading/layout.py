@@ -56,7 +56,7 @@ def cells(text: str, alphabet: Alphabet) -> str:
     else:
         raise WrongSizeError(_wrong_size(text, alphabet))
     if strange := set(found) - set(alphabet.symbols):
-        found = found.translate(str.maketrans({c: alphabet.aliases[c] for c in strange if c in alphabet.aliases}))
+        found = found.translate({ord(c): alphabet.aliases[c] for c in strange if c in alphabet.aliases})
     for i, symbol in enumerate(found if set(found) - set(alphabet.symbols) else ""):
         if symbol not in alphabet.symbols:
             row, column = divmod(i, alphabet.shape[1])
