@@ -22,7 +22,7 @@ from gymnasium.vector import VectorEnv
 
 from hrm_gym.envs import registration
 from hrm_gym.envs.registration import halting_id, make_task, task_ids
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, unknown
 
 try:
     __version__ = metadata.version("hrm-gym")
@@ -51,17 +51,27 @@ def __getattr__(name: str) -> Any:
 
 def make(env: str, **options: Any) -> Env[Any, Any]:
     """The environment of an id: `gymnasium.make("hrm_gym:ID", ...)`. See `hrm_gym.envs.puzzle_env.PuzzleEnv`."""
+    _check_mode(options.get("render_mode"))
     return gymnasium.make(_full(env), **options)
 
 
 def make_vec(env: str, num_envs: int = 1, **options: Any) -> VectorEnv[Any, Any, Any]:
     """A native batch of environments. See `hrm_gym.envs.vector_env.PuzzleVectorEnv`."""
+    _check_mode(options.get("render_mode"))
     return gymnasium.make_vec(_full(env), num_envs=num_envs, **options)
+
+
+def _check_mode(mode: Any) -> None:
+    if not isinstance(mode, str | None):  # Gymnasium compares it before the environment sees it
+        raise HrmGymError(f"render_mode is a {type(mode).__name__}: give a text, or None")
 
 
 def _full(env: str) -> str:
     if not isinstance(env, str):
         raise HrmGymError(f"env={env!r}: give the id of an environment, such as 'Sudoku4x4-v0'")
+    name = env.removeprefix("hrm_gym:")
+    if ":" not in name and name not in gymnasium.registry:
+        raise unknown("environment", env, [each for task in task_ids() for each in (task, halting_id(task))])
     return env if ":" in env or env in gymnasium.registry else f"hrm_gym:{env}"
 
 

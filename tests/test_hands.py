@@ -232,12 +232,12 @@ def test_steps_are_counted_by_integers(steps):
 
 
 def numbers():
-    return random.random(), float(np.random.rand()), float(torch.rand(()))
+    return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
 
 
 def seeded():
     random.seed(1)
-    np.random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
     torch.manual_seed(1)
 
 

@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hrm_gym.envs.drawing.viewing import board_text
+from hrm_gym.envs.drawing.text import board_text
 
 from hrm_gym import make_task
 from hrm_gym.cli import main
@@ -104,7 +104,7 @@ SEVERAL = {
     "frames.ss": "\n\n".join(
         framed([b[i : i + 9] for i in range(0, 81, 9)], "*-----------*", "|---+---+---|") for b in BOARDS
     ),
-    "drawn.txt": "".join(board_text(NINE, t, t, marks=False) + "\nvalid\n\n" for t in OTHER.puzzle),
+    "drawn.txt": "".join(board_text(NINE, t) + "\nvalid\n\n" for t in OTHER.puzzle),
     **{
         f"answers{i}.txt": "\n".join(s.join(pair) for pair in PAIRS)
         for i, s in enumerate([" ", ",", ";", "\t", "|", ":"])

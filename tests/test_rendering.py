@@ -516,7 +516,7 @@ def test_window_shows_and_hears(window):
 
     frame = frame_of(BOARDS["4x4"])
     window.show(frame)
-    shown = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
+    shown = pygame.surfarray.array3d(window.surface).swapaxes(0, 1)
     assert np.array_equal(shown, Renderer(BOARDS["4x4"]).rgb(frame))
     assert window.wait(1000) >= 0
     for key, written in (
@@ -544,7 +544,7 @@ def test_a_window_may_fade_from_segment_to_segment(monkeypatch):
     second = dataclasses.replace(first, segment=2, answer=np.full(16, 4), previous=first.answer)
 
     def shown():
-        return pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1).astype(int)
+        return pygame.surfarray.array3d(window.surface).swapaxes(0, 1).astype(int)
 
     now = [1000]
     monkeypatch.setattr(pygame.time, "get_ticks", lambda: now[0])

@@ -16,7 +16,7 @@ ROOMS = (
     ("errors",),
     ("files", "options", "outside", "shares", "hugging_face"),
     # ---- the environments
-    ("envs.reading.layout",),
+    ("envs.reading.layout", "envs.jit"),
     (
         "envs.arrays",
         "envs.compiled",

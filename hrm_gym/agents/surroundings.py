@@ -17,7 +17,7 @@ def undisturbed() -> Iterator[None]:
     Inside, floats are of 32 bits, tensors are made on the CPU, gradients are recorded, nothing is cast, and NumPy warns
     and does not raise. Also a decorator of functions.
     """
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (they are the program's)
     dtype, place = torch.get_default_dtype(), torch.get_default_device()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with contextlib.ExitStack() as stack:

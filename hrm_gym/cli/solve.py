@@ -59,25 +59,24 @@ def run(argv: Sequence[str]) -> int:
     if tasks.on_the_spot(argv):
         return tasks.solve(parse(tasks.SolveArguments, argv, "solve"))
     args = parse(Arguments, argv, "solve")
-    env, by_size = args.env, False
+    env, family = args.env, None
     if not env and args.checkpoint != "pretrained":
         from hrm_gym.agents.saved.load import trained_env
 
         env = trained_env(args.checkpoint)
     if not env:
-        env, read, many = find_family(args.puzzle)
-        by_size = True
+        family = find_family(args.puzzle)
+        env = family[0]
     if args.exact:
         task = make_task(env)
     else:
         from hrm_gym.agents.inference.loading import load_guessing
 
         policy, task = load_guessing(env, args.checkpoint, args.device, args.boards)
-    if not by_size:
-        read, many = read_given(args.puzzle, task)
+    read, many = read_given(args.puzzle, task) if family is None else family[1:]
     given = read.puzzles
     puzzles = np.asarray(given.puzzle)
-    if by_size or read.format != "text":
+    if family or read.format != "text":
         count = f"{len(puzzles):,} puzzle{'s' * (len(puzzles) > 1)}"
         print(f"read: {count} of {env}, from {read.format}", file=sys.stderr)
     if args.exact:

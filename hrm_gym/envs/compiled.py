@@ -11,7 +11,8 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hrm_gym.envs.jit import njit
 
 
 @njit(cache=True, nogil=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from typing import Any
 
 import numpy as np
 
+from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.checks import check_puzzles
 from hrm_gym.envs.reading.source import read
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
@@ -37,6 +39,11 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
     """
     if not isinstance(split, str) or split not in SPLITS:
         raise unknown("split", split, SPLITS)
+    if not isinstance(dataset, str | os.PathLike | None):
+        raise HrmGymError(f"dataset is a {type(dataset).__name__}: give the path of a file or a folder")
+    dataset = dataset if dataset is None else os.fsdecode(dataset)
+    if num_examples is not None:
+        num_examples = check_integer("num_examples", num_examples, 1)
     return _puzzles_of(task, split, dataset, num_examples, state_of_dataset(dataset))
 
 
@@ -54,7 +61,7 @@ def _puzzles_of(
     data = _own_puzzles(task, split) if dataset is None else _of_file(task, split, dataset)
     if num_examples is not None:
         size = len(data.puzzle)
-        if not isinstance(num_examples, int | np.integer) or not 1 <= num_examples <= size:
+        if num_examples > size:
             raise HrmGymError(
                 f"num_examples={num_examples!r}: the {split} split has {size} puzzles; give 1 to {size} or None"
             )

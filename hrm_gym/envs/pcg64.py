@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hrm_gym.envs.jit import njit
 
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)

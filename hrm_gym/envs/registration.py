@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
 import re
 from typing import Any
 
@@ -13,7 +14,7 @@ import gymnasium as gym
 from hrm_gym.envs.checks import check_family
 from hrm_gym.envs.options import OPTIONS
 from hrm_gym.envs.task import Task
-from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.errors import HrmGymError, first_line, unknown
 from hrm_gym.files import state_of
 from hrm_gym.outside import import_module, load_class, shown
 
@@ -146,11 +147,18 @@ def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
         HrmGymError: on an unknown id, module, class or argument.
     """
     entry, defaults = _entry(task)
+    if not isinstance(dataset, str | os.PathLike | None):
+        raise HrmGymError(f"dataset is a {type(dataset).__name__}: give the path of a file or a folder")
+    dataset = dataset if dataset is None else os.fsdecode(dataset)
     kwargs = {**defaults, **kwargs}
     if dataset is not None and "dataset" in inspect.signature(_task_class(entry)).parameters:
         kwargs["dataset"] = dataset
     files = state_of(dataset) if "dataset" in kwargs and dataset is not None else ()
-    return _build(entry, json.dumps(kwargs, sort_keys=True), files)
+    try:
+        arguments = json.dumps(kwargs, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise HrmGymError(f"{task}: give arguments as JSON has them: {first_line(error)}") from None
+    return _build(entry, arguments, files)
 
 
 def task_class(task: str) -> type[Task]:

@@ -31,8 +31,11 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
     """
 
     def __init__(self, rules: Any, num_envs: int, autoreset_mode: str | AutoresetMode, uniforms: Any) -> None:
-        if autoreset_mode not in [mode.value for mode in AutoresetMode] + list(AutoresetMode):
-            raise unknown("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+        modes = [mode.value for mode in AutoresetMode]
+        if not isinstance(autoreset_mode, AutoresetMode) and not (
+            isinstance(autoreset_mode, str) and autoreset_mode in modes
+        ):
+            raise unknown("autoreset_mode", autoreset_mode, modes)
         self.rules = rules
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)

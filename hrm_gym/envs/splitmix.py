@@ -7,7 +7,8 @@ of a seed is the same whatever was made before it.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hrm_gym.envs.jit import njit
 
 
 @njit(cache=True, nogil=True)

@@ -40,7 +40,6 @@ class Task(abc.ABC):
 
     num_uniforms: int = 0
     """How many uniform numbers in [0, 1) one random symmetry consumes (0: `augment` does nothing)."""
-
     local: ClassVar[bool] = False
     """Whether its rules join neighbouring cells, on a board that may be large: agents then mix neighbours."""
 

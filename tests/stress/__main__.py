@@ -13,7 +13,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' own helpers
 
-from . import damage, hands, machines, soaks
+from . import damage, hands, machines, soaks, strangers
 from .tally import FULL, SMALL, Size, Tally
 
 PARTS = {
@@ -21,6 +21,8 @@ PARTS = {
     "steps": hands.steps,
     "texts": hands.texts,
     "commands": hands.commands,
+    "calls": strangers.calls,
+    "forms": strangers.forms,
     "kills": machines.kills,
     "disks": machines.disks,
     "clocks": machines.clocks,

@@ -16,7 +16,20 @@ from hrm_gym.agents.analysis import Settings
 from hrm_gym.agents.inference.evaluation import Protocol
 from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.saved.config import RunOptions
-from hrm_gym.cli import COMMANDS, analyze, compare, evaluate, export, generate, halting, main, play, plot, solve
+from hrm_gym.cli import (
+    COMMANDS,
+    analyze,
+    compare,
+    convert,
+    evaluate,
+    export,
+    generate,
+    halting,
+    main,
+    play,
+    plot,
+    solve,
+)
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.registration import canonical_id, task_arguments
 
@@ -131,6 +144,7 @@ FORMS: dict[str, list[Any]] = {
     "plot": [plot.Arguments],
     "compare": [compare.Arguments],
     "export": [export.Arguments],
+    "convert": [convert.Arguments],
     "envs": [],
     "agents": [],
 }
@@ -142,6 +156,7 @@ NEEDED = {
     "generate": ["--out", "new.csv", "--num", "1"],
     "compare": ["--agents", "gru", "--out", "portrait", "--steps", "1"],
     "export": ["nowhere", "--out", "new.safetensors"],
+    "convert": ["nowhere", "--out", "new.safetensors"],
     "plot": ["nowhere"],
     "play": ["--headless", "--episodes", "1", "--max-segments", "1"],
 }

@@ -28,6 +28,10 @@ class Size:
     steps: int
     texts: int
     commands: int
+    calls: int
+    """Calls of public functions with odd arguments."""
+    forms: int
+    """Whole puzzles in some form, and as many damaged ones."""
     disks: int
     """Full disks."""
     clocks: int
@@ -45,6 +49,8 @@ SMALL = Size(
     steps=3_000,
     texts=3_000,
     commands=60,
+    calls=400,
+    forms=300,
     disks=12,
     clocks=2,
     rivals=1,
@@ -57,6 +63,8 @@ FULL = Size(
     steps=600_000,
     texts=400_000,
     commands=3_000,
+    calls=20_000,
+    forms=20_000,
     disks=400,
     clocks=20,
     rivals=10,

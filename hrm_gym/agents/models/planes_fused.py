@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from hrm_gym.agents.models.layers import NORM_EPSILON
 from hrm_gym.agents.models.planes_mixing import WIDTH
+from hrm_gym.envs.jit import njit
 
 _EPSILON, _ONE = np.float32(NORM_EPSILON), np.float32(1)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hrm_gym.agents.models.planes_loops import ALIKE, DC, DR, ONE, OPPOSITE, QUARTER, UNDO, WIDTH, image, line_from
+from hrm_gym.envs.jit import njit
 
 
 @njit(cache=True, fastmath=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hrm_gym.envs.jit import njit
 
 WIDTH = 8
 """Features in a block, and keys that rays, pools and mirrors have each."""

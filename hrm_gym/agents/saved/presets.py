@@ -14,7 +14,7 @@ from hrm_gym.agents.saved.preset_table import PRESETS
 from hrm_gym.envs.guesses import can_guess
 from hrm_gym.envs.registration import canonical_id, make_task, task_arguments
 from hrm_gym.envs.task import Task
-from hrm_gym.errors import unknown
+from hrm_gym.errors import HrmGymError, unknown
 
 SMALL = 36
 """Cells of a board that is soon learned cell by cell."""
@@ -60,6 +60,9 @@ def resolve(options: Mapping[str, Any]) -> Config:
     options = {name: as_text(value) for name, value in options.items()}
     run = RunOptions()
     named = {name: options.get(name, getattr(run, name)) for name in ("env", "agent", "halting", "preset", "device")}
+    for name, value in named.items():
+        if not isinstance(value, str) and name != "device":
+            raise HrmGymError(f"{name} is {str(value)[:60]!r}: give a text")
     device, env = choose_device(named["device"]), canonical_id(named["env"])
     preset, agent, halting = named["preset"], import_named(named["agent"]), import_named(named["halting"])
     task = make_task(env, options.get("dataset") or None, **task_arguments(options.get("task_args", "")))

@@ -198,10 +198,7 @@ def _options(weights: Mapping[str, Tensor], sizes: Mapping[str, Any], agent: str
         flags = ", ".join("--" + name.lower().replace("_", "-") for name in missing)
         raise HrmGymError(f"{place} does not say {', '.join(missing)}: put {CONFIG} beside it, or give {flags}")
     layers = {
-        level: 1
-        + max(
-            (int(found[1]) for name in weights if (found := re.match(rf"{level}\.layers\.(\d+)\.", name))), default=-1
-        )
+        level: len({name.split(".")[2] for name in weights if name.startswith(f"{level}.layers.")})
         for level in ("H_level", "L_level")
     }
     positions = "learned" if "embed_pos.embedding_weight" in weights else sizes.get("pos_encodings", "rope")

@@ -28,7 +28,7 @@ class SlotRenderer:
 
     def __init__(self, rules: Rules, mode: str | None, metadata: dict[str, Any]) -> None:
         allowed = metadata["render_modes"]
-        if mode is not None and mode not in allowed:
+        if mode is not None and not (isinstance(mode, str) and mode in allowed):
             raise HrmGymError(f"unknown render_mode {mode!r}: give one of {', '.join(allowed)}, or None")
         self._rules = rules
         self._mode = mode

@@ -23,7 +23,9 @@ class NoDisplayError(HrmGymError):
 
 
 class Window:
-    """A window of WIDTH by HEIGHT pixels.
+    """A window of WIDTH by HEIGHT pixels, beside other windows of the program, which it leaves alone.
+
+    Where somebody else ends pygame, and this window with it, the next frame opens it again.
 
     Args:
         renderer: draws its frames.
@@ -41,42 +43,61 @@ class Window:
         self._before: pygame.Surface | None = None  # while it fades out
         self._picture: pygame.Surface | None = None
         self._shown: Frame | None = None
-        self._screen: pygame.Surface | None = None
+        self._title = title
+        self._window: pygame.Window | None = None
         load_pygame()
         import pygame
 
+        self._open()
+        self._clock = pygame.time.Clock()
+
+    def _open(self) -> None:
+        import pygame
+
         try:
+            others = pygame.display.get_init()
             pygame.display.init()
             if pygame.display.get_driver() in _SCREENLESS and "SDL_VIDEODRIVER" not in os.environ:
-                pygame.display.quit()
+                if not others:
+                    pygame.display.quit()
                 raise pygame.error("no screen found")
-            self._screen = pygame.display.set_mode((WIDTH, HEIGHT))
+            self._window = pygame.Window(self._title, (WIDTH, HEIGHT))
+            self._window.get_surface()
         except pygame.error as error:
             raise NoDisplayError(f"no display available ({error})") from None
-        pygame.display.set_caption(title)
-        self._clock = pygame.time.Clock()
+
+    @property
+    def surface(self) -> pygame.Surface | None:
+        """What is on the screen; None once it is closed."""
+        return None if self._window is None else self._window.get_surface()
 
     def show(self, frame: Frame) -> None:
         """Shows a frame; drawn once, however often it is shown. Does nothing once the window is closed."""
-        if self._screen is None:
+        if self._window is None:
             return
         import pygame
 
+        try:
+            screen = self._window.get_surface()
+        except pygame.error:  # somebody else has ended pygame
+            self._open()
+            self._shown = self._before = None
+            screen = self._window.get_surface()
         if frame is not self._shown:
             fades = self._fade and self._shown is not None and frame.follows(self._shown)
             self._before = self._picture if fades else None
             self._picture, self._shown, self._since = self._renderer.draw(frame), frame, pygame.time.get_ticks()
             if not fades:
-                self._screen.blit(self._picture, (0, 0))
+                screen.blit(self._picture, (0, 0))
         if self._before is not None and self._picture is not None:
             share = min((pygame.time.get_ticks() - self._since) / (1000 * self._fade), 1.0)
-            self._screen.blit(self._before, (0, 0))
+            screen.blit(self._before, (0, 0))
             self._picture.set_alpha(round(255 * share))
-            self._screen.blit(self._picture, (0, 0))
+            screen.blit(self._picture, (0, 0))
             if share == 1.0:
                 self._before = None
         pygame.event.pump()  # a window that never asks for its events counts as hung
-        pygame.display.flip()
+        self._window.flip()
 
     def wait(self, fps: float) -> float:
         """Sleeps until `fps` calls a second are kept; returns the seconds since the last call."""
@@ -88,13 +109,15 @@ class Window:
         A key that writes a character is that character in lower case ("r", "+"), others go by their name
         ("space", "right", "escape"); closing the window is "quit", and a click on a cell is "cell 17".
         """
-        if self._screen is None:
+        if self._window is None:
             return []
         import pygame
 
         pressed = []
-        for event in pygame.event.get():
-            if event.type == pygame.QUIT:
+        for event in pygame.event.get() if pygame.display.get_init() else []:
+            if getattr(event, "window", None) not in (None, self._window):
+                pygame.event.post(event)  # another window's
+            elif event.type in (pygame.QUIT, pygame.WINDOWCLOSE):
                 pressed.append("quit")
             elif event.type == pygame.KEYDOWN:
                 written = event.unicode.strip().lower()
@@ -106,10 +129,7 @@ class Window:
         return pressed
 
     def close(self) -> None:
-        """Closes the window; closing it again does nothing."""
-        if self._screen is None:
-            return
-        import pygame
-
-        self._screen = None
-        pygame.display.quit()
+        """Closes this window and no other; closing it again does nothing."""
+        if self._window is not None:
+            self._window.destroy()
+        self._window = None

@@ -6,10 +6,10 @@ Tokens are those of `solver`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hrm_gym.envs.arrays import Array, as_bytes, as_int64
 from hrm_gym.envs.compiled import count_bits
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.maze.solver import FREE, GOAL, PATH, START, WALL
 
 ONE = np.uint64(1)

@@ -13,8 +13,8 @@ Maze number `i` of a seed and split is a function of these alone.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.maze import solver
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL, measure, steps
 from hrm_gym.envs.maze.symmetry import canonical_forms, form_is_test, images, least_image

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.maze import generator, solver
 from hrm_gym.envs.maze.generator import pick
 from hrm_gym.envs.maze.solver import FREE, GOAL, START, WALL, enter, measure

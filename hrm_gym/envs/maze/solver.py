@@ -9,9 +9,9 @@ neighbours; `stride` is the length of its rows, `columns + 2`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hrm_gym.envs.arrays import as_bytes
+from hrm_gym.envs.jit import njit
 from hrm_gym.errors import HrmGymError
 
 WALL, FREE, START, GOAL, PATH = range(5)

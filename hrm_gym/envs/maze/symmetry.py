@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import is_one_in
 
 TEST_ONE_IN = 10

@@ -8,8 +8,8 @@ comes, the path is told from the goal back to the start.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.maze.solver import GOAL, PATH, START, WALL
 
 

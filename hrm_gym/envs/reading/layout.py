@@ -56,8 +56,7 @@ def cells(text: str, alphabet: Alphabet) -> str:
     else:
         raise WrongSizeError(_wrong_size(text, alphabet))
     if strange := set(found) - set(alphabet.symbols):
-        known: dict[str, str | int | None] = {c: alphabet.aliases[c] for c in strange if c in alphabet.aliases}
-        found = found.translate(str.maketrans(known))
+        found = found.translate({ord(c): alphabet.aliases[c] for c in strange if c in alphabet.aliases})
     for i, symbol in enumerate(found if set(found) - set(alphabet.symbols) else ""):
         if symbol not in alphabet.symbols:
             row, column = divmod(i, alphabet.shape[1])
@@ -191,9 +190,9 @@ def _padded(text: str, alphabet: Alphabet) -> str | None:
     for width in (1, 2):  # cells of two characters are of the same one twice, or one and a space
         wide = [line.ljust(width * columns) for line in lines]
         if all(len(line) == width * columns for line in wide):
-            if any(b not in (a, " ") for line in wide for a, b in zip(line[::width], line[width - 1 :: width])):
+            joined, seconds = ("".join(line[begin::width] for line in wide) for begin in (0, width - 1))
+            if any(b not in (a, " ") for a, b in zip(joined, seconds, strict=True)):
                 continue
-            joined = "".join(line[::width] for line in wide)
             return joined if alphabet.spaced else joined.replace(" ", alphabet.blank)
     return None
 

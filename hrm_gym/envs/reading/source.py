@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import difflib
 import gzip
 import io
+import json
 import lzma
 import os
 import stat
@@ -129,7 +131,7 @@ def _parsed(name: str, text: str, task: Task, solved: bool, suffix: str = "", pa
     text = text.removeprefix("\ufeff")
     begin = text.lstrip()[:1]
     found: Iterable[Row]
-    if suffix in (".json", ".jsonl", ".ndjson") or (begin in ("{", "[") and not text.lstrip()[1:2].isalpha()):
+    if suffix in (".json", ".jsonl", ".ndjson") or (begin in ("{", "[") and _is_json(text)):
         found, kind = rows_of_json(text, task), "JSON"
     elif is_table(text):
         found, kind = rows_of_table(text, task), "a table"
@@ -145,6 +147,15 @@ def _parsed(name: str, text: str, task: Task, solved: bool, suffix: str = "", pa
                 kind = "cells between separators" if single else "a table without a header"
     puzzles = parse(name, found, task, solved)
     return Given(puzzles, f"{kind}, {packed}" if packed else kind)
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text, or its first line, is JSON, and no list as Python prints it or a title in brackets."""
+    for part in (text, text.strip().partition("\n")[0]):
+        with contextlib.suppress(ValueError, RecursionError):
+            json.loads(part)
+            return True
+    return text.lstrip()[:1] == "{"
 
 
 def _peek(rows: Iterator[Row]) -> tuple[Row | None, Iterable[Row]]:

@@ -28,16 +28,12 @@ def decode(data: bytes) -> str:
     Raises:
         HrmGymError: where it is no text.
     """
-    for mark, encoding in (
-        (b"\xff\xfe\x00\x00", "utf-32"),
-        (b"\x00\x00\xfe\xff", "utf-32"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-    ):
-        if data.startswith(mark):
-            break
+    zeros = [data[:2000:2].count(0), data[1:2000:2].count(0)]
+    if data.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        encoding = "utf-32"
+    elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
     else:
-        zeros = [data[:2000:2].count(0), data[1:2000:2].count(0)]
         encoding = "utf-8-sig" if not any(zeros) else "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     try:
         text = data.decode(encoding)
@@ -131,9 +127,8 @@ def _fields(line: str, task: Task) -> tuple[str, str] | None:
         return None
     if is_board_text(line, task):
         return line, ""
-    boards = [
-        field for field in re.split(r"[\s,;|:]+", line) if len(field) == task.num_cells and is_board_text(field, task)
-    ]
+    fields = [field for field in re.split(r"[\s,;|:]+", line) if len(field) == task.num_cells]
+    boards = [field for field in fields if is_board_text(field, task)]
     if not boards:
         return None
     complete = len(boards) > 1 and task.blank not in task.parse(boards[1])

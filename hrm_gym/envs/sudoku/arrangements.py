@@ -13,7 +13,8 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from numba import njit
+
+from hrm_gym.envs.jit import njit
 
 ARRANGEMENTS = np.zeros((3, 24), np.int64)
 """The permutations as sets of places, 0 where there are fewer. First index: 0 for two boxes, 1 for 3, 2 for 4."""

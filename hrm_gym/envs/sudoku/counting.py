@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hrm_gym.envs.compiled import count_bits
+from hrm_gym.envs.jit import njit
 
 LANE = np.uint64(16)
 """Bits of a word that the digits of one column take, so that a word holds those of a box's columns, four at most."""

@@ -13,8 +13,8 @@ not, they go into the same split, which does no harm.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import scramble
 
 

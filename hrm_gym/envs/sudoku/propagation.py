@@ -10,8 +10,8 @@ A band is a row of boxes, a stack a column of boxes; `height` and `width` are th
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.sudoku.arrangements import boxes_hit, count, forced, possible
 
 # ---- propagation ------------------------------------------------------------------------------------

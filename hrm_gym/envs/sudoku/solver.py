@@ -8,8 +8,8 @@ of the Sudoku-Extreme benchmark; ours are as many for a set of puzzles, though n
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.sudoku.arrangements import ARRANGEMENTS
 from hrm_gym.envs.sudoku.propagation import keep, places_of, propagate, read, start
 from hrm_gym.errors import HrmGymError

@@ -15,9 +15,9 @@ import functools
 import itertools
 
 import numpy as np
-from numba import njit
 
 from hrm_gym.envs.arrays import Array, as_int64, gather, where
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import is_one_in
 from hrm_gym.envs.sudoku import counting
 from hrm_gym.envs.sudoku.invariant import write_code

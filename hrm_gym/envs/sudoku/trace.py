@@ -9,7 +9,8 @@ is tried.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hrm_gym.envs.jit import njit
 
 
 @njit(cache=True, nogil=True)

@@ -6,10 +6,10 @@ The task of the Tolman-Eichenbaum machine (Whittington et al., Cell 2020), as a 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.arrays import Array, as_int64, like, where
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.envs.walks.view import WalkView
 from hrm_gym.errors import HrmGymError

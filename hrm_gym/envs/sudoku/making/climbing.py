@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, shuffle
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import search

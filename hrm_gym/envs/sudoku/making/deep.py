@@ -13,8 +13,8 @@ seconds; from there a walk without the symmetry leads to puzzles that no longer 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, shuffle
 from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new, replacements
 from hrm_gym.envs.sudoku.making.generator import minimize

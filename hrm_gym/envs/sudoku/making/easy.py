@@ -8,8 +8,8 @@ construction, takes no guess, and without any one of its givens singles would no
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import shuffle
 from hrm_gym.envs.sudoku.propagation import place, settle_singles, start
 

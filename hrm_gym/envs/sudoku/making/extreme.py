@@ -16,8 +16,8 @@ tests all, where that is asked for.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, seed_stream, shuffle
 from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new, replacements
 from hrm_gym.envs.sudoku.making.deep import DEEP, hunt_deep

@@ -7,8 +7,8 @@ again without the rest.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, seed_stream, shuffle
 from hrm_gym.envs.sudoku.making.easy import thin
 from hrm_gym.envs.sudoku.propagation import place, propagate, read, start
