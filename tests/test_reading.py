@@ -11,10 +11,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from hrm_gym.envs.drawing.text import board_text
 
 from hrm_gym import make_task
 from hrm_gym.cli import main
+from hrm_gym.envs.drawing.text import board_text
 from hrm_gym.envs.reading.source import read, read_text
 from hrm_gym.envs.reading.writing import FORMS, PACKERS, write_puzzles
 from hrm_gym.errors import HrmGymError
@@ -43,7 +43,7 @@ def framed(rows, edge, rule, between="|", space=""):
 SPACED = framed(ROWS, "+-------+-------+-------+", "|-------+-------+-------|", space=" ")
 OPEN = framed(ROWS, "", "------+-------+------", " | ", " ").replace("  |  ", " | ")
 SIMPLE = framed(ROWS, "*-----------*", "|---+---+---|")
-DRAWN = board_text(NINE, TOKENS, TOKENS, marks=False) + "\nvalid, 1 attempt, 2 segments\n\n"
+DRAWN = board_text(NINE, TOKENS) + "\nvalid, 1 attempt, 2 segments\n\n"
 
 ONE = {
     **{f"blanks {c}": PUZZLE.replace(".", c) for c in "0_*-x?X ·．０"},
@@ -62,7 +62,7 @@ ONE = {
     "rules of dashes": "\n".join([*ROWS[:3], "---------", *ROWS[3:6], "---------", *ROWS[6:]]),
     "gaps between boxes": "\n".join([*ROWS[:3], "", *ROWS[3:6], "", *ROWS[6:]]),
     "pretty": DRAWN,
-    "colours": board_text(NINE, TOKENS, TOKENS, bold=True),
+    "colours": board_text(NINE, TOKENS, bold=NINE.is_given(TOKENS)),
     "sdk": "#AMe\n#DTest\n[Puzzle]\n" + "\n".join(ROWS) + "\n[State]\n" + "\n".join(SOLVED),
     "a title": "Grid 01\n" + "\n".join(ROWS).replace(".", "0"),
     "a rating": PUZZLE + "  1.2",
@@ -209,7 +209,7 @@ MAZES = {
     "spaced": "\n".join(" ".join(line) for line in LINES),
     "commas": "\n".join(",".join(line).replace(" ", "0").replace("#", "1") for line in LINES),
     "framed": "+----------+\n" + "\n".join(f"|{line}|" for line in LINES) + "\n+----------+",
-    "pretty": board_text(TEN, MAZE, MAZE, marks=False),
+    "pretty": board_text(TEN, MAZE),
 }
 
 

@@ -15,11 +15,11 @@ from unittest import mock
 
 import numpy as np
 import torch
-from hrm_gym.envs.drawing.text import board_text
 
 import hrm_gym
 from hrm_gym import make_task
 from hrm_gym.envs.datasets import puzzles_of
+from hrm_gym.envs.drawing.text import board_text
 from hrm_gym.envs.reading.objects import tokens_of
 from hrm_gym.envs.reading.source import read
 from hrm_gym.envs.reading.writing import write_puzzles
@@ -176,7 +176,7 @@ def _layouts(task: Task, tokens: np.ndarray, rng: np.random.Generator) -> list[s
             "\n".join("\t".join(row) for row in rows),
             "\n".join(rows) + "\n\n",
         ),
-        *(board_text(task, tokens, tokens, marks=False), board_text(task, tokens, tokens, bold=True), str(rows)),
+        *(board_text(task, tokens), board_text(task, tokens, bold=task.is_given(tokens)), str(rows)),
         *(json.dumps(tokens.tolist()), json.dumps(tokens.reshape(task.shape).tolist()), json.dumps({"puzzle": rows})),
         *(f"Grid 07\n{text}", f"# a comment\n{text}", f"{text} # easy", f"[Puzzle]\n{chr(10).join(rows)}\n"),
     ]
