@@ -5,7 +5,7 @@
     python train_agent.py --env SudokuExtreme-v0                   the preset for your device
     python train_agent.py --env SudokuExtreme-v0 --preset paper --device cuda      HRM, 27 M parameters
     python train_agent.py --resume runs/Sudoku6x6-v0-hrm-seed0     go on with a run that was stopped
-    python train_agent.py --help                                   every option
+    python train_agent.py --help                                   the options; --help-all shows every one
 
 Ctrl-C saves the run and leaves; the run's folder holds the checkpoint, TensorBoard events and the result.
 """

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may have fewer characters than our texts
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: hrm-gym COMMAND [options]     (hrm-gym COMMAND --help tells the options; hrm-gym --version)\n")
+        print("usage: hrm-gym COMMAND [options]     (hrm-gym COMMAND --help shows the options; hrm-gym --version)\n")
         for name, what in COMMANDS.items():
             print(f"  {name:10} {what}")
         print("\nEvery command takes --agent module:NAME and --halting module:NAME for code of your own.")

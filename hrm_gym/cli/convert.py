@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved import reference
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new
 from hrm_gym.options import Options, number
@@ -21,10 +18,10 @@ from hrm_gym.options import Options, number
 class Arguments(Options):
     """Convert a checkpoint of the HRM or TRM repository, and nothing but its tensors is read."""
 
-    file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
-    """What torch.save wrote there, or a folder with it; their all_config.yaml is looked for beside it."""
     out: str
     """The file of the agent, FILE.safetensors."""
+    file: str = positional("CHECKPOINT")
+    """What torch.save wrote there, or a folder with it; their all_config.yaml is looked for beside it."""
     env: str = ""
     """Environment id; empty: the one with as many tokens, SudokuExtreme-v0 or MazeHard-v0."""
     config: str = ""

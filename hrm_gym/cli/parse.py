@@ -73,30 +73,37 @@ def parse(
     command: str,
     description: str | None = None,
     *,
+    default: T | None = None,
     common: Sequence[str] = (),
     choices: Choices | None = None,
 ) -> T:
     """The arguments that `argv` gives to the dataclass `form`; `--help` prints them and ends the process.
 
     Args:
-        form: a class, or an instance whose values are the defaults. Dataclasses in it are groups of options.
+        form: the class. Dataclasses in it are groups of options.
         argv: the words after the command.
         command: its name.
         description: what it does; by default the docstring of the class.
+        default: an instance whose values are the defaults; empty: those of the class.
         common: the options that `--help` shows; `--help-all` shows every one. Empty: `--help` does.
         choices: for the help alone.
 
     Raises:
         HrmGymError: on an option that is unknown or missing, or a value that is not allowed.
     """
-    options = list(options_of(form))
+    begin: Any = form if default is None else default
+    options = list(options_of(begin))
     words = argv[: argv.index("--")] if "--" in argv else argv
     if asked := {"-h", "--help", "--help-all"} & set(words):
         short = bool(common) and "--help-all" not in asked
-        print(_help(options, command, description or _about(form), common if short else (), choices or {}), flush=True)
+        print(
+            _help(options, command, description or inspect.getdoc(form) or "", common if short else (), choices or {}),
+            flush=True,
+        )
         raise SystemExit(0)
     try:
-        return _parse(form, argv, options)
+        built: T = _parse(begin, argv, options)
+        return built
     except HrmGymError as error:
         raise HrmGymError(f"{error}; see hrm-gym {command} {'--help-all' if common else '--help'}") from error
 
@@ -132,10 +139,6 @@ def _docstrings(cls: type) -> dict[str, str]:
         for part in docstring_parser.parse_from_object(base).params:
             found[part.arg_name] = " ".join((part.description or "").split())
     return found
-
-
-def _about(form: Any) -> str:
-    return inspect.getdoc(form if isinstance(form, type) else type(form)) or ""
 
 
 def add_options(parser: argparse.ArgumentParser, options: Iterable[Option], choices: Choices) -> None:

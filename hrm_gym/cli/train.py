@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hrm_gym.agents.registry import agent_names, halting_names
 from hrm_gym.agents.saved.config import Config
@@ -67,8 +66,7 @@ def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
         "halting": ("auto", *halting_names()),
         "preset": ("auto", *PRESETS),
     }
-    whole: Any = default  # an instance, whose values are the defaults
-    config: Config = parse(whole, argv, "train", description, common=COMMON, choices=choices)
+    config = parse(Config, argv, "train", description, default=default, common=COMMON, choices=choices)
     # The names are resolved already; the user may have written "auto" or a module.
     names = {name: getattr(default, name) for name in ("env", "agent", "halting", "preset", "device")}
     dtype = default.dtype if config.dtype == "auto" else config.dtype
