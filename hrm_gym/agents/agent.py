@@ -109,8 +109,8 @@ class Agent(nn.Module, abc.ABC):
     """Its default halting rule."""
 
     equivariant: ClassVar[bool] = False
-    """Whether it is equivariant under all symmetries of the family. Attempts at symmetric images would then all be the
-    same, so attempts differ by noise on the initial state instead."""
+    """Whether it is equivariant under all symmetries of the family. Attempts at symmetric images would then all be
+    equal, so attempts differ by noise on the initial state instead."""
 
     form: ClassVar[str] = "cells"
     """How it sees a board: "cells", "groups" or "neighbours". Presets are chosen by it."""
@@ -164,8 +164,8 @@ class Agent(nn.Module, abc.ABC):
     def layers(self) -> Sequence[nn.Module]:
         """The layers in order, if a segment is one pass through a stack. Default: none.
 
-        Analyses measure how far each layer moves its input. A layer takes activations, (B, ...), as its first argument and
-        returns them in the same shape.
+        Analyses measure how far each layer moves its input. A layer takes activations, (B, ...), as its first argument
+        and returns them in the same shape.
         """
         return ()
 

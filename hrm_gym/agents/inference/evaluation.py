@@ -43,16 +43,16 @@ class Protocol(Options):
     rollouts: int = number(1, least=1, most=1 << 20)
     """Attempts per puzzle. One is chosen, without the solution, and graded."""
     select: Literal["belief", "residual", "rules"] = "belief"
-    """How the graded attempt is chosen. `belief`: the agent is most confident in it. `residual`: its state moved least
-    in the last segment. `rules`: it breaks the fewest rules of the puzzle, which need no solution to check."""
+    """How the graded attempt is chosen. `belief`: the agent is most confident in it. `residual`: its state moved
+    least in the last segment. `rules`: it breaks the fewest rules of the puzzle, checked without the solution."""
     vary: Vary = "noise"
     """How attempts after the first differ. `noise`: noise on the initial state. `symmetry`: the puzzle under random
     symmetries. `guess`: a guess filled in as a given."""
     noise: float = number(1.0, least=0)
     """Standard deviation of the noise on the initial states of attempts after the first."""
     boards: int = number(1, least=1, most=1 << 20)
-    """Boards that the agent thinks about in parallel in each attempt: the puzzle itself, and copies with guesses that it
-    makes and gives up (for agents trained with `--halting soundness`). One segment covers all boards."""
+    """Boards that the agent thinks about in parallel in each attempt: the puzzle itself, and copies with guesses that
+    it makes and gives up (for agents trained with `--halting soundness`). One segment covers all boards."""
     votes: int = number(0, least=0)
     """Number of forms of each puzzle that vote on its answer, for families with several (ARC); 0: all."""
     seed: int = number(0, least=0, most=2**63 - 1)

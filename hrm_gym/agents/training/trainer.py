@@ -96,7 +96,7 @@ class Trainer:
         return self.stages[self.stage].config
 
     def _built(self, fresh: bool = False) -> tuple[LocalEnvs, Policy, Learner]:
-        """Environments, policy and learner of the current stage; a `fresh` policy gets the weights of `--init-from`."""
+        """Environments, policy and learner of the current stage; a `fresh` policy starts from `--init-from`."""
         config, task = self.config, self._stage_task()
         envs, spec = LocalEnvs(config, self._puzzle_seed, self._wrap), TaskSpec.of(task)
         if not agent_class(config.agent).fits(spec, self.spec):
