@@ -94,8 +94,8 @@ class Output(NamedTuple):
 class Agent(nn.Module, abc.ABC):
     """A network that reads a puzzle and thinks in segments.
 
-    A subclass defines `Config`, a dataclass whose fields all have defaults, calls `super().__init__(config, spec)`, sets
-    `num_features`, and implements `initial_state` and `forward`.
+    A subclass defines `Config`, a dataclass whose fields all have defaults, calls `super().__init__(config, spec)`,
+    sets `num_features`, and implements `initial_state` and `forward`.
 
     Args:
         config: an instance of the class's `Config`.

@@ -42,7 +42,7 @@ class Solving(Options):
     seconds: float = number(10.0, least=0)
     """Time limit for further attempts, in seconds per puzzle."""
     vary: Literal["auto", "noise", "symmetry", "guess"] = "auto"
-    """How attempts after the first differ: by noise on the initial state, by a symmetry of the puzzle, or by a guess."""
+    """How attempts after the first differ: noise on the initial state, a symmetry of the puzzle, or a guess."""
     boards: int = number(0, least=0)
     """Boards in parallel in each attempt; 0: automatic."""
 

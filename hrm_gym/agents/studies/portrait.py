@@ -123,7 +123,7 @@ def compare(
     if not agents or num_seeds < 1:
         raise HrmGymError(f"{len(agents)} agents and {num_seeds} seeds: give at least one of each")
     named = list(dict.fromkeys(import_named(agent) for agent in agents))
-    configs = {agent: conditions.config(agent, 0) for agent in named}  # check all names first, so that a typo costs nothing
+    configs = {agent: conditions.config(agent, 0) for agent in named}  # check all names first
     _keep_conditions(conditions, out)
     runs = [(agent, seed) for seed in range(num_seeds) for agent in named]
     modules = {import_named(agent): agent for agent in agents}  # for the import in other processes

@@ -132,7 +132,7 @@ class Trainer:
         before = self.learner
         if self.config.compile:
             torch.compiler.reset()  # code for other boards would count against the compiler's limit
-        with torch.random.fork_rng(devices=[]):  # these weights are replaced at once and must not consume random numbers
+        with torch.random.fork_rng(devices=[]):  # these weights are replaced at once
             self.envs, self.policy, self.learner = self._built()
         self.learner.restore(before.tensors(), before.counters())
         self.changes += 1
