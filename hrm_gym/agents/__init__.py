@@ -1,6 +1,6 @@
 """Agents that think in segments, rules for when to stop, and how both learn.
 
-Training steps a `gymnasium.vector.VectorEnv` of torch tensors; `agents` imports `envs`, and never the other way round.
+Training steps a `gymnasium.vector.VectorEnv` of torch tensors. `agents` imports `envs`; `envs` never imports `agents`.
 """
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec

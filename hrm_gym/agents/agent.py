@@ -1,7 +1,7 @@
-"""The door for minds: what an agent knows of a puzzle, what it says after a segment, and what it must give.
+"""The interface of agents: what an agent knows of a puzzle, what it returns after a segment, what it must implement.
 
-An agent is a recurrent network over segments. It thinks; it knows neither episodes nor rewards, and a halting rule
-(`hrm_gym.agents.halting.rule`) reads from its features when to stop. `docs/own_agents.md` walks through one.
+An agent is a recurrent network over segments. It knows neither episodes nor rewards; a halting rule
+(`hrm_gym.agents.halting.rule`) decides from its features when to stop. `docs/own_agents.md` walks through one.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from hrm_gym.options import NoOptions
 
 @dataclasses.dataclass(frozen=True)
 class TaskSpec:
-    """What a mind may know of a puzzle family: its board and symbols, and the structure that the family names."""
+    """What an agent may know of a puzzle family: its board, its symbols and the structure that the family declares."""
 
     rows: int
     columns: int
     num_tokens: int
     """V, the size of the vocabulary."""
     num_identities: int = 0
-    """How many puzzles are known by their identity and not by their board alone (ARC); 0: none."""
+    """Number of puzzle identities, for families whose puzzles are more than their board (ARC); 0: none."""
     blank: int = dataclasses.field(default=0, compare=False)
     """The token of a cell that the puzzle leaves open."""
     groups: tuple[np.ndarray, ...] = dataclasses.field(default=(), compare=False)
-    """Sets of cells that hold every one of the `group_symbols` once, in partitions: integers (G, n) each, such as
-    the rows, the columns and the boxes of a Sudoku. Empty where the family names none."""
+    """Partitions of the board into groups of cells, such as the rows, columns and boxes of a Sudoku: integers (G, n)
+    each. A group holds each of the `group_symbols` once. Empty if the family declares none."""
     group_symbols: tuple[int, ...] = dataclasses.field(default=(), compare=False)
     """The n tokens that each group holds."""
     links: np.ndarray | None = dataclasses.field(default=None, compare=False)
-    """Pairs of neighbouring cells, integers (E, 2), where the family names them."""
+    """Pairs of neighbouring cells, integers (E, 2); None if the family declares none."""
     colours: tuple[int, ...] = dataclasses.field(default=(), compare=False)
-    """Tokens that are colours of cells, the background first; cells with other tokens are no part of the board. Empty
-    where all tokens are."""
+    """Tokens that are colours, the background first. Cells with other tokens are not part of the board. Empty if every
+    token is a colour."""
     uncoloured: int = dataclasses.field(default=-1, compare=False)
-    """The token of cells that are part of the board and have no colour; -1: there are none."""
+    """The token of cells that belong to the board but have no colour; -1: there are none."""
     moves: tuple[int, ...] = dataclasses.field(default=(), compare=False)
-    """Where a board is a walk, moves above what is seen after each: the tokens of moves. Empty where it is none."""
+    """The tokens of moves, if a board is a walk: moves in one row, observations after each move below. Else empty."""
     trace: Callable[[np.ndarray, int], Traces] | None = dataclasses.field(default=None, compare=False, repr=False)
-    """How a solver goes about puzzles (see `Task.trace`), for agents that imitate it in training; None where the
-    family has none."""
+    """The steps of a solver (see `Task.trace`), for agents that imitate them in training; None if the family has no
+    traces."""
     num_notes: int = dataclasses.field(default=0, compare=False)
-    """Different notes in a trace."""
+    """Number of different notes in a trace."""
 
     @property
     def num_cells(self) -> int:
@@ -64,7 +64,7 @@ class TaskSpec:
 
     @staticmethod
     def of(task: Task) -> TaskSpec:
-        """What a puzzle family says of itself."""
+        """The spec of a puzzle family."""
         return TaskSpec(
             *task.shape,
             num_tokens=task.num_tokens,
@@ -81,45 +81,45 @@ class TaskSpec:
 
 
 class Output(NamedTuple):
-    """What an agent says after a segment, for B slots."""
+    """What an agent returns after a segment, for B slots."""
 
     logits: Tensor
-    """Of the symbol of every cell, (B, L, V)."""
+    """Logits of the symbol of each cell, (B, L, V)."""
     features: Tensor
-    """What a halting rule reads by a head of its own, (B, F)."""
+    """Input of the halting rule's head, (B, F)."""
     aux_loss: Tensor | None = None
-    """A loss of the agent's own, (B,), such as a ponder cost; added to the others."""
+    """A loss of the agent's own, (B,), such as a ponder cost. It is added to the other losses."""
 
 
 class Agent(nn.Module, abc.ABC):
-    """A mind: a network that reads a puzzle and thinks in segments.
+    """A network that reads a puzzle and thinks in segments.
 
-    A subclass has `Config`, a dataclass of its options with a default for each; calls `super().__init__(config, spec)`;
-    sets `num_features`; and gives `initial_state` and `forward`.
+    A subclass defines `Config`, a dataclass whose fields all have defaults, calls `super().__init__(config, spec)`,
+    sets `num_features`, and implements `initial_state` and `forward`.
 
     Args:
-        config: of the class's `Config`.
-        spec: the board that it will think about.
+        config: an instance of the class's `Config`.
+        spec: the puzzle family.
     """
 
     Config: ClassVar[type[Any]] = NoOptions
-    """The dataclass of its options, any with defaults; they appear on the command line and in checkpoints."""
+    """The dataclass of its options, each with a default. They appear on the command line and in checkpoints."""
 
     halting: ClassVar[str] = "classifier"
-    """The halting rule that goes with it where nobody chooses another."""
+    """Its default halting rule."""
 
     equivariant: ClassVar[bool] = False
-    """Whether its answer turns with the puzzle under all symmetries of the family: then attempts at symmetric images
-    are one attempt, and attempts differ by noise on the initial state instead."""
+    """Whether it is equivariant under all symmetries of the family. Attempts at symmetric images would then all be
+    equal, so attempts differ by noise on the initial state instead."""
 
     form: ClassVar[str] = "cells"
-    """How it sees a board, by which presets are chosen: "cells", "groups" or "neighbours"."""
+    """How it sees a board: "cells", "groups" or "neighbours". Presets are chosen by it."""
 
     growth_option: ClassVar[str] = ""
-    """The option that says during which share of the budget it grows (see `grow`); empty where it does not grow."""
+    """The option that sets during which share of the budget it grows (see `grow`); empty if it does not grow."""
 
     run_defaults: ClassVar[Mapping[str, Any]] = {}
-    """Settings of a run that suit it, over those of the preset, such as {"lr": 1e-4}."""
+    """Run settings that suit it, such as {"lr": 1e-4}; they override the preset."""
 
     num_features: int
     """F, the number of features in its outputs."""
@@ -129,22 +129,22 @@ class Agent(nn.Module, abc.ABC):
         self.config = config
         self.spec = spec
         self.dtype = torch.float32
-        """The type of activations that suits the device; whoever builds the agent sets it. Agents may ignore it:
-        then they compute in float32."""
+        """The type of activations, set for the device after the agent is built. An agent may ignore it and compute
+        in float32."""
 
     # ---- what an agent must give -----------------------------------------------------------------
 
     @abc.abstractmethod
     def initial_state(self, num: int) -> State:
-        """The state of `num` slots that have thought nothing yet: a nest of tensors, their first axis the slot."""
+        """The state of `num` slots before their first segment: a nest of tensors whose first axis is the slot."""
 
     @abc.abstractmethod
     def forward(self, state: State, obs: Mapping[str, Tensor]) -> tuple[State, Output]:
         """Think for one segment.
 
         Args:
-            state: after the segment before, without a graph.
-            obs: `puzzle`, int64 (B, L), and where the family has identities `puzzle_id`, int64 (B,).
+            state: after the previous segment, detached from the graph.
+            obs: `puzzle`, int64 (B, L), and `puzzle_id`, int64 (B,), if the family has identities.
 
         Returns:
             The state after this segment (the loop detaches it) and the output.
@@ -154,49 +154,50 @@ class Agent(nn.Module, abc.ABC):
 
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
-        """Whether weights trained on one board run on another. Default: on boards of the same size and symbols."""
+        """Whether weights trained for one spec work with another. Default: if size and symbols are the same."""
         return trained == now
 
     def tensors(self, state: State) -> dict[str, Tensor]:
-        """The tensors of a state that analyses look at, by name: (B, ..., F), features last. Default: all of them."""
+        """The tensors of a state that analyses read, by name: (B, ..., F), features last. Default: all of them."""
         return dict(items(state))
 
     def layers(self) -> Sequence[nn.Module]:
-        """The layers in their order, where a segment is one pass through a stack. Default: none.
+        """The layers in order, if a segment is one pass through a stack. Default: none.
 
-        Analyses show how far each moves what goes through. A layer is called with that first and gives it on, (B, ...).
+        Analyses measure how far each layer moves its input. A layer takes activations, (B, ...), as its first argument
+        and returns them in the same shape.
         """
         return ()
 
     def matrices(self) -> list[nn.Parameter]:
-        """The weights that Muon takes: matrices between activations. Default: those of all `nn.Linear` modules."""
+        """The weights that Muon updates: matrices between activations. Default: those of all `nn.Linear` modules."""
         return [cast(nn.Parameter, m.weight) for m in self.modules() if isinstance(m, nn.Linear)]
 
     def grow(self, progress: float) -> bool:
-        """Take on what it is to have after `progress` of the budget, in [0, 1]. Default: it has everything at once.
+        """Grow to the size due after `progress`, in [0, 1], of the budget. Default: full size from the start.
 
-        Called before every training step; where the run has no budget, with 0 throughout. An agent that nobody trains
-        has what it has at the end.
+        Called before every training step; `progress` stays 0 if the run has no budget. Outside training an agent has
+        its final size.
 
         Returns:
-            Whether that changed what a segment computes.
+            Whether this changed the computation of a segment.
         """
         return False
 
     def check(self) -> None:
-        """Look for what a step on a GPU cannot say without making the host wait; called once a second in training.
+        """Look for errors that a step on a GPU could not report without making the host wait; called once a second.
 
         Raises:
-            HrmGymError: where something went wrong that nobody would notice.
+            HrmGymError: if something failed silently.
         """
 
     # ---- what follows from it --------------------------------------------------------------------
 
     def tables(self) -> list[nn.Parameter]:
-        """Embeddings with sparse gradients, such as those of puzzle identities: they have an update of their own."""
+        """Embeddings with sparse gradients, such as those of puzzle identities; `SignSGD` updates them."""
         return [cast(nn.Parameter, m.weight) for m in self.modules() if isinstance(m, nn.Embedding) and m.sparse]
 
     @property
     def num_parameters(self) -> int:
-        """Trainable numbers."""
+        """Number of trainable parameters."""
         return sum(p.numel() for p in self.parameters())

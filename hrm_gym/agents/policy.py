@@ -1,4 +1,4 @@
-"""An agent and its halting rule together: what is trained, saved, evaluated and watched."""
+"""A policy: an agent and its halting rule, trained, saved, evaluated and watched together."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from hrm_gym.errors import HrmGymError
 
 
 class Search(NamedTuple):
-    """How far a policy that guesses has come, for B puzzles of L cells."""
+    """The progress of a policy that guesses, for B puzzles of L cells."""
 
     open: Tensor
-    """Boards that it thinks about side by side, the puzzle itself among them, int64 (B,)."""
+    """Boards that it thinks about in parallel, including the puzzle itself, int64 (B,)."""
     waiting: Tensor
-    """Boards with guesses that wait for a place, int64 (B,)."""
+    """Boards with guesses that wait for a free place, int64 (B,)."""
     given_up: Tensor
-    """Boards that it has given up so far because they seemed hopeless, int64 (B,)."""
+    """Boards given up so far because they seemed hopeless, int64 (B,)."""
     guesses: Tensor
-    """The guesses on the board that the answer comes from, tokens of shape (B, L); blank in every other cell."""
+    """Guesses on the board that gave the answer, tokens (B, L); blank in all other cells."""
 
 
 class Policy(nn.Module):
-    """A mind that knows when to stop.
+    """An agent that knows when to stop.
 
     Args:
-        name: of the agent, as registered.
-        agent: that thinks.
+        name: the agent's registered name.
+        agent: the network.
         halting: the rule that reads its outputs.
-        loss: the normalisation of its logits that the cross-entropy trained, "softmax" or "stablemax".
+        loss: how the cross-entropy normalised the logits in training, "softmax" or "stablemax".
     """
 
     boards = 1
-    """Boards that it thinks about side by side for each puzzle."""
+    """Boards that it thinks about in parallel for each puzzle."""
 
     def __init__(self, name: str, agent: Agent, halting: HaltingRule, loss: str = "softmax") -> None:
         super().__init__()
@@ -49,15 +49,15 @@ class Policy(nn.Module):
         self._carries = bool(halting.carried(1, torch.device("cpu")))
 
     def initial_state(self, num: int) -> State:
-        """The state of `num` slots that have thought nothing yet: the agent's, with what the rule carries, if any."""
+        """The state of `num` slots before their first segment: the agent's, and the halting rule's if it has one."""
         state, carried = self.agent.initial_state(num), self.halting.carried(num, self.device)
         return {"agent": state, "halting": carried} if carried else state
 
     def forward(self, state: State, obs: Mapping[str, Tensor]) -> tuple[State, Output, Signals]:
-        """Think for one segment: the state after it, the output, and what the halting rule reads from it.
+        """Think for one segment; returns the new state, the output and the halting rule's signals.
 
         Raises:
-            HrmGymError: where the puzzles are no tensor, or of another board.
+            HrmGymError: if the puzzles are not a tensor, or have another shape than the agent's board.
         """
         puzzle, spec = obs["puzzle"], self.agent.spec
         if not isinstance(puzzle, Tensor) or puzzle.ndim != 2 or puzzle.shape[1] != spec.num_cells:
@@ -73,7 +73,7 @@ class Policy(nn.Module):
         return {"agent": thought, "halting": carried}, output, signals
 
     def search(self, state: State) -> Search | None:
-        """How far its search has come; None for a policy that makes no guesses."""
+        """The progress of its search; None for a policy that makes no guesses."""
         return None
 
     def of_agent(self, state: State) -> State:
@@ -81,7 +81,7 @@ class Policy(nn.Module):
         return state["agent"] if self._carries else state
 
     def with_agent(self, state: State, thought: State) -> State:
-        """A state whose agent's part is `thought`."""
+        """The state with its agent's part replaced by `thought`."""
         return {**state, "agent": thought} if self._carries else thought
 
     def probabilities(self, output: Output) -> Tensor:
@@ -90,17 +90,17 @@ class Policy(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it lives."""
+        """The device of its parameters."""
         return next(self.parameters()).device
 
     @property
     def num_parameters(self) -> int:
-        """Trainable numbers of both."""
+        """Number of trainable parameters of the agent and the halting rule."""
         return sum(p.numel() for p in self.parameters())
 
 
 def probabilities(logits: Tensor, kind: str) -> Tensor:
-    """The distribution over symbols that the loss of that `kind` trains, float32: (..., V) -> (..., V)."""
+    """The distribution over symbols under the loss of this `kind`, float32: (..., V) -> (..., V)."""
     if kind == "stablemax":
         return stablemax_log_probabilities(logits).exp().float()
     return logits.float().softmax(-1)

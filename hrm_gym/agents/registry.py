@@ -1,4 +1,4 @@
-"""Agents and halting rules by name; the two doors through which those of others come in."""
+"""Agents and halting rules by name, and how to register your own."""
 
 from __future__ import annotations
 
@@ -59,11 +59,12 @@ def register_agent(name: str, entry: str) -> None:
 
     Args:
         name: letters, digits, underscores and hyphens, such as "my_net".
-        entry: where the subclass of `hrm_gym.agents.Agent` stands, such as "my_module:MyNet". It is imported when an
-            agent is built.
+        entry: the import path of a subclass of `hrm_gym.agents.Agent`, such as "my_module:MyNet". It is imported when
+            an agent is built.
 
     Raises:
-        HrmGymError: on a malformed name or entry, or a name that means another agent. The same again is fine.
+        HrmGymError: on a malformed name or entry, or a name already taken by another agent. Registering the same pair
+            twice is fine.
     """
     _register(_agents, "agent", name, entry)
 
@@ -87,7 +88,7 @@ def agent_class(name: str) -> type[Agent]:
     """The class behind a name.
 
     Raises:
-        HrmGymError: on an unknown name, or an entry that is no agent.
+        HrmGymError: on an unknown name, or an entry that is not an agent.
     """
     return _class(_agents, "agent", name, Agent)
 
@@ -96,18 +97,18 @@ def halting_class(name: str) -> type[HaltingRule]:
     """The class behind a name.
 
     Raises:
-        HrmGymError: on an unknown name, or an entry that is no halting rule.
+        HrmGymError: on an unknown name, or an entry that is not a halting rule.
     """
     return _class(_rules, "halting rule", name, HaltingRule)
 
 
 def import_named(name: str) -> str:
-    """The bare name of "module:NAME", whose module is imported so that it registers the name.
+    """Import the module of "module:NAME", so that it registers the name, and return the bare name.
 
-    Modules of the current folder are found. A name without a module stays as it is.
+    Modules in the current folder are found. A name without a module is returned unchanged.
 
     Raises:
-        HrmGymError: where there is no such module, or importing it fails.
+        HrmGymError: if there is no such module, or its import fails.
     """
     module, colon, bare = name.rpartition(":")
     if not colon:
@@ -137,7 +138,7 @@ def _class(table: dict[str, str], kind: str, name: str, base: type) -> Any:
 def _check_config(cls: Any) -> None:
     """Refuse a class whose `Config` cannot be shown on a command line or written to a checkpoint."""
     config: Any = getattr(cls, "Config", None)
-    # A dataclass's subclass without a decorator of its own has its fields in no list.
+    # A subclass of a dataclass without its own decorator does not list its new fields.
     if not (inspect.isclass(config) and "__dataclass_fields__" in vars(config)):
         raise HrmGymError(
             f"{where(config if inspect.isclass(config) else cls)}: the Config of {cls.__name__} must be a dataclass: "

@@ -1,7 +1,7 @@
-"""Nests of tensors: what an agent carries from segment to segment, and nobody else looks into.
+"""Nests of tensors: the state that an agent carries from segment to segment, opaque to everything else.
 
 A nest is a tensor, or a tuple, named tuple, list, dictionary or dataclass of nests. The first axis of every tensor
-is the slot. The loop, the evaluator and the checkpoint handle nests by these functions alone.
+is the slot. The loop, the evaluator and the checkpoint handle nests only through these functions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ State = Any
 
 
 def map_tensors(function: Callable[..., Tensor], nest: State, *others: State) -> State:
-    """The nest of what `function` gives for each tensor of `nest` and those in the same place of the `others`."""
+    """Apply `function` to each tensor of `nest` and the tensors in the same place of `others`; returns the nest."""
     if isinstance(nest, Tensor):
         return function(nest, *others)
     if isinstance(nest, Mapping):
@@ -38,7 +38,7 @@ def map_tensors(function: Callable[..., Tensor], nest: State, *others: State) ->
 
 
 def items(nest: State, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Each tensor with the name of its place, such as "cells/0"; a lone tensor is called "state"."""
+    """Pairs of place and tensor, such as "cells/0"; a single tensor is called "state"."""
     if isinstance(nest, Tensor):
         yield prefix or "state", nest
         return
@@ -55,10 +55,10 @@ def items(nest: State, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def restore(like: State, tensors: Mapping[str, Tensor]) -> State:
-    """The nest of the form of `like` whose tensors are those of `items`, on its device and in its types.
+    """Rebuild a nest from the tensors that `items` gave, with the structure, device and types of `like`.
 
     Raises:
-        HrmGymError: where a tensor is missing, left over, or of another shape.
+        HrmGymError: if a tensor is missing, left over, or of another shape.
     """
     wanted = dict(items(like))
     if set(wanted) != set(tensors):
@@ -72,7 +72,7 @@ def restore(like: State, tensors: Mapping[str, Tensor]) -> State:
 
 
 def select(choice: Tensor, chosen: State, others: State) -> State:
-    """Slot by slot `chosen` where `choice`, bool (B,), holds, and `others` elsewhere."""
+    """For each slot, `chosen` where `choice`, bool (B,), is true and `others` elsewhere."""
 
     def pick(a: Tensor, b: Tensor) -> Tensor:
         return torch.where(choice.view(-1, *[1] * (a.ndim - 1)), a, b)
@@ -81,27 +81,27 @@ def select(choice: Tensor, chosen: State, others: State) -> State:
 
 
 def take(nest: State, slots: Any) -> State:
-    """The slots that `slots` picks: an index, a mask or a slice of the first axis."""
+    """The given `slots`: an index, a mask or a slice of the first axis."""
     return map_tensors(lambda tensor: tensor[slots], nest)
 
 
 def put(nest: State, slots: Tensor, new: State) -> State:
-    """`nest` with the `slots`, int64 (M,), replaced by those of `new`, which has M."""
+    """`nest` with its `slots`, int64 (M,), replaced by the M slots of `new`."""
     return map_tensors(lambda old, fresh: old.index_copy(0, slots, fresh), nest, new)
 
 
 def join(first: State, second: State) -> State:
-    """The slots of both."""
+    """The slots of `first`, then those of the second nest."""
     return map_tensors(lambda a, b: torch.cat((a, b)), first, second)
 
 
 def detach(nest: State) -> State:
-    """The same numbers without their graph."""
+    """The same values, detached from the graph."""
     return map_tensors(Tensor.detach, nest)
 
 
 def perturb(nest: State, noise: float, generator: torch.Generator) -> State:
-    """The nest with normal noise of that standard deviation on every real number."""
+    """The nest plus normal noise with standard deviation `noise` on its floating-point tensors."""
 
     def add(tensor: Tensor) -> Tensor:
         if not tensor.is_floating_point():

@@ -1,1 +1,1 @@
-"""Thinking without learning: attempts, votes, evaluation, agents behind halting environments."""
+"""Inference: solving, attempts, voting, evaluation, and frozen agents for halting environments."""

@@ -1,10 +1,10 @@
-"""Several attempts at one puzzle, of which one is taken without a look at the solution.
+"""Several attempts at one puzzle, and the choice of one of them without its solution.
 
-The first attempt is about the puzzle as it is. The others differ from it by one of
+The first attempt gets the puzzle unchanged. The others differ from it in one of three ways:
 
-    noise      they begin from initial states with noise
-    symmetry   they are about the puzzle under random symmetries; their answers are brought back
-    guess      they are about the puzzle with a guess: a random candidate of a cell is filled in
+    noise      their initial states have noise
+    symmetry   they get the puzzle under random symmetries; their answers are transformed back
+    guess      they get the puzzle with a guess: a random candidate of a cell is filled in
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ Vary = Literal["noise", "symmetry", "guess"]
 
 
 class Shown(NamedTuple):
-    """What J attempts are about."""
+    """The boards of J attempts."""
 
     boards: Puzzles
     """int64 (J, L)."""
     uniforms: Tensor
-    """Which symmetry each is shown under, float32 (J, U); U is 0 where none are used."""
+    """Random numbers that choose the symmetry of each, float32 (J, U); U is 0 without symmetries."""
 
 
 class Attempts:
     """How the attempts at each of N puzzles differ.
 
     Args:
-        policy: who makes them, on its device.
+        policy: makes the attempts, on its device.
         task: the puzzle family.
-        boards: the puzzles, int64 tensors (N, L) on that device.
+        boards: the puzzles, int64 tensors (N, L) on the policy's device.
         vary: one of `Vary`.
         generator: draws noise, symmetries and guesses.
-        noise: standard deviation of the noise on the initial states.
+        noise: standard deviation of the noise on initial states.
 
     Raises:
-        HrmGymError: where the family's symmetries cannot be undone, or guesses make no sense.
+        HrmGymError: if the family cannot undo symmetries, or has no guesses.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class Attempts:
         """The boards of J attempts.
 
         Args:
-            puzzle: which of the N puzzles each is at, int64 (J,).
-            number: which attempt at it, from 0, int64 (J,).
+            puzzle: index of each attempt's puzzle among the N, int64 (J,).
+            number: its number among the attempts at that puzzle, from 0, int64 (J,).
         """
         plain = self.boards.map(lambda array: array[puzzle])
         later = (number > 0)[:, None]
@@ -88,9 +88,9 @@ class Attempts:
         return Shown(plain, uniforms)
 
     def _guessed(self, boards: Tensor, puzzle: Tensor, number: Tensor) -> Tensor:
-        """The boards (J, L) of attempts 1, 2, ... with a candidate each, by turns in a random order.
+        """The boards (J, L) of attempts 1, 2, ... with one candidate filled in each, in a random order.
 
-        Once all have had their turn, two are filled in, then three; those after the first are drawn afresh.
+        After all candidates have been used, boards get two guesses, then three; the further guesses are new draws.
         """
         left = possible(self.task, boards).flatten(1)  # (J, L * S)
         count = left.sum(1).clamp_min(1)
@@ -113,14 +113,14 @@ class Attempts:
         return filled
 
     def initial(self, number: Tensor) -> State:
-        """The states from which attempts begin, J slots."""
+        """The initial states of attempts, J slots."""
         state = self.policy.initial_state(len(number))
         if self.vary != "noise" or not bool((number > 0).any()):
             return state
         return nests.select(number == 0, state, nests.perturb(state, self.noise, self.generator))
 
     def answers(self, answers: Tensor, uniforms: Tensor, number: Tensor) -> Tensor:
-        """Answers to what was shown under these symmetries, (J, L), as those to the puzzles as they are."""
+        """Transform answers, (J, L), from the symmetric images back to the original puzzles."""
         if self.vary != "symmetry":
             return answers
         return torch.where((number > 0)[:, None], self.task.restore(answers, uniforms), answers)
@@ -129,21 +129,21 @@ class Attempts:
 def best_attempts(
     task: Task, select: str, puzzle: Tensor, answers: Tensor, belief: Tensor, residual: Tensor, num: int
 ) -> Tensor:
-    """Which of the n * `num` attempts is taken for each of n puzzles, int64 (n,).
+    """The index of the chosen attempt, among n * `num`, for each of n puzzles, int64 (n,).
 
     Args:
-        task: for the rules.
+        task: checks the rules.
         select: "belief", "residual" or "rules".
         puzzle: tokens, (n, L).
-        answers: tokens, (n * num, L), those to one puzzle in a row.
-        belief: how sure the agent is of each, logits (n * num,).
-        residual: how far its state moved in the last segment, (n * num,).
-        num: attempts a puzzle.
+        answers: tokens, (n * num, L), with the attempts at one puzzle adjacent.
+        belief: the agent's belief that each is right, logits (n * num,).
+        residual: how far the state moved in the last segment, (n * num,).
+        num: attempts per puzzle.
     """
     score = belief
     if select == "residual":
         score = -residual
-    elif select == "rules":  # break ties by the belief
+    elif select == "rules":  # break ties by belief
         broken = task.violations(puzzle.repeat_interleave(num, 0), answers)
         score = belief.sigmoid() - broken
     first = torch.arange(len(puzzle), device=puzzle.device) * num

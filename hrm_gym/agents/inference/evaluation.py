@@ -1,6 +1,6 @@
-"""Adaptive evaluation: slots of a batch are refilled as soon as their puzzle is halted on.
+"""Adaptive evaluation: a slot takes the next puzzle as soon as the agent halts on its current one.
 
-So halting early saves wall time.
+Halting early therefore saves wall time.
 """
 
 from __future__ import annotations
@@ -26,44 +26,43 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number
 
 StopBy = Literal["learned", "fixed"]
-"""Who decides when an evaluation stops thinking: the agent's own halting rule, whichever it is, or nobody."""
+"""When an evaluation stops thinking about a puzzle: by the agent's halting rule, or after all segments."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(Options):
-    """How an agent is evaluated; part of every figure."""
+    """The evaluation protocol, reported with every figure."""
 
     halting: StopBy = "learned"
-    """Who decides when to stop. `learned`: the agent, by the halting rule that it was trained with (the rule is
-    `--halting` of `hrm-gym train`). `fixed`: nobody; every puzzle gets all segments."""
+    """When to stop. `learned`: when the agent's halting rule says so, the one it was trained with (`--halting` of
+    `hrm-gym train`). `fixed`: after all segments."""
     max_segments: int = number(16, least=1, most=10_000)
-    """Segments after which an answer is taken in any case."""
+    """Maximum number of segments for a puzzle."""
     halt_margin: float = number(0.0)
-    """By how many logits halting must lead for the agent to halt."""
+    """Halt only if halting leads by more than this many logits."""
     rollouts: int = number(1, least=1, most=1 << 20)
-    """Attempts a puzzle, of which one is graded (no solution is looked at)."""
+    """Attempts per puzzle. One is chosen, without the solution, and graded."""
     select: Literal["belief", "residual", "rules"] = "belief"
-    """The attempt that is graded: the one that the agent is surest of, the one whose state moved least in its last
-    segment, or the one that breaks fewest rules of the puzzle, which a Sudoku can be checked by without its
-    solution."""
+    """How the graded attempt is chosen. `belief`: the agent is most confident in it. `residual`: its state moved
+    least in the last segment. `rules`: it breaks the fewest rules of the puzzle, checked without the solution."""
     vary: Vary = "noise"
-    """How all attempts but the first differ: initial states with noise, the puzzle under random symmetries, or the
-    puzzle with a guess that is taken for a given."""
+    """How attempts after the first differ. `noise`: noise on the initial state. `symmetry`: the puzzle under random
+    symmetries. `guess`: a guess filled in as a given."""
     noise: float = number(1.0, least=0)
-    """Standard deviation of the noise on the initial states of all attempts but the first."""
+    """Standard deviation of the noise on the initial states of attempts after the first."""
     boards: int = number(1, least=1, most=1 << 20)
-    """Boards that are thought about side by side in each attempt: the puzzle, and the puzzle with guesses that the
-    agent makes and gives up (for one trained with `--halting soundness`). A segment is one about every board."""
+    """Boards that the agent thinks about in parallel in each attempt: the puzzle itself, and copies with guesses that
+    it makes and gives up (for agents trained with `--halting soundness`). One segment covers all boards."""
     votes: int = number(0, least=0)
-    """Forms of each puzzle that vote on its answer, where a family has several (ARC); 0: all of them."""
+    """Number of forms of each puzzle that vote on its answer, for families with several (ARC); 0: all."""
     seed: int = number(0, least=0, most=2**63 - 1)
-    """Of the noise, the symmetries or the guesses."""
+    """Seed of noise, symmetries or guesses."""
 
     def for_family(self, task: Task) -> Protocol:
-        """The same with the number of votes that a family's puzzles get.
+        """The protocol with the number of votes resolved for a family.
 
         Raises:
-            HrmGymError: for votes where each puzzle has one form, and for more votes than forms.
+            HrmGymError: on votes for a family with one form per puzzle, and on more votes than forms.
         """
         forms = task.num_variants
         if self.votes and forms == 1:
@@ -75,7 +74,7 @@ class Protocol(Options):
 
 @dataclasses.dataclass
 class Evaluation:
-    """What came out for N puzzles."""
+    """The results for N puzzles."""
 
     answers: np.ndarray
     """Final answers, int64 (N, L)."""
@@ -84,14 +83,14 @@ class Evaluation:
     valid: np.ndarray
     """Whether they satisfy the rules, bool (N,)."""
     belief: np.ndarray
-    """How sure the agent is of them, logits, float32 (N,); 0 where its halting rule has no belief."""
+    """The agent's belief that they are right, logits, float32 (N,); 0 if its halting rule has no belief."""
     residual: np.ndarray
-    """How far the state still moved in the last segment, in [0, 1], float32 (N,)."""
+    """How far the state moved in the last segment, in [0, 1], float32 (N,)."""
     segments: np.ndarray
-    """Segments thought, int64 (N,): of all attempts together."""
+    """Segments used, summed over all attempts, int64 (N,)."""
     after: np.ndarray
-    """Share of answers that are right, by the rules where they decide, after each segment, float (max_segments,);
-    halted puzzles keep their answer."""
+    """Share of right answers after each segment, float (max_segments,), judged by the rules if they decide. Halted
+    puzzles keep their answer."""
     cell_accuracy: float
     seconds: float
 
@@ -105,18 +104,18 @@ def evaluate(
     batch_size: int = 256,
     tell: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Let an agent think about puzzles and grade its last answers.
+    """Run an agent on puzzles and grade its final answers.
 
     Args:
         policy: on its device.
-        task: for grading.
+        task: grades the answers.
         puzzles: N puzzles and solutions.
-        protocol: how; by default one pass of at most 16 segments.
-        batch_size: slots.
-        tell: called with the number of attempts that are done, and that of all.
+        protocol: how to evaluate; by default one pass of at most 16 segments.
+        batch_size: number of slots.
+        tell: called with the number of finished attempts and the total.
 
     Raises:
-        HrmGymError: on an empty set, or a protocol that the agent or the family cannot follow.
+        HrmGymError: on an empty set, or a protocol that the agent or the family does not support.
     """
     return evaluate_stops(policy, task, puzzles, [protocol or Protocol()], batch_size=batch_size, tell=tell)[0]
 
@@ -131,20 +130,20 @@ def evaluate_stops(
     batch_size: int = 256,
     tell: Callable[[int, int], None] | None = None,
 ) -> list[Evaluation]:
-    """As `evaluate`, under several protocols that differ in when a puzzle ends, from one pass for all of them.
+    """Like `evaluate`, for several protocols that differ only in when they stop, in a single pass.
 
-    A puzzle is thought about until it ends under each, so `seconds` are those of the longest.
+    A puzzle runs until it has ended under every protocol, so `seconds` are those of the longest.
 
     Args:
-        policy: as there.
-        task: as there.
-        puzzles: as there.
-        protocols: alike except for `halting`, `halt_margin` and `max_segments`.
-        batch_size: as there.
-        tell: as there.
+        policy: see `evaluate`.
+        task: see `evaluate`.
+        puzzles: see `evaluate`.
+        protocols: equal except for `halting`, `halt_margin` and `max_segments`.
+        batch_size: see `evaluate`.
+        tell: see `evaluate`.
 
     Raises:
-        HrmGymError: as there, and where the protocols differ in something else.
+        HrmGymError: as `evaluate`, and if the protocols differ in another field.
     """
     p = protocols[0]
     if any(dataclasses.replace(other, **_ends(p)) != p for other in protocols):
@@ -195,12 +194,12 @@ def evaluate_stops(
 
 
 def _ends(protocol: Protocol) -> dict[str, Any]:
-    """What says when a puzzle ends."""
+    """The fields that determine when a puzzle ends."""
     return {name: getattr(protocol, name) for name in ("halting", "halt_margin", "max_segments")}
 
 
 class _Thought:
-    """What M jobs come to under one protocol."""
+    """Results of M jobs under one protocol."""
 
     def __init__(self, num: int, num_cells: int, protocol: Protocol, device: torch.device) -> None:
         self.protocol = protocol
@@ -211,16 +210,16 @@ class _Thought:
         self.right_after = torch.zeros(protocol.max_segments, device=device)
 
     def ends(self, policy: Policy, signals: Signals, segment: Tensor) -> Tensor:
-        """Which jobs end with this segment, bool (J,), if they have not ended before."""
+        """Which jobs end with this segment, bool (J,), unless they ended earlier."""
         last = segment >= self.protocol.max_segments
         if self.protocol.halting == "learned":
             last = last | policy.halting.decide(signals, segment, self.protocol.halt_margin)
         return last
 
     def count(self, segment: Tensor, right: Tensor, done: Tensor) -> None:
-        """Count the answers after a segment, of jobs that had not ended before: all (J,).
+        """Count the answers after a segment of jobs that had not ended before; all arguments are (J,).
 
-        A job that ends counts with its last answer in all the segments that it is spared.
+        The last answer of a job that ends also counts for all later segments.
         """
         self.right_after.index_add_(0, segment - 1, (right & ~done).float())
         for s in segment[done & right].tolist():
@@ -236,11 +235,11 @@ def _think_all(
     batch_size: int,
     tell: Callable[[int, int], None] | None,
 ) -> list[_Thought]:
-    """Think about all M puzzles that are shown until they end under every protocol, refilling slots that are done."""
+    """Think about M boards until each has ended under every protocol; finished slots take the next boards."""
     total, device = len(shown.puzzle), policy.device
     thoughts = [_Thought(total, task.num_cells, protocol, device) for protocol in protocols]
     jobs = torch.arange(min(batch_size, total), device=device)
-    waiting = len(jobs)  # the next job that has no slot yet
+    waiting = len(jobs)  # the next job without a slot
     state = fresh(jobs)
     segment = torch.zeros_like(jobs)
     goes_on = torch.ones((len(thoughts), len(jobs)), dtype=torch.bool, device=device)  # under each protocol
@@ -268,7 +267,7 @@ def _think_all(
         num_done = len(jobs) - int(kept.sum())
         if not num_done:
             continue
-        # Finished slots take the jobs that wait; where none are left, the batch shrinks.
+        # Finished slots take waiting jobs; the batch shrinks when none are left.
         new = torch.arange(waiting, min(waiting + num_done, total), device=device)
         waiting += len(new)
         if tell is not None:

@@ -1,4 +1,4 @@
-"""An evaluation among TensorBoard's events."""
+"""Log an evaluation to TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hrm_gym.files import make_folder
 
 
 def log_evaluation(folder: Path, figures: Mapping[str, Any], result: Evaluation) -> None:
-    """Add an evaluation to the events in a folder, under `evaluation/`.
+    """Add an evaluation to the TensorBoard events in a folder, under `evaluation/`.
 
     Args:
-        folder: made where it is missing.
-        figures: what `report` gave.
-        result: what it was given.
+        folder: created if missing.
+        figures: the figures from `report`.
+        result: the evaluation.
 
     Raises:
-        HrmGymError: where the folder cannot be made.
+        HrmGymError: if the folder cannot be created.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -30,7 +30,7 @@ def log_evaluation(folder: Path, figures: Mapping[str, Any], result: Evaluation)
     with SummaryWriter(str(folder), filename_suffix=".evaluation") as writer:
         for key in ("exact_accuracy", "valid_accuracy", "cell_accuracy", "mean_segments", "puzzles_per_second"):
             writer.add_scalar(f"{name}/{key}", figures[key], 0)
-        for segment, share in enumerate(result.after, start=1):  # the axis of steps counts segments
+        for segment, share in enumerate(result.after, start=1):  # the step axis counts segments
             writer.add_scalar(f"{name}/right_after_segments", float(share), segment)
         bins = np.arange(int(result.segments.max()) + 2) - 0.5
         writer.add_histogram(f"{name}/segments", result.segments, 0, bins=bins)

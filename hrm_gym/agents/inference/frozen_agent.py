@@ -1,4 +1,4 @@
-"""Who thinks in the halting environment: a frozen agent, live or recorded."""
+"""The frozen agent of a halting environment, live or recorded."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
 CELLS_AT_ONCE = 2048
-"""Cells of the puzzles that are recorded together: about a second of a processor's core."""
+"""Cells of the puzzles in one batch of a recording: about a second on one CPU core."""
 FEATURES = (
     "confidence_mean",  # probability of the chosen symbol, mean over the cells
     "confidence_min",  # the same in the least certain cell
-    "entropy",  # of a cell's symbol, mean over the cells, as a share of the highest possible one
+    "entropy",  # of a cell's symbol, mean over the cells, relative to the maximum
     "changed",  # share of cells whose symbol differs from the segment before; 1 after the first segment
     "residual",  # how far the agent's state moved: |new - old| / (|new| + |old|) over all its numbers
-    "violations",  # broken rules a cell, at most 1
+    "violations",  # broken rules per cell, at most 1
 )
-"""What is seen of every agent after a segment, after the signals of its halting rule; all in [0, 1]."""
+"""Observed features of every agent after a segment, following its halting rule's signals; all in [0, 1]."""
 
 
 def segment_features(
@@ -42,17 +42,17 @@ def segment_features(
     output: Output,
     signals: Signals,
 ) -> Tensor:
-    """What can be seen of a segment without the solution, float32 (n, F): the rule's signals, then `FEATURES`.
+    """The observation of a segment without the solution, float32 (n, F): the rule's signals, then `FEATURES`.
 
     Args:
-        policy: that thought it.
-        task: for the rules.
+        policy: the policy that ran the segment.
+        task: checks the rules.
         puzzle: tokens, int64 (n, L).
-        previous: the answer of the segment before, int64 (n, L); -1 everywhere before the first.
+        previous: the previous segment's answer, int64 (n, L); -1 everywhere before the first.
         before: the states before the segment.
         after: the states after it.
-        output: of the agent.
-        signals: of its halting rule.
+        output: the agent's.
+        signals: its halting rule's.
     """
     p = policy.probabilities(output)
     answer, confidence = output.logits.argmax(-1), p.max(-1).values
@@ -76,11 +76,11 @@ class FrozenAgent:
         policy: on its device.
         task: for the rules.
         puzzles: NumPy arrays of N puzzles, (N, L), with their solutions.
-        num_slots: how many puzzles at once.
-        features: add the agent's features, what its own halting rule reads, clipped to [-10, 10].
+        num_slots: number of puzzles in parallel.
+        features: add the agent's features, the input of its own halting rule, clipped to [-10, 10].
 
     Raises:
-        HrmGymError: where there are no puzzles or slots.
+        HrmGymError: if there are no puzzles or slots.
     """
 
     episodes: Episodes | None = None
@@ -137,12 +137,12 @@ def record(
     features: bool = False,
     tell: Callable[[int, int], None] | None = None,
 ) -> Episodes:
-    """Let an agent think all segments about N puzzles, (N, L) in NumPy, and keep what is seen of them.
+    """Run an agent for all segments on N puzzles, (N, L) in NumPy, and record the observations.
 
-    `tell` is called with the number of puzzles that are done, and that of all.
+    `tell` is called with the number of finished puzzles and the total.
 
     Raises:
-        HrmGymError: where there are no puzzles, or a number is below 1.
+        HrmGymError: if there are no puzzles, or a number is below 1.
     """
     if max_segments < 1:
         raise HrmGymError(f"max_segments={max_segments}: give at least 1")
@@ -163,7 +163,7 @@ def record(
 def record_lazily(
     policy: Policy, task: Task, puzzles: Puzzles, max_segments: int, features: bool = False
 ) -> LazyEpisodes:
-    """As `record`, some puzzles at a time, when an episode needs them: 128 of a 4x4 Sudoku, 2 of a 30x30 maze."""
+    """Like `record`, in chunks when an episode needs them: 128 puzzles of a 4x4 Sudoku, 2 of a 30x30 maze."""
 
     def between(begin: int, end: int) -> Episodes:
         return record(policy, task, puzzles.map(lambda array: array[begin:end]), max_segments, features=features)
@@ -174,11 +174,11 @@ def record_lazily(
 
 
 def feature_names(policy: Policy, features: bool) -> tuple[str, ...]:
-    """What is seen of an agent after a segment; `features`: what its halting rule reads, too."""
+    """Names of the observed features of an agent; with `features`, including the input of its halting rule."""
     more = [f"{STATE}{i}" for i in range(policy.agent.num_features)] if features else []
     return (*policy.halting.signals, *FEATURES, *more)
 
 
 def first_puzzles(task: Task, split: str, num: int) -> Puzzles:
-    """The first `num` puzzles of a split, or as many as there are, without symmetries; 0: all."""
+    """The first `num` puzzles of a split (fewer if it is smaller), without symmetries; 0: all."""
     return task.dataset(split).map(lambda array: array[: num or None])

@@ -1,19 +1,18 @@
-"""Thinking about several boards side by side: the puzzle, and the puzzle with guesses.
+"""Search by guessing: thinking about several boards in parallel, the puzzle itself and copies with guesses.
 
-A policy whose halting rule can tell whether a puzzle has a solution (`q_learning` that gives up, `soundness`) searches
-by itself. The rules of the puzzle check no answer for it:
+This needs a halting rule that can tell whether a puzzle has a solution (`q_learning` with `give_up`, `soundness`). The
+search never checks an answer against the rules of the puzzle:
 
-1. It thinks two segments about the puzzle. For three cells it finds two symbols most alike: they get all combinations
-   of their symbols, which gives boards with three guesses each.
-2. The most promising boards are thought about side by side, three segments each. One that seems hopeless is given up.
-   Of the others the cell for which two symbols are most alike is guessed next: one more board for each symbol.
-3. If no board is left, it begins again with what it thinks of the puzzle by then.
-4. The answer is that of the board on which it is surest to be right.
+1. It thinks about the puzzle for two segments, then picks the three most ambiguous cells, where the second most
+   probable symbol is most probable. Each combination of their symbols becomes a board with three guesses.
+2. It thinks about the most promising boards in parallel, three segments each, and gives up boards that seem hopeless.
+   On the others it guesses the most ambiguous cell next: one more board for each symbol.
+3. If no board is left, it starts again from its current state on the puzzle.
+4. The answer comes from the board in which it is most confident.
 
-How promising a board is: the chance that all of its guesses are right, times the share of such boards that are solved.
-The first is the chance that the board before had a solution, as the agent estimated it, times the probability of
-the symbol. So guesses are made and taken back as in a solver's backtracking, best first, and what a solver knows
-by rules is learned.
+Boards are ranked by P(all guesses right) x P(solved given that many right guesses). The first factor is the agent's
+estimate that the parent board has a solution, times the probability of the guessed symbol. This is the best-first
+backtracking of a solver, with learned judgement in place of its rules.
 """
 
 from __future__ import annotations
@@ -36,64 +35,64 @@ from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
 BOARDS = 32
-"""Boards side by side where nobody says how many."""
+"""Default number of boards in parallel."""
 FIRST = 2
-"""Segments about the puzzle before the first guesses."""
+"""Segments on the puzzle before the first guesses."""
 AT_ONCE = 3
-"""Cells that are guessed together then."""
+"""Cells in the first guess."""
 SEGMENTS = 3
-"""Segments about a board with guesses before further ones."""
+"""Segments on a board with guesses before its next guess."""
 WAITING = 64
-"""Boards that may wait, a puzzle."""
+"""Maximum number of waiting boards per puzzle."""
 MARGIN = 2.0
 """Subtracted from the logit that an answer is right: among many boards, one looks right by chance."""
 SOLVED = (1.0, 0.15, 0.3, 0.45, 0.65, 0.8, 0.9)
-"""About how many real puzzles that resist are solved within eight segments after so many right guesses."""
+"""Approximate share of hard real puzzles solved within eight segments after 0, 1, 2, ... right guesses."""
 CHUNK = 128
-"""Boards that go through the network at once: more of them leave a processor's caches."""
+"""Boards in one forward pass: larger batches do not fit a CPU's caches."""
 
 
 class Boards(NamedTuple):
-    """The state of B slots with K boards each, of which F more wait."""
+    """The state of B slots, with K active boards and up to F waiting boards each."""
 
     inner: State
-    """Of the agent and its rule, (B, K, ...)."""
+    """State of the agent and its rule, (B, K, ...)."""
     board: Tensor
-    """What is thought about, int64 (B, K, L); the first is the puzzle itself."""
+    """The active boards, int64 (B, K, L); the first is the puzzle itself."""
     depth: Tensor
-    """Guesses on it, int64 (B, K)."""
+    """Number of guesses on each, int64 (B, K)."""
     age: Tensor
-    """Segments thought about it, int64 (B, K)."""
+    """Segments spent on each, int64 (B, K)."""
     used: Tensor
-    """Whether there is a board, bool (B, K)."""
+    """Which places hold a board, bool (B, K)."""
     waiting: Tensor
-    """int64 (B, F, L), the most promising first."""
+    """Waiting boards, int64 (B, F, L), the most promising first."""
     waiting_depth: Tensor
-    """int64 (B, F)."""
+    """Number of guesses on each, int64 (B, F)."""
     promise: Tensor
-    """How promising they are, float32 (B, F); 0 where none waits."""
+    """How promising each is, float32 (B, F); 0 in empty places."""
     logits: Tensor
-    """Of the answer so far, float32 (B, L, V)."""
+    """Logits of the current answer, float32 (B, L, V)."""
     signals: Tensor
-    """What the rule read from it, float32 (B, number of signals)."""
+    """The halting rule's signals for it, float32 (B, number of signals)."""
     features: Tensor
-    """That it read, float32 (B, F)."""
+    """The features for it, float32 (B, F)."""
     answered: Tensor
-    """The board that the answer comes from, int64 (B, L)."""
+    """The board that gave it, int64 (B, L)."""
     given_up: Tensor
-    """Boards that seemed hopeless so far, int64 (B,)."""
+    """Number of boards given up so far, int64 (B,)."""
 
 
 class Guessing(Policy):
-    """A policy that thinks about several boards; each segment is one about every board.
+    """A policy that thinks about several boards; one segment covers every board.
 
     Args:
-        policy: whose rule can tell hopeless puzzles (`HaltingRule.solvable`).
-        task: the family; for whether guesses make sense.
-        boards: K, boards side by side, at least 2.
+        policy: a policy whose rule detects hopeless puzzles (`HaltingRule.solvable`).
+        task: the puzzle family, which must support guesses.
+        boards: K, boards in parallel, at least 2.
 
     Raises:
-        HrmGymError: where the rule cannot tell hopeless puzzles, or the family has no guesses.
+        HrmGymError: if the rule cannot detect hopeless puzzles, or the family has no guesses.
     """
 
     def __init__(self, policy: Policy, task: Task, boards: int) -> None:
@@ -150,9 +149,9 @@ class Guessing(Policy):
 
     @torch.no_grad()
     def forward(self, state: Boards, obs: Mapping[str, Tensor]) -> tuple[Boards, Output, Signals]:
-        """One segment about every board; says what the board says on which it is surest to be right. See `Policy`."""
+        """One segment on every board; the output is that of the most confident board. See `Policy`."""
         board = torch.cat((obs["puzzle"].unsqueeze(1), state.board[:, 1:]), 1)
-        used = state.used.flatten().nonzero()[:, 0]  # (M,), of B * K
+        used = state.used.flatten().nonzero()[:, 0]  # (M,), indices into B * K
         flat = _flat(state.inner)
         inner, logits, signals, features = self._think(nests.take(flat, used), board.flatten(0, 1)[used])
         after = state._replace(
@@ -169,7 +168,7 @@ class Guessing(Policy):
         return dict(zip(self.halting.signals, signals.unbind(1), strict=True))
 
     def _think(self, state: State, boards: Tensor) -> tuple[State, Tensor, Tensor, Tensor]:
-        """A segment about M boards: states, logits (M, L, V), signals (M, number), features (M, F)."""
+        """One segment on M boards: states, logits (M, L, V), signals (M, number), features (M, F)."""
         parts = []
         for begin in range(0, len(boards), CHUNK):
             some = slice(begin, begin + CHUNK)
@@ -183,13 +182,13 @@ class Guessing(Policy):
         return together
 
     def _answered(self, state: Boards, used: Tensor, logits: Tensor, signals: Tensor, features: Tensor) -> Boards:
-        """With the answer of the board that is surest, or the one before, if that was surer and seemed right."""
+        """Update the answer to the most confident board's; keep the old one if it seemed right with more confidence."""
         batch, wide = state.used.shape
         right = signals[:, self._right]
         belief = signals.new_full((batch * wide,), -torch.inf).index_copy(0, used, right).view(batch, wide)
         place = used.new_zeros(batch * wide).index_copy(0, used, torch.arange(len(used), device=used.device))
         best, board = belief.max(1)
-        new = place.view(batch, wide).gather(1, board[:, None])[:, 0]  # (B,), of the M boards
+        new = place.view(batch, wide).gather(1, board[:, None])[:, 0]  # (B,), indices into the M boards
         before = state.signals[:, self._right]
         stays = (state.age[:, 0] > 1) & (before > 0) & (before >= best)
         return state._replace(
@@ -200,13 +199,13 @@ class Guessing(Policy):
         )
 
     def _guessed(self, state: Boards, used: Tensor, logits: Tensor, signals: Tensor) -> Boards:
-        """With further guesses on the boards that have had their segments, and the most promising in their places."""
+        """Guess further on boards that have used their segments, and give their places to the most promising boards."""
         age, not_first = state.age.flatten()[used], used % self.boards > 0
         sound = cast(Tensor, self.halting.solvable(self._named(signals)))
         hopeless = not_first & (sound < HOPELESS)
         done = not_first & (age >= SEGMENTS)
         probabilities = normalised(logits, self.loss)[..., self._symbols]  # (M, L, S)
-        # If no board is left, it begins again from what it thinks of the puzzle by then.
+        # If no board is left, start again from the current state on the puzzle.
         idle = (state.used.sum(1) == 1) & (state.promise.amax(1) <= 0)
         begins = ~not_first & ((age == FIRST) | ((age > FIRST) & idle[used // self.boards]))
         state = self._offered(state, used, begins, AT_ONCE, probabilities, torch.ones_like(sound))
@@ -218,15 +217,15 @@ class Guessing(Policy):
     def _offered(
         self, state: Boards, used: Tensor, chosen: Tensor, cells: int, probabilities: Tensor, certainty: Tensor
     ) -> Boards:
-        """With the boards that follow from the `chosen` of M, bool (M,), among those that wait.
+        """Add the successors of the `chosen` boards, bool (M,), to the waiting ones.
 
         Args:
-            state: as it is.
-            used: which places of B * K the M boards have.
-            chosen: those on which more is guessed.
-            cells: how many cells at once.
+            state: the current state.
+            used: the places of the M boards among B * K.
+            chosen: the boards to guess on.
+            cells: how many cells to guess at once.
             probabilities: of the symbols, (M, L, S).
-            certainty: the chances that they have a solution, (M,).
+            certainty: probability that each board has a solution, (M,).
         """
         if not bool(chosen.any()):
             return state
@@ -236,7 +235,7 @@ class Guessing(Policy):
         depth = state.depth.flatten()[places] + cells
         solved = self._solved[depth.clamp_max(len(SOLVED) - 1)]
         chance = chance * (certainty[chosen] * solved)[:, None]  # (m, W)
-        # Into their slots, (B, K * W): whatever follows from the other boards is empty.
+        # Scatter into slots, (B, K * W); the entries of boards that were not chosen stay empty.
         slots, width = batch * wide, chance.shape[1]
         boards = found.new_zeros(slots, width, length).index_copy(0, places, found).view(batch, -1, length)
         depths = depth.new_zeros(slots, width).index_copy(0, places, depth[:, None].expand(-1, width)).view(batch, -1)
@@ -249,13 +248,13 @@ class Guessing(Policy):
         )
 
     def _placed(self, state: Boards, ended: Tensor) -> Boards:
-        """With the most promising boards in the free places and in those that `ended`, bool (B, K)."""
+        """Fill free places, and those that `ended`, bool (B, K), with the most promising boards."""
         free = ~state.used | ended
         rank = free.cumsum(1) - 1  # the r-th free place takes the r-th board
         index = rank.clamp(0, WAITING - 1)
         filled = free & (rank < WAITING) & (state.promise.gather(1, index) > 0)
         gone = torch.arange(WAITING, device=filled.device) < filled.sum(1, keepdim=True)
-        promise, order = state.promise.masked_fill(gone, 0.0).topk(WAITING, 1)  # the others move up
+        promise, order = state.promise.masked_fill(gone, 0.0).topk(WAITING, 1)  # the rest moves up
         new = filled.flatten().nonzero()[:, 0]
         return state._replace(
             inner=self._wide(nests.put(_flat(state.inner), new, super().initial_state(len(new)))),
@@ -269,15 +268,15 @@ class Guessing(Policy):
         )
 
     def _combinations(self, boards: Tensor, probabilities: Tensor, cells: int) -> tuple[Tensor, Tensor]:
-        """The boards with all symbols in the `cells` for which two are most alike.
+        """Fill all symbols into the `cells` most ambiguous cells, those with the most probable second symbol.
 
         Args:
             boards: int64 (m, L).
             probabilities: of the symbols, (m, L, S).
-            cells: how many are guessed together.
+            cells: number of cells to guess together.
 
         Returns:
-            The most probable combinations, int64 (m, W, L), and their probabilities, (m, W); 0 where there are fewer.
+            The most probable combinations, int64 (m, W, L), and their probabilities, (m, W); 0 for unused entries.
         """
         num, length, symbols = probabilities.shape
         left = possible(self.task, boards)
@@ -295,30 +294,30 @@ class Guessing(Policy):
             found = torch.where(here[:, None], self._symbols.repeat(width)[:, None], found)
             chance, order = chance.topk(min(WAITING, chance.shape[1]), 1)
             found = rows(found, order)
-        # A board with a cell that no symbol is left for is no board.
+        # Discard boards with a cell that has no symbol left.
         last = possible(self.task, found.flatten(0, 1)).any(-1).view(found.shape)
         return found, chance * (last | self.task.is_given(found)).all(-1)
 
     def _wide(self, state: State) -> State:
-        """States of B * K boards as those of B slots with K."""
+        """Reshape states of B * K boards to B slots with K boards each."""
         return nests.map_tensors(lambda z: z.unflatten(0, (-1, self.boards)), state)
 
 
 def _flat(state: State) -> State:
-    """The other way."""
+    """The inverse of `_wide`."""
     return nests.map_tensors(lambda z: z.flatten(0, 1), state)
 
 
 def rows(boards: Tensor, index: Tensor) -> Tensor:
-    """The boards (B, F, L) at an index (B, K): (B, K, L)."""
+    """Index the boards (B, F, L) by (B, K): (B, K, L)."""
     return boards.gather(1, index[..., None].expand(-1, -1, boards.shape[2]))
 
 
 def guessing(policy: Policy, task: Task, boards: int) -> Policy:
-    """The policy that thinks about so many boards side by side; with 1 the policy itself, with 0 what suits it.
+    """The policy with this many boards in parallel; 1: the policy itself, 0: automatic.
 
     Raises:
-        HrmGymError: as `Guessing`, and where there are fewer than 0.
+        HrmGymError: as `Guessing`, and if `boards` is negative.
     """
     if boards < 0:
         raise HrmGymError(

@@ -1,6 +1,6 @@
 """The entry points of the halting environments' ids: `gym.make("hrm_gym:Sudoku6x6-Halt-v0")` comes here.
 
-The environment itself stands in `hrm_gym.envs.halting.halting_env`.
+The environment itself is in `hrm_gym.envs.halting.halting_env`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import is_folder, state_of
 
 NUM_RECORDED = 1_000
-"""How many puzzles are recorded where nobody says how many."""
+"""Default number of recorded puzzles."""
 
 
 class NoPictureError(HrmGymError, TypeError):
-    """A render mode where there is nothing to render.
+    """A render mode was requested, but there is nothing to render.
 
     Also a TypeError, as from an environment without that argument: `make_vec_env` of Stable-Baselines3 asks every
     environment for pictures and, on a TypeError, makes it without.
@@ -39,8 +39,8 @@ def make_halting_env(env_id: str, **kwargs: Any) -> HaltingEnv:
     """The halting environment of a puzzle id; `HaltingEnv` lists the arguments.
 
     Raises:
-        HrmGymError: on an argument that is unknown or out of range, where no agent is shipped, or where the
-            checkpoint is for another board.
+        HrmGymError: if an argument is unknown or out of range, no agent ships for the id, or the checkpoint is for
+            another board.
     """
     model, rules = _frozen_model(env_id, 1, **kwargs)
     return HaltingEnv(model, **rules)
@@ -49,7 +49,7 @@ def make_halting_env(env_id: str, **kwargs: Any) -> HaltingEnv:
 def make_halting_vec(
     env_id: str, *, num_envs: int = 1, autoreset_mode: Any = "NextStep", **kwargs: Any
 ) -> HaltingVectorEnv:
-    """N halting environments of a puzzle id, thinking in one batch; `HaltingVectorEnv` lists the arguments.
+    """N halting environments of a puzzle id in one batch; `HaltingVectorEnv` lists the arguments.
 
     Raises:
         HrmGymError: as `make_halting_env`.
@@ -73,7 +73,7 @@ def _frozen_model(
     max_episode_steps: int | None = None,
     **rules: Any,
 ) -> tuple[FrozenModel, dict[str, Any]]:
-    """The frozen model that the arguments of an id ask for, and what is left for the rules."""
+    """The frozen model for the arguments of an id, and the remaining arguments, which are for the rules."""
     known = ("reward", "segment_cost")
     for name in rules:
         if name not in known:
@@ -91,7 +91,7 @@ def _frozen_model(
     agent = os.fspath(agent)
     if recorded:
         path = pretrained_path(env_id) if agent == "pretrained" else Path(agent)
-        # All environments of a process over one agent share one recording, until its file changes.
+        # All environments of one agent in a process share a recording until the agent's file changes.
         file = state_of(path / FILE_NAME if is_folder(path) else path)
         episodes = _recorded(env_id, agent, file, split, num_examples, max_segments, features, device)
         return RecordedModel(episodes, num_slots), {"max_segments": max_segments, **rules}

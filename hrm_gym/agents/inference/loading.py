@@ -1,4 +1,4 @@
-"""Trained agents that think about several boards side by side, ready for use."""
+"""Loading of trained agents that search with several boards."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hrm_gym.envs.task import Task
 
 
 def guessing_path(env_id: str) -> Path | None:
-    """The agent that ships for an environment and can think about several boards side by side; None where none does."""
+    """The shipped agent of an environment that can search with several boards; None if there is none."""
     name = canonical_id(env_id)
     path = PRETRAINED / f"{LENT.get(name, name)}{GUESSES}.safetensors"
     return path if path.is_file() else None
 
 
 def pretrained_for(env: str, checkpoint: Any, boards: int) -> Any:
-    """The checkpoint; "pretrained" is for several boards the agent that can think about them, where one ships."""
+    """Resolve "pretrained": for several boards it means the shipped agent that can search, if there is one."""
     several = boards != 1 and isinstance(checkpoint, str) and checkpoint == "pretrained"
     return (guessing_path(env) if several else None) or checkpoint
 
@@ -29,13 +29,13 @@ def pretrained_for(env: str, checkpoint: Any, boards: int) -> Any:
 def load_guessing(
     env: str, checkpoint: Any = "pretrained", device: str = "auto", boards: int = 0
 ) -> tuple[Policy, Task]:
-    """The agent of a checkpoint that thinks about so many boards side by side, and its family.
+    """Load an agent that thinks about this many boards in parallel, and its puzzle family.
 
     Args:
         env: an environment id.
-        checkpoint: as for `load_agent`; "pretrained" is the agent that guesses, if one ships and `boards` is not 1.
-        device: as there.
-        boards: 0: as many as suit the agent, which is one where it cannot tell wrong guesses.
+        checkpoint: as for `load_agent`; "pretrained" means the agent that guesses, if one ships and `boards` is not 1.
+        device: as for `load_agent`.
+        boards: boards in parallel; 0: automatic, which is 1 for agents that cannot detect wrong guesses.
 
     Raises:
         HrmGymError: as `load_agent` and `Guessing`.

@@ -1,4 +1,4 @@
-"""The one object that reports figures, each with its interval and its conditions."""
+"""The report of an evaluation: every figure with its interval and conditions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hrm_gym.shares import wilson
 
 
 def report(policy: Policy, result: Evaluation, protocol: Protocol, **conditions: Any) -> dict[str, Any]:
-    """What `hrm-gym evaluate --json` prints and `result.json` holds.
+    """The content of `hrm-gym evaluate --json` and of `result.json`.
 
     Args:
-        policy: that was evaluated.
-        result: what came out.
-        protocol: how.
-        **conditions: what else a reader must know, such as `env` and `puzzles`.
+        policy: the evaluated policy.
+        result: its evaluation.
+        protocol: how it was evaluated.
+        **conditions: further conditions for the reader, such as `env` and `puzzles`.
     """
     num = len(result.exact)
     return {

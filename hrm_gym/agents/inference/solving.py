@@ -1,4 +1,4 @@
-"""Solving: attempts until the rules are satisfied, or the time is up."""
+"""Solving: attempts until an answer satisfies the rules or the time is up."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.options import Options, number
 
 SLOTS = {"cpu": 64, "cuda": 1024}
-"""Boards that are thought about side by side, at all puzzles together, by kind of device."""
+"""Boards in parallel, over all puzzles together, by kind of device."""
 FURTHER = 16
-"""Further attempts at one puzzle side by side."""
+"""Further attempts at one puzzle in parallel."""
 GUESS_SEGMENTS = 8
-"""Segments of an attempt with a guess: a wrong guess leads nowhere, and many short attempts solve more than few long
-ones (docs/sudoku_extreme.md)."""
+"""Segments of an attempt with a guess. Many short attempts solve more than a few long ones, because a wrong guess
+leads nowhere (docs/sudoku_extreme.md)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Solving(Options):
-    """How hard to try."""
+    """How much effort to spend."""
 
     rollouts: int = number(1, least=1)
-    """Attempts that are begun at once."""
+    """Attempts to start at once."""
     max_segments: int = number(64, least=1)
-    """Segments of an attempt."""
+    """Maximum number of segments of an attempt."""
     seconds: float = number(10.0, least=0)
-    """Further attempts are made until so many seconds a puzzle have passed."""
+    """Time limit for further attempts, in seconds per puzzle."""
     vary: Literal["auto", "noise", "symmetry", "guess"] = "auto"
-    """How attempts after the first differ."""
+    """How attempts after the first differ: noise on the initial state, a symmetry of the puzzle, or a guess."""
     boards: int = number(0, least=0)
-    """Boards that are thought about side by side in each attempt; 0: what suits the agent."""
+    """Boards in parallel in each attempt; 0: automatic."""
 
 
 class Solution(NamedTuple):
-    """An answer."""
+    """The answer to one puzzle."""
 
     tokens: np.ndarray
-    """Of the board, int64 (L,)."""
+    """Tokens of the answer, int64 (L,)."""
     text: str
-    """The same as the family writes it."""
+    """The answer in the text format of the family."""
     valid: bool
-    """Whether it satisfies the rules; where the rules do not decide, whether the agent halted on it."""
+    """Whether it satisfies the rules; if the rules cannot decide, whether the agent halted on it."""
     attempts: int
     """Attempts made."""
     segments: int
-    """Segments of the attempt that gave it."""
+    """Segments of the successful attempt."""
 
 
 def solve_puzzles(
@@ -73,26 +73,26 @@ def solve_puzzles(
     seed: int = 0,
     tell: Callable[[int, int], None] | None = None,
 ) -> list[Solution]:
-    """Answers that satisfy the rules, else those that break fewest of them.
+    """For each puzzle an answer that satisfies the rules, or else the one that breaks the fewest.
 
-    The first attempt is about the puzzle as it is; the others differ from it (see `attempts`). Where the rules cannot
-    tell, the answer on which the agent halts counts.
+    The first attempt gets the puzzle unchanged; the others differ from it (see `attempts`). If the rules cannot decide,
+    an answer counts as valid when the agent halts on it.
 
     Args:
         policy: on its device.
-        task: for the rules.
-        puzzles: N puzzles; nobody looks at their solutions.
-        rollouts: attempts that are begun at once.
-        max_segments: segments of an attempt; one with a guess takes at most 8.
-        seconds: a puzzle; as long as there is time for all of them together, those that are not solved get further
-            attempts. 0: `rollouts` attempts and no more.
-        vary: how further attempts differ, one of `attempts.Vary`; "auto": by symmetries, where the family can undo them
-            and the agent does not answer all images alike, else by guesses, where the family has them, else by noise.
-        seed: of whatever is drawn.
-        tell: called with the number of puzzles that are done, and that of all.
+        task: checks the rules.
+        puzzles: N puzzles; their solutions are not used.
+        rollouts: attempts to start at once.
+        max_segments: maximum number of segments of an attempt; with a guess at most 8.
+        seconds: time per puzzle. All puzzles share the total: unsolved ones get further attempts until it is used up.
+            0: only `rollouts` attempts.
+        vary: how further attempts differ, one of `attempts.Vary` or "auto". "auto" uses symmetries if the family can
+            undo them and the agent is not equivariant, else guesses if the family has them, else noise.
+        seed: seed of all random draws.
+        tell: called with the number of finished puzzles and the total.
 
     Raises:
-        HrmGymError: where the family or the agent has no such attempts.
+        HrmGymError: if the family or the agent does not support such attempts.
     """
     if vary == "auto":
         vary = suited(policy, task)
@@ -108,7 +108,7 @@ def solve_puzzles(
 
 
 def suited(policy: Policy, task: Task) -> str:
-    """The way in which further attempts differ where nobody says it."""
+    """The choice of "auto" for `vary`."""
     if task.num_uniforms > 0 and type(task).restore is not Task.restore and not policy.agent.equivariant:
         return "symmetry"
     return "guess" if can_guess(task) else "noise"
@@ -116,38 +116,38 @@ def suited(policy: Policy, task: Task) -> str:
 
 @dataclasses.dataclass
 class _Puzzle:
-    """How far one puzzle is."""
+    """Progress on one puzzle."""
 
     answer: Tensor
-    """The best one so far, int64 (L,), on the CPU."""
+    """The best answer so far, int64 (L,), on the CPU."""
     broken: float = math.inf
-    """Rules that it breaks."""
+    """Number of rules that it breaks."""
     segments: int = 0
-    """After which it was given."""
+    """Segments of the attempt that gave it."""
     begun: int = 0
-    """Attempts that were begun."""
+    """Attempts started so far."""
     open: int = 0
-    """Attempts that are running or wait for a slot."""
+    """Attempts that run or wait for a slot."""
 
 
 class _Running(NamedTuple):
-    """J attempts that are thought about side by side: a nest."""
+    """J attempts in parallel: a nest of tensors."""
 
     puzzle: Tensor
-    """Which puzzle each is at, int64 (J,)."""
+    """Index of each attempt's puzzle, int64 (J,)."""
     number: Tensor
-    """Which attempt at it, from 0, int64 (J,)."""
+    """Its number among the attempts at that puzzle, from 0, int64 (J,)."""
     segment: Tensor
-    """Segments thought, int64 (J,)."""
+    """Segments so far, int64 (J,)."""
     shown: Tensor
-    """What is thought about, int64 (J, L)."""
+    """The boards, int64 (J, L)."""
     uniforms: Tensor
-    """Of the symmetries, float32 (J, U)."""
+    """Random numbers of the symmetries, float32 (J, U)."""
     state: State
 
 
 class _Solver:
-    """Attempts in slots: one that ends makes room for the next in line."""
+    """Runs attempts in slots; when one ends, the next in line takes its slot."""
 
     def __init__(self, policy: Policy, task: Task, attempts: Attempts, lengths: tuple[int, int]) -> None:
         self.policy, self.task, self.attempts = policy, task, attempts
@@ -158,7 +158,7 @@ class _Solver:
 
     @torch.inference_mode()
     def solve(self, rollouts: int, seconds: float, tell: Callable[[int, int], None] | None) -> None:
-        """Make attempts until all puzzles are solved, or no more are to be made."""
+        """Make attempts until all puzzles are solved or the limits are reached."""
         deadline = time.monotonic() + seconds * len(self.puzzles)
         for _ in range(rollouts):
             self._ask(range(len(self.puzzles)))
@@ -166,12 +166,12 @@ class _Solver:
         while len(slots.puzzle):
             over = seconds > 0 and time.monotonic() > deadline
             slots, ended = self._segment(slots, over)
-            if over:  # those that have had no attempt get one segment
+            if over:  # puzzles without an attempt still get one segment
                 self.line = collections.deque(index for index in self.line if not self.puzzles[index].begun)
             elif seconds:
                 for index in ended:
                     puzzle = self.puzzles[index]
-                    # The first attempts end before further ones begin, so that an easy puzzle takes no more.
+                    # Further attempts start only after the first ones end, so easy puzzles cost no more.
                     if puzzle.broken and (not puzzle.open or puzzle.begun > rollouts):
                         self._ask([index] * (FURTHER - puzzle.open))
             slots = self._refilled(slots)
@@ -184,7 +184,7 @@ class _Solver:
             self.line.append(index)
 
     def _refilled(self, slots: _Running | None) -> _Running:
-        """The slots with as many attempts more as there is room for."""
+        """The slots, filled up with waiting attempts."""
         chosen: list[tuple[int, int]] = []
         most = max(1, SLOTS[self.policy.device.type] // self.policy.boards)
         room = most - (0 if slots is None else len(slots.puzzle))
@@ -202,7 +202,7 @@ class _Solver:
         return new if slots is None else nests.join(slots, new)
 
     def _segment(self, slots: _Running, over: bool) -> tuple[_Running, list[int]]:
-        """One more segment: the slots that go on, and the puzzles of the attempts that ended, each once."""
+        """Run one segment; returns the slots that continue and the distinct puzzles whose attempts ended."""
         identity = None if self.boards.identity is None else self.boards.identity[slots.puzzle]
         state, output, signals = self.policy(slots.state, observation(slots.shown, identity))
         slots = slots._replace(state=state, segment=slots.segment + 1)
@@ -224,5 +224,5 @@ class _Solver:
         ended = slots.puzzle[ends].tolist()
         for index in ended:
             self.puzzles[index].open -= 1
-        # The states are large: they are copied only where a slot ends.
+        # States are large: copy them only if a slot ends.
         return (nests.take(slots, ~ends) if ended else slots), list(dict.fromkeys(ended))

@@ -16,24 +16,24 @@ from hrm_gym.errors import HrmGymError
 
 
 class Thought(NamedTuple):
-    """What an agent says after a segment, for n puzzles of L cells."""
+    """The output of one segment, for n puzzles of L cells."""
 
     answer: Tensor
     """The most probable symbols, int64 (n, L)."""
     confidence: Tensor
     """Their probabilities, float32 (n, L)."""
     belief: Tensor | None
-    """The estimated chance that the answer is right, in [0, 1], (n,); None where the halting rule has none."""
+    """Estimated probability that the answer is right, in [0, 1], (n,); None if the halting rule has no belief."""
     signals: dict[str, Tensor]
-    """What the halting rule reads, by name, in [0, 1], (n,) each."""
+    """The halting rule's signals by name, in [0, 1], (n,) each."""
     halt: Tensor
     """Whether the policy would halt now, bool (n,)."""
     search: Search | None = None
-    """How far its search has come; None where it makes no guesses."""
+    """The progress of its search; None if it makes no guesses."""
 
 
 def observation(puzzle: Tensor, identity: Tensor | None) -> dict[str, Tensor]:
-    """What an agent sees: puzzles, int64 (n, L), and identities, int64 (n,), where the family has such."""
+    """The observation of an agent: puzzles, int64 (n, L), and identities, int64 (n,), if the family has them."""
     return {"puzzle": puzzle} if identity is None else {"puzzle": puzzle, "puzzle_id": identity}
 
 
@@ -49,12 +49,12 @@ def think(
     Args:
         policy: on its device.
         puzzles: tokens, integers of shape (n, L), a tensor or NumPy array.
-        max_segments: segments to think.
-        identities: integers of shape (n,), where the family has such.
-        initial: the state to begin from; None for the agent's own.
+        max_segments: number of segments.
+        identities: integers of shape (n,), if the family has identities.
+        initial: the initial state; None for the agent's own.
 
     Raises:
-        HrmGymError: on boards of another shape, or tokens that the agent does not know.
+        HrmGymError: on boards of another shape, or tokens outside the agent's vocabulary.
     """
     spec = policy.agent.spec
     puzzles = torch.as_tensor(puzzles, device=policy.device).long()

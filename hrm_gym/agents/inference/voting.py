@@ -1,7 +1,7 @@
-"""Evaluation of families whose puzzles appear in several forms, by ARC's protocol: all forms vote.
+"""Evaluation by votes over several forms of a puzzle, as in ARC's protocol.
 
-Each form of a test puzzle is thought about as a puzzle of its own, with its own embedding; the family turns the
-answers back, counts them and scores the best ones (HRM, arXiv 2506.21734, section 3.1).
+Each form of a test puzzle is a separate puzzle with its own embedding. The family transforms the answers back, counts
+them and scores the best ones (HRM, arXiv 2506.21734, section 3.1).
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ def evaluate_by_votes(
     batch_size: int = 256,
     tell: Callable[[int, int], None] | None = None,
 ) -> tuple[Evaluation, VoteResult]:
-    """Let an agent think about puzzles in their first forms, and let the answers vote.
+    """Run an agent on several forms of each puzzle, and let the answers vote.
 
     Args:
         policy: on its device.
-        task: with several forms a puzzle.
+        task: a family with several forms per puzzle.
         puzzles: N puzzles in form 0, with identities.
-        protocol: how; its `votes` says how many forms vote.
-        batch_size: slots.
+        protocol: how to evaluate; `votes` is the number of forms that vote.
+        batch_size: number of slots.
         tell: see `evaluate`.
 
     Returns:
-        The winning answers and what they are worth, and the family's own scores. Segments are those of all
-        forms together.
+        The evaluation of the winning answers, with segments summed over all forms, and the family's own scores.
 
     Raises:
-        HrmGymError: for more forms than there are, and as `evaluate`.
+        HrmGymError: on more votes than forms, and as `evaluate`.
     """
     protocol = protocol.for_family(task)
     num, forms = len(puzzles.puzzle), protocol.votes

@@ -1,1 +1,1 @@
-"""The architectures, one file each, and the layers that they share."""
+"""The architectures, one file each, and their shared layers."""

@@ -1,6 +1,6 @@
-"""How agents read a board and answer: a position is a cell, or one of a few before the board.
+"""How agents read a board and answer: the positions are a few prefix positions, then the cells.
 
-`Board` is that alone; `BoardAgent` adds the two states of `hrm`, `trm` and `direct`.
+`Board` embeds and answers; `BoardAgent` adds the two states of `hrm`, `trm` and `direct`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hrm_gym.errors import HrmGymError
 
 
 class Board(Agent):
-    """An agent with one vector a position: embeds puzzles, and reads answers from vectors. See `Agent`."""
+    """An agent with one vector per position: embeds puzzles and reads answers from vectors. See `Agent`."""
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
@@ -31,8 +31,8 @@ class Board(Agent):
         self.embed_positions = nn.Embedding(positions, size) if config.positions == "learned" else None
         if self.embed_positions is not None:
             truncated_normal_(self.embed_positions.weight.data, size**-0.5)
-        # One row a puzzle identity (ARC tasks), zero at first, spread over the prefix positions.
-        # Its gradient is sparse: a batch touches few of what may be a million rows.
+        # One row per puzzle identity (ARC tasks), initially zero, spread over the prefix positions.
+        # Its gradient is sparse: a batch uses few of up to a million rows.
         self.embed_puzzle = nn.Embedding(spec.num_identities, size, sparse=True) if spec.num_identities else None
         if self.embed_puzzle is not None:
             nn.init.zeros_(self.embed_puzzle.weight)
@@ -51,7 +51,7 @@ class Board(Agent):
         return self.config.prefix_tokens + self.spec.num_cells
 
     def embed(self, obs: Mapping[str, Tensor]) -> Tensor:
-        """The network's input, (B, P + L, D)."""
+        """The embedded input, (B, P + L, D)."""
         size, prefix_tokens = self.config.hidden_size, self.config.prefix_tokens
         x = self.embed_tokens(obs["puzzle"])
         prefix = x.new_zeros(len(x), prefix_tokens, size)
@@ -62,21 +62,21 @@ class Board(Agent):
             prefix = torch.cat((row[:, None], prefix[:, 1:]), dim=1)
         x = torch.cat((prefix, x), dim=1)
         if self.embed_positions is not None:
-            x = (x + self.embed_positions.weight) * 0.5**0.5  # keeps the variance of the sum at one
-        return (x * size**0.5).to(self.dtype)  # undoes the small initial deviation of the embeddings
+            x = (x + self.embed_positions.weight) * 0.5**0.5  # keeps the variance of the sum at 1
+        return (x * size**0.5).to(self.dtype)  # compensates the small initial scale of the embeddings
 
     def answer(self, z: Tensor, aux_loss: Tensor | None = None) -> Output:
-        """What is read from the vectors of all positions, (B, P + L, D)."""
+        """The output from the vectors of all positions, (B, P + L, D)."""
         return Output(self.lm_head(z)[:, self.config.prefix_tokens :], z[:, 0], aux_loss)
 
     def matrices(self) -> list[nn.Parameter]:
-        """See `Agent`: those of the blocks."""
+        """See `Agent`: the matrices of the blocks."""
         blocks = [module for module in self.modules() if isinstance(module, Mixing)]
         return [p for block in blocks for p in block.parameters() if p.ndim == 2]
 
 
 class BoardAgent(Board, TwoStates):
-    """An agent with one vector a position in two states (HRM, arXiv 2506.21734). See `Agent`."""
+    """An agent with two states of one vector per position (HRM, arXiv 2506.21734). See `Agent`."""
 
     def forward(self, state: Carry, obs: Mapping[str, Tensor]) -> tuple[Carry, Output]:
         """See `Agent`."""
@@ -87,14 +87,14 @@ class BoardAgent(Board, TwoStates):
 def places(prefix: int, shape: tuple[int, int]) -> Tensor:
     """Row and column of every position, int64 (P + L, 2).
 
-    The positions before the board stand on a diagonal of their own, off its upper left corner.
+    Prefix positions lie on a diagonal outside the board, beyond its upper left corner.
     """
     board = torch.cartesian_prod(torch.arange(shape[0]), torch.arange(shape[1]))
     return torch.cat((torch.arange(-prefix, 0)[:, None].expand(prefix, 2), board))
 
 
 def _rotary(config: Blocks, shape: tuple[int, int]) -> Rotary | None:
-    """The rotary embedding over the positions in order, or over rows and columns, where one is asked for."""
+    """The rotary embedding over positions, or over rows and columns; None unless configured."""
     prefix, (rows, columns) = config.prefix_tokens, shape
     if config.positions == "rope":
         where = torch.arange(prefix + rows * columns)[:, None]

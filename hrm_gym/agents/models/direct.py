@@ -1,9 +1,9 @@
-"""The baseline that does not think: a plain stack of blocks that answers in one pass.
+"""The baseline without recurrence: a stack of blocks that answers in one pass.
 
-It has the blocks, embeddings, heads and losses of the others, and as many blocks as both modules of HRM together;
-only the recurrence is gone. Nothing is carried from segment to segment, so every segment gives the same answer.
-HRM (arXiv 2506.21734, section "Results", "Direct pred") compares itself with such a transformer, which solves none
-of the hard Sudokus.
+It shares blocks, embeddings, heads and losses with `hrm` and `trm`, and has as many blocks as both modules of HRM
+together. It carries no state between segments, so every segment gives the same answer.
+HRM (arXiv 2506.21734, section "Results", "Direct pred") reports that such a transformer solves none of the hard
+Sudokus.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class DirectConfig(Blocks):
     """Options of `direct`."""
 
     layers: int = depth(4)
-    """Blocks."""
+    """Number of blocks."""
 
 
 class Direct(BoardAgent):
     """One pass through a stack of blocks: the baseline without recurrence."""
 
     Config = DirectConfig
-    # A second segment would give the first one's answer again; the slots rather take fresh puzzles.
+    # A second segment would repeat the answer of the first, so slots take new puzzles instead.
     run_defaults = {"max_segments": 1}  # noqa: RUF012 (as in Agent)
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
@@ -40,9 +40,9 @@ class Direct(BoardAgent):
         self.net = self.module(config.layers)
 
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        """See `TwoStates.think`. Neither carried state is read; the slow one becomes what the heads read."""
-        # The initial state stands where the others have the carried one: without it, the positions before the
-        # board would be zero, and a gate keeps zero at zero.
+        """See `TwoStates.think`. Both carried states are ignored; the slow state becomes the input of the heads."""
+        # The initial state replaces the carried one. Without it the prefix positions would be zero, and a gate
+        # maps zero to zero.
         return self.net(self.h_init.to(x.dtype), x, context), z_l
 
     def layers(self) -> Sequence[nn.Module]:

@@ -1,10 +1,9 @@
-"""Sums of rows by an index, both ways by gathering alone: nothing is scattered, so nothing waits.
+"""Sums of rows by an index, with forward and backward pass by gathers only: scatters would need atomic additions.
 
-There are two forms. *Lists* have a sum's rows one after the other and say where each sum begins. Their kernels are
-operators of their own, which `torch.compile` leaves alone: on a processor, `embedding_bag` for bfloat16 is a hundred
-times as fast as the gather that the compiler writes in its place. *Tables* have a row of indices for every sum, filled
-up with an index that stands for zero. Their shapes say nothing of what is in them, so they suit a GPU: the compiler
-joins such a sum with what comes before and after it into one kernel.
+There are two forms. *Lists* concatenate the rows of all sums and store where each sum begins. They use custom
+operators, which `torch.compile` does not replace: on a CPU, `embedding_bag` for bfloat16 is a hundred times as fast as
+the gather that the compiler generates. *Tables* have one row of indices per sum, padded with an index that means zero.
+Their shapes do not depend on the data, which suits a GPU: the compiler fuses a sum with the operations around it.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from torch import Tensor
 
 
 def rounded(num: int) -> int:
-    """`num` rounded up, by at most a sixteenth where it is large: how many rows a list of `num` nodes is padded to.
+    """Round `num` up, by at most a sixteenth if it is large: the padded length of a list of `num` nodes.
 
-    The processor's kernels for products in bfloat16 keep something for every shape that they meet, and do not give it
-    back: with as many shapes as batches, an overnight run would take all memory.
+    CPU kernels for bfloat16 products cache memory for every new shape and never free it. With a new shape in every batch,
+    an overnight run would use up all memory.
     """
     step = max(16, 2 ** (num.bit_length() - 5))
     return -(-num // step) * step
@@ -38,7 +37,7 @@ def _(x: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
 
 
 class Sums(torch.autograd.Function):
-    """The sum of rows by one incidence, whose gradient is the sum by the transposed one."""
+    """Sums of rows by an incidence; the gradient sums by its transpose."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, index: Tensor, offsets: Tensor, back: Tensor, back_offsets: Tensor) -> Tensor:
@@ -48,14 +47,14 @@ class Sums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        """The other way."""
+        """The gradient: sums by the transpose."""
         return bag(gradient, *ctx.saved_tensors), None, None, None, None
 
 
 def sum_rows(x: Tensor, table: Tensor) -> Tensor:
-    """Sums of the rows table[i] of `x`: (R, ...), (n, w) -> (n, ...); the index R stands for zero.
+    """Sums of the rows table[i] of `x`: (R, ...), (n, w) -> (n, ...); the index R means zero.
 
-    They are added in float32, column by column of the table: so the compiler has no reduction to schedule.
+    Rows are added in float32, column by column of the table, so that the compiler need not schedule a reduction.
     """
     last = len(x) - 1
     absent = (table > last).view(*table.shape, *[1] * (x.ndim - 1))  # (n, w, 1, ...)
@@ -67,7 +66,7 @@ def sum_rows(x: Tensor, table: Tensor) -> Tensor:
 
 
 class TableSums(torch.autograd.Function):
-    """The sum of rows by one table, whose gradient is the sum by the transposed one."""
+    """Sums of rows by a table; the gradient sums by its transpose."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, table: Tensor, back: Tensor) -> Tensor:
@@ -77,12 +76,12 @@ class TableSums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        """The other way."""
+        """The gradient: sums by the transpose."""
         return sum_rows(gradient, *ctx.saved_tensors), None, None
 
 
 def pooled(x: Tensor, incidence: tuple[Tensor, ...]) -> Tensor:
-    """Sums of nodes over every group, (N, M) -> (K * G, M), by lists (four tensors) or tables (two)."""
+    """Sum nodes over each group, (N, M) -> (K * G, M), by lists (four tensors) or tables (two)."""
     if len(incidence) == 2:
         return TableSums.apply(x, *incidence)
     member, member_offsets, group, group_offsets = incidence
@@ -90,7 +89,7 @@ def pooled(x: Tensor, incidence: tuple[Tensor, ...]) -> Tensor:
 
 
 def spread(x: Tensor, incidence: tuple[Tensor, ...]) -> Tensor:
-    """Sums of groups over every node, (K * G, M) -> (N, M): the other way."""
+    """Sum groups over each node, (K * G, M) -> (N, M): the transpose of `pooled`."""
     if len(incidence) == 2:
         member, group = incidence
         return TableSums.apply(x, group, member)

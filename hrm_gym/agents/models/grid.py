@@ -1,16 +1,16 @@
-"""`hrm` and `trm` with blocks that convolve the board: every cell reads its eight neighbours, on a board of any size.
+"""`hrm` and `trm` with convolutions: every cell reads its eight neighbours, on a board of any size.
 
-The network knows neither places nor the size of the board, and none of its steps reads the whole board. So its weights
-run on a board of any size; larger boards need proportionally more segments, since information travels further. A
-segment is that of `hrm` or `trm`, with blocks
+The network knows neither positions nor the board's size, and no step reads the whole board. So its weights work on
+boards of any size; larger boards need proportionally more segments, because information travels further. A segment is
+that of `hrm` or `trm`, with blocks
 
     x = norm(x + silu(gate x) * convolution of x by 3x3 matrices)
     x = norm(x + SwiGLU(x))
 
-and an answer is read from z_H and from the cell's own token. Beyond the board everything is zero, and stays so, as no
-block has a bias. That convolutions which see their input at every step run on larger mazes than they were trained on is
-known since "End-to-end Algorithm Synthesis with Recurrent Networks" (arXiv 2202.05826); the two states, the gate and
-halting are ours.
+and the answer is read from z_H and from the cell's own token. Everything outside the board is zero and stays zero,
+because no block has a bias. "End-to-end Algorithm Synthesis with Recurrent Networks" (arXiv 2202.05826) showed that
+recurrent convolutions that see their input at every step generalise to larger mazes than in training. The two states,
+the gate and halting are ours.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from hrm_gym.agents.models.two_states import Carry
 from hrm_gym.options import Options, number
 
 COMPILED_SIZES = 3
-"""For how many batch sizes a network is compiled: that of training, that of evaluation, and one more."""
+"""Number of batch sizes to compile a network for: one for training, one for evaluation, one spare."""
 
 LEAST_SURE = 16
-"""How many cells halting looks at."""
+"""Number of cells that halting reads."""
 
 MOST_SURE = 10.0
-"""The greatest lead of a symbol, in logits, that halting tells from others."""
+"""Leads of a symbol, in logits, are clipped to this."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Grid(Options):
     """Sizes of the blocks over a board."""
 
     hidden_size: int = number(48, least=1)
-    """Features a cell, D."""
+    """Features per cell, D."""
     mlp_size: int = number(64, least=1)
     """Inner width of the SwiGLU."""
 
@@ -65,11 +65,11 @@ class GridBlock(NodeBlock):
 
 
 def refine(x: Tensor, injected: Tensor, weights: list[Tensor]) -> Tensor:
-    """A network over boards: the next state from the state and what is injected into it, each (B, rows, columns, D)."""
+    """A network over boards: the next state from state and injected input, each (B, rows, columns, D)."""
     x = x + injected
     for first in range(0, len(weights), len(GridBlock.NAMES)):
         mix, gate, mlp_gate, mlp_up, mlp_down = weights[first : first + len(GridBlock.NAMES)]
-        kernel = mix.unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)  # (D, D, 3, 3), the features last in memory
+        kernel = mix.unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)  # (D, D, 3, 3), features last in memory
         mixed = F.conv2d(x.permute(0, 3, 1, 2), kernel, padding=1).permute(0, 2, 3, 1)  # (B, rows, columns, D)
         x = rms_norm(x + F.silu(F.linear(x, gate)) * mixed)
         x = rms_norm(x + swiglu(x, mlp_gate, mlp_up, mlp_down))
@@ -77,7 +77,7 @@ def refine(x: Tensor, injected: Tensor, weights: list[Tensor]) -> Tensor:
 
 
 class GridAgent(NodeAgent):
-    """An agent whose positions are the cells of a board that is convolved. See `TwoStates`."""
+    """An agent that convolves the board; its positions are the cells. See `TwoStates`."""
 
     form = "neighbours"
 
@@ -86,15 +86,15 @@ class GridAgent(NodeAgent):
         size = config.hidden_size
         self.num_features = LEAST_SURE
         self.read = Reader(spec, size)
-        # What a cell's own token says of its answer, such as that walls stay. Nothing has to be thought for that, and
-        # without it a network that finds the path well may for a time lose the one cell of its start.
+        # A cell's own token often determines its answer: walls stay walls. Without this shortcut a network that finds
+        # paths well may for a while get the single start cell wrong.
         self.prior = nn.Embedding(spec.num_tokens, spec.num_tokens)
         nn.init.zeros_(self.prior.weight)
         self.lm_head = Linear(size, spec.num_tokens)
 
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
-        """On every board with the same symbols: the weights know nothing of its size."""
+        """On every board with the same symbols: the weights do not depend on its size."""
         return same_symbols(trained, now)
 
     @property
@@ -107,10 +107,10 @@ class GridAgent(NodeAgent):
         return NodeNetwork([GridBlock(self.config) for _ in range(num_layers)], refine)
 
     def compiled(self, refine: Callable[..., Tensor], mode: str | None) -> Callable[..., Tensor]:
-        """See `NodeAgent`: compiled for the first batch sizes that it meets, and as it is for others.
+        """See `NodeAgent`: compiled for the first few batch sizes, uncompiled for others.
 
-        The compiler cannot leave the size of a convolved batch open, and to compile for the last few puzzles of an
-        evaluation takes longer than to think about them. On a GPU that holds for all of an evaluation.
+        The compiler needs a fixed batch size for convolutions, and compiling for the last few puzzles of an evaluation
+        takes longer than running them. On a GPU this holds for a whole evaluation.
         """
         for_size, sizes = torch.compile(refine, dynamic=False, mode=mode), set[int]()
 
@@ -132,11 +132,11 @@ class GridAgent(NodeAgent):
 
 
 def sureness(logits: Tensor) -> Tensor:
-    """What halting reads, (B, 16): how sure the least sure cells are, from the least on.
+    """The input of the halting rule, (B, 16): the confidence of the 16 least certain cells, in increasing order.
 
-    It is the lead of a cell's first symbol over its second, of logits (B, L, V). An answer is wrong where one cell is,
-    however many there are; features of the states that are pooled over the board would tell a large board from a small
-    one, and an agent that halts by them stops at once on boards larger than it has learned from.
+    Confidence is the lead of a cell's first symbol over its second, in logits (B, L, V). A single wrong cell makes an
+    answer wrong, whatever the board's size. Features pooled over the board would depend on its size, and an agent that
+    halts by them stops at once on boards larger than in training.
     """
     best = logits.float().topk(2, dim=-1).values
     lead = (best[..., 0] - best[..., 1]).clamp(max=MOST_SURE)  # (B, L)
@@ -150,7 +150,7 @@ class GridTRMConfig(Recursion, Grid):
 
 
 class GridTRM(OneNetwork, GridAgent):
-    """`trm` with blocks that convolve the board, of any size."""
+    """`trm` with convolutions, for boards of any size."""
 
     Config = GridTRMConfig
 
@@ -161,6 +161,6 @@ class GridHRMConfig(Cycles, Grid):
 
 
 class GridHRM(TwoModules, GridAgent):
-    """`hrm` with blocks that convolve the board, of any size."""
+    """`hrm` with convolutions, for boards of any size."""
 
     Config = GridHRMConfig

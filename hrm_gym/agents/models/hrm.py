@@ -1,9 +1,9 @@
 """The Hierarchical Reasoning Model (arXiv 2506.21734): a slow module H and a fast module L.
 
-In a segment, L runs `l_cycles` times for each of the `h_cycles` steps of H. L is fed H's state and the puzzle,
-H is fed L's state, both by addition. No backpropagation through time: with `gradient="one_step"` only the last
-call of each module is differentiated (the paper's one-step approximation of the gradient at the fixed point);
-with `"last_cycle"` the whole last cycle of H is, which costs more a step and learns far more from it.
+In a segment, L runs `l_cycles` times for each of the `h_cycles` steps of H. L receives H's state and the puzzle, H
+receives L's state, both by addition. There is no backpropagation through time. `gradient="one_step"` differentiates
+only the last call of each module (the paper's one-step approximation of the gradient at the fixed point).
+`gradient="last_cycle"` differentiates the whole last cycle of H: a step costs more and teaches far more.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from hrm_gym.options import CYCLES, depth, number
 
 @dataclasses.dataclass(frozen=True)
 class Cycles(Growing):
-    """How long two modules think."""
+    """Depth of the recursion of two modules."""
 
     h_layers: int = depth(2)
-    """Blocks in the slow module H."""
+    """Number of blocks in the slow module H."""
     l_layers: int = depth(2)
-    """Blocks in the fast module L."""
+    """Number of blocks in the fast module L."""
     h_cycles: int = depth(2, most=CYCLES)
-    """Steps of H a segment."""
+    """Steps of H per segment."""
     l_cycles: int = depth(2, most=CYCLES)
-    """Steps of L for each step of H."""
+    """Steps of L per step of H."""
     gradient: Literal["one_step", "last_cycle"] = "one_step"
-    """What is differentiated: the last call of each module (the paper), or the whole last cycle of H."""
+    """How far to backpropagate. `one_step`: the last call of each module (as in the paper). `last_cycle`: the last cycle
+    of H."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +44,8 @@ class HRMConfig(Cycles, Blocks):
     """Options of `hrm`."""
 
     h_dimensions: int = number(0, least=0)
-    """Dimensions of the hidden size in which the state of H is held, at every position; 0: all of them.
-    The experiment that the paper leaves open; see `Held`."""
+    """Project the state of H onto a random subspace with this many dimensions, at every position; 0: no projection.
+    An experiment that the paper leaves open; see `Held`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,16 +56,15 @@ class HRMConfig(Cycles, Blocks):
 
 
 class Held(nn.Module):
-    """A recurrent module whose state stays in a subspace: each state that it gives is projected onto it.
+    """A recurrent module whose state stays in a subspace: each new state is projected onto it.
 
-    The subspace is drawn at random once and kept with the weights. It is not learned, so holding a state adds no
-    parameters, and no single feature is favoured, which matters where positions are mixed feature by feature. What the
-    module and its readers make of the subspace they learn.
+    The subspace is drawn once at random and saved with the weights. It is not learned, so it adds no parameters. It favours
+    no single feature, which matters if positions are mixed feature by feature. The module and its readers learn to use it.
 
     Args:
-        net: the module: called with a state (B, S, D) and whatever else it needs, gives the next one.
+        net: the module; maps a state (B, S, D) and further arguments to the next state.
         size: D.
-        dimensions: of the subspace, at most D.
+        dimensions: dimension of the subspace, at most D.
     """
 
     basis: Tensor
@@ -75,17 +75,17 @@ class Held(nn.Module):
         self.register_buffer("basis", torch.linalg.qr(torch.randn(size, dimensions)).Q.contiguous())
 
     def hold(self, state: Tensor) -> Tensor:
-        """The nearest point in the subspace, (..., D)."""
+        """Project onto the subspace, (..., D)."""
         basis = self.basis.to(state.dtype)
         return state @ basis @ basis.T
 
     def forward(self, state: Tensor, *rest: Any) -> Tensor:
-        """The next state, (B, S, D), held."""
+        """The next state, projected, (B, S, D)."""
         return self.hold(self.net(state, *rest))
 
 
 class TwoModules(Cyclic):
-    """How HRM thinks, whatever its positions are; goes before the class that reads the board."""
+    """A segment of HRM, for any kind of position. List it before the base class that reads the board."""
 
     halting = "q_learning"
 

@@ -1,7 +1,7 @@
 """Building blocks shared by every architecture: post-norm transformer blocks without biases.
 
-Weights are kept in float32 and cast to the type of the activations at each call, so a forward pass runs in
-bfloat16 while optimizer and averages stay exact. Tensors are (B, S, D): batch, positions, features.
+Weights are float32 and cast to the type of the activations at each call, so a forward pass can run in bfloat16 while
+optimizer and weight averages keep full precision. Tensors are (B, S, D): batch, positions, features.
 
 Source: HRM (arXiv 2506.21734), section "Architecture", and its reference implementation; the mixing of
 positions by an MLP is that of TRM (arXiv 2510.04871).
@@ -20,36 +20,35 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number
 
 NORM_EPSILON = 1e-5
-# A normal distribution cut at two standard deviations has this standard deviation; dividing by it makes the
-# cut distribution's own deviation the one that was asked for (LeCun initialisation as JAX defines it).
+# The standard deviation of a standard normal distribution truncated at two. Dividing by it gives the truncated
+# distribution the requested deviation (LeCun initialisation as JAX defines it).
 TRUNCATED_STD = 0.87962566103423978
 
 
 @dataclasses.dataclass(frozen=True)
 class Blocks(Options):
-    """Sizes and kinds of the blocks that `hrm`, `trm` and `direct` are built from."""
+    """Sizes and kinds of the blocks of `hrm`, `trm` and `direct`."""
 
     hidden_size: int = number(128, least=1)
-    """Features a position, D."""
+    """Features per position, D."""
     num_heads: int = number(4, least=1)
-    """Attention heads (only where `mixer` is attention)."""
+    """Number of attention heads (only with `mixer` attention)."""
     expansion: float = number(4.0, above=0)
-    """Inner width of a SwiGLU relative to its size, before the gate's two thirds."""
+    """Inner width of a SwiGLU relative to its size, before the factor 2/3 for the gate."""
     mlp_multiple: int = number(32, least=1)
-    """The inner width is rounded up to a multiple of this (the reference: 256)."""
+    """Round the inner width up to a multiple of this (HRM's reference implementation: 256)."""
     mixer: Literal["attention", "tokens", "convolution"] = "tokens"
-    """How positions exchange information: self-attention, an MLP over the position axis, or with their neighbours
-    by a gated 3x3 convolution."""
+    """How positions exchange information. `attention`: self-attention. `tokens`: an MLP over the position axis.
+    `convolution`: a gated 3x3 convolution over the board."""
     positions: Literal["rope", "rope2d", "learned", "none"] = "none"
-    """Position encoding: rotary in the order of the cells or over rows and columns, learned, or none (token mixing
-    and convolution tell positions apart by themselves)."""
+    """Position encoding. `rope`: rotary, over the cells in order. `rope2d`: rotary, over rows and columns. `learned`:
+    learned vectors. `none`: no encoding (token mixing and convolution distinguish positions without one)."""
     prefix_tokens: int = number(1, least=0)
-    """Positions before the board, the first of which holds the puzzle embedding. The halting rule reads the first of
-    all positions."""
+    """Positions before the board, for the puzzle embedding. The halting rule reads the first position."""
     learned_prefix: bool = False
-    """Whether the positions before the board hold learned vectors, where there are no puzzle embeddings."""
+    """Put learned vectors in the positions before the board if the family has no puzzle embeddings."""
     normed_swiglu: bool = False
-    """Whether a SwiGLU normalises its inner activation, sigmoid(gate) * RMSNorm(gate * up) (made for `muon`)."""
+    """Normalise the inner activation of a SwiGLU: sigmoid(gate) * RMSNorm(gate * up) (meant for `muon`)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,13 +61,13 @@ class Blocks(Options):
 
 
 def truncated_normal_(tensor: Tensor, std: float) -> Tensor:
-    """Fill `tensor` from a normal distribution cut at two deviations whose standard deviation is `std`."""
+    """Fill `tensor` from a normal distribution truncated at two deviations, with standard deviation `std`."""
     std = std / TRUNCATED_STD
     return nn.init.trunc_normal_(tensor, std=std, a=-2 * std, b=2 * std)
 
 
 def rms_norm(x: Tensor, dim: int = -1) -> Tensor:
-    """Root-mean-square normalisation without parameters along `dim`, computed in float32."""
+    """Root-mean-square normalisation along `dim`, without parameters, computed in float32."""
     x32 = x.float()
     return (x32 * torch.rsqrt(x32.square().mean(dim, keepdim=True) + NORM_EPSILON)).to(x.dtype)
 
@@ -79,7 +78,7 @@ def swiglu_width(size: int, expansion: float, multiple: int) -> int:
 
 
 class Linear(nn.Module):
-    """A linear map with a float32 weight of shape (out, in), applied in the type of its input."""
+    """A linear map without bias: a float32 weight (out, in), applied in the type of its input."""
 
     def __init__(self, in_features: int, out_features: int):
         super().__init__()
@@ -97,8 +96,8 @@ class SwiGLU(nn.Module):
         size: features in and out.
         expansion: see `swiglu_width`.
         multiple: see `swiglu_width`.
-        normed: down(sigmoid(gate) * rms_norm(gate * up)) instead, whose input keeps its size however large the
-            weights grow, as they do under Muon (the recipe of "Speed is Confidence", arXiv 2601.19085).
+        normed: use down(sigmoid(gate) * rms_norm(gate * up)) instead. The input of `down` then keeps its scale when
+            weights grow, as they do under Muon (recipe of "Speed is Confidence", arXiv 2601.19085).
     """
 
     def __init__(self, size: int, expansion: float, multiple: int, normed: bool = False):
@@ -110,22 +109,22 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., size) -> (..., size)."""
-        # The weight is halved rather than the product: its gradient is the small one to put together again.
+        # Split the weight, not the product: concatenating its gradient is cheaper.
         gate, up = self.gate_up.weight.to(x.dtype).chunk(2)
         return self.down(self.inner(F.linear(x, gate), F.linear(x, up), dim=-1))
 
     def inner(self, gate: Tensor, up: Tensor, dim: int) -> Tensor:
-        """The gated activation, of the shape of `gate` and `up`, whose features lie along `dim`."""
+        """The gated activation, shaped like `gate` and `up`, with features along `dim`."""
         return torch.sigmoid(gate) * rms_norm(gate * up, dim) if self.normed else F.silu(gate) * up
 
 
 class TokenMixing(SwiGLU):
-    """The same over the position axis: every feature's board is transformed as one vector."""
+    """A SwiGLU over the position axis: it transforms the positions of each feature as one vector."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, S, D) -> (B, S, D)."""
-        # Batched products from the left: nothing is transposed in memory, and every result is contiguous
-        # (a broadcast matmul returns transposed strides, which made the products after it fifteen times slower).
+        # Batched products from the left avoid transposes in memory and give contiguous results
+        # (a broadcast matmul returns transposed strides, which made the next products fifteen times slower).
         batch = x.shape[0]
         gate, up = self.gate_up.weight.to(x.dtype).chunk(2)  # (width, S) each
         down = self.down.weight.to(x.dtype)  # (S, width)
@@ -136,15 +135,15 @@ class TokenMixing(SwiGLU):
 class GatedConvolution(nn.Module):
     """A 3x3 convolution of each feature over the board, gated: for puzzles whose rules are local, such as mazes.
 
-    out(silu(gate(x)) * mixed(value(x))). The positions before the board get the mean over the board, and the
-    board gets theirs, so that the Q values are read from what all cells hold and a puzzle embedding reaches them.
+    out(silu(gate(x)) * mixed(value(x))). Prefix positions receive the mean over the board and the board receives theirs,
+    so that Q values depend on all cells and a puzzle embedding reaches them.
     """
 
     def __init__(self, size: int, shape: tuple[int, int], prefix: int):
         super().__init__()
         self.shape, self.prefix = shape, prefix
         self.gate_value = Linear(size, 2 * size)
-        self.kernel = nn.Parameter(truncated_normal_(torch.empty(size, 1, 3, 3), 1 / 3))  # nine terms a sum
+        self.kernel = nn.Parameter(truncated_normal_(torch.empty(size, 1, 3, 3), 1 / 3))  # nine terms per sum
         self.out = Linear(size, size)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -163,10 +162,10 @@ class Rotary(nn.Module):
     """Rotary position embedding (RoPE, arXiv 2104.09864) for heads of `head_size` features.
 
     Args:
-        places: the coordinates of each position, (S, axes). With two axes, half of a head's frequencies turn by
-            the row and half by the column.
+        places: the coordinates of each position, (S, axes). With two axes, half of a head's frequencies rotate with
+            the row and half with the column.
         head_size: features of a head, a multiple of twice the number of axes.
-        theta: the slowest turn.
+        theta: base of the frequencies.
     """
 
     cos: Tensor
@@ -174,7 +173,7 @@ class Rotary(nn.Module):
 
     def __init__(self, places: Tensor, head_size: int, theta: float = 10_000.0):
         super().__init__()
-        width = head_size // places.shape[1]  # features an axis
+        width = head_size // places.shape[1]  # features per axis
         frequencies = theta ** -(torch.arange(0, width, 2, dtype=torch.float32) / width)
         angles = torch.cat([torch.outer(axis.float(), frequencies) for axis in places.T], dim=-1)  # (S, head/2)
         angles = torch.cat((angles, angles), dim=-1)  # (S, head)
@@ -211,9 +210,8 @@ class Attention(nn.Module):
 class Mixing(nn.Module):
     """Positions exchange information, and the sum is normalised (post-norm).
 
-    `mixer="attention"` mixes by what stands at the positions, `"tokens"` by a SwiGLU over the position axis
-    itself: a fixed board needs no content-based routing, and small ones are learned far faster this way;
-    `"convolution"` mixes neighbours.
+    `mixer="attention"` mixes by content. `"tokens"` is a SwiGLU over the position axis: a fixed board needs no
+    content-based routing, and small boards are learned far faster. `"convolution"` mixes neighbours.
     """
 
     def __init__(self, config: Blocks, shape: tuple[int, int]):
@@ -228,7 +226,7 @@ class Mixing(nn.Module):
     def forward(self, x: Tensor, rotary: Rotary | None) -> Tensor:
         """(B, S, D) -> (B, S, D)."""
         if self.token_mixing is not None:
-            return rms_norm(x + self.token_mixing(x), dim=1)  # the norm runs over the positions, as in TRM
+            return rms_norm(x + self.token_mixing(x), dim=1)  # normalise over positions, as in TRM
         if self.attention is not None:
             return rms_norm(x + self.attention(x, rotary))
         if self.convolution is not None:
@@ -237,7 +235,7 @@ class Mixing(nn.Module):
 
 
 class Block(Mixing):
-    """One layer: mix the positions, then transform each of them; normalise after each sum."""
+    """One layer: mix positions, then transform each of them; normalise after each sum."""
 
     def __init__(self, config: Blocks, shape: tuple[int, int]):
         super().__init__(config, shape)
@@ -250,14 +248,14 @@ class Block(Mixing):
 
 
 class Module(nn.Module):
-    """A recurrent module: a stack of blocks that reads its state plus whatever is injected into it."""
+    """A recurrent module: a stack of blocks applied to its state plus the injected input."""
 
     def __init__(self, config: Blocks, num_layers: int, shape: tuple[int, int]):
         super().__init__()
         self.layers = nn.ModuleList(Block(config, shape) for _ in range(num_layers))
 
     def forward(self, state: Tensor, injected: Tensor, rotary: Rotary | None) -> Tensor:
-        """The next state, (B, S, D), from the state and the injected input, both (B, S, D)."""
+        """The next state, (B, S, D), from state and injected input, both (B, S, D)."""
         x = state + injected
         for layer in self.layers:
             x = layer(x, rotary)

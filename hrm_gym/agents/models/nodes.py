@@ -1,7 +1,7 @@
-"""What agents of plain matrices share: weights cast once a segment, and one compiled function.
+"""Base of agents over nodes: weights are cast once per segment, and one function is compiled.
 
-A *node* is whatever has a state of its own: in `grid` a cell of the board, in `symbols` a candidate (cell, symbol),
-whose number varies from batch to batch.
+A *node* is a unit with its own state: a cell of the board in `grid`, a candidate (cell, symbol) in `symbols`. The
+number of candidates varies from batch to batch.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ class NodeBlock(nn.Module):
     """The weights of one block; a network's `refine` applies them."""
 
     NAMES: ClassVar[tuple[str, ...]]
-    """Those that `refine` takes, in its order."""
+    """Names of the weights, in the order that `refine` expects."""
 
 
 def matrix(rows: int, columns: int) -> nn.Parameter:
-    """A weight (rows, columns) whose products keep the size of what they are applied to."""
+    """A weight (rows, columns) whose products preserve the scale of their input."""
     return nn.Parameter(truncated_normal_(torch.empty(rows, columns), columns**-0.5))
 
 
 def swiglu(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
-    """down(silu(gate x) * up x) of nodes, (..., D), by matrices in their type."""
+    """down(silu(gate x) * up x) of nodes, (..., D), in the type of the nodes."""
     return F.linear(F.silu(F.linear(x, gate)) * F.linear(x, up), down)
 
 
 class Context(NamedTuple):
-    """What the networks need beside the states of the nodes."""
+    """The inputs of the networks besides the states of the nodes."""
 
     structure: tuple[Any, ...]
-    """Which nodes belong together: the last arguments of `refine`."""
+    """The structure over the nodes: the last arguments of `refine`."""
     weights: dict[nn.Module, list[Tensor]]
-    """Of each network, in the type of the activations: cast once a segment."""
+    """The weights of each network in the type of the activations, cast once per segment."""
 
 
 class NodeNetwork(nn.Module):
     """A stack of blocks over nodes.
 
     Args:
-        blocks: of one class.
-        refine: gives the next state, (N, D), from the state, what is injected into it, the weights of all blocks in the
+        blocks: blocks of one class.
+        refine: computes the next state, (N, D), from the state, the injected input, the weights of all blocks in the
             order of `NAMES`, and the structure.
     """
 
@@ -72,25 +72,25 @@ class NodeAgent(TwoStates, abc.ABC):
     """An agent whose networks run over a list of nodes. See `TwoStates`."""
 
     def networks(self) -> list[NodeNetwork]:
-        """One, or one for each state."""
+        """One network, or one for each state."""
         return [module for module in self.modules() if isinstance(module, NodeNetwork)]
 
     def context(self, *structure: Any) -> Context:
-        """Of a segment over nodes of this structure."""
+        """The context of a segment over nodes with this structure."""
         return Context(structure, {network: network.cast(self.dtype) for network in self.networks()})
 
     def matrices(self) -> list[nn.Parameter]:
-        """See `Agent`: those of the blocks."""
+        """See `Agent`: the matrices of the blocks."""
         blocks = [module for module in self.modules() if isinstance(module, NodeBlock)]
         return [p for block in blocks for p in block.parameters() if p.ndim == 2]
 
     def compile(self, *args: Any, mode: str | None = None, **kwargs: Any) -> None:
-        """Compile the networks alone; the rest is small."""
+        """Compile only the networks; the rest is small."""
         networks = self.networks()
         compiled = self.compiled(networks[0].refine, mode)
         for network in networks:
             network.refine = compiled
 
     def compiled(self, refine: Callable[..., Tensor], mode: str | None) -> Callable[..., Tensor]:
-        """What takes the place of `refine`: here for lists whose length changes with every batch."""
+        """The compiled form of `refine`; here for lists whose length changes with every batch."""
         return torch.compile(refine, dynamic=True, mode=mode)

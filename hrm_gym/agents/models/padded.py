@@ -1,11 +1,11 @@
-"""The graph of the candidates of a batch in tensors of fixed shapes (see `candidates` for what it is).
+"""The candidate graph of `candidates` in tensors of fixed shapes.
 
-Only the device knows how many candidates a batch has. With a list of exactly that length the host waits for the number
-in every segment, and the compiler sees another shape in every batch. Here the list has a fixed number of slots, and
-groups are padded rows of a table. So the host waits for nothing, the network is compiled once, and its kernels can be
-recorded as a CUDA graph. The cost is the unused slots and the groups without candidates.
+Only the device knows how many candidates a batch has. With a list of exactly that length, the host waits for the number
+in every segment, and the compiler sees a new shape in every batch. Here the list has a fixed number of slots, and
+groups are padded rows of a table. The host never waits, the network is compiled once, and its kernels can be recorded
+as a CUDA graph. The cost is the unused slots and the groups without candidates.
 
-Shapes as in `candidates`, with room for C nodes (N = C), and w, the members of the largest group.
+Shapes as in `candidates`, with C slots for nodes (N = C) and w members in the largest group.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class PaddedGraph(NamedTuple):
     """The candidates of a batch and their groups, with the methods of `candidates.Graph`."""
 
     node: Tensor
-    """Where each node stands among all places of the batch, int64 (C,); B * L * S for those that fill up the list."""
+    """Index of each node among all places of the batch, int64 (C,); B * L * S for padding."""
     rank: Tensor
-    """The node of each place, int64 (B * L * S,); C for places that are no candidates."""
+    """The node of each place, int64 (B * L * S,); C for places without a candidate."""
     member: Tensor
-    """The nodes of each group, int32 (K * G, w), filled up with C."""
+    """The nodes of each group, int32 (K * G, w), padded with C."""
     group: Tensor
-    """The groups of each node, int32 (C, K); K * G for nodes that fill up the list."""
+    """The groups of each node, int32 (C, K); K * G for padding."""
 
     @property
     def incidence(self) -> tuple[Tensor, ...]:
-        """What sums over groups need."""
+        """The index tensors for sums over groups."""
         return self.member, self.group
 
     def take(self, places: Tensor) -> Tensor:
@@ -56,19 +56,19 @@ class PaddedGraph(NamedTuple):
 
 
 def unit_of_cells(groups: Tensor) -> Tensor:
-    """Which group of a partition each cell is in, int64 (L,), from the cells of each group, (groups, n)."""
+    """The group of each cell in a partition, int64 (L,), from the cells of each group, (groups, n)."""
     unit = torch.arange(len(groups), device=groups.device).unsqueeze(-1).expand_as(groups)
     return torch.empty_like(groups.flatten()).scatter_(0, groups.flatten(), unit.flatten())
 
 
 def pad_graph(left: Tensor, partitions: list[Tensor], room: int) -> PaddedGraph:
-    """The graph of the candidates `left`, bool (B, L, S), of which the first `room` are nodes."""
+    """The graph of the first `room` candidates of `left`, bool (B, L, S)."""
     device, flat = left.device, left.flatten()
     _, cells, symbols = left.shape
     order = flat.cumsum(0) - 1
     rank = torch.where(flat & (order < room), order, room)
     place = torch.arange(len(flat), device=device)
-    # What is no node is written behind the last one, and cut off.
+    # Places without a node are written to an extra last slot, which is cut off.
     node = torch.full((room + 1,), len(flat), device=device).scatter_(0, rank, place)[:room]
 
     shaped = rank.view(left.shape)

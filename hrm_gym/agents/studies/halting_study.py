@@ -1,7 +1,7 @@
-"""All stopping rules on one test set: how right they are, after how many segments, and what that is worth.
+"""Compare stopping rules on one test set: accuracy, mean segments and mean return.
 
-Levels of thresholds are chosen and policies trained on validation puzzles, which the agent was not trained on; test
-puzzles are read once, to count.
+Thresholds and policies are fitted on validation puzzles, which the agent was not trained on, and evaluated once on
+the test puzzles.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ THRESHOLDS = (
     ("threshold on confidence", "confidence_mean", False),
     ("threshold on residual", "residual", True),
 )
-"""Name, signal (see `policies.signals_of`), and whether to halt below the level."""
+"""Name, signal (see `policies.signals_of`), and whether to halt below the threshold."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Row:
 
     policy: str
     cost: float | None
-    """Of a segment, for which it was chosen or trained; None where it takes none into account."""
+    """The cost of a segment for which it was fitted; None if it ignores the cost."""
     setting: str
-    """What was chosen, such as the level."""
+    """The fitted setting, such as the threshold."""
     accuracy: float
     accuracy_interval: tuple[float, float]
-    """95 %, Wilson's."""
+    """95 % Wilson interval."""
     mean_segments: float
     segments_interval: tuple[float, float]
-    """95 %, normal."""
+    """95 % normal interval."""
     value: float | None
     """Mean return at that cost."""
     train_seconds: float | None
@@ -52,11 +52,11 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """All policies, and the thresholds at every level."""
+    """All policies, and the curves of all thresholds."""
 
     rows: list[Row]
     curves: dict[str, list[tuple[float, float]]]
-    """For each family of rules its mean segments and accuracy, level by level."""
+    """For each family of rules, its mean segments and accuracy at each threshold."""
 
 
 def study(
@@ -69,16 +69,16 @@ def study(
     seeds: Sequence[int] = (0, 1, 2),
     say: Callable[[Row], None] = lambda row: None,
 ) -> Study:
-    """Run all policies.
+    """Fit and evaluate all policies.
 
     Args:
-        rule: the agent's own.
-        fit: episodes to choose levels and to learn on, of validation puzzles.
-        test: episodes of the same length to count on.
-        costs: of a segment, each 0 or more.
-        train_steps: decisions that DQN and PPO learn from at each cost; 0 leaves them out.
-        seeds: of the learners, which are trained once for each; the first is that of the random policy.
-        say: called with each row when it is known.
+        rule: the agent's own halting rule.
+        fit: episodes of validation puzzles, for fitting.
+        test: episodes of test puzzles, of the same length.
+        costs: costs of a segment, each 0 or more.
+        train_steps: number of decisions in the training of DQN and PPO at each cost; 0 leaves them out.
+        seeds: training seeds of the learners; the first also seeds the random policy.
+        say: called with each finished row.
 
     Raises:
         HrmGymError: on costs out of range, or episodes of different lengths or features.
@@ -122,10 +122,10 @@ def study(
 
 
 def check_costs(costs: Sequence[float]) -> None:
-    """Refuse costs below zero, and none at all.
+    """Refuse negative costs and an empty list.
 
     Raises:
-        HrmGymError: with the first cost that is out of range.
+        HrmGymError: naming the first cost that is out of range.
     """
     if not costs:
         raise HrmGymError("no costs: give at least one, such as 0.01")
@@ -198,10 +198,10 @@ def table(rows: Sequence[Row], conditions: dict[str, Any]) -> str:
 def plot(result: Study, title: str) -> Any:
     """Accuracy against mean segments, a matplotlib figure: thresholds as curves, the other policies as marks.
 
-    The right half shows the best three per cent of the left one, where all good policies are.
+    The right half magnifies the top three per cent of accuracy, where all good policies lie.
 
     Raises:
-        HrmGymError: where matplotlib is missing.
+        HrmGymError: if matplotlib is missing.
     """
     figure = new_figure(12, 5.5)
     whole, best = figure.subplots(1, 2)
@@ -229,7 +229,7 @@ def _draw(axes: Any, result: Study) -> None:
         )
         size = 13 if mark == "*" else 7
         axes.errorbar(x, y, xerr=across, yerr=along, fmt=mark, markersize=size, capsize=2, label=policy)
-    # Nearly all that matters happens in the first few segments and the last few per cent.
+    # The interesting range is the first few segments and the last few per cent.
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set(xlabel="mean segments")

@@ -18,7 +18,7 @@ _FIGURES = ("step", "seconds", "exact_accuracy", "valid_accuracy")
 
 
 class Curve(NamedTuple):
-    """Of one run."""
+    """The learning curve of one run."""
 
     name: str
     points: list[dict[str, float]]
@@ -29,13 +29,13 @@ def read_curve(folder: Path) -> Curve:
     """The curve of a run, finished or not.
 
     Raises:
-        HrmGymError: where there is no run, or it has not been evaluated yet.
+        HrmGymError: if there is no run, or no evaluation yet.
     """
     result = folder / "result.json"
     try:
         if is_file(result):
             points = read_json(result)["training"]["validation_curve"]
-        else:  # it goes on, or was stopped
+        else:  # still running, or stopped
             points = checkpoints.load(folder).counters.get("curve", [])
         whole = all(math.isfinite(point[name]) for point in points for name in _FIGURES)
     except (KeyError, TypeError, OverflowError):
@@ -53,12 +53,12 @@ def plot_curves(curves: Sequence[Curve], along: Along, grade: str) -> Any:
     """All curves on one matplotlib figure.
 
     Args:
-        curves: of runs.
-        along: what the x axis counts.
+        curves: the curves of runs.
+        along: the quantity on the x axis.
         grade: "exact" or "valid".
 
     Raises:
-        HrmGymError: where matplotlib is missing.
+        HrmGymError: if matplotlib is missing.
     """
     figure = new_figure(8.0, 4.5)
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Several jobs at once, on this machine or on many, by Ray, which is an extra."""
+"""Parallel jobs on one or more machines with Ray, an optional dependency."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from typing import Any
 from hrm_gym.errors import HrmGymError, extra, first_line
 
 OBJECTS = 100_000_000
-"""Bytes of memory that Ray sets apart for what jobs hand each other, which is little; its own default is a third."""
+"""Bytes of Ray's object store. Jobs exchange little; Ray's default is a third of the memory."""
 
 
 def require_ray() -> Any:
-    """Ray, or a word where it is missing."""
+    """Import Ray, or raise an error that says how to install it."""
     return extra("ray", "ray", "doing several runs at once", "leave out --at-once")
 
 
 def run_jobs(
     work: Callable[..., Any], jobs: Sequence[tuple], num: int, num_gpus: float = 0.0
 ) -> Iterator[tuple[int, Any]]:
-    """Do jobs in processes of their own, `num` of them at a time.
+    """Run jobs in separate processes, `num` at a time.
 
-    With `RAY_ADDRESS` set they go to that cluster, whose machines must see the same folders; else Ray is started here
-    and stopped in the end. Each process has one core.
+    If `RAY_ADDRESS` is set, they run on that cluster, whose machines must share the folders. Otherwise Ray is started
+    locally and stopped at the end. Each process has one core.
 
     Args:
-        work: a function of a module, which the processes import.
-        jobs: arguments of each call.
-        num: at most so many at a time.
-        num_gpus: that each of them takes.
+        work: a module-level function, which the processes import.
+        jobs: the arguments of each call.
+        num: maximum number of jobs at a time.
+        num_gpus: GPUs for each job.
 
     Yields:
-        The number of a job and what it came to, in the order in which they finish.
+        The number and the result of each job, in the order of completion.
 
     Raises:
-        HrmGymError: where Ray is missing or does not start, or a process died.
+        HrmGymError: if Ray is missing or does not start, or a process died.
     """
     ray = require_ray()
     own = {"num_cpus": num, "include_dashboard": False, "object_store_memory": OBJECTS}
     options = {} if os.environ.get("RAY_ADDRESS") else own
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True, **options)
-    except Exception as error:  # Ray raises what it likes
+    except Exception as error:  # Ray raises many types of error
         ray.shutdown()
         raise HrmGymError(
             f"Ray did not start ({first_line(error)}): leave out --at-once, or see `ray status`"

@@ -1,7 +1,7 @@
-"""Stopping rules over recorded episodes: given what was seen of every segment, when would each rule have halted?
+"""Stopping rules over recorded episodes: when would each rule have halted?
 
-Each function takes `Episodes` of N puzzles and T segments and gives the stopping segment of each puzzle, int64
-(N,) in 1..T. None but the oracle looks at the solutions.
+Each function takes `Episodes` of N puzzles and T segments and returns the stopping segment of each puzzle, int64
+(N,) in 1..T. Only the oracle uses the solutions.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from hrm_gym.errors import HrmGymError, unknown
 LEARNERS = ("dqn", "ppo")
 
 _ENVS = 16
-"""Environments that a learner of Stable-Baselines3 steps at once."""
+"""Number of parallel environments for a learner of Stable-Baselines3."""
 
 
 def first(halt: np.ndarray) -> np.ndarray:
-    """The first segment marked in `halt`, bool (N, T); the last one where none is."""
+    """The first segment where `halt`, bool (N, T), is true; the last segment if it never is."""
     halt = halt.copy()
     halt[:, -1] = True
     return halt.argmax(1) + 1
@@ -33,10 +33,10 @@ def first(halt: np.ndarray) -> np.ndarray:
 
 
 def fixed(episodes: Episodes, segments: int) -> np.ndarray:
-    """So many segments for every puzzle.
+    """The same number of segments for every puzzle.
 
     Raises:
-        HrmGymError: where there are not so many.
+        HrmGymError: if the episodes are shorter.
     """
     if not 1 <= segments <= episodes.max_segments:
         raise HrmGymError(f"{segments} segments: the episodes have 1 to {episodes.max_segments}")
@@ -44,10 +44,10 @@ def fixed(episodes: Episodes, segments: int) -> np.ndarray:
 
 
 def signals_of(rule: HaltingRule, episodes: Episodes) -> dict[str, np.ndarray]:
-    """What thresholds are set on, (N, T) each.
+    """The signals for thresholds, (N, T) each.
 
-    `lead`: by how many logits the agent's own rule prefers halting; above 0 is its own policy. `belief`: how sure it is
-    that the answer is right, a logit, where it has a belief. `confidence_mean` and `residual`: see `FEATURES`.
+    `lead`: by how many logits the agent's own rule prefers halting; a threshold of 0 is its own policy. `belief`: the
+    logit that the answer is right, if the rule has a belief. `confidence_mean` and `residual`: see `FEATURES`.
     """
     read = {name: torch.logit(torch.from_numpy(episodes.column(name)).double(), eps=1e-7) for name in rule.signals}
     segment = torch.arange(1, episodes.max_segments + 1).expand(episodes.right.shape)
@@ -68,14 +68,14 @@ def random(episodes: Episodes, seed: int = 0) -> np.ndarray:
 
 
 def oracle(episodes: Episodes) -> np.ndarray:
-    """The first right segment; where none is right, the first, since no time would have helped.
+    """The first right segment, or segment 1 if none is right, because more time would not have helped.
 
-    It looks at the solutions: no policy is right more often, nor as often in fewer segments.
+    It uses the solutions. No policy is right more often, or equally often with fewer segments.
     """
     return episodes.right.argmax(1) + 1
 
 
-# ---- what stopping comes to ----------------------------------------------------------------------
+# ---- the value of stopping -----------------------------------------------------------------------
 
 
 def right_at(episodes: Episodes, stops: np.ndarray) -> np.ndarray:
@@ -84,12 +84,12 @@ def right_at(episodes: Episodes, stops: np.ndarray) -> np.ndarray:
 
 
 def value(episodes: Episodes, stops: np.ndarray, cost: float) -> float:
-    """The mean return: share of right answers minus `cost` for every segment after the first."""
+    """The mean return: the share of right answers minus `cost` for each segment after the first."""
     return float(right_at(episodes, stops).mean() - cost * (stops.mean() - 1))
 
 
 def levels(signal: np.ndarray, num: int = 64) -> np.ndarray:
-    """Levels between which a threshold makes a difference, from "always at once" to "never"."""
+    """Candidate thresholds, from "always halt at once" to "never halt"."""
     finite = signal[np.isfinite(signal)]
     if not finite.size:
         return np.zeros(1)
@@ -98,7 +98,7 @@ def levels(signal: np.ndarray, num: int = 64) -> np.ndarray:
 
 
 def best_level(episodes: Episodes, signal: np.ndarray, cost: float, below: bool = False) -> float:
-    """The level whose threshold has the highest mean return on these episodes."""
+    """The threshold with the highest mean return on these episodes."""
     tried = levels(signal)
     values = [value(episodes, threshold(signal, level, below), cost) for level in tried]
     return float(tried[int(np.argmax(values))])
@@ -114,17 +114,17 @@ def best_fixed(episodes: Episodes, cost: float) -> int:
 
 
 def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, seed: int = 0) -> Any:
-    """A DQN or PPO of Stable-Baselines3 that was trained on the halting environment.
+    """Train DQN or PPO of Stable-Baselines3 on the halting environment.
 
-    Undiscounted, with the cost of a segment in the reward. The horizon ends episodes as a termination: it is part
-    of the task and can be seen, and these learners would otherwise bootstrap from beyond it.
+    Undiscounted, with the cost of a segment in the reward. Reaching the horizon is a termination, not a truncation:
+    the horizon is observable and part of the task, and these learners would otherwise bootstrap beyond it.
 
     Args:
-        episodes: of training puzzles.
+        episodes: episodes to train on.
         algorithm: "dqn" or "ppo".
-        cost: of a segment.
-        steps: decisions to learn from.
-        seed: of the network, the exploration and the puzzles.
+        cost: cost of a segment.
+        steps: number of decisions to train on.
+        seed: seed of the network, the exploration and the puzzles.
 
     Returns:
         The model of Stable-Baselines3.
@@ -142,7 +142,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
     def make() -> HaltingEnv:
         return HaltingEnv(RecordedModel(episodes), segment_cost=cost)
 
-    # Values near 1 matter the most: standardised, they can be distinguished.
+    # Standardise: small differences near 1 matter most.
     env = VecNormalize(DummyVecEnv([make for _ in range(_ENVS)]), training=False, norm_reward=False)
     seen = _observations(episodes).astype(np.float64)
     scale: Any = env.obs_rms
@@ -154,7 +154,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
             "MlpPolicy",
             env,
             **common,
-            n_steps=3,  # what halting saves is far less than what it earns, and must be heard through the estimates
+            n_steps=3,  # the savings of halting are small against its reward and the noise of the estimates
             buffer_size=50_000,
             learning_starts=min(1_000, steps // 2),
             batch_size=256,
@@ -171,7 +171,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
 
 
 def stops_of(model: Any, episodes: Episodes) -> np.ndarray:
-    """Where the greedy policy of a model that `learn` gave halts."""
+    """The stopping segments of the greedy policy of a model from `learn`."""
     observations = model.get_vec_normalize_env().normalize_obs(_observations(episodes))
     actions, _ = model.predict(observations, deterministic=True)
     return first(actions.reshape(episodes.right.shape) == 1)
@@ -185,5 +185,5 @@ def _observations(episodes: Episodes) -> np.ndarray:
 
 
 def _falling(left: float) -> float:
-    """The learning rate where a share `left` of the training is left."""
+    """The learning rate when a share `left` of the training remains."""
     return 1e-3 * left + 1e-5

@@ -1,8 +1,8 @@
-"""The family portrait: agents side by side on one puzzle family, each trained under the same budget.
+"""The family portrait: a comparison of agents on one puzzle family, each trained with the same budget.
 
-Every agent is trained with the preset of the puzzle and its own defaults, once a seed, one run after the other or
-several at once, and then thinks about the same test puzzles. What is finished is kept in the folder of its run. So a
-comparison that was interrupted goes on where it stopped, and one that is finished can get further agents and seeds.
+Every agent is trained once per seed, with the preset of the puzzle and its own defaults, and evaluated on the same
+test puzzles. Runs go one after another or in parallel. Each result is kept in the folder of its run, so an interrupted
+comparison resumes where it stopped, and a finished one can get further agents and seeds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.files import read_json, replacing
 
 SEGMENTS = 16
-"""Segments that every agent may think when it is tested, however many it had in training."""
+"""Maximum number of segments in the test of every agent, whatever it had in training."""
 SHOWN = (1, 2, 4, 8, 16)
 _DONE, CONDITIONS = "portrait.json", "conditions.json"
 _HALTING = ("fixed", "learned")
@@ -44,17 +44,17 @@ _NEEDED = {"parameters", "segment_flops", "after", "after_each", "by_itself", "b
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """What all runs of a comparison have in common."""
+    """The settings common to all runs of a comparison."""
 
     env: str
     minutes: float = 0.0
-    """Of training, evaluations on validation puzzles included; 0: no limit."""
+    """Minutes of training, including evaluations on validation puzzles; 0: no limit."""
     steps: int = 0
     """Gradient steps of training; 0: no limit."""
     test_puzzles: int = 1000
     device: str = "auto"
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Further options of every run, such as a preset."""
+    """Further options for every run, such as a preset."""
 
     def __post_init__(self) -> None:
         for name, unit in (("minutes", "minutes"), ("steps", "steps"), ("test_puzzles", "puzzles")):
@@ -69,11 +69,11 @@ class Conditions:
         """The configuration of one run.
 
         Raises:
-            HrmGymError: on an unknown name, or a setting that the agent does not have.
+            HrmGymError: on an unknown name or a setting that the agent does not have.
         """
         budget = {"max_minutes": self.minutes, "max_steps": self.steps, "test_puzzles": self.test_puzzles}
         if self.minutes:
-            budget["eval_minutes"] = self.minutes / 4  # watching takes little of the budget, and no two agents alike
+            budget["eval_minutes"] = self.minutes / 4  # few evaluations: their cost differs between agents
         named = {"env": self.env, "agent": agent, "seed": seed, "device": self.device}
         return resolve({**named, **budget, **self.settings})
 
@@ -85,9 +85,9 @@ class Portrait:
     agent: str
     seed: int
     figures: dict[str, Any]
-    """What became of it; empty where it failed."""
+    """Its results; empty if it failed."""
     reason: str = ""
-    """Why there are none."""
+    """Why it failed."""
 
 
 def compare(
@@ -101,32 +101,32 @@ def compare(
     """Train and test all agents with all seeds.
 
     Args:
-        conditions: of every run.
+        conditions: the settings of every run.
         agents: names, or "module:NAME".
         num_seeds: the seeds are 0, 1, ...
-        out: keeps the runs; what it holds already is not done again.
-        say: called with lines on the progress.
-        num_at_once: runs at a time; several go through Ray, in processes with a core each.
+        out: the folder of the runs; finished runs in it are not repeated.
+        say: called with lines of progress.
+        num_at_once: runs in parallel; more than one uses Ray, with one core per process.
 
     Returns:
-        What was found, agent by agent; None where a signal ended a run. An agent that cannot take the puzzle, or whose
-        loss became infinite, is reported with the reason, and the others go on.
+        The results, agent by agent; None if a signal ended a run. If an agent does not fit the puzzle or its loss
+        diverges, its result is the reason, and the other agents continue.
 
     Raises:
-        HrmGymError: on unknown names, no agents, seeds or runs, a folder of other conditions, or where Ray is needed
-            and missing.
+        HrmGymError: on unknown names, on no agents, seeds or runs, on a folder with other conditions, or if Ray is
+            needed and missing.
     """
     if num_at_once < 1:
         raise HrmGymError(f"{num_at_once} runs at once: give at least 1")
     if num_at_once > 1:
-        require_ray()  # before anything is begun
+        require_ray()  # fail before any run starts
     if not agents or num_seeds < 1:
         raise HrmGymError(f"{len(agents)} agents and {num_seeds} seeds: give at least one of each")
     named = list(dict.fromkeys(import_named(agent) for agent in agents))
-    configs = {agent: conditions.config(agent, 0) for agent in named}  # all names first: a misspelt one costs nothing
+    configs = {agent: conditions.config(agent, 0) for agent in named}  # check all names first
     _keep_conditions(conditions, out)
     runs = [(agent, seed) for seed in range(num_seeds) for agent in named]
-    modules = {import_named(agent): agent for agent in agents}  # which another process has to import
+    modules = {import_named(agent): agent for agent in agents}  # for the import in other processes
     jobs = [(modules[agent], conditions, dataclasses.replace(configs[agent], seed=seed), out) for agent, seed in runs]
     found: list[Portrait] = []
 
@@ -145,7 +145,7 @@ def compare(
                 return None
             say(f"{runs[number][0]}, seed {runs[number][1]} is done ({len(found)} of {len(jobs)})")
     else:
-        with Interrupts() as interrupts:  # a run that is asked to end while it is tested is tested to the end
+        with Interrupts() as interrupts:  # a request to stop lets a running test finish
             for number, job in enumerate(jobs):
                 say(f"{runs[number][0]}, seed {runs[number][1]} ({number + 1} of {len(jobs)})")
                 if not finished(_run(*job)) or (interrupts.asked and number + 1 < len(jobs)):
@@ -154,9 +154,9 @@ def compare(
 
 
 def _run(name: str, conditions: Conditions, config: Config, out: Path) -> Portrait | None:
-    """One run, in this process or another; None where a signal ended it.
+    """One run, in this process or another; None if a signal ended it.
 
-    An error of one line is its result.
+    A `HrmGymError` becomes its result.
     """
     import_named(name)
     try:
@@ -166,7 +166,7 @@ def _run(name: str, conditions: Conditions, config: Config, out: Path) -> Portra
 
 
 def _keep_conditions(conditions: Conditions, out: Path) -> None:
-    """Runs of different budgets do not belong into one table."""
+    """Record the conditions, and refuse a folder with others: one table compares equal budgets only."""
     path = out / CONDITIONS
     now = dataclasses.asdict(conditions) | {"env": canonical_id(conditions.env)}
     if path.exists():
@@ -183,7 +183,7 @@ def _keep_conditions(conditions: Conditions, out: Path) -> None:
 
 
 def _portrait(conditions: Conditions, config: Config, runs: Path) -> Portrait | None:
-    """One run, begun, gone on with or finished long ago; None where a signal ended it."""
+    """One run: new, resumed or already finished; None if a signal ended it."""
     run_dir = runs / f"{config.agent}-seed{config.seed}"
     done, saved = run_dir / _DONE, run_dir / checkpoints.FILE_NAME
     if done.exists():
@@ -192,7 +192,7 @@ def _portrait(conditions: Conditions, config: Config, runs: Path) -> Portrait | 
             raise HrmGymError(f"{done} lacks {', '.join(sorted(missing))}: delete it, and the run is tested again")
         return Portrait(config.agent, config.seed, figures)
     config = dataclasses.replace(config, run_dir=str(run_dir))
-    with torch.device("meta"):  # refuses a puzzle that the agent cannot take, leaving nothing
+    with torch.device("meta"):  # refuses a puzzle that does not fit the agent, before anything is written
         build(config, TaskSpec.of(make_task(config.env)))
     resumed = checkpoints.load(saved) if saved.exists() else None
     result = train(config if resumed is None else resumed.config, run_dir, resumed)
@@ -210,7 +210,7 @@ def _portrait(conditions: Conditions, config: Config, runs: Path) -> Portrait | 
 
 
 def _figures(conditions: Conditions, run_dir: Path) -> dict[str, Any]:
-    """The trained agent on test puzzles, and what a segment of it takes."""
+    """Test results of the trained agent, and the cost of a segment."""
     policy, task = load_both(conditions.env, run_dir, conditions.device)
     puzzles = task.dataset("test").map(lambda array: array[: conditions.test_puzzles])
     shown = {"env": conditions.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
@@ -243,7 +243,7 @@ def by_agent(found: Sequence[Portrait]) -> dict[str, list[Portrait]]:
 
 
 def table(found: Sequence[Portrait], conditions: Conditions) -> str:
-    """A Markdown table with its conditions: means over the seeds, and for halting by itself the range of the seeds."""
+    """A Markdown table with its conditions: means over seeds, and for learned halting also the range over seeds."""
     rows = {
         "env": conditions.env,
         "budget of a run": ", ".join(

@@ -1,4 +1,4 @@
-"""The family portrait as a picture: a panel an agent, with all the others in grey behind it."""
+"""The plot of the family portrait: one panel per agent, with all other agents in grey."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ COLUMNS = 4
 def plot(found: Sequence[Portrait], title: str) -> Any:
     """Accuracy against segments, a matplotlib figure.
 
-    A panel an agent: the mean of its seeds in blue, their range as a band, a plus for each seed where it halts by
-    itself, and the means of the other agents in grey.
+    Each panel shows one agent: the mean over seeds in blue, their range as a band, and a plus for each seed at its
+    learned halting. The means of the other agents are grey.
 
     Raises:
-        HrmGymError: where matplotlib is missing.
+        HrmGymError: if matplotlib is missing.
     """
     shown = {
         agent: figures
         for agent, portraits in by_agent(found).items()
         if (figures := [p.figures for p in portraits if p.figures])
     }
-    # Of each agent, the shares of all seeds after each segment.
+    # For each agent and segment, the accuracies of all seeds.
     shares = {agent: list(zip(*(f["after_each"] for f in of), strict=True)) for agent, of in shown.items()}
     columns = min(COLUMNS, max(1, len(shown)))
     lines = max(1, -(-len(shown) // columns))
@@ -41,7 +41,7 @@ def plot(found: Sequence[Portrait], title: str) -> Any:
         curve(axes, _segments(own), [sum(seeds) / len(seeds) for seeds in own], low, high, BLUE, agent)
         x, y = [f["by_itself_segments"] for f in shown[agent]], [100 * f["by_itself"] for f in shown[agent]]
         axes.plot(x, y, "P", color=PLUM, markersize=6, markeredgecolor="white", markeredgewidth=0.6, clip_on=False)
-        below = place + columns >= len(shown)  # no panel stands under it
+        below = place + columns >= len(shown)  # no panel below it
         tidy(axes, "segments" if below else "", "solved" if place % columns == 0 else "", agent)
         axes.tick_params(labelbottom=below)
         segment_axis(axes, max(map(len, shares.values())))

@@ -1,1 +1,1 @@
-"""How an agent learns: the loop, its losses and optimizers, and what watches over a run."""
+"""How an agent learns: the loop, losses, optimizers, and the monitoring of a run."""

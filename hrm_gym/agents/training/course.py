@@ -1,8 +1,8 @@
-"""Courses: a run in stages that differ in what is shown, such as small boards before large ones.
+"""Courses: a run in stages with different puzzles, such as small boards before large ones.
 
-A course is a text, `SHARE name=value name=value; SHARE; ...`: for each stage its share of the run's budget and what it
-changes. The network, the optimizer, the averaged weights, the learning rate's schedule and the clock go on through all
-stages. Since every stage has a share, half the time gives a whole course, and a weaker agent.
+A course is a text, `SHARE name=value name=value; SHARE; ...`: each stage's share of the run's budget and its changed
+options. Network, optimizer, averaged weights, learning-rate schedule and clock continue through all stages. Shares
+scale with the budget: half the time still runs the whole course, and gives a weaker agent.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from hrm_gym.agents.saved.config import Config, RunOptions
 from hrm_gym.errors import HrmGymError, unknown
 
 CHANGES = {"env": str, "task_args": str, "hints": float, "guesses": float, "num_envs": int, "max_segments": int}
-"""What a stage may change, with the types."""
+"""The options that a stage may change, with their types."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A part of a course."""
+    """One stage of a course."""
 
     begins: float
-    """The share of the budget after which it begins, in [0, 1)."""
+    """The share of the budget, in [0, 1), at which it begins."""
     config: Config
-    """The run's, with what the stage changes."""
+    """The run's configuration with the changes of the stage."""
 
 
 def stages(config: Config) -> list[Stage]:
-    """The stages of a run; one, where it has no course.
+    """The stages of a run; a single one if it has no course.
 
     Raises:
-        HrmGymError: on a course that cannot be read, with shares that do not add up to 1, or without a budget.
+        HrmGymError: if the course cannot be read, its shares do not add up to 1, or the run has no budget.
     """
     if not config.course:
         return [Stage(0.0, config)]
@@ -64,7 +64,7 @@ def _changes(config: Config, words: list[str]) -> dict[str, Any]:
         except ValueError:
             raise _refused(config.course, f"{word!r} has no {CHANGES[name].__name__}") from None
     RunOptions.from_dict({**dataclasses.asdict(RunOptions()), **changes})  # refuses values out of range
-    if changes.get("env", config.env) != config.env:  # the file and the arguments are the other family's
+    if changes.get("env", config.env) != config.env:  # dataset and arguments belong to the other family
         changes = {"dataset": "", "task_args": "", "num_examples": 0} | changes
     return changes
 

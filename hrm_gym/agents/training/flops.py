@@ -1,7 +1,7 @@
-"""How much arithmetic thinking is: floating-point operations, and what share of a GPU's speed is put to use.
+"""Floating-point operations of a segment and of a training step, and the share of a GPU's peak that a run reaches.
 
-Counted are the operations of matrix products, attention and convolutions, two for each multiply-add, as
-`torch.utils.flop_counter` does. Sums, norms and activations are left out; so are optimizer and averages.
+Like `torch.utils.flop_counter`, this counts matrix products, attention and convolutions, two operations for each
+multiply-add. It leaves out sums, norms, activations, the optimizer and the averaging of weights.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.trainer import Trainer
 
-PEAK_SIZE = 8192  # rows and columns of the matrices that the peak is measured with
+PEAK_SIZE = 8192  # rows and columns of the matrices for measuring the peak
 PEAK_REPEATS = 20
 
 
 def _convolution_backward(grad: torch.Size, x: torch.Size, kernel: torch.Size, *others: Any, **options: Any) -> int:
-    """Both gradients cost what the convolution does; torch counts the kernel's as if features were not apart."""
+    """Each of the two gradients costs as much as the convolution; torch ignores groups in the kernel's gradient."""
     return 2 * conv_flop_count(list(x), list(kernel), list(grad))
 
 
 def _attention(query: torch.Size, key: torch.Size, value: torch.Size, *others: Any, **options: Any) -> int:
-    """Scores and sums of a CPU's fused attention, which torch does not count."""
+    """Both products of fused attention on a CPU, which torch does not count."""
     return sdpa_flop_count(query, key, value)
 
 
@@ -45,17 +45,17 @@ MAPPING: dict[Any, Any] = {
 
 
 def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = False) -> int:
-    """Operations of one segment for one puzzle, with its gradient where `backward`.
+    """Operations of one segment for one puzzle.
 
     Args:
-        policy: on its device, compiled or not. Its gradients, its mode and the random numbers are left alone.
-        obs: of one slot.
-        backward: count those of the gradient, too.
+        policy: on its device, compiled or not. Its gradients, its mode and the random state do not change.
+        obs: the observations of one slot.
+        backward: also count the gradient.
     """
     was_training, gradients = policy.training, [p.grad for p in policy.parameters()]
     gpus = [policy.device] if policy.device.type == "cuda" else []
     counter = FlopCounterMode(display=False, custom_mapping=MAPPING)
-    # The counter must see every operator, and torch never compiles code that it first met under a counter.
+    # The counter must see every operator. Torch would never compile code that first ran under a counter.
     eager = torch.compiler.set_stance("force_eager")
     with torch.random.fork_rng(gpus), eager, torch.set_grad_enabled(backward), counter:
         policy.eval().zero_grad()
@@ -72,18 +72,18 @@ def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = Fa
 
 
 def step_flops(policy: Policy, obs: Mapping[str, Tensor], num_envs: int) -> int:
-    """Operations of a training step: a segment with its gradient in every slot, and what the halting rule thinks."""
+    """Operations of a training step: a segment with its gradient in every slot, and the halting rule's look-ahead."""
     look_ahead = policy.halting.forward_passes() * segment_flops(policy, obs)
     return num_envs * (segment_flops(policy, obs, backward=True) + look_ahead)
 
 
 def measured_peak(device: torch.device) -> float:
-    """Operations a second of a large bfloat16 matrix product on a GPU, the best of a few; elsewhere 0, for unknown."""
+    """Operations per second of a large bfloat16 matrix product on a GPU, the best of several; 0 (unknown) elsewhere."""
     if device.type != "cuda":
         return 0.0
     a, b = torch.randn(2, PEAK_SIZE, PEAK_SIZE, device=device, dtype=torch.bfloat16)
     shortest = float("inf")
-    for _ in range(PEAK_REPEATS):  # the first ones choose and load the kernel
+    for _ in range(PEAK_REPEATS):  # the first repeats choose and load the kernel
         torch.cuda.synchronize(device)
         began = time.perf_counter()
         a @ b
@@ -93,10 +93,10 @@ def measured_peak(device: torch.device) -> float:
 
 
 class Meter:
-    """Turns steps and seconds of a run into arithmetic.
+    """Turns steps and seconds of a run into operations per second.
 
     Args:
-        trainer: of the run.
+        trainer: the run's.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -116,4 +116,4 @@ class Meter:
         self._counted = trainer.changes
         first = {name: array[:1] for name, array in trainer.obs.items()}
         self.flops = step_flops(trainer.policy, first, trainer.config.num_envs)
-        """Operations a training step."""
+        """Operations per training step."""

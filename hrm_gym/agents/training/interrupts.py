@@ -1,4 +1,4 @@
-"""How a run, or a comparison of runs, hears that it should end."""
+"""How a run, or a comparison of runs, is interrupted."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any
 class Interrupts:
     """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP).
 
-    The first time, the run ends after the present step, or evaluation. Asked again, it breaks off an evaluation; a
-    step, which takes moments, is always finished, so that what is saved is whole. Only the first step, in which the
-    network may be compiled for a minute and from which nothing is saved, is broken off at once. An enclosing
+    After the first request the run ends with the current step or evaluation. A second request aborts an evaluation.
+    Steps take moments and are always finished, so that a checkpoint is consistent. The exception is the first step:
+    the network may compile for a minute, and there is nothing to save, so one request aborts it. An enclosing
     `Interrupts`, such as that of a comparison of runs, is notified as well.
     """
 
     def __init__(self) -> None:
         self.asked = False
         self.may_break = False
-        """Whether what goes on now can be broken off by asking twice."""
+        """Whether a second request aborts the current work."""
         self.may_break_at_once = False
-        """Whether asking once does."""
+        """Whether one request does."""
         self._before: dict[int, Any] = {}
-        """The handlers that were installed before, by signal."""
+        """The previous handlers, by signal."""
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is not threading.main_thread():
-            return self  # only the main thread may install handlers; whoever started this one ends the run
+            return self  # only the main thread may install handlers; the caller of this thread ends the run
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if number := getattr(signal, name, None):
                 self._before[number] = signal.signal(number, self._ask)

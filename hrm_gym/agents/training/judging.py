@@ -1,4 +1,4 @@
-"""The end of a run: the only evaluation on test puzzles, `result.json`, and what was reached in words."""
+"""The end of a run: its only evaluation on test puzzles, `result.json`, and a summary in words."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from hrm_gym.files import replacing
 from hrm_gym.shares import in_percent
 
 SEARCHED, SEARCH_SEGMENTS = 100, 64
-"""Test puzzles that are searched by guesses on several boards, and segments for each."""
+"""Test puzzles for the evaluation with guesses on several boards, and segments for each."""
 
 
 def judge(trainer: Trainer, show: Progress, run_dir: Path) -> dict[str, Any]:
-    """Evaluate the averaged weights on test puzzles, say what was reached, and write and return `result.json`."""
+    """Evaluate the averaged weights on test puzzles, print the result, and write and return `result.json`."""
     config = trainer.whole
     policy = trainer.judged()
-    policy.agent.grow(1.0)  # as it is when it is loaded, wherever the run ended
+    policy.agent.grow(1.0)  # full size, as after loading, even if the run ended early
     puzzles = puzzles_of(trainer.task, "test", config.dataset or None).map(lambda array: array[: config.test_puzzles])
     show.say(f"[dim]testing on {len(puzzles.puzzle):,} puzzles ...[/]")
     shown = {"env": config.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
@@ -69,7 +69,7 @@ def judge(trainer: Trainer, show: Progress, run_dir: Path) -> dict[str, Any]:
 
 
 def _with_guesses(trainer: Trainer, show: Progress, policy: Policy, puzzles: Puzzles) -> dict[str, Any]:
-    """What a policy that has learned to give up reaches with guesses on several boards side by side."""
+    """The accuracy of a policy that has learned to give up, with guesses on several boards in parallel."""
     if not (policy.halting.gives_up and can_guess(trainer.task)):
         return {}
     few = puzzles.map(lambda array: array[:SEARCHED])

@@ -1,4 +1,4 @@
-"""What a policy learns from a segment: losses, clipping, schedule and averaging behind one `step`."""
+"""Learning from a segment: losses, clipping, schedule and averaging behind one `step`."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from hrm_gym.errors import HrmGymError, first_line
 
 
 class Learner:
-    """Turns experience into better weights.
+    """Updates the weights from experience.
 
     Args:
         config: the run's.
-        policy: that learns.
-        padding: the token of solution cells that do not count (see `Task.padding`).
+        policy: the policy to train.
+        padding: the token of solution cells that the loss ignores (see `Task.padding`).
     """
 
     def __init__(self, config: RunOptions, policy: Policy, padding: int | None) -> None:
         self.policy = policy
         self.average = Average(config.ema, policy)
-        """The averaged weights, which are evaluated and shipped."""
+        """The averaged weights, used for evaluation and release."""
         self.steps = 0
-        """Gradient steps made."""
+        """Number of gradient steps done."""
         self._config, self._padding = config, padding
         self._optimizer = make_optimizer(config, policy)
         tables = policy.agent.tables()
         self._table_optimizer = SignSGD(tables, config.table_lr, config.table_weight_decay) if tables else None
 
     def losses(self, experience: Experience) -> dict[str, Tensor]:
-        """The losses of one segment, (B,) each: of the answer, the halting rule, and the agent's own."""
+        """The losses of one segment, (B,) each: the answer's, the halting rule's and the agent's own."""
         c, output = self._config, experience.output
         answer = answer_loss(output.logits, experience.solution, c.loss, self._padding, c.label_smoothing)
         if experience.sound is not None:
@@ -53,7 +53,7 @@ class Learner:
         """One gradient step; returns mean losses, which stay on the device.
 
         Args:
-            experience: of this process's slots.
+            experience: that of this process's slots.
             progress: share of the budget used, in [0, 1], which the learning rate follows.
         """
         c = self._config
@@ -84,7 +84,7 @@ class Learner:
         """Weights, averaged weights and the optimizer's state, by name."""
         shared = {name for name, p in self.policy.named_parameters() if p in set(self.policy.agent.tables())}
         named = {f"model/{name}": tensor for name, tensor in self.policy.state_dict().items()}
-        # A file holds each tensor on its own, and both models share the sparse embeddings.
+        # A file cannot hold shared tensors, and both models share the sparse embeddings.
         average = self.average.policy.state_dict()
         named |= {f"ema/{name}": t.clone() if name in shared else t for name, t in average.items()}
         for index, state in self._optimizer.state_dict()["state"].items():
@@ -92,7 +92,7 @@ class Learner:
         return named
 
     def counters(self) -> dict[str, Any]:
-        """What is no tensor."""
+        """The rest of the state: plain numbers."""
         numbers: dict[str, dict[str, float]] = {}
         for index, state in self._optimizer.state_dict()["state"].items():
             plain = {name: value for name, value in state.items() if not isinstance(value, Tensor)}
@@ -101,10 +101,10 @@ class Learner:
         return {"step": self.steps, "averaged": self.average.count, "optimizer": numbers}
 
     def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
-        """Go on from what `tensors` and `counters` gave.
+        """Restore the state that `tensors` and `counters` gave.
 
         Raises:
-            HrmGymError: where they are another model's.
+            HrmGymError: if they belong to another model.
         """
 
         def part(prefix: str) -> dict[str, Tensor]:

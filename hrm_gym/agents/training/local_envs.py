@@ -1,4 +1,4 @@
-"""The environments of a run, as this process sees them: it steps all slots and shows its own (see `parallel`)."""
+"""The environments of a run in this process: it steps all slots and returns its own (see `parallel`)."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from hrm_gym.envs.registration import task_arguments
 Wrap = Callable[[VectorEnv], VectorEnv]
 
 EASIEST = 0.1
-"""The share of the puzzles that a curriculum begins with."""
+"""The share of the puzzles at the start of a curriculum."""
 
 
 class LocalEnvs:
     """The slots of this process in the run's batch of environments.
 
     Args:
-        config: the run's, or that of a stage.
-        seed: of the puzzles.
+        config: of the run, or of a stage.
+        seed: draws the puzzles.
         wrap: wraps the environments.
     """
 
     def __init__(self, config: Config, seed: int, wrap: Wrap | None = None) -> None:
         self.own = parallel.local_slots(config.num_envs)
         self.num = self.own.stop - self.own.start
-        """Slots of this process."""
+        """Number of slots of this process."""
         self._seed = seed
         self._curriculum = config.curriculum
         envs = gym.make_vec(
@@ -43,25 +43,25 @@ class LocalEnvs:
             autoreset_mode="SameStep",
             **config.env_options(),
             ranked=config.curriculum > 0,
-            # Nothing is learned from their number, and to count them in a large maze takes longer than to think.
+            # Training does not use the count, and in a large maze counting takes longer than thinking.
             count_violations=False,
             **task_arguments(config.task_args),
         )
         self._envs: Any = wrap(envs) if wrap else envs
         self.solution: Tensor
-        """Of the puzzles that are shown, int64 (B, L)."""
+        """Solutions of the current puzzles, int64 (B, L)."""
 
     @property
     def num_puzzles(self) -> int:
-        """Puzzles that are drawn from, not counting symmetric images."""
+        """Number of puzzles to draw from, without symmetric images."""
         return self._envs.unwrapped.rules.num_puzzles
 
     def reset(self) -> dict[str, Tensor]:
-        """Fresh puzzles in all slots; their observations."""
+        """Put new puzzles in all slots; returns their observations."""
         return self._seen(*self._envs.reset(seed=self._seed))
 
     def grow(self, progress: float) -> None:
-        """Draw new puzzles from the share that the curriculum allows after `progress`, in [0, 1]."""
+        """From now on draw puzzles from the share that the curriculum allows after `progress`, in [0, 1]."""
         if self._curriculum:
             self._envs.unwrapped.rules.easiest = min(1.0, EASIEST + (1 - EASIEST) * progress / self._curriculum)
 
@@ -71,13 +71,13 @@ class LocalEnvs:
         """Submit answers, (B, L), and decisions, int64 (B,).
 
         Returns:
-            The next observations, the fields of `Experience` that the environment fills, and the share of right cells.
+            The next observations, the environment's fields of `Experience`, and the share of right cells.
         """
         solution = self.solution  # before finished slots get their next puzzle
         rules = self._envs.unwrapped.rules
         action = torch.cat((answer, decision.unsqueeze(1)), dim=1)  # (B, L + 1); the environment clamps
         after, reward, terminated, truncated, info = self._envs.step(parallel.gather(action))
-        final = info["final_info"]  # of all slots, as they were before finished ones were reset
+        final = info["final_info"]  # all slots, before finished ones were reset
         graded = {
             "obs": obs,
             "segment": obs["segment"] + 1,
@@ -92,11 +92,11 @@ class LocalEnvs:
         return self._seen(after, info), graded, final["cell_accuracy"][self.own]
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Of the environments of all slots."""
+        """The state of the environments of all slots."""
         return self._envs.unwrapped.state_dict()
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Go on from it; the observations as they stand."""
+        """Restore that state; returns the current observations."""
         return self._seen(*self._envs.unwrapped.load_state_dict(saved))
 
     def _seen(self, obs: dict[str, Tensor], info: dict[str, Tensor]) -> dict[str, Tensor]:

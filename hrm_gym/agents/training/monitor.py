@@ -1,4 +1,4 @@
-"""What goes with the loop of training: when to evaluate, report and save, when to stop, and what to warn of."""
+"""Monitoring of the training loop: when to evaluate, report, save and stop, and when to warn."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from hrm_gym.files import locked, replacing
 
 REPORT_SECONDS = 1.0
 FLAT_EVALUATIONS = 8
-"""Evaluations without a solved puzzle after which a run is called flat."""
+"""A run is called flat after this many evaluations without a solved puzzle."""
 
 
 LONG_MINUTES = 60.0
-"""A budget from which on a run says how long it takes."""
+"""A run with at least this budget says how long it takes."""
 EARLY_REPORTS = 60
-"""Reports in a row of halting at once on wrong answers after which a run is warned of it."""
+"""Warn after this many reports in a row in which the agent halts at once on wrong answers."""
 
 
 class Monitor:
-    """Goes with the loop of `train`; a context manager.
+    """Monitors the loop of `train`; a context manager.
 
     Args:
-        trainer: of the run.
+        trainer: the run's.
         run_dir: the run's folder.
     """
 
@@ -55,9 +55,9 @@ class Monitor:
         self._flat = self._early = 0
         self._broken = False
         self._stopped = False
-        """Whether any process was asked to end."""
+        """Whether any process was asked to stop."""
         self._reported = self._evaluated = trainer.seconds
-        self._stored = -math.inf  # the first step is saved, so that there is something to go on from
+        self._stored = -math.inf  # the first step is saved, so that the run can be resumed
         with contextlib.ExitStack() as held:
             if parallel.is_leader():
                 held.enter_context(locked(run_dir))
@@ -78,7 +78,7 @@ class Monitor:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         self._interrupts.may_break_at_once = False
-        # Ctrl-C reaches the compilers, too: what they raise then is the interruption.
+        # Ctrl-C also interrupts the compilers, which then raise errors of their own.
         interrupted = self._interrupts.asked and (isinstance(error, KeyboardInterrupt) or _of_compiler(error))
         if self._show:
             if interrupted:
@@ -88,16 +88,16 @@ class Monitor:
         self._held.close()
         return interrupted
 
-    # ---- what the loop asks and tells ------------------------------------------------------------
+    # ---- called by the loop ----------------------------------------------------------------------
 
     def goes_on(self) -> bool:
-        """Whether there is another step to make; evaluates and saves where it is time to."""
+        """Whether to make another step; evaluates and saves if due."""
         trainer, config = self._trainer, self._config
         stored = trainer.seconds - self._stored
         saving = trainer.learner.steps > 0 and stored >= 60 * config.save_minutes  # the same in all processes
         if self._show and self._figures:
             due = self._is_due()
-            # Before saving, too: a loss that is not finite must not replace the last good checkpoint.
+            # Also before saving: a loss that is not finite must not replace the last good checkpoint.
             if due or saving or trainer.seconds - self._reported >= REPORT_SECONDS:
                 self._report(self._show)
             if due:
@@ -110,7 +110,7 @@ class Monitor:
         return not (self._stopped or reached or trainer.is_over)
 
     def update(self, record: Record) -> None:
-        """Take note of a step; nothing is brought to the host."""
+        """Record a step, without a transfer to the host."""
         self._interrupts.may_break_at_once = False
         if not self._show:
             return
@@ -129,7 +129,7 @@ class Monitor:
         self._figures.append(figures)
 
     def finish(self) -> dict[str, Any] | None:
-        """Save, and where the run is over, evaluate on test puzzles and write `result.json`."""
+        """Save; if the run is over, also evaluate on test puzzles and write `result.json`."""
         if self._stopped and not self._trainer.learner.steps:
             if self._show:
                 self._show.say(self._left())
@@ -145,7 +145,7 @@ class Monitor:
     # ---- inside ----------------------------------------------------------------------------------
 
     def _left(self) -> str:
-        """What a run that is stopped leaves behind, and how it goes on."""
+        """A message for a stopped run: what it saved and how to resume it."""
         path = self._run_dir / checkpoints.FILE_NAME
         if not path.exists():
             return "stopped before the first step: nothing is kept"
@@ -176,7 +176,7 @@ class Monitor:
             show.say(note)
 
     def _puzzles(self, split: str, num: int) -> Puzzles:
-        """The first puzzles of a split, of the run's file where it has one."""
+        """The first puzzles of a split, from the run's dataset if it has one."""
         whole = puzzles_of(self._trainer.task, split, self._config.dataset or None)
         return whole.map(lambda array: array[:num])
 
@@ -197,7 +197,7 @@ class Monitor:
         )
 
     def _save(self) -> None:
-        """Replace the checkpoint, but never a good one by weights that are no numbers; they are alike everywhere."""
+        """Replace the checkpoint, but never with weights that are not finite. All processes hold the same weights."""
         tensors = self._trainer.policy.state_dict().values()
         if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
             raise self._diverged("the weights are")
@@ -207,7 +207,7 @@ class Monitor:
         self._stored = self._trainer.seconds
 
     def _report(self, show: Progress) -> None:
-        """Bring the figures of the last steps to the host, once for all of them."""
+        """Transfer the figures of the last steps to the host, all in one transfer."""
         trainer, figures = self._trainer, self._figures
         seconds = max(trainer.seconds - self._reported, 1e-9)
         means = {name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"}
@@ -263,7 +263,7 @@ class Monitor:
 
     def _warn_of_early_halting(self, show: Progress, means: dict[str, float]) -> None:
         early = means["episode_segments"] < 1.5 and self._config.max_segments > 2 and means["wrong_halts"] > 0.5
-        self._early = self._early + 1 if early else 0  # in the first seconds of a run that is normal
+        self._early = self._early + 1 if early else 0  # normal in the first seconds of a run
         if self._early == EARLY_REPORTS:
             advice = ["raise --exploration"] * hasattr(self._config.halting_options, "exploration")
             advice += ["lower --segment-cost"] * (self._config.segment_cost > 0)
@@ -276,10 +276,10 @@ def _of_compiler(error: BaseException | None) -> bool:
 
 
 def _remove_empty(run_dir: Path) -> None:
-    """Remove what a run without a checkpoint has written: there is nothing to go on from, and the folder is free."""
+    """Remove the files of a run without a checkpoint: it cannot be resumed, and its folder becomes free."""
     if (run_dir / checkpoints.FILE_NAME).exists():
         return
     with contextlib.suppress(OSError):
         for path in (run_dir / "config.json", run_dir / ".lock", *run_dir.glob("events.out.tfevents.*")):
             path.unlink(missing_ok=True)
-        run_dir.rmdir()  # unless somebody else has files there
+        run_dir.rmdir()  # unless it holds other files

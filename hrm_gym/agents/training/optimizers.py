@@ -1,4 +1,4 @@
-"""Optimizers, learning-rate schedule and weight averaging of a run: kept implementations, set up by `Config`."""
+"""Optimizers, learning-rate schedule and weight averaging of a run, set up from its configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hrm_gym.agents.saved.config import RunOptions
 
 
 def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:
-    """The update rule for all parameters of `policy` but sparse embeddings, with decoupled weight decay."""
+    """The optimizer of all parameters of `policy` except sparse embeddings, with decoupled weight decay."""
     tables = set(policy.agent.tables())
     dense = [p for p in policy.parameters() if p not in tables]
     betas = (0.9, config.beta2)
@@ -29,19 +29,19 @@ def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:
 
 
 class MuonAdamW(Optimizer):
-    """Muon for an agent's matrices, AdamW for embeddings, heads and what is no matrix, as one optimizer.
+    """One optimizer: Muon for an agent's matrices, AdamW for embeddings, heads and everything that is not a matrix.
 
-    Muon (Jordan, 2024; `torch.optim.Muon`) steps along the nearest orthogonal matrix to the averaged gradient, so
-    that every direction of a matrix learns equally fast. It steps further than AdamW by `muon_lr` / `lr`, and its
-    weight decay is less by the same factor: all weights then decay alike, `lr * weight_decay` a step, which is how
-    the recipe of "Speed is Confidence" (arXiv 2601.19085) is set.
+    Muon (Jordan, 2024; `torch.optim.Muon`) steps along the orthogonal matrix nearest to the averaged gradient, so that
+    every direction of a matrix learns equally fast. Its learning rate is `muon_lr` / `lr` times that of AdamW, and its
+    weight decay is smaller by the same factor. All weights then decay by `lr * weight_decay` per step, as in the recipe
+    of "Speed is Confidence" (arXiv 2601.19085).
 
-    The group of the matrices has the key `lr_scale`: its rate relative to the schedule's.
+    The parameter group of the matrices has the key `lr_scale`: its rate relative to the schedule.
 
     Args:
         config: rates, momentum and decay.
-        matrices: for Muon.
-        parameters: all of them, the matrices among them.
+        matrices: the parameters for Muon.
+        parameters: all parameters, including the matrices.
     """
 
     def __init__(self, config: RunOptions, matrices: Sequence[nn.Parameter], parameters: Sequence[nn.Parameter]):
@@ -57,23 +57,23 @@ class MuonAdamW(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Both steps."""
-        # Groups and state belong to the whole, which saves and restores them; the parts borrow them.
+        """The steps of both optimizers."""
+        # This optimizer owns, saves and restores groups and state; Muon and AdamW borrow them.
         for part, group in zip((self.muon, self.adamw), self.param_groups, strict=True):
             part.param_groups, part.state = [group], self.state
             part.step()
 
 
 class SignSGD(Optimizer):
-    """Sign gradient descent for embeddings with sparse gradients: only the rows that a batch touched change.
+    """Sign gradient descent for embeddings with sparse gradients: it changes only the rows in the batch.
 
-    row <- row * (1 - lr * weight_decay) - lr * sign(gradient), with the gradient summed over the batch, as HRM
-    (arXiv 2506.21734, reference implementation) trains its puzzle embedding. There is no state.
+    row <- row * (1 - lr * weight_decay) - lr * sign(gradient), with the gradient summed over the batch. HRM (arXiv
+    2506.21734, reference implementation) trains its puzzle embedding like this. The optimizer has no state.
 
     Args:
-        parameters: of `nn.Embedding(..., sparse=True)`.
+        parameters: weights of `nn.Embedding(..., sparse=True)`.
         lr: learning rate.
-        weight_decay: decoupled.
+        weight_decay: decoupled weight decay.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float):
@@ -81,13 +81,13 @@ class SignSGD(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Change the rows of the last batch."""
+        """Update the rows of the last batch."""
         for group in self.param_groups:
             for table in group["params"]:
                 if table.grad is None:
                     continue
-                # Not coalesced, since the host would have to wait for the number of different rows; instead
-                # every example of a puzzle writes the same new row.
+                # Coalescing would make the host wait for the number of distinct rows. Instead every example of
+                # a puzzle writes the same new row.
                 rows, gradient = table.grad._indices()[0], table.grad._values()  # (B,), (B, D)
                 summed = (rows[:, None] == rows).to(gradient) @ gradient
                 decayed = table[rows] * (1 - group["lr"] * group["weight_decay"])
@@ -95,7 +95,7 @@ class SignSGD(Optimizer):
 
 
 def learning_rate(config: RunOptions, step: int, progress: float) -> float:
-    """The rate of a step: linear warm-up, a flat part, then linear decay.
+    """The learning rate of a step: linear warm-up, constant, then linear decay.
 
     Args:
         config: the run's.
@@ -110,19 +110,19 @@ def learning_rate(config: RunOptions, step: int, progress: float) -> float:
 
 
 class Average:
-    """An exponential moving average of the weights whose memory grows with the steps up to `decay`.
+    """An exponential moving average of the weights whose decay rises with the steps up to `decay`.
 
-    A constant decay would keep the random initial weights alive for thousands of steps. The updates are counted by
-    the host: `torch.optim.swa_utils.AveragedModel` asks the device for their number, and waits for it, at each.
+    A constant decay would keep the random initial weights alive for thousands of steps. The host counts the updates;
+    `torch.optim.swa_utils.AveragedModel` waits for the device's count at each update.
 
     Args:
-        decay: of a step, at last.
-        policy: gives the first weights. Buffers, such as a count of steps, are copied as they are. Rows of sparse
-            embeddings are touched too seldom to be averaged: both share them.
+        decay: the final decay per step.
+        policy: gives the initial weights. Buffers, such as a count of steps, are copied unchanged. Sparse embeddings
+            are shared and not averaged, because their rows change too rarely.
     """
 
     def __init__(self, decay: float, policy: Policy) -> None:
-        memory, policy.halting.memory = policy.halting.memory, {}  # of the slots, which the average does not have
+        memory, policy.halting.memory = policy.halting.memory, {}  # per slot; the average has no slots
         shared = {id(table): table for table in policy.agent.tables()}
         self.policy = copy.deepcopy(policy, shared).eval()
         policy.halting.memory = memory
@@ -131,7 +131,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, policy: Policy) -> None:
-        """One more step of `policy`; the first one counts alone."""
+        """Average in the weights after one more step; the first step replaces the initial weights."""
         decay = min(self._decay, (1 + self.count) / (10 + self.count)) if self.count else 0.0
         pairs = zip(self.policy.parameters(), policy.parameters(), strict=True)
         averages, current = zip(*((a, b) for a, b in pairs if a is not b), strict=True)

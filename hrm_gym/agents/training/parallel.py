@@ -1,16 +1,15 @@
-"""Data-parallel training: the processes that `torchrun` starts learn together what one process would learn alone.
+"""Data-parallel training: the processes started by `torchrun` compute the same run as a single process.
 
-Rank r thinks in the slots r * n to (r + 1) * n of the run's batch. The environments of *all* slots are stepped by
-every process: that is table look-ups beside a network's work, and it keeps puzzles and random numbers the same
-everywhere, so that nothing depends on the number of processes but the order in which gradients are added. A step
-exchanges
+Rank r thinks in the slots r * n to (r + 1) * n of the run's batch. Every process steps the environments of *all*
+slots: this costs little compared with the network, and it keeps puzzles and random numbers the same in all processes.
+The number of processes then affects only the order in which gradients are added. A step exchanges
 
     the actions      gathered, so that the environments of all slots can be stepped
-    the gradients    summed; the rows of a puzzle embedding are gathered, for its update wants the sign of their sum
+    the gradients    summed; the rows of a puzzle embedding are gathered, because its update uses the sign of their sum
     a few numbers    between the hosts: the clock of rank 0, which the learning rate follows, and whether to stop
 
-All functions do nothing in a run of one process. A signal to `torchrun` reaches all processes, which save and leave;
-after 30 seconds it ends them, so that a long evaluation may cost what was learned since the last checkpoint.
+In a run of one process all functions do nothing. A signal to `torchrun` reaches all processes, which save and exit.
+It kills them after 30 seconds, so a signal during a long evaluation may lose the steps since the last checkpoint.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ from torch import Tensor, nn
 
 from hrm_gym.errors import HrmGymError
 
-# While rank 0 evaluates, the others wait for it. A process that dies is noticed by torchrun, which ends them all.
+# All processes wait while rank 0 evaluates. If a process dies, torchrun ends them all.
 PATIENCE = datetime.timedelta(days=1)
 
 
 def join(device: str) -> str:
-    """Meet the other processes of the run, as the environment variables of `torchrun` say.
+    """Join the process group of the run, according to the environment variables of `torchrun`.
 
     Args:
         device: a torch device, which must exist.
 
     Returns:
-        The device of this process: `device`, or of several GPUs the one with its number on this machine.
+        The device of this process: `device`, or the GPU with its local rank if there are several.
 
     Raises:
-        HrmGymError: where there are more processes than GPUs.
+        HrmGymError: if there are more processes than GPUs.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return device
@@ -55,23 +54,23 @@ def join(device: str) -> str:
 
 
 def leave() -> None:
-    """Part from the other processes, once all are done, and end this one; does nothing in a run of one process."""
+    """Leave the process group once all are done, and end this process; does nothing in a run of one process."""
     if dist.is_initialized():
         agree(0.0)
         dist.destroy_process_group()
-        # gloo's threads now and then abort an interpreter that ends in the ordinary way.
+        # gloo's threads sometimes abort an interpreter that exits normally.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
 
 
 def is_leader() -> bool:
-    """Whether this is rank 0, which alone evaluates, shows and writes; known before `join`."""
+    """Whether this is rank 0, the only one that evaluates, shows and writes; known before `join`."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def size() -> int:
-    """Processes of the run."""
+    """Number of processes of the run."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
@@ -79,7 +78,7 @@ def local_slots(num: int) -> slice:
     """The slots of this process among all `num`.
 
     Raises:
-        HrmGymError: where the processes cannot share them evenly.
+        HrmGymError: if `num` is not a multiple of the number of processes.
     """
     each, left = divmod(num, size())
     if left:
@@ -93,14 +92,14 @@ def gather(tensor: Tensor) -> Tensor:
     if size() == 1:
         return tensor
     whole = tensor.new_empty(size() * len(tensor), *tensor.shape[1:])
-    # As bytes, since not every backend knows every type.
+    # As bytes: not every backend supports every type.
     parts = list(whole.view(torch.uint8).chunk(size()))
     dist.all_gather(parts, tensor.detach().contiguous().view(torch.uint8))
     return whole
 
 
 def sum_gradients(model: nn.Module) -> None:
-    """Give every parameter the sum of its gradients in all processes."""
+    """Sum the gradient of every parameter over all processes."""
     if size() == 1:
         return
     dense = []
@@ -119,7 +118,7 @@ def sum_gradients(model: nn.Module) -> None:
 
 
 def agree(seconds: float, *flags: bool) -> tuple[float, list[bool]]:
-    """The clock of rank 0, and which flags are raised in any process; hosts wait for each other, devices do not."""
+    """The clock of rank 0, and which flags are raised in any process. Only the hosts wait for each other."""
     if size() == 1:
         return seconds, list(flags)
     message = torch.tensor([seconds if is_leader() else 0.0, *flags], dtype=torch.float64)

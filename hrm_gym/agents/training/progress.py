@@ -1,4 +1,4 @@
-"""What a run shows: a live line in the terminal, and TensorBoard."""
+"""The reporting of a run: a live table in the terminal, and TensorBoard."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from hrm_gym.shares import in_percent
 SHOWN_SEGMENTS = (1, 2, 4, 8, 16)
 
 LOG_SECONDS = 60.0
-"""Between two lines of a log that is no terminal."""
+"""Seconds between log lines if the output is not a terminal."""
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, hours where needed."""
+    """Minutes and seconds, and hours if needed."""
     minutes, s = divmod(int(max(0, seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{s:02}" if hours else f"{minutes}:{s:02}"
 
 
 class Progress:
-    """Reports a run as it goes: a live table on a terminal, a line a minute and an evaluation elsewhere.
+    """Reports a running training: a live table on a terminal, else a line per minute and per evaluation.
 
     Args:
-        run_dir: where TensorBoard's events go.
-        task: for the pictures.
-        title: names the run in the display and on the pictures.
+        run_dir: the folder of TensorBoard's events.
+        task: draws the pictures.
+        title: the run's name in the display and on the pictures.
     """
 
     def __init__(self, run_dir: Path, task: Task, title: str):
@@ -64,13 +64,13 @@ class Progress:
         self.writer.close()
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a permanent line."""
         self.console.print(text, highlight=False, soft_wrap=True)
 
     # ---- training --------------------------------------------------------------------------------
 
     def training(self, step: int, figures: dict[str, float], seconds: float, left: float | None) -> None:
-        """Figures of the last steps; `left` is the time that remains of the budget, in seconds."""
+        """Report figures of the last steps; `left` is the remaining time of the budget, in seconds."""
         for name, value in figures.items():
             self.writer.add_scalar(f"train/{name}", value, step)
         self._training = {"step": step, **figures, "seconds": seconds, "left": -1.0 if left is None else left}
@@ -82,7 +82,7 @@ class Progress:
             self.say("  ".join(f"{name} {value}" for name, value in self._columns().items()))
 
     def halting(self, step: int, segments: np.ndarray, max_segments: int) -> None:
-        """The segments at which training episodes ended, as a histogram."""
+        """Log the segments at which training episodes ended, as a histogram."""
         if len(segments):
             self.writer.add_histogram("train/ended_after", segments, step, bins=np.arange(max_segments + 2) + 0.5)
 
@@ -109,7 +109,7 @@ class Progress:
         return table
 
     def _figure(self, name: str, form: str) -> str:
-        """A figure of training as text; before it was measured, a dash."""
+        """A figure of training as text; a dash before it is measured."""
         return format(self._training[name], form) if name in self._training else "-"
 
     # ---- evaluation ------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ class Progress:
         by_itself: Evaluation | None = None,
         name: str = "validation",
     ) -> None:
-        """The averaged weights on puzzles that they did not train on: after all segments, and halting by themselves."""
+        """Report the averaged weights on held-out puzzles: after all segments, and with learned halting."""
         place = name.split(",")[0]
         grades = {"exact_accuracy": result.exact.mean(), "valid_accuracy": result.valid.mean()}
         grades["cell_accuracy"] = result.cell_accuracy
@@ -136,7 +136,7 @@ class Progress:
         shown = [segment for segment in SHOWN_SEGMENTS if segment <= len(result.after)]
         for segment in shown:
             self.writer.add_scalar(f"{place}_after/{segment:02}_segments", result.after[segment - 1], step)
-        # With several right answers, of which the label is one, both grades are reported.
+        # Puzzles with several right answers get both grades: valid, and equal to the label.
         several = bool((result.valid & ~result.exact).any())
         valid = f", {in_percent(result.valid.mean())} valid" if several else ""
         after = " / ".join(f"{100 * result.after[s - 1]:.0f}" for s in shown)
@@ -148,7 +148,7 @@ class Progress:
         )
 
     def boards(self, step: int, policy: Policy, puzzles: Puzzles) -> None:
-        """One validation board while it is thought about, as TensorBoard images."""
+        """Log the answers to one validation board, segment by segment, as TensorBoard images."""
         first = puzzles.map(lambda array: np.asarray(array[:1]).astype(np.int64))
         puzzle, solution = first.puzzle[0], first.solution[0]
         boards = boards_of(first, policy.device)
@@ -175,6 +175,6 @@ class Progress:
             previous = answer
 
     def settings(self, config: dict[str, Any], result: dict[str, Any]) -> None:
-        """The run's configuration beside its final figures, as text."""
+        """Log the run's configuration and its final figures as text."""
         rows = "\n".join(f"| {name} | {value} |" for name, value in {**config, **result}.items())
         self.writer.add_text("run", f"| field | value |\n| --- | --- |\n{rows}")

@@ -1,4 +1,4 @@
-"""Going on with a run: which options may change, and in which folder it goes on."""
+"""Resuming a run: which options may change, and which folder it writes to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHANGEABLE = {
     "test_puzzles",
     "save_minutes",
 }
-"""The options that may change when a run is resumed: its budget, its device, its folder and its evaluations."""
+"""Options that may change on resume: budget, device, folder and evaluations."""
 NAMES: dict[str, Callable[[str], str]] = {
     "env": canonical_id,
     "agent": import_named,
@@ -41,26 +41,26 @@ NAMES: dict[str, Callable[[str], str]] = {
     "preset": str,
     "device": str,
 }
-"""Options that name something, and how a name is resolved."""
+"""Options that are names, and how each name is resolved."""
 
 
 def resumed(
     folder: str, given: Mapping[str, str], change: Callable[[Config], Config]
 ) -> tuple[Config, Path, Checkpoint]:
-    """The configuration, the folder and the checkpoint with which a run goes on.
+    """The configuration, folder and checkpoint for resuming a run.
 
     Args:
-        folder: of the run.
-        given: the names that the user gave of `env`, `agent`, `halting`, `preset` and `device`. An own module is
-            imported because the user names it, never because a file does.
-        change: gives the configuration that the user asks for, from the run's own.
+        folder: the run's.
+        given: the user's values of `env`, `agent`, `halting`, `preset` and `device`. A module is imported only if the
+            user names it, never because a file does.
+        change: turns the run's configuration into the one that the user asks for.
 
     Returns:
-        The configuration, the folder that is written to (that of `run_dir` if the user gave one, which leaves the old
-        folder unchanged), and the checkpoint.
+        The configuration, the folder to write to, and the checkpoint. If the user gives a `run_dir`, the old folder
+        stays unchanged.
 
     Raises:
-        HrmGymError: if there is no run, it holds weights only, another option than the `CHANGEABLE` ones differs, or
+        HrmGymError: if there is no run, its checkpoint holds only weights, an option outside `CHANGEABLE` differs, or
             `run_dir` already holds a run.
     """
     path = Path(folder)
@@ -75,7 +75,7 @@ def resumed(
     asked = change(dataclasses.replace(saved.config, dtype="auto", run_dir="", resume=""))
     asked = dataclasses.replace(asked, **names)
     before, now = _flat(saved.config), _flat(asked)
-    for name in before:  # the agent's name comes before its options
+    for name in before:  # the agent's name precedes its options
         if before[name] != now.get(name) and name not in CHANGEABLE:
             raise HrmGymError(
                 f"--{name.replace('_', '-')} {now.get(name)} differs from the run's {before[name]}: a resumed run may "
@@ -83,20 +83,20 @@ def resumed(
                 f"--init-from {path}"
             )
     device, dtype = choose_device(given.get("device", asked.device)), asked.dtype
-    if dtype == "auto":  # the type of the activations follows the device
+    if dtype == "auto":  # the device determines the type of activations
         same = device.partition(":")[0] == saved.config.device.partition(":")[0]
         dtype = saved.config.dtype if same else choose_dtype(device)
     target = path
     if asked.run_dir and Path(asked.run_dir).absolute() != path.absolute():
-        target = free_run_dir(asked) if parallel.is_leader() else Path(asked.run_dir)  # the others write nothing
+        target = free_run_dir(asked) if parallel.is_leader() else Path(asked.run_dir)  # only the leader writes
     return dataclasses.replace(asked, device=device, dtype=dtype, resume="", run_dir=str(target)), target, saved
 
 
 def changed(config: Config, options: Mapping[str, Any]) -> Config:
-    """A configuration with other values of some options of the run, the agent and the halting rule.
+    """The configuration with new values for some options of the run, the agent or the halting rule.
 
     Raises:
-        HrmGymError: on an unknown name, or a value that is not allowed.
+        HrmGymError: on an unknown name or a value out of range.
     """
     parts = config.agent_options, config.halting_options
     own = {name: getattr(part, name) for part in parts for name in option_names(part)}
@@ -104,7 +104,7 @@ def changed(config: Config, options: Mapping[str, Any]) -> Config:
 
 
 def _flat(config: Config) -> dict[str, Any]:
-    """All options of the run, the agent and the halting rule as JSON has them: not every dataclass can be compared."""
+    """All options of the run, the agent and the halting rule as JSON, because not every dataclass has equality."""
     options = config.to_dict()
     parts = options.pop("agent_options"), options.pop("halting_options")
     return {**options, **parts[0], **parts[1]}

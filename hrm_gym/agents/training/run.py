@@ -1,4 +1,4 @@
-"""Training: a batch of environments, one segment and one gradient step at a time."""
+"""Run a training from start to end."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ def train(
     """Train until the budget, the target or a signal ends the run.
 
     Args:
-        config: complete (see `presets.resolve`).
-        run_dir: gets `config.json`, TensorBoard events, the checkpoint and, at the end, `result.json`.
+        config: a complete configuration (see `presets.resolve`).
+        run_dir: folder for `config.json`, TensorBoard events, the checkpoint and, at the end, `result.json`.
         saved: the checkpoint to resume from.
-        wrap: wraps the environments, such as in a wrapper that changes rewards.
+        wrap: wraps the environments, for example to change rewards.
 
     Returns:
-        What `result.json` holds; None where a signal ended the run, which is then ready to be resumed, and in
-        the processes of a distributed run that do not lead it.
+        The content of `result.json`. None if a signal ended the run, which can then be resumed, and in all processes
+        of a distributed run except the leader.
 
     Raises:
-        HrmGymError: where something cannot be written or read, or the loss is no longer a finite number; the last
-            checkpoint stays whole.
+        HrmGymError: if reading or writing fails, or the loss is no longer finite; the last checkpoint stays intact.
     """
     trainer = Trainer(config, saved, wrap)
     with Monitor(trainer, run_dir) as monitor:
@@ -40,19 +39,19 @@ def train(
                 if not monitor.goes_on():
                     break
         return monitor.finish()
-    return None  # it was interrupted while it compiled
+    return None  # interrupted while compiling
 
 
 def free_run_dir(config: Config, root: Path = Path("runs")) -> Path:
-    """The run's folder: the one that was asked for, or a free one under `root`.
+    """The run's folder: the requested one, or a free one under `root`.
 
     Raises:
-        HrmGymError: where the folder that was asked for already holds a run.
+        HrmGymError: if the requested folder already holds a run.
     """
     if config.run_dir:
         path = Path(config.run_dir)
         try:
-            taken = (path / FILE_NAME).exists()  # one that died before it had a checkpoint has nothing to lose
+            taken = (path / FILE_NAME).exists()  # a run that died before its first checkpoint loses nothing
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise HrmGymError(f"--run-dir {config.run_dir[:80]!r}: {reason}; give another name") from None

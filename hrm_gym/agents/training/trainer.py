@@ -1,4 +1,4 @@
-"""What a training run consists of, and how it is saved and brought back."""
+"""The state of a training run, and how it is saved and restored."""
 
 from __future__ import annotations
 
@@ -32,45 +32,45 @@ from hrm_gym.errors import HrmGymError, first_line
 
 
 class Trainer:
-    """The parts of a run: environments, policy, learner, clock, random numbers.
+    """The parts of a run: environments, policy, learner, clock and random numbers.
 
     Args:
-        config: complete (see `presets.resolve`), with a device that exists.
-        saved: a checkpoint to go on from.
-        wrap: wraps the environments, such as in a wrapper that changes rewards.
+        config: a complete configuration (see `presets.resolve`) with an existing device.
+        saved: the checkpoint to resume from.
+        wrap: wraps the environments, for example to change rewards.
 
     Raises:
-        HrmGymError: where the checkpoint is of another version or another run, or something is to grow with a budget
-            that there is not.
+        HrmGymError: if the checkpoint is of another version or run, or if an option depends on a budget and there is
+            none.
     """
 
     def __init__(self, config: Config, saved: Checkpoint | None = None, wrap: Wrap | None = None) -> None:
         _check_budget(config)
         self.stages = stages(config)
         self.whole = config
-        """The run's configuration; `config` is that of the present stage."""
+        """The run's configuration; `config` is that of the current stage."""
         self.device = torch.device(config.device)
-        # Weights, puzzles and exploration each have a seed of their own.
+        # Weights, puzzles and exploration have separate seeds.
         weights, self._puzzle_seed, exploration = (
             int(s.generate_state(1)[0]) for s in np.random.SeedSequence(config.seed).spawn(3)
         )
         torch.manual_seed(weights)
         self.generator = torch.Generator(self.device).manual_seed(exploration)
         self.task = make_task(config.env, config.dataset or None, **task_arguments(config.task_args))
-        """The family that is learned in the end, and judged all along."""
+        """The puzzle family of the last stage; all evaluations use it."""
         self.spec = TaskSpec.of(self.task)
-        self._learned_puzzles = checkpoints.learned_puzzles(self.task)  # once, and not for every checkpoint
+        self._learned_puzzles = checkpoints.learned_puzzles(self.task)  # computed once, not for every checkpoint
         self.stage = 0 if saved is None else min(int(saved.counters.get("stage", 0)), len(self.stages) - 1)
-        """The number of the present stage, from 0."""
+        """The number of the current stage, from 0."""
         self.changes = 0
-        """How often what a step computes has changed, by a stage or a growing agent."""
+        """How often a new stage or a growing agent has changed the computation of a step."""
         self._wrap = wrap
-        if saved is not None:  # before its sizes take memory
+        if saved is not None:  # check it before allocating by its sizes
             checkpoints.refuse_misfit(saved, self.config, TaskSpec.of(self._stage_task()))
         self.envs, self.policy, self.learner = self._built(fresh=saved is None)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = []
-        """What a person should know about how this run was resumed."""
+        """Notes for the user about how this run was resumed."""
         self.seconds = 0.0
         if saved is None:
             self.obs, self.agent_state = self._begun()
@@ -92,11 +92,11 @@ class Trainer:
 
     @property
     def config(self) -> Config:
-        """The run's configuration in the present stage."""
+        """The run's configuration in the current stage."""
         return self.stages[self.stage].config
 
     def _built(self, fresh: bool = False) -> tuple[LocalEnvs, Policy, Learner]:
-        """Environments, policy and learner of the present stage; a `fresh` policy has the weights of `--init-from`."""
+        """Environments, policy and learner of the current stage; a `fresh` policy starts from `--init-from`."""
         config, task = self.config, self._stage_task()
         envs, spec = LocalEnvs(config, self._puzzle_seed, self._wrap), TaskSpec.of(task)
         if not agent_class(config.agent).fits(spec, self.spec):
@@ -115,7 +115,7 @@ class Trainer:
         return envs, policy, Learner(config, policy, task.padding)
 
     def _stage_task(self) -> Task:
-        """The family of the present stage."""
+        """The puzzle family of the current stage."""
         config = self.config
         if not self._is_elsewhere:
             return self.task
@@ -123,23 +123,23 @@ class Trainer:
 
     @property
     def _is_elsewhere(self) -> bool:
-        """Whether the present stage shows another family of puzzles than the last one does."""
+        """Whether the current stage has another puzzle family than the last one."""
         now, last = self.config, self.whole
         return (now.env, now.task_args, now.dataset) != (last.env, last.task_args, last.dataset)
 
     def _advance(self) -> None:
-        """Go to the stage that is due: other puzzles in all slots, and the learner goes on."""
+        """Enter the stage that is due: new puzzles in all slots, the same learner."""
         before = self.learner
         if self.config.compile:
-            torch.compiler.reset()  # what was compiled for other boards would count against the compiler's limit
-        with torch.random.fork_rng(devices=[]):  # weights that are replaced at once take no random numbers
+            torch.compiler.reset()  # code for other boards would count against the compiler's limit
+        with torch.random.fork_rng(devices=[]):  # these weights are replaced at once
             self.envs, self.policy, self.learner = self._built()
         self.learner.restore(before.tensors(), before.counters())
         self.changes += 1
         self.obs, self.agent_state = self._begun()
 
     def judged(self) -> Policy:
-        """The averaged weights as a policy for the puzzles that are learned in the end."""
+        """The averaged weights as a policy for the puzzles of the last stage."""
         average = self.learner.average.policy
         if not self._is_elsewhere:
             return average
@@ -153,17 +153,17 @@ class Trainer:
 
     @property
     def elapsed(self) -> float:
-        """Seconds by this process's own clock; unlike `tick` it waits for no other process."""
+        """Seconds on this process's own clock; unlike `tick`, this waits for no other process."""
         return time.monotonic() - self._began
 
     def tick(self, *flags: bool) -> list[bool]:
-        """Look at the clock; returns which `flags` are raised in any process."""
+        """Update the clock; returns which `flags` are raised in any process."""
         self.seconds, raised = parallel.agree(self.elapsed, *flags)
         return raised
 
     def prepare(self) -> None:
-        """Bring stage, puzzles and agents to where they belong after the used share of the budget."""
-        if self.config.cuda_graphs:  # what the graphs gave in the step before may be overwritten
+        """Set stage, curriculum and growth of the agents to match the progress of the run."""
+        if self.config.cuda_graphs:  # allow overwriting the outputs of the previous step
             torch.compiler.cudagraph_mark_step_begin()
         due = sum(stage.begins <= self.progress for stage in self.stages) - 1
         if due > self.stage:
@@ -178,7 +178,7 @@ class Trainer:
     def progress(self) -> float:
         """Share of the budget used, in [0, 1], which the learning rate follows.
 
-        It is that of the steps where they are limited, else that of the minutes.
+        Counted in steps if they are limited, else in minutes.
         """
         c = self.whole
         if c.max_steps:
@@ -192,23 +192,23 @@ class Trainer:
         out_of_time = 0 < 60 * c.max_minutes <= self.seconds
         return out_of_time or 0 < c.max_steps <= self.learner.steps
 
-    # ---- the lines of the loop -------------------------------------------------------------------
+    # ---- parts of the loop -----------------------------------------------------------------------
 
     def _begun(self) -> tuple[dict[str, Tensor], State]:
-        """Fresh puzzles in all slots of this process, and states that have thought nothing yet."""
+        """New puzzles and initial states in all slots of this process."""
         self.envs.grow(self.progress)
         return self.envs.reset(), self.initial_state()
 
     def initial_state(self) -> State:
-        """States that have thought nothing yet, with noise where it is asked for."""
+        """Initial states, with noise if configured."""
         if not self.config.initial_noise:
             return self.policy.initial_state(self.envs.num)
-        # Drawn for all slots: the same in any number of processes.
+        # Drawn for all slots, so that the number of processes does not matter.
         whole = self.policy.initial_state(self.config.num_envs)
         return nests.take(nests.perturb(whole, self.config.initial_noise, self.generator), self.envs.own)
 
     def act(self, output: Output, signals: Signals, segment: Tensor) -> tuple[Tensor, Tensor]:
-        """The answers so far, (B, L), and the decision with exploration, int64 (B,): see `HaltingRule.explore`."""
+        """The current answers, (B, L), and decisions with exploration, int64 (B,): see `HaltingRule.explore`."""
         rule = self.policy.halting
         shape = (self.config.num_envs, rule.num_uniforms)
         uniforms = torch.rand(shape, generator=self.generator, device=self.device)[self.envs.own]
@@ -228,7 +228,7 @@ class Trainer:
     # ---- saving ----------------------------------------------------------------------------------
 
     def snapshot(self) -> Checkpoint:
-        """All of the run's state, that of all processes together: each of them must call this."""
+        """The whole state of the run, gathered from all processes; each of them must call this."""
         tensors = self.learner.tensors()
         tensors |= {f"state/{name}": parallel.gather(z) for name, z in nests.items(self.agent_state)}
         tensors |= {f"envs/{name}": t for name, t in self.envs.state_dict().items()}
@@ -240,7 +240,7 @@ class Trainer:
         return Checkpoint(self.whole, self.spec, counters, tensors)
 
     def _restore(self, saved: Checkpoint) -> tuple[dict[str, Tensor], State]:
-        """Go on from a checkpoint: the observations and states of this process's slots as they stood."""
+        """Restore a checkpoint; returns the observations and states of this process's slots."""
         checkpoints.refuse_other_puzzles(saved, self.task, "the run")
         self.learner.restore(saved.tensors, saved.counters)
         memory, rule = saved.part("memory"), self.policy.halting
@@ -255,7 +255,7 @@ class Trainer:
         self.curve = saved.counters["curve"]
         if saved.counters["device"] == self.device.type:
             self.generator.set_state(saved.tensors["random/exploration"])
-        else:  # the state of one device's generator means nothing to another's
+        else:  # generator states do not transfer between kinds of device
             self.generator.manual_seed(self.config.seed + self.learner.steps)
             self.notes.append(
                 f"resumed on {self.device.type} what {saved.counters['device']} began: no longer bit for bit, since "
@@ -270,14 +270,14 @@ class Trainer:
         self.seconds = float(saved.counters["seconds"])
         obs = self.envs.load_state_dict(saved.part("envs"))
         of_slots = {name: tensor[self.envs.own] for name, tensor in saved.part("state").items()}
-        # Without noise, which would be drawn in vain.
+        # The state without noise: it serves only as a template.
         state = nests.restore(self.policy.initial_state(self.envs.num), of_slots)
-        # An agent's own random numbers, such as dropout's; last, since its initial state may be random, too.
+        # Torch's generator serves agents (dropout). Restored last, because an initial state may draw from it, too.
         torch.set_rng_state(saved.tensors["random/torch"])
         return obs, state
 
     def _starting_weights(self, policy: Policy) -> dict[str, Tensor]:
-        """Those of `--init-from` for an untrained policy."""
+        """The weights of `--init-from` for a new policy."""
         path = Path(self.whole.init_from)
         saved = checkpoints.load(find(path))
         if not type(policy.agent).fits(saved.spec, self.spec):
@@ -290,7 +290,7 @@ class Trainer:
         same = saved.config.halting == self.config.halting and all(
             name in theirs and theirs[name].shape == t.shape for name, t in rule.items()
         )
-        if not same:  # another rule, or one with other signals, starts untrained on the agent that there is
+        if not same:  # another rule, or other signals: keep the agent's weights, start the rule untrained
             theirs = {name: t for name, t in theirs.items() if name.startswith("agent.")} | rule
         ours = {name: t.shape for name, t in policy.state_dict().items()}
         if ours != {name: t.shape for name, t in theirs.items()}:

@@ -1,4 +1,4 @@
-"""A trial of agents and halting rules from outside the package: what the loop could not work with is said before it."""
+"""A trial of user-defined agents and halting rules, which reports their faults before training starts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.outside import calling, defined, is_outside
 
 NUM = 3
-"""Slots of the trial."""
+"""Number of slots in the trial."""
 SEGMENTS = 2
 
 
 def try_out(policy: Policy, envs: Any, max_segments: int) -> None:
-    """Think a few segments with a copy of a policy, and refuse what is not of the shapes and types that the loop needs.
+    """Run a few segments with a copy of a policy, and check the shapes and types that the loop needs.
 
-    Nothing changes by it: neither the policy nor random numbers. Agents and rules of the package are not tried.
+    The policy and the random state do not change. Agents and rules of the package are not tried.
 
     Args:
         policy: on its device.
-        envs: the run's slots: `reset()` gives observations, and `solution` is that of the puzzles shown, (B, L).
-        max_segments: of an episode.
+        envs: the run's slots. `reset()` gives observations; `solution`, (B, L), belongs to the current puzzles.
+        max_segments: length limit of an episode.
 
     Raises:
-        HrmGymError: in one line, with file and line of the method.
+        HrmGymError: in one line, with the file and line of the method.
     """
     if not (is_outside(type(policy.agent)) or is_outside(type(policy.halting))):
         return
@@ -42,7 +42,7 @@ def try_out(policy: Policy, envs: Any, max_segments: int) -> None:
     num, device = len(solution), policy.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         with calling(type(policy.agent)):
-            policy = copy.deepcopy(policy)  # as the average of the weights is one
+            policy = copy.deepcopy(policy)  # the averaged weights are also a deep copy
         agent, rule = policy.agent, policy.halting
         state = _initial_state(agent, num, device)
         with calling(type(rule), "begin"):
@@ -127,7 +127,7 @@ def _decide(rule: HaltingRule, signals: Signals, segment: Tensor) -> None:
 def _experience(
     output: Output, signals: Signals, segment: int, obs: Mapping[str, Tensor], solution: Tensor
 ) -> Experience:
-    """As after a segment: the first slot halts with a right answer, the others go on with wrong ones."""
+    """Experience in which the first slot halts with a right answer and the others continue with wrong ones."""
     first = torch.arange(len(solution), device=solution.device) == 0
     return Experience(
         obs=obs,
