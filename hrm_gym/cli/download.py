@@ -1,4 +1,4 @@
-"""`hrm-gym download`: an agent from the Hugging Face hub, with its card."""
+"""`hrm-gym download`: fetch an agent and its card from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from hrm_gym.files import make_folder
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Fetch an agent from the Hugging Face hub, check it, and keep it in a folder with its card."""
+    """Download an agent and its card from the Hugging Face hub and check it."""
 
     source: str = positional("SOURCE")
     """`OWNER/NAME`, or `OWNER/NAME@REVISION`."""
     out: str
-    """The folder for `checkpoint.safetensors`, `README.md` and `result.json`."""
+    """Folder for `checkpoint.safetensors`, `README.md` and `result.json`."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Download as the arguments say."""
+    """Run the command."""
     args = parse(Arguments, argv, "download")
     out = Path(args.out)
     make_folder(out)
