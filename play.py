@@ -1,4 +1,4 @@
-"""Watch an agent think, segment by segment.
+"""Watch an agent solve puzzles, segment by segment.
 
     python play.py                                              the shipped agent, in a window
     python play.py --env Sudoku6x6-v0 --checkpoint runs/mine    an agent of your own
@@ -6,8 +6,8 @@
     python play.py --headless --record out.gif --episodes 3     without a screen
     python play.py --headless                                   as text
 
-Keys: space pause, left and right arrow back and on, r new puzzle, t type one in, + and - speed, s reveal, h explains, q
-quit.
+Keys: space pauses, left and right arrow step back and forward, r new puzzle, t enter your own, + and - change the
+speed, s reveals the solution, h shows help, q quits.
 """
 
 import sys

@@ -1,13 +1,13 @@
-"""Train an agent that thinks until it is done.
+"""Train an agent that decides when to halt.
 
     python train_agent.py                                          Sudoku6x6-v0 on any machine: five minutes
     python train_agent.py --env Sudoku4x4-v0                       one minute
     python train_agent.py --env SudokuExtreme-v0                   the preset for your device
     python train_agent.py --env SudokuExtreme-v0 --preset paper --device cuda      HRM, 27 M parameters
-    python train_agent.py --resume runs/Sudoku6x6-v0-hrm-seed0     go on with a run that was stopped
+    python train_agent.py --resume runs/Sudoku6x6-v0-hrm-seed0     continue a stopped run
     python train_agent.py --help                                   the options; --help-all shows every one
 
-Ctrl-C saves the run and leaves; the run's folder holds the checkpoint, TensorBoard events and the result.
+Ctrl-C saves the run and exits. The run's folder holds the checkpoint, TensorBoard events and the result.
 """
 
 import sys

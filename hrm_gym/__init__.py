@@ -1,4 +1,4 @@
-"""Reasoning as reinforcement learning: puzzles as Gymnasium environments, and agents that think until done.
+"""Reasoning as reinforcement learning: puzzles as Gymnasium environments, and agents that decide when to halt.
 
     import hrm_gym
 
@@ -8,8 +8,8 @@
     print(hrm_gym.evaluate("Sudoku4x4-v0", run.folder, limit=100)["exact_accuracy"])
     print(hrm_gym.solve("Sudoku4x4-v0", "1...2..4..3..1..", run.folder).text)
 
-`import hrm_gym` registers the environments; `gymnasium.make("hrm_gym:SudokuExtreme-v0")` imports it itself. What needs
-torch is loaded when it is first used.
+`import hrm_gym` registers the environments; `gymnasium.make("hrm_gym:SudokuExtreme-v0")` imports it for you. Modules
+that need torch are loaded on first use.
 """
 
 import importlib
@@ -26,7 +26,7 @@ from hrm_gym.errors import HrmGymError, unknown
 
 try:
     __version__ = metadata.version("hrm-gym")
-except metadata.PackageNotFoundError:  # A source tree that nobody installed.
+except metadata.PackageNotFoundError:  # The package is not installed.
     __version__ = "0.0.0"
 
 _LAZY = {
@@ -38,7 +38,7 @@ _LAZY = {
     "register_agent": "hrm_gym.agents.registry",
     "register_halting": "hrm_gym.agents.registry",
 }
-"""Names whose modules import torch, which the environments do without."""
+"""Names whose modules import torch, loaded on first use because environments do not need it."""
 
 __all__ = ["HrmGymError", "__version__", "make", "make_task", "make_vec", "register_task", "task_ids", *_LAZY]
 
@@ -50,13 +50,13 @@ def __getattr__(name: str) -> Any:
 
 
 def make(env: str, **options: Any) -> Env[Any, Any]:
-    """The environment of an id: `gymnasium.make("hrm_gym:ID", ...)`. See `hrm_gym.envs.puzzle_env.PuzzleEnv`."""
+    """Make an environment: `gymnasium.make("hrm_gym:ID", ...)`. See `hrm_gym.envs.puzzle_env.PuzzleEnv`."""
     _check_mode(options.get("render_mode"))
     return gymnasium.make(_full(env), **options)
 
 
 def make_vec(env: str, num_envs: int = 1, **options: Any) -> VectorEnv[Any, Any, Any]:
-    """A native batch of environments. See `hrm_gym.envs.vector_env.PuzzleVectorEnv`."""
+    """Make a native vector environment. See `hrm_gym.envs.vector_env.PuzzleVectorEnv`."""
     _check_mode(options.get("render_mode"))
     return gymnasium.make_vec(_full(env), num_envs=num_envs, **options)
 
@@ -76,7 +76,7 @@ def _full(env: str) -> str:
 
 
 def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
-    """As `hrm_gym.envs.registration.register_task`, with the halting environment of the puzzle."""
+    """Call `hrm_gym.envs.registration.register_task` and also register the puzzle's halting environment."""
     registration.register_task(env_id, entry, **kwargs)
     _register_halting(env_id)
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Reading files safely and writing them atomically."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from filelock import FileLock, Timeout
 from hrm_gym.errors import HrmGymError, first_line
 
 LARGEST = 1 << 28
-"""Bytes that a compressed file may unpack to."""
+"""Maximum size of an unpacked file in bytes."""
 
 _LEFT_OVER = re.compile(r"\..+\.[0-9a-f]{16}\.tmp(\.\w+)?")
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place once it is written and on disk, or vanishes.
+    """Yield a temporary file beside `path` that replaces it once it is completely on disk, or is removed on error.
 
     Raises:
-        HrmGymError: where it cannot be written; what stood at `path` is untouched.
+        HrmGymError: if it cannot be written; `path` is then unchanged.
     """
     temporary = None
     try:
@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = _new_file_beside(path)
         mode = temporary.stat().st_mode
         yield temporary
-        os.chmod(temporary, mode)  # some libraries write files that their owner alone may read
+        os.chmod(temporary, mode)  # some libraries make files readable only by the owner
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -57,12 +57,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder that this one writes to, until it ends.
-
-    What a killed process left half written is removed.
+    """Lock a folder against other processes that write to it, and remove incomplete files of killed processes.
 
     Raises:
-        HrmGymError: where another process has it.
+        HrmGymError: if another process holds the lock.
     """
     lock = FileLock(folder / ".lock")
     try:
@@ -76,7 +74,7 @@ def locked(folder: Path) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or error
         raise HrmGymError(f"cannot write to {_shortened(folder)} ({reason}): give another --run-dir") from None
     try:
-        # Only a process that was killed while it wrote leaves such files, and nobody else writes here now.
+        # Only killed processes leave such files, and the lock keeps other writers out.
         for path in folder.iterdir():
             if _LEFT_OVER.fullmatch(path.name):
                 with contextlib.suppress(OSError):
@@ -87,14 +85,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _new_file_beside(path: Path) -> Path:
-    """An empty file in the folder of `path`, under a name that nothing there has, and of the same kind."""
+    """Create an empty file with a new name in the folder of `path` and with the same suffix."""
     new = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(8)}.tmp{path.suffix}")
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return new
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file; none has a name that the system does not allow."""
+    """Return whether the file exists; False for names that the system does not allow."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -102,7 +100,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder; none has a name that the system does not allow."""
+    """Return whether the folder exists; False for names that the system does not allow."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -110,14 +108,14 @@ def is_folder(path: Path) -> bool:
 
 
 FRESH = 3.0
-"""Seconds after which a change of a file surely shows in its times."""
+"""Seconds after which a change of a file is certain to show in its modification time."""
 
 
 def state_of(source: str | os.PathLike[str]) -> tuple[Any, ...]:
-    """What tells whether a file, or any file of a folder, is another one than before: a part of the key of a cache.
+    """Return a cache key that changes whenever a file, or any file of a folder, changes.
 
-    The place, with links resolved, the sizes and the times; of files that have just been written also the contents, as
-    the clock of a file system may be coarser than two writes are apart. What is not there has a state, too.
+    It holds the resolved path, sizes and modification times. Recently written files also contribute their contents,
+    because the clock of a file system may not separate two quick writes. Missing files have a key, too.
     """
     path = Path(source)
     try:
@@ -129,7 +127,7 @@ def state_of(source: str | os.PathLike[str]) -> tuple[Any, ...]:
 
 
 MOST_FILES = 20_000
-"""Files of a folder that are looked at: somebody may name the root of a disk."""
+"""Maximum number of files examined in a folder, because a user may name the root of a disk."""
 
 
 def _state(path: Path) -> tuple[Any, ...]:
@@ -145,10 +143,10 @@ def _state(path: Path) -> tuple[Any, ...]:
 
 
 def make_folder(path: Path) -> None:
-    """A folder to write to, made where it is not there.
+    """Create a folder if it does not exist.
 
     Raises:
-        HrmGymError: where it cannot be made.
+        HrmGymError: if it cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -158,14 +156,14 @@ def make_folder(path: Path) -> None:
 
 
 def check_new(path: Path, overwrite: bool = False) -> None:
-    """Refuse a place for a new file before the work that fills it, not after.
+    """Check that a new file can be written, before the work that produces its contents.
 
     Args:
-        path: of the file to be.
-        overwrite: whether a file that stands there may be replaced.
+        path: path of the new file.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
-        HrmGymError: where something is there already, or the folder is not there or cannot be written to.
+        HrmGymError: if the path exists already, or its folder is missing or not writable.
     """
     if not path.name:
         raise HrmGymError(f"cannot write to {str(path)!r}: give the name of a file")
@@ -185,10 +183,10 @@ def check_new(path: Path, overwrite: bool = False) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Read the object in a JSON file.
 
     Raises:
-        HrmGymError: where it cannot be read, or holds no object.
+        HrmGymError: if it cannot be read or holds no object.
     """
     try:
         value = json.loads(path.read_bytes())
@@ -205,10 +203,10 @@ def _shortened(path: Path) -> str:
 
 
 def save_arrays(arrays: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
-    """Writes the arrays as a compressed `.npz`: the same bytes wherever zlib is the same.
+    """Write the arrays to a compressed `.npz`; the bytes are reproducible for the same version of zlib.
 
     Raises:
-        HrmGymError: where it cannot be written.
+        HrmGymError: if it cannot be written.
     """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -217,10 +215,10 @@ def save_arrays(arrays: Mapping[str, np.ndarray], path: str | os.PathLike[str]) 
 
 
 def shipped_arrays(package: str, name: str) -> dict[str, np.ndarray]:
-    """The arrays of the file `data/NAME.npz` that a package of puzzles ships.
+    """Read the arrays of `data/NAME.npz` in a subpackage of puzzles.
 
     Raises:
-        HrmGymError: where the file is missing.
+        HrmGymError: if the file is missing.
     """
     path = resources.files(package).joinpath("data", f"{name}.npz")
     if not path.is_file():
@@ -229,10 +227,10 @@ def shipped_arrays(package: str, name: str) -> dict[str, np.ndarray]:
 
 
 def read_arrays(path: Any) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file; nothing is unpickled.
+    """Read the arrays of an `.npz` file without unpickling.
 
     Raises:
-        HrmGymError: where it is damaged, no such file, or would unpack to more than `LARGEST` bytes.
+        HrmGymError: if it is missing, damaged, or would unpack to more than `LARGEST` bytes.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -244,19 +242,19 @@ def read_arrays(path: Any) -> dict[str, np.ndarray]:
                 return {name: _array(arrays[name]) for name in arrays.files}
     except HrmGymError:
         raise
-    except Exception as error:  # what NumPy and the unpackers below it raise for damaged files is of many kinds
+    except Exception as error:  # NumPy and zlib raise many kinds of errors for damaged files
         raise HrmGymError(f"{path} is no whole .npz file ({first_line(error)}): give another copy of it") from None
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array of an `.npy` file, whose header is believed only as far as the file reaches; nothing is unpickled.
+    """Read the array of an `.npy` file without unpickling; reject a header that claims more data than the file has.
 
     Raises:
-        HrmGymError: where it is damaged, or no such file.
+        HrmGymError: if it is missing or damaged.
     """
     try:
         return _array(np.array(np.load(path, mmap_mode="r", allow_pickle=False)))
-    except Exception as error:  # what NumPy and the unpackers below it raise for damaged files is of many kinds
+    except Exception as error:  # NumPy and zlib raise many kinds of errors for damaged files
         raise HrmGymError(f"cannot read {path} ({first_line(error)}): give whole .npy files of integers") from None
 
 

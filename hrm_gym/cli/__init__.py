@@ -1,4 +1,4 @@
-"""The command line: `hrm-gym COMMAND`, one module a command, loaded only when it is called."""
+"""The command line `hrm-gym COMMAND`. Each command is one module, loaded when it is called."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit status (0 fine, 1 not all solved, 2 bad input)."""
+    """Run a command and return its exit status: 0 success, 1 not all solved, 2 bad input."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may have fewer characters than our texts
+        sys.stdout.reconfigure(errors="replace")  # not every terminal can show our characters
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: hrm-gym COMMAND [options]     (hrm-gym COMMAND --help shows the options; hrm-gym --version)\n")
         for name, what in COMMANDS.items():
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is left to say, not even at exit.
+        # The reader of our output has closed the pipe (`| head`); Python must not try to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

@@ -21,9 +21,9 @@ from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
 
 _NAMES = 16
-"""Width of the names' column; a longer name has a line of its own."""
+"""Width of the column of names. A longer name is printed on its own line."""
 _NARROW = 50
-"""On narrower terminals every name has."""
+"""On terminals narrower than this, every name is printed on its own line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _first_line(cls: type) -> str:
 
 
 def _presets() -> Iterator[tuple[str, str]]:
-    """Each preset with its agent and its size."""
+    """Yield each preset with its agent and number of parameters."""
     for name, preset in PRESETS.items():
         config = resolve({"env": preset.board, "preset": name, "device": "cpu"})
         with torch.device("meta"):
@@ -62,7 +62,7 @@ def _presets() -> Iterator[tuple[str, str]]:
 
 
 def shipped() -> Iterator[tuple[str, str]]:
-    """Each shipped agent with its size, and the figure of its card with the conditions."""
+    """Yield each shipped agent with its number of parameters and the result that its card reports."""
     lent = {env: PRETRAINED / f"{env}.md" for env in LENT}
     for path in sorted([*PRETRAINED.glob("*.safetensors"), *lent.values()], key=lambda path: path.stem):
         if path.stem in LENT:
@@ -75,7 +75,7 @@ def shipped() -> Iterator[tuple[str, str]]:
 
 
 def _entry(name: str, text: str, width: int) -> str:
-    """A name and what it is, wrapped; no word is cut."""
+    """Format a name and its description, wrapped between words."""
     beside = len(name) < _NAMES and width >= _NARROW
     start, indent = (f"  {name:{_NAMES}}", " " * (_NAMES + 2)) if beside else ("    ", "    ")
     lines = textwrap.fill(

@@ -1,4 +1,4 @@
-"""`hrm-gym analyze`: what an agent looks like inside, as figures, paragraphs and plots."""
+"""`hrm-gym analyze`: measure an agent's hidden states and report figures, text and plots."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from hrm_gym.files import check_new, make_folder, replacing
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Look inside an agent: dimensions of its states, convergence, depth, failures, interventions."""
+    """Analyze an agent's hidden states: their dimension and convergence, depth, failures, interventions."""
 
     settings: Settings = dataclasses.field(default_factory=Settings)
-    """How much is looked at."""
+    """The size of the analysis."""
     env: str = ""
-    """Environment id; empty: that of the checkpoint."""
+    """Environment id; default: the environment that the checkpoint was trained on."""
     checkpoint: str = "pretrained"
-    """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
-    `hf:OWNER/NAME`."""
+    """`pretrained` (the shipped agent), `pretrained:ID` (the agent shipped for environment ID), a run's folder, a file
+    or `hf:OWNER/NAME`."""
     beside: tuple[str, ...] = ()
-    """Other agents for the same puzzles, as `--checkpoint`: `convergence` draws them beside this one, as the paper does
-    with a recurrent network (`gru`) and a deep feed-forward one (`direct`)."""
+    """Checkpoints of other agents for the same puzzles, which `convergence` plots for comparison. The paper compares
+    with a recurrent network (`gru`) and a deep feed-forward network (`direct`)."""
     out: str = "analysis"
-    """The folder for a JSON file and a plot of each analysis, and `summary.md`."""
+    """Folder for `summary.md` and for the JSON file and plot of each analysis."""
     overwrite: bool = False
-    """Replace findings that are already in the folder."""
+    """Replace earlier results in the folder."""
     what: tuple[str, ...] = ()
-    """Which analyses, by name; all by default."""
+    """Names of the analyses to run; default: all."""
     split: Literal["validation", "test", "train"] = "validation"
-    """Which puzzles. Look at `validation` as often as you like, at `test` once."""
+    """The puzzles to use. Use `validation` as often as you like, `test` only once."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Analyze, and write each finding as soon as it is there."""
+    """Run the analyses and write each result as soon as it is ready."""
     args = parse(Arguments, argv, "analyze", _description())
     chosen = analyses_of(args.what)
     if not args.env and args.checkpoint == "pretrained":
@@ -64,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
     console = Console(stderr=True)
     found = findings(subject, chosen, told)
     for analysis in chosen:
-        with console.status(f"{analysis.name}: {analysis.title}"):  # seen on a terminal only
+        with console.status(f"{analysis.name}: {analysis.title}"):  # shown only on a terminal
             finding = next(found)
         if isinstance(finding, Finding):
             parts.append(_write(finding, out, draws))
@@ -82,14 +82,14 @@ def run(argv: Sequence[str]) -> int:
 def _can_draw() -> bool:
     try:
         require_matplotlib()
-    except HrmGymError as error:  # the figures and paragraphs need no library
+    except HrmGymError as error:  # only plots need matplotlib
         print(error)
         return False
     return True
 
 
 def _write(finding: Finding, out: Path, draws: bool) -> str:
-    """Write a finding's files; gives its part of the summary."""
+    """Write the files of one analysis and return its part of the summary."""
     name = finding.analysis.name
     with replacing(out / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(finding.to_dict(), indent=1))

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, for whatever takes longer than a moment; nothing at all elsewhere."""
+"""A progress bar for slow commands, shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Tell(Protocol):
-    """Told how much is done of how much, and what goes on, if that changes."""
+    """A callback that reports progress."""
 
     def __call__(self, done: int, of: int, doing: str = ...) -> None:
-        """Show it."""
+        """Report that `done` of `of` steps are finished, and optionally a new title."""
 
 
 @contextlib.contextmanager
 def bar(title: str, console: Console | None = None) -> Iterator[Tell]:
-    """Show that something goes on, and, where the function that it gives is called, how far it is.
+    """Show a progress bar while the context is open, and yield the function that updates it.
 
-    The bar goes to standard error and leaves no trace, so output can be piped.
+    The bar is written to standard error and erased at the end, so output can be piped.
 
     Args:
-        title: what goes on.
-        console: where; by default standard error, and only if that is a terminal.
+        title: describes the work.
+        console: where to draw; by default standard error, if it is a terminal.
     """
     console = console or Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -36,7 +36,7 @@ def bar(title: str, console: Console | None = None) -> Iterator[Tell]:
         console=console,
         transient=True,
         disable=not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),  # printed lines go above the bar, unless they go into a file
+        redirect_stdout=sys.stdout.isatty(),  # lines printed to a terminal appear above the bar
     )
     with progress:
         task = progress.add_task(title, total=None)

@@ -1,4 +1,4 @@
-"""`hrm-gym compare`: the family portrait, agents side by side under one budget."""
+"""`hrm-gym compare`: train several agents with the same budget and compare their results."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hrm_gym.files import check_new, is_file
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Train agents under the same budget and compare what they reach.
+    """Train agents with the same budget and compare their results.
 
-    Interrupted, it goes on when the same command is given again; further agents and seeds can be added.
+    If interrupted, run the same command again to continue. You can add agents and seeds later.
     """
 
     env: str
@@ -26,30 +26,30 @@ class Arguments:
     agents: tuple[str, ...]
     """Names of agents, or module:NAME."""
     out: str
-    """The folder for the runs, `table.md`, `result.json` and `plot.png`."""
+    """Folder for the runs, `table.md`, `result.json` and `plot.png`."""
     overwrite: bool = False
-    """Replace such files in a folder that no comparison has made."""
+    """Replace these files even if the folder is not from an earlier comparison."""
     minutes: float = 0.0
-    """Minutes of each run; 0: no limit."""
+    """Training time of each run in minutes; 0: no limit."""
     steps: int = 0
     """Gradient steps of each run; 0: no limit."""
     seeds: int = 3
-    """Runs of each agent, with seeds 0, 1, ..."""
+    """Number of runs of each agent, with seeds 0, 1, ..."""
     at_once: int = 1
-    """Runs at a time, a core each; several go through Ray (`pip install "hrm-gym[ray]"`), on this machine or on the
-    cluster that RAY_ADDRESS names."""
+    """Number of runs in parallel, one core each. More than 1 uses Ray (`pip install "hrm-gym[ray]"`), on this machine
+    or on the cluster at RAY_ADDRESS."""
     preset: str = "auto"
-    """The preset of every run; `auto` chooses by environment, device and agent."""
+    """Preset of every run; `auto` chooses one by environment, device and agent."""
     num_envs: int = 0
-    """Puzzles thought about at once in training; 0: the preset's."""
+    """Batch size in training; 0: the preset's."""
     test_puzzles: int = 1000
-    """The first so many test puzzles."""
+    """Number of test puzzles to evaluate on."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Train, test, and write what they came to."""
+    """Train and test the agents and write the results."""
     args = parse(Arguments, argv, "compare")
     if not args.out:
         raise HrmGymError("--out is empty: give a folder")

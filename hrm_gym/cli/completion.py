@@ -1,4 +1,4 @@
-"""`hrm-gym completion`: a script that completes commands and options in a shell."""
+"""`hrm-gym completion`: print a shell script that completes commands and options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hrm_gym.cli.parse import add_options, options_of, parse, positional
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Print a script that completes commands, options and choices. `eval "$(hrm-gym completion bash)"` tries it."""
+    """Print a script that completes commands, options and choices. Try it with `eval "$(hrm-gym completion bash)"`."""
 
     shell: Literal["bash", "zsh"] = positional("SHELL")
     """The shell to write the script for: bash or zsh."""
@@ -31,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
     commands = parser.add_subparsers()
     for name, form in forms().items():
         options = {".".join(option.path): option for option in options_of(form)}
-        command = commands.add_parser(name, help=COMMANDS[name])  # without help it would be hidden
+        command = commands.add_parser(name, help=COMMANDS[name])  # shtab hides commands without help
         add_options(command, options.values(), {})
         for action in command._actions:
             if action.dest in options:

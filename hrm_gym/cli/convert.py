@@ -1,4 +1,4 @@
-"""`hrm-gym convert`: a checkpoint of the HRM or TRM repository as an agent of this package."""
+"""`hrm-gym convert`: turn a checkpoint of the HRM or TRM repository into an agent of this package."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from hrm_gym.options import Options, number
 
 @dataclasses.dataclass(frozen=True)
 class Arguments(Options):
-    """Convert a checkpoint of the HRM or TRM repository, and nothing but its tensors is read."""
+    """Convert a checkpoint of the HRM or TRM repository. Only tensors are read from it; no code is executed."""
 
     out: str
-    """The file of the agent, FILE.safetensors."""
+    """File for the converted agent, FILE.safetensors."""
     file: str = positional("CHECKPOINT")
-    """What torch.save wrote there, or a folder with it; their all_config.yaml is looked for beside it."""
+    """The file that torch.save wrote, or its folder. The repository's all_config.yaml is expected beside it."""
     env: str = ""
-    """Environment id; empty: the one with as many tokens, SudokuExtreme-v0 or MazeHard-v0."""
+    """Environment id; default: SudokuExtreme-v0 or MazeHard-v0, chosen by the number of tokens."""
     config: str = ""
-    """Their all_config.yaml, where it stands elsewhere."""
+    """Path of all_config.yaml if it is not beside the checkpoint."""
     h_cycles: int = number(0, least=0)
-    """Where there is no YAML: H_cycles."""
+    """H_cycles, if there is no all_config.yaml."""
     l_cycles: int = number(0, least=0)
-    """Where there is no YAML: L_cycles."""
+    """L_cycles, if there is no all_config.yaml."""
     num_heads: int = number(0, least=0)
-    """Where there is no YAML: heads of attention."""
+    """Number of attention heads, if there is no all_config.yaml."""
     puzzle: int = number(0, least=0)
-    """Which of several puzzle embeddings stands before the board."""
+    """Index of the puzzle embedding to use, if the checkpoint has several."""
     overwrite: bool = False
-    """Replace a file that is already there."""
+    """Replace an existing file."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Convert as the arguments say."""
+    """Run the command."""
     args = parse(Arguments, argv, "convert")
     out = Path(args.out)
     if out.suffix != ".safetensors":

@@ -1,4 +1,4 @@
-"""`hrm-gym download`: an agent from the Hugging Face hub, with its card."""
+"""`hrm-gym download`: fetch an agent and its card from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ from pathlib import Path
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved import hub
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.parse import parse, positional
+from hrm_gym.cli.parse import parse
 from hrm_gym.files import make_folder
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Fetch an agent from the Hugging Face hub, check it, and keep it in a folder with its card."""
+    """Download an agent and its card from the Hugging Face hub and check it."""
 
     out: str
-    """The folder for `checkpoint.safetensors`, `README.md` and `result.json`."""
-    source: str = positional("SOURCE")
-    """`OWNER/NAME`, or `OWNER/NAME@REVISION`."""
+    """Folder for `checkpoint.safetensors`, `README.md` and `result.json`."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Download as the arguments say."""
+    """Run the command."""
     args = parse(Arguments, argv, "download")
     out = Path(args.out)
     make_folder(out)

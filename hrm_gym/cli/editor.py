@@ -1,4 +1,4 @@
-"""A puzzle that is typed in, cell by cell, or clicked in; no window of its own."""
+"""Entering a puzzle with keys or mouse clicks, independent of any window."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ KEYS = (
     ("enter", "think about it"),
     ("escape", "go back"),
 )
-"""Keys and what they do while a puzzle is typed."""
+"""Keys and their effects while a puzzle is entered."""
 
 _MOVES = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
 _BLANK = ("space", "delete", ".", "0")
 CELL = "cell "
-"""What a click on a cell is called, before the cell's number."""
+"""Prefix of the event of a click on a cell; the cell's index follows."""
 
 
 class Editor:
-    """A board that keys are written to.
+    """A board that key presses fill.
 
     Args:
-        task: the puzzle family; it must be one whose puzzles are their boards.
+        task: the puzzle family; a puzzle must be fully given by its board.
 
     Raises:
-        HrmGymError: for a family whose puzzles are given by examples.
+        HrmGymError: if the family's puzzles are given by examples.
     """
 
     def __init__(self, task: Task) -> None:
@@ -41,7 +41,7 @@ class Editor:
         self.cursor = 0
 
     def key(self, key: str) -> None:
-        """Writes a symbol and moves on, moves, or does nothing."""
+        """Write a symbol and move to the next cell, or move the cursor; other keys do nothing."""
         symbol = self._symbol(key)
         if key in _MOVES:
             (rows, columns), (down, along) = self._task.shape, _MOVES[key]
@@ -57,17 +57,17 @@ class Editor:
             self.cursor = (self.cursor + 1) % len(self.tokens)
 
     def puzzle(self) -> np.ndarray:
-        """What was typed, uint8 of shape (L,).
+        """Return the entered puzzle, uint8 of shape (L,).
 
         Raises:
-            HrmGymError: where it is no puzzle of the family.
+            HrmGymError: if it is not a valid puzzle of the family.
         """
         puzzle = self._task.parse(self._task.format(self.tokens))
         self._task.check(puzzle)
         return puzzle
 
     def _symbol(self, key: str) -> int | None:
-        """The token of a key; letters of either case mean the family's."""
+        """Return the token of a key, ignoring case."""
         if key in self._task.symbols and len(key) == 1:
             return self._task.symbols.index(key)
         folded = self._task.symbols.casefold()

@@ -1,4 +1,4 @@
-"""`hrm-gym envs`: the environments in a table."""
+"""`hrm-gym envs`: print a table of the environments."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def run(argv: Sequence[str]) -> int:
         task = make_task(env_id)
         try:
             counts = [f"{len(task.dataset(split).puzzle):,}" for split in SPLITS]
-        except HrmGymError as error:  # a family whose puzzles come with another package
+        except HrmGymError as error:  # its puzzles come with another package
             counts, missing[env_id] = ["-"] * len(SPLITS), str(error)
         table.add_row(env_id, "x".join(map(str, task.shape)), task.symbols, *counts)
     console = Console()
-    console.width = max(console.width, 64)  # narrower terminals wrap the lines
+    console.width = max(console.width, 64)  # on narrower terminals the lines wrap
     console.print(table)
     for env_id, reason in missing.items():
         print(f"\n{env_id}: {reason}")

@@ -26,30 +26,30 @@ from hrm_gym.shares import after_in_words, in_percent, in_words
 
 @dataclasses.dataclass(frozen=True)
 class Arguments(Options):
-    """Grade an agent."""
+    """Evaluate an agent on a test set or on your own puzzles."""
 
     protocol: Protocol = dataclasses.field(default_factory=Protocol)
-    """How it is evaluated."""
+    """The evaluation protocol."""
     env: str = ""
-    """Environment id; empty: that of the checkpoint."""
+    """Environment id; default: the environment that the checkpoint was trained on."""
     checkpoint: str = "pretrained"
-    """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
-    `hf:OWNER/NAME`."""
+    """`pretrained` (the shipped agent), `pretrained:ID` (the agent shipped for environment ID), a run's folder, a file
+    or `hf:OWNER/NAME`."""
     split: Literal["test", "validation", "train"] = "test"
-    """Which puzzles, where no file is given. Look at `validation` as often as you like, at `test` once."""
+    """The puzzles to use, unless a file is given. Use `validation` as often as you like, `test` only once."""
     puzzles: str = ""
-    """A CSV file, a text file with a puzzle a line, a dataset folder, or what files the family has (ARC: JSON);
-    empty: all of the split."""
+    """Your own puzzles: a CSV file, a text file with one puzzle per line, a dataset folder, or a file in the family's
+    own format (ARC: JSON). Default: the split."""
     limit: int = number(0, least=0)
-    """Only the first so many puzzles; 0: all."""
+    """Use only the first N puzzles; 0: all."""
     batch_size: int = number(256, least=1)
-    """Puzzles thought about at once."""
+    """Puzzles per batch."""
     submission: str = ""
-    """Write the winning answers to this JSON file, in the form of the family's competition (ARC Prize)."""
+    """Write the chosen answers to this JSON file in the format of the family's competition (ARC Prize)."""
     log_dir: str = ""
-    """Add the figures to TensorBoard's events in this folder, say a run's."""
+    """Add the results to the TensorBoard events in this folder, for example a run's folder."""
     overwrite: bool = False
-    """Replace a submission that is already there."""
+    """Replace an existing submission."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     json: bool = False
@@ -57,7 +57,7 @@ class Arguments(Options):
 
 
 def run(argv: Sequence[str]) -> int:
-    """Grade as the arguments say."""
+    """Run the command."""
     if tasks.on_the_spot(argv):
         return tasks.evaluate(parse(tasks.EvaluateArguments, argv, "evaluate"))
     args = parse(Arguments, argv, "evaluate")
@@ -89,7 +89,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The figures as a person reads them: a name and a value a line, each share with its 95 % interval."""
+    """Yield the results as pairs of name and value, shares with their 95 % intervals."""
     yield "exactly right", in_words(figures["exact_accuracy"], figures["exact_interval"])
     yield "right by the rules", in_words(figures["valid_accuracy"], figures["valid_interval"])
     yield "right cells", in_percent(figures["cell_accuracy"])

@@ -1,4 +1,4 @@
-"""`hrm-gym export`: a run's averaged weights as one small file with a card."""
+"""`hrm-gym export`: write a run's averaged weights to one small file, with a card."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from pathlib import Path
 
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.card import card
-from hrm_gym.cli.parse import parse, positional
+from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, replacing
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Write a finished run's averaged weights as one file that can be shipped, and a card beside it."""
+    """Write a finished run's averaged weights to one file for sharing, with a card beside it."""
 
     out: str
-    """The file of the weights, FILE.safetensors; the card becomes FILE.md."""
-    run: str = positional("RUN")
-    """The run's folder."""
+    """File for the weights, FILE.safetensors. The card is written to FILE.md."""
     overwrite: bool = False
-    """Replace weights and a card that are already there."""
+    """Replace existing weights and card."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Export as the arguments say."""
+    """Run the command."""
     args = parse(Arguments, argv, "export")
     folder, out = Path(args.run), Path(args.out)
     if out.suffix != ".safetensors":

@@ -1,4 +1,4 @@
-"""`hrm-gym generate`: new puzzles into a file, or the shipped ones made anew."""
+"""`hrm-gym generate`: write new puzzles to a file, or regenerate the shipped ones."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from hrm_gym.options import Options, number
 
 @dataclasses.dataclass(frozen=True)
 class Arguments(Options):
-    """Write new puzzles to a file: the benchmark's CSV (source, question, answer, rating), JSON lines or text."""
+    """Generate new puzzles and write them to a file: CSV (source, question, answer, rating), JSON lines or text."""
 
     env: str
     """Environment id."""
     out: Path
-    """The file to write: .csv, .jsonl, or .txt with a puzzle a line, each perhaps with .gz, .bz2 or .xz behind."""
+    """Output file: .csv, .jsonl, or .txt with one puzzle per line. Add .gz, .bz2 or .xz to compress it."""
     num: int = number(100, least=1)
-    """How many puzzles."""
+    """Number of puzzles."""
     seed: int = number(0, least=0)
-    """The same seed and number give the same file."""
+    """Random seed. The same seed and number of puzzles give the same file."""
     overwrite: bool = False
-    """Replace a file that is already there."""
+    """Replace an existing file."""
     shipped: bool = False
-    """Make the environment's shipped set anew instead, bit for bit: an .npz file."""
+    """Instead regenerate the environment's shipped puzzles, bit for bit, as an .npz file."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Generate as the arguments say."""
+    """Run the command."""
     args = parse(Arguments, argv, "generate")
     if args.shipped and args.out.suffix != ".npz":
         raise HrmGymError(f"--out {args.out.name!r}: the shipped puzzles are an .npz file; end the name in .npz")

@@ -1,4 +1,4 @@
-"""What the user gives as puzzles, one as text or a file of them, and which family it is of where nobody says so."""
+"""Reading the user's puzzles from text or a file, and finding the puzzle family if it is not named."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.hugging_face import HUB
 
 BY_SIZE = ("Sudoku4x4-v0", "Sudoku6x6-v0", "SudokuExtreme-v0", "Sudoku16x16-v0", "MazeSmall-v0", "MazeHard-v0")
-"""Environments whose boards are all of different sizes; the agent of the third one solves any 9x9 Sudoku."""
+"""Environments to choose from by board size. The agent of SudokuExtreme-v0 solves any 9x9 Sudoku."""
 
 
 def read_given(source: str, task: Task) -> tuple[Given, bool]:
-    """The puzzles, whose solutions nobody looks at, and whether they came as a list.
+    """Read puzzles without solutions; return them and whether they came from a list.
 
     Args:
-        source: a puzzle, in any layout; a file as `reading.source.read` takes it; or "-" for standard input.
-        task: whose puzzles they are.
+        source: a puzzle in any layout, a file that `reading.source.read` accepts, or "-" for standard input.
+        task: the puzzle family.
 
     Raises:
-        HrmGymError: where there is no such file, or a puzzle is malformed.
+        HrmGymError: if the file does not exist or a puzzle is malformed.
     """
     return _read(source if source != "-" else None, _standard_input() if source == "-" else "", task)
 
 
 def find_family(source: str) -> tuple[str, Given, bool]:
-    """The environment whose board has as many cells as the puzzles; then as `read_given`.
+    """Find the environment by the number of cells; return its id and the result of `read_given`.
 
     Raises:
-        HrmGymError: where none has, or as `read_given`.
+        HrmGymError: if no environment has this number of cells, or as in `read_given`.
     """
     path, text = (None, _standard_input()) if source == "-" else (source, "")
     refusals = []
@@ -57,22 +57,22 @@ def _read(source: str | None, text: str, task: Task) -> tuple[Given, bool]:
     path = Path(source)
     try:
         exists = path.exists()
-    except (OSError, ValueError):  # a puzzle can be longer than a path may be
+    except (OSError, ValueError):  # the puzzle is too long to be a path
         exists = False
     if not exists and not source.startswith(HUB):
         named = path.suffix.lower() in (".csv", ".tsv", ".gz", ".bz2", ".xz", ".zip", ".txt", ".npy", ".npz", ".json")
         if any(c in source for c in "/\\") or named or path.suffix.lower() in (".jsonl", ".sdk", ".sdm", ".ss"):
-            return read(source, task, solved=False), True  # which says that there is no file, and names the nearest
+            return read(source, task, solved=False), True  # raises the error that names similar files
         return read_text(source, task), False
     given = read(source, task, solved=False)
     return given, len(given.puzzles.puzzle) > 1 or "table" in given.format
 
 
 def _standard_input() -> str:
-    """What is piped in, in whatever encoding.
+    """Read standard input in any encoding.
 
     Raises:
-        HrmGymError: where it is no text.
+        HrmGymError: if it is not text.
     """
     from hrm_gym.envs.reading.text import decode
 

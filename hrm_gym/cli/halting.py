@@ -1,4 +1,4 @@
-"""`hrm-gym halting`: when should the agent stop thinking? All policies on one test set."""
+"""`hrm-gym halting`: compare policies that decide when the agent stops, on one test set."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from hrm_gym.options import Options, number
 
 @dataclasses.dataclass(frozen=True)
 class Arguments(Options):
-    """Compare stopping rules, learned ones among them, on the puzzles of a test set."""
+    """Compare fixed and learned halting policies on the puzzles of a test set."""
 
     env: str
     """Environment id of the puzzles."""
     out: str
-    """The folder for `table.md`, `result.json` and `plot.png`."""
+    """Folder for `table.md`, `result.json` and `plot.png`."""
     checkpoint: str = "pretrained"
-    """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
-    `hf:OWNER/NAME`."""
+    """`pretrained` (the shipped agent), `pretrained:ID` (the agent shipped for environment ID), a run's folder, a file
+    or `hf:OWNER/NAME`."""
     costs: tuple[float, ...] = (0.001, 0.003, 0.01)
-    """What a segment costs: thresholds are chosen and DQN and PPO trained for each."""
+    """Costs of a segment. For each cost, thresholds are fitted and DQN and PPO are trained."""
     limit: int = number(0, least=0)
-    """Only the first so many test puzzles; 0: all."""
+    """Use only the first N test puzzles; 0: all."""
     fit_puzzles: int = number(1000, least=0)
-    """Validation puzzles on which thresholds are chosen and policies learn; 0: all."""
+    """Number of validation puzzles on which thresholds are fitted and policies are trained; 0: all."""
     train_steps: int = number(20_000, least=0)
-    """Decisions that DQN and PPO learn from at each cost; 0 leaves them out."""
+    """Training steps (halting decisions) of DQN and PPO for each cost; 0: leave them out."""
     max_segments: int = number(16, least=1)
-    """The last segment."""
+    """Maximum number of segments per puzzle."""
     batch_size: int = number(256, least=1)
-    """Puzzles thought about at once."""
+    """Puzzles per batch."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Of DQN and PPO, which are trained once for each, and of the random policy."""
+    """Seeds of the random policy and of DQN and PPO, which are trained once per seed."""
     overwrite: bool = False
-    """Replace results that are already in the folder."""
+    """Replace earlier results in the folder."""
     device: str = "auto"
-    """`auto`, `cpu` or `cuda`: where the agent thinks; DQN and PPO learn on the CPU."""
+    """Device of the agent: `auto`, `cpu` or `cuda`. DQN and PPO are always trained on the CPU."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Record, run all policies, and write what they came to."""
+    """Record the agent's outputs, run all policies and write the results."""
     args = parse(Arguments, argv, "halting")
     check_costs(args.costs)
     for seed in args.seeds:
-        if not 0 <= seed < 1 << 32:  # as Stable-Baselines3 allows
+        if not 0 <= seed < 1 << 32:  # the range that Stable-Baselines3 accepts
             raise HrmGymError(f"--seeds {seed}: give integers of 0 to {(1 << 32) - 1}")
     if not args.out:
         raise HrmGymError("--out is empty: give a folder")

@@ -1,7 +1,7 @@
-"""Agents and halting rules from outside the package, for commands that open a checkpoint.
+"""Importing users' agents and halting rules for commands that open a checkpoint.
 
-A checkpoint names its agent and never imports code by itself. The command line does: every command takes
-`--agent module:NAME` and `--halting module:NAME`, imports the module, and then knows the name.
+A checkpoint only names its agent; loading it never imports code. So every command accepts `--agent module:NAME` and
+`--halting module:NAME` and imports the module, which registers the name.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ OPTIONS = ("--agent", "--halting")
 
 
 def import_own_code(argv: Sequence[str]) -> list[str]:
-    """Import what `argv` names as module:NAME; gives the arguments without that.
+    """Import the modules that `argv` names as module:NAME and return the other arguments.
 
     Raises:
-        HrmGymError: where there is no such module, or importing it fails, with file and line.
+        HrmGymError: if the module does not exist or its import fails, with file and line.
     """
     left: list[str] = []
     arguments = iter(argv)

@@ -1,6 +1,6 @@
-"""The command line as a dataclass: its fields are the options, their docstrings the help; a refusal is one line.
+"""Command lines from dataclasses: fields become options, their docstrings the help, and errors are one line.
 
-argparse splits the line; what the words mean follows from the types of the fields (see `values`).
+argparse splits the command line; `values` converts the words by the types of the fields.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from hrm_gym.options import check_options
 
 T = TypeVar("T")
 Choices = Mapping[str, Sequence[str]]
-"""What options may be, by name, where their type does not say so."""
+"""Allowed values of options by name, if their type does not list them."""
 
 
 def positional(metavar: str) -> Any:
-    """A dataclass field that is given by its place on the command line, not by a name."""
+    """Declare a dataclass field as a positional argument."""
     return dataclasses.field(metadata={"metavar": metavar})
 
 
@@ -34,7 +34,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Cuts no word: environment ids have hyphens."""
+    """Breaks no word at a hyphen, because environment ids contain hyphens."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return _wrapped(text, width)
@@ -44,25 +44,25 @@ class Option(NamedTuple):
     """One option of a command."""
 
     flag: str
-    """Such as `--max-steps`; the metavar of a positional argument."""
+    """For example `--max-steps`, or the metavar of a positional argument."""
     path: tuple[str, ...]
-    """The attributes that lead to the field."""
+    """Attribute names from the outer dataclass to the field."""
     kind: Any
     default: Any
-    """`dataclasses.MISSING` where a value must be given."""
+    """`dataclasses.MISSING` if the option is required."""
     text: str
     group: str
-    """What the dataclass that has the field is about; empty for the command's own."""
+    """Description of the nested dataclass that has the field; empty for the command's own fields."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser that raises what it refuses, and takes no abbreviations."""
+    """An argparse parser that raises errors instead of exiting and accepts no abbreviations."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(add_help=False, allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        """Refuse the command line."""
+        """Raise the error."""
         words = message.replace("the following arguments are required", "missing")
         raise HrmGymError(words.replace("argument ", "", 1).replace("/--", " or --"))
 
@@ -77,19 +77,19 @@ def parse(
     common: Sequence[str] = (),
     choices: Choices | None = None,
 ) -> T:
-    """The arguments that `argv` gives to the dataclass `form`; `--help` prints them and ends the process.
+    """Build the dataclass `form` from `argv`; `--help` prints the options and exits.
 
     Args:
-        form: the class. Dataclasses in it are groups of options.
+        form: the class. Nested dataclasses become groups of options.
         argv: the words after the command.
-        command: its name.
-        description: what it does; by default the docstring of the class.
-        default: an instance whose values are the defaults; empty: those of the class.
-        common: the options that `--help` shows; `--help-all` shows every one. Empty: `--help` does.
-        choices: for the help alone.
+        command: name of the command.
+        description: text of the help; by default the docstring of the class.
+        default: an instance whose values are the defaults; None: the class's own defaults.
+        common: options that `--help` shows, while `--help-all` shows all. If empty, `--help` shows all.
+        choices: allowed values to list in the help.
 
     Raises:
-        HrmGymError: on an option that is unknown or missing, or a value that is not allowed.
+        HrmGymError: if an option is unknown or missing, or a value is not allowed.
     """
     begin: Any = form if default is None else default
     options = list(options_of(begin))
@@ -109,7 +109,7 @@ def parse(
 
 
 def options_of(form: Any) -> Iterator[Option]:
-    """The options of a dataclass, first its own and then those of dataclasses in it."""
+    """Yield the options of a dataclass, its own fields before those of nested dataclasses."""
     yield from sorted(_fields(form, (), ""), key=lambda option: len(option.path) > 1)
 
 
@@ -123,8 +123,8 @@ def _fields(form: Any, path: tuple[str, ...], group: str) -> Iterator[Option]:
         default = _default(field) if cls is form else getattr(form, field.name)
         if dataclasses.is_dataclass(default):
             yield from _fields(default, here, group or text.rstrip("."))
-        elif values.readable(kind):  # all else can be set from Python only
-            name = ".".join(here[1:] or here).replace("_", "-")  # a group's name is not part of its options' names
+        elif values.readable(kind):  # other types can be set only from Python
+            name = ".".join(here[1:] or here).replace("_", "-")  # option names omit the group's name
             yield Option(field.metadata.get("metavar", f"--{name}"), here, kind, default, text, group)
 
 
@@ -133,7 +133,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _docstrings(cls: type) -> dict[str, str]:
-    """The docstring of each field, those of base classes included."""
+    """Return the docstring of each field, including inherited fields."""
     found = {}
     for base in reversed(cls.__mro__[:-1]):
         for part in docstring_parser.parse_from_object(base).params:
@@ -142,7 +142,7 @@ def _docstrings(cls: type) -> dict[str, str]:
 
 
 def add_options(parser: argparse.ArgumentParser, options: Iterable[Option], choices: Choices) -> None:
-    """Tell argparse of the options; it gives their words as they were written, under their paths."""
+    """Add the options to an argparse parser, which stores their unconverted words under the options' paths."""
     groups: dict[str, Any] = {}
     for option in options:
         if option.group not in groups:
@@ -199,7 +199,7 @@ def _parse(form: Any, argv: Sequence[str], options: Sequence[Option]) -> Any:
     try:
         built = _build(form, tree)
         check_options(built)
-    except HrmGymError as error:  # a field is named; the user knows it as an option
+    except HrmGymError as error:  # name the option instead of the field
         name, verb, rest = str(error).partition(" is ")
         flags = [option.flag for option in options if option.path[-1] == name]
         raise HrmGymError(f"{flags[0]}{verb}{rest}" if flags else str(error)) from error
@@ -207,7 +207,7 @@ def _parse(form: Any, argv: Sequence[str], options: Sequence[Option]) -> Any:
 
 
 def _spelled(argv: Sequence[str], flags: Sequence[str]) -> list[str]:
-    """The words with options spelled as argparse knows them: `--num_envs` is `--num-envs`."""
+    """Replace underscores in options by hyphens: `--num_envs` becomes `--num-envs`."""
     words = list(argv)
     for i, word in enumerate(words):
         if word == "--":
@@ -224,7 +224,7 @@ def _spelled(argv: Sequence[str], flags: Sequence[str]) -> list[str]:
 
 
 def _build(form: Any, given: Mapping[str, Any]) -> Any:
-    """The dataclass with the values that are given, dataclasses in it included."""
+    """Build the dataclass and its nested dataclasses from the given values."""
     parts = dict(given)
     defaults = {field.name: field for field in dataclasses.fields(form)}
     for name, value in given.items():

@@ -32,58 +32,58 @@ if TYPE_CHECKING:
     from hrm_gym.agents.policy import Policy
     from hrm_gym.agents.policy import Search as Searched
 
-_FPS = 30  # how often a second the window looks for keys
+_FPS = 30  # frames per second of the window
 FADE_SECONDS = 0.2
-"""In which a window leads over from one segment to the next."""
+"""Duration of the transition between segments in a window."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Watch an agent think about puzzles, segment by segment."""
+    """Watch an agent solve puzzles, segment by segment."""
 
     env: str | None = None
-    """Environment id; by default the hardest one with a shipped agent. A halting id, such as `Sudoku6x6-Halt-v0`, shows
-    what the agent decides after each segment: to continue or to halt."""
+    """Environment id; default: the hardest one with a shipped agent. A halting id, such as `Sudoku6x6-Halt-v0`, also
+    shows the agent's decision after each segment: continue or halt."""
     checkpoint: str = "pretrained"
-    """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
-    `hf:OWNER/NAME`."""
+    """`pretrained` (the shipped agent), `pretrained:ID` (the agent shipped for environment ID), a run's folder, a file
+    or `hf:OWNER/NAME`."""
     puzzle: str | None = None
-    """A puzzle of your own, its cells row by row; by default random ones of the test set."""
+    """Your own puzzle, its cells row by row; default: random puzzles of the test set."""
     record: Path | None = None
-    """Write what is seen to this file, out.gif or out.mp4; strip.png: a row of boards, one board a segment."""
+    """Record to this file: out.gif, out.mp4, or strip.png for a row of boards, one per segment."""
     overwrite: bool = False
-    """Replace a recording that is already there."""
+    """Replace an existing recording."""
     headless: bool = False
-    """Open no window; without --record the boards are printed."""
+    """Open no window; print the boards, or with --record write the recording."""
     episodes: int | None = None
-    """Puzzles to show; by default endless in a window, else one."""
+    """Number of puzzles to show; default: no limit in a window, otherwise one."""
     seed: int = 0
-    """Chooses the puzzles of the test set."""
+    """Random seed that selects the test puzzles."""
     max_segments: int = 64
-    """Segments after which a puzzle ends even if the agent would think on; in training 16 are usual."""
+    """Maximum number of segments per puzzle, even if the agent does not halt. Training usually uses 16."""
     speed: float = 2.0
-    """Segments a second."""
+    """Segments per second."""
     boards: int = 0
-    """Boards that are thought about side by side: the puzzle, and the puzzle with guesses that the agent makes and
-    gives up; shown is the one that it is surest of. 0: 32 for agents that can tell a wrong guess, 1 for others. But
-    for 1, `--checkpoint pretrained` is the agent that guesses, where one ships."""
+    """Number of boards that the agent works on in parallel: the puzzle itself and copies with guesses. The board with
+    the highest confidence is shown. 0: 32 if the agent can detect wrong guesses, otherwise 1. Unless this is 1,
+    `--checkpoint pretrained` selects the shipped agent that guesses, if there is one."""
     seconds: float = 40.0
-    """Where tasks are learned on the spot (ARC): seconds of one core for each."""
+    """Seconds of one core to learn each task, for families whose tasks are learned on the spot (ARC)."""
     device: str = "auto"
-    """Where the agent runs: auto, cpu or cuda."""
+    """`auto`, `cpu` or `cuda`."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Play as the arguments say."""
+    """Run the command."""
     return play(parse(Arguments, argv, "play"))
 
 
 def play(args: Arguments) -> int:
-    """Runs the command; returns its exit status.
+    """Run the command and return its exit status.
 
     Raises:
-        HrmGymError: on a bad argument, puzzle or checkpoint, without a display, or where the recording
-            cannot be written.
+        HrmGymError: if an argument, puzzle or checkpoint is invalid, there is no display, or the recording cannot be
+        written.
     """
     for name in ("episodes", "max_segments", "speed", "seconds"):
         value = getattr(args, name)
@@ -135,12 +135,12 @@ def play(args: Arguments) -> int:
 
 
 class Film:
-    """What is seen, on its way into a file.
+    """The frames, written to a recording.
 
     Args:
         path: see `Recorder`.
-        task: that is drawn.
-        title: stands over the pictures.
+        task: the puzzle family to draw.
+        title: text above the board.
         overwrite: see `Recorder`.
     """
 
@@ -150,7 +150,7 @@ class Film:
         self._last: Frame | None = None
 
     def add(self, frame: Frame, seconds: float) -> None:
-        """One more frame; a strip takes one a segment."""
+        """Add a frame; a strip keeps one frame per segment."""
         last, self._last = self._last, frame
         first = last is None or frame.puzzle is not last.puzzle
         follows = last is not None and frame.follows(last)
@@ -165,7 +165,7 @@ class Film:
 
 
 def _run_headless(player: Player, task: Task, film: Film | None) -> None:
-    """Every frame once, as fast as it comes."""
+    """Show every frame once, without waiting."""
     if film is None:
         print(legend(player.frame), end="\n\n")
     while not player.done:
@@ -180,10 +180,10 @@ def _run_headless(player: Player, task: Task, film: Film | None) -> None:
 
 
 def _run_window(player: Player, renderer: Renderer, film: Film | None) -> None:
-    """Until the player is done; records what was seen for as long as it was seen, less long pauses.
+    """Show frames in a window until the player is done; a recording keeps their timing but shortens long pauses.
 
     Raises:
-        HrmGymError: where there is no display.
+        HrmGymError: if there is no display.
     """
     try:
         window = Window(renderer, "hrm-gym", fade=FADE_SECONDS)
@@ -208,7 +208,7 @@ def _run_window(player: Player, renderer: Renderer, film: Film | None) -> None:
 
 
 def _cases(task: Task, args: Arguments) -> Iterator[Case]:
-    """The puzzle that was asked for, checked at once; then, or instead of it, random ones."""
+    """Return the user's puzzle, validated immediately, followed by random ones; or only random ones."""
     own = []
     if args.puzzle is not None:
         given, many = read_given(args.puzzle, task)
@@ -218,7 +218,7 @@ def _cases(task: Task, args: Arguments) -> Iterator[Case]:
 
 
 def random_cases(task: Task, seed: int) -> Iterator[Case]:
-    """Test puzzles without end, drawn with `seed`."""
+    """Yield random test puzzles forever."""
     puzzles = task.dataset("test")
     rng = np.random.default_rng(seed)
     while True:
@@ -229,7 +229,7 @@ def random_cases(task: Task, seed: int) -> Iterator[Case]:
 
 
 def _task(env_id: str, checkpoint: str) -> Task:
-    """The family, with the puzzles that the agent was trained on where it makes a difference."""
+    """Make the puzzle family, with the agent's own training puzzles if the family depends on them."""
     if checkpoint == "pretrained":
         return make_task(env_id)
     from hrm_gym.agents.saved.load import load_task
@@ -238,21 +238,21 @@ def _task(env_id: str, checkpoint: str) -> Task:
 
 
 class Thinker:
-    """An agent as something that thinks about one puzzle.
+    """Runs an agent on one puzzle at a time.
 
     Args:
-        policy: on its device.
+        policy: the agent, on its device.
     """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self.asked = tuple(policy.halting.worded(dict.fromkeys(policy.halting.signals)))
-        """What its halting rule reads, as the window calls it."""
+        """Names of the halting rule's signals, as the window shows them."""
         self.search = _of_one(policy.search(policy.initial_state(1)))
-        """Where its search begins; None where it makes no guesses."""
+        """Initial state of its search; None if it makes no guesses."""
 
     def __call__(self, case: Case, max_segments: int) -> Iterator[Step]:
-        """One step a segment."""
+        """Yield one step per segment."""
         import torch
 
         from hrm_gym.agents import think
@@ -272,7 +272,7 @@ class Thinker:
 
 
 def _of_one(search: Searched | None) -> Search | None:
-    """The search about one puzzle, as it is drawn."""
+    """Convert the search state of one puzzle for drawing."""
     if search is None:
         return None
     opened, waiting, given_up = (int(count[0]) for count in (search.open, search.waiting, search.given_up))
@@ -280,10 +280,10 @@ def _of_one(search: Searched | None) -> Search | None:
 
 
 def load(env_id: str, checkpoint: str, device: str, boards: int = 0) -> Think:
-    """The agent of a checkpoint as something that thinks about one puzzle, on so many boards side by side.
+    """Load the agent of a checkpoint for one puzzle at a time, with `boards` boards in parallel.
 
     Raises:
-        HrmGymError: where there is no such agent, or it cannot think about several boards.
+        HrmGymError: if there is no such agent, or it cannot work on several boards.
     """
     from hrm_gym.agents.inference.loading import load_guessing
 
@@ -291,7 +291,7 @@ def load(env_id: str, checkpoint: str, device: str, boards: int = 0) -> Think:
 
 
 def default_env(checkpoint: str) -> str:
-    """The one that the checkpoint was trained on, or the hardest one with a shipped agent."""
+    """Return the environment that the checkpoint was trained on, or the hardest one with a shipped agent."""
     from hrm_gym.agents.saved.load import trained_env
     from hrm_gym.agents.saved.sources import PRETRAINED
 

@@ -1,4 +1,4 @@
-"""What happens while a person watches: puzzles, segments, pauses, keys; no window and no clock of its own."""
+"""The logic of `play`: puzzles, segments, pauses and keys, independent of any window or clock."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ KEYS = (
     ("h", "help"),
     ("q", "quit"),
 )
-"""Keys and what they do, as the window shows them."""
+"""Keys and their effects, as the window shows them."""
 
 RESULT_SECONDS = 2.5
 """How long a finished board is shown before the next puzzle."""
 
 FIRST_SECONDS = 1.5
-"""How long a recording shows a puzzle before the first segment, at least."""
+"""Minimum time that a recording shows a puzzle before the first segment."""
 
-_SLOWEST, _FASTEST = 0.25, 64.0  # segments a second
+_SLOWEST, _FASTEST = 0.25, 64.0  # segments per second
 
 
 class Case(NamedTuple):
-    """A puzzle to think about: its name, its tokens of shape (L,), the solution's where it is known, its identity."""
+    """A puzzle: its name, its tokens of shape (L,), the tokens of its solution if known, and its identity."""
 
     name: str
     puzzle: np.ndarray
@@ -47,31 +47,31 @@ class Case(NamedTuple):
 
 
 def own_case(task: Task, puzzle: np.ndarray, name: str = "your puzzle") -> Case:
-    """A puzzle of the person's own, with its solution where the family can solve it."""
+    """Make a case from the user's own puzzle, with its solution if the family can solve it."""
     has_solver = type(task).solve is not Task.solve
     solution = task.solve(puzzle).astype(np.int64) if has_solver else None
     return Case(name, puzzle.astype(np.int64), solution)
 
 
 class Step(NamedTuple):
-    """What the agent says after one segment."""
+    """The agent's outputs after one segment."""
 
     answer: np.ndarray
     """Tokens, int64 of shape (L,)."""
     confidence: np.ndarray
-    """Probability of each of them, shape (L,)."""
+    """Probability of each token, shape (L,)."""
     belief: float | None
-    """The estimated chance that the answer is right, in [0, 1]; None where the agent has none."""
+    """Estimated probability that the answer is correct, in [0, 1]; None if the agent estimates none."""
     signals: Mapping[str, float]
-    """What the halting rule reads, by name, in [0, 1]."""
+    """The halting rule's inputs by name, in [0, 1]."""
     halt: bool
     """Whether the agent halts now."""
     search: Search | None = None
-    """How far its search has come; None where it makes no guesses."""
+    """State of its search; None if it makes no guesses."""
 
 
 Think = Callable[[Case, int], Iterator[Step]]
-"""Thinks about a puzzle for at most so many segments; one item a segment."""
+"""Runs an agent on a puzzle for at most the given number of segments and yields one step per segment."""
 
 
 class Result(NamedTuple):
@@ -79,28 +79,28 @@ class Result(NamedTuple):
 
     name: str
     solved: bool | None
-    """None where it is not known: the rules do not decide, and there is no solution."""
+    """None if unknown: the rules cannot decide it, and there is no solution."""
     segments: int
     another: str = ""
-    """What the answer is called where it is right and not the known solution, such as "another shortest path"."""
+    """Description of a correct answer that differs from the known solution, such as "another shortest path"."""
 
 
 class Player:
-    """Shows an agent one puzzle after the other.
+    """Runs an agent on one puzzle after another.
 
-    `frame` is what is to be seen now, a new object whenever it changes; `done` says that nothing will follow.
+    `frame` is the current picture, a new object whenever it changes; `done` is true after the last one.
 
     Args:
         task: the puzzle family.
-        cases: the puzzles, in order; they may be endless.
+        cases: the puzzles in order, possibly endless.
         think: the agent.
-        max_segments: after which a puzzle ends even if the agent would go on.
-        speed: segments a second.
-        episodes: puzzles to finish, None for as many as there are.
+        max_segments: maximum number of segments per puzzle, even if the agent does not halt.
+        speed: segments per second.
+        episodes: number of puzzles to finish; None for all.
         stay: whether to pause at each result.
-        asked: the names of the agent's signals, to keep a place for them before the first segment.
-        decides: whether to show what the agent decides after each segment.
-        search: where the agent's search begins, for the same reason; None where it makes no guesses.
+        asked: names of the agent's signals, to reserve space for them before the first segment.
+        decides: whether to show the agent's decision after each segment.
+        search: initial state of the agent's search, for the same reason; None if it makes no guesses.
     """
 
     def __init__(
@@ -124,8 +124,8 @@ class Player:
         self._episodes = episodes
         self._stay = stay
         self._asked, self._decides, self._search = asked, decides, search
-        self._past: list[Frame] = []  # of this puzzle, the first one to the newest
-        self._place = 0  # which of them is shown
+        self._past: list[Frame] = []  # frames of this puzzle, oldest first
+        self._place = 0  # index of the frame that is shown
         self._reveal = False
         self._editor: Editor | None = None
         self._waited = 0.0
@@ -138,11 +138,11 @@ class Player:
 
     @property
     def hold(self) -> float:
-        """For how many seconds this frame is to be seen."""
+        """Seconds to show this frame."""
         return RESULT_SECONDS if self.frame.ended else 1 / self.speed
 
     def tick(self, seconds: float) -> None:
-        """Lets time pass; goes on when the frame has been seen for long enough."""
+        """Let time pass, and advance once the frame has been shown for long enough."""
         if self.paused or self.frame.overlay or self._editor or self.done:
             return
         self._waited += seconds
@@ -150,7 +150,7 @@ class Player:
             self.advance()
 
     def advance(self) -> None:
-        """One segment more, seen before or not, or after the last one the next puzzle."""
+        """Go to the next segment, or after the last one to the next puzzle."""
         self._waited = 0.0
         if self._place + 1 < len(self._past):
             self._go_to(self._place + 1)
@@ -160,13 +160,13 @@ class Player:
             self._next_segment()
 
     def key(self, key: str) -> None:
-        """Does what a key says; unknown ones do nothing."""
+        """Handle a key press; unknown keys do nothing."""
         if key == "quit" or (key in ("q", "escape") and self._editor is None):
             self.done = True
         elif self._editor is not None:
             self._type(self._editor, key)
         elif key == "h" or self.frame.overlay:  # any key closes the help
-            revealing = self.frame.solution is not None  # without a solution that key does nothing
+            revealing = self.frame.solution is not None  # without a solution the key "s" does nothing
             keys = tuple(pair for pair in KEYS if pair[0] != "s" or revealing)
             self._show(overlay=() if self.frame.overlay else keys)
         elif key == "space":
@@ -193,12 +193,12 @@ class Player:
             self._show(reveal=self._reveal)
 
     def _go_to(self, place: int) -> None:
-        """Shows a segment that was seen before."""
+        """Show an earlier segment again."""
         self._place = place
         self.frame = self._past[place]
         self._show(reveal=self._reveal or self.frame.reveal)
 
-    # ---- a puzzle of the person's own ------------------------------------------------------------
+    # ---- the user's own puzzle -------------------------------------------------------------------
 
     def _begin_typing(self) -> None:
         try:
@@ -266,7 +266,7 @@ class Player:
         after = dataclasses.replace(
             before,
             answer=step.answer,
-            # The first segment answers every cell: marking them all would mark nothing.
+            # The first segment fills every cell, so marking changed cells is useless there.
             previous=before.answer if before.segment else None,
             confidence=step.confidence,
             belief=step.belief,
@@ -285,7 +285,7 @@ class Player:
             another = self._task.another_solution if is_another(self._task, after) else ""
             self.results.append(Result(self._case.name, solved, segment, another))
             self.paused = self.paused or self._stay
-            # A failure is shown as one: nobody is at the keys of a recording.
+            # Without a person at the keys, reveal the solution of a failed puzzle.
             after = dataclasses.replace(after, reveal=not solved)
         self.frame = after
         self._past.append(after)

@@ -1,4 +1,4 @@
-"""`hrm-gym plot`: learning curves of several runs in one picture."""
+"""`hrm-gym plot`: plot the learning curves of several runs."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ FORMATS = (".png", ".svg", ".pdf")
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Draw the learning curves of runs, finished or not: accuracy on validation puzzles."""
+    """Plot learning curves (accuracy on validation puzzles) of finished or unfinished runs."""
 
     runs: tuple[str, ...] = positional("RUN")
-    """The runs' folders."""
+    """Folders of the runs."""
     out: str = "curves.png"
-    """The picture: .png, .svg or .pdf."""
+    """Output file: .png, .svg or .pdf."""
     overwrite: bool = False
-    """Replace a picture that is already there."""
+    """Replace an existing file."""
     along: Along = "minutes"
-    """What the x axis counts."""
+    """Unit of the x axis."""
     grade: Literal["exact", "valid"] = "exact"
-    """The label of the solution, or the rules."""
+    """Accuracy to plot: `exact`, answers equal to the solution, or `valid`, answers that satisfy the rules."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Draw as the arguments say."""
+    """Run the command."""
     args = parse(Arguments, argv, "plot")
     out = Path(args.out)
     if not args.runs:

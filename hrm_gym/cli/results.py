@@ -1,4 +1,4 @@
-"""What commands that compare leave in their folder: a table, the figures, and a plot where one can be drawn."""
+"""Writing the results of comparisons: a table, the figures as JSON, and a plot if matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ TABLE, FIGURES, PLOT = FILES = "table.md", "result.json", "plot.png"
 
 
 def write_results(out: Path, text: str, figures: Any, plot: Callable[[], Any]) -> None:
-    """Write them, and say so; without matplotlib the plot alone is missing.
+    """Write the results and print their paths; without matplotlib only the plot is missing.
 
     Args:
-        out: the folder.
-        text: the table, Markdown.
-        figures: as JSON has them.
-        plot: gives a matplotlib figure.
+        out: output folder.
+        text: the table in Markdown.
+        figures: the results, serializable as JSON.
+        plot: returns a matplotlib figure.
 
     Raises:
-        HrmGymError: where a file cannot be written.
+        HrmGymError: if a file cannot be written.
     """
     with replacing(out / TABLE) as temporary:
         temporary.write_text(text)
@@ -32,7 +32,7 @@ def write_results(out: Path, text: str, figures: Any, plot: Callable[[], Any]) -
     print(f"wrote {out / TABLE} and {out / FIGURES}")
     try:
         figure = plot()
-    except HrmGymError as error:  # matplotlib, which only the plot needs
+    except HrmGymError as error:  # matplotlib is missing; only the plot needs it
         print(error)
         return
     with replacing(out / PLOT) as temporary:

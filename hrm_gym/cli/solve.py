@@ -1,4 +1,4 @@
-"""`hrm-gym solve`: one puzzle, or a file of puzzles."""
+"""`hrm-gym solve`: solve one puzzle or a file of puzzles."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ from hrm_gym.options import Options, number
 
 @dataclasses.dataclass(frozen=True)
 class Arguments(Options):
-    """Solve a puzzle, or a file of puzzles. Exit status: 0 all answers valid, 1 some not, 2 bad input."""
+    """Solve a puzzle or a file of puzzles. Exit status: 0 all answers valid, 1 some invalid, 2 bad input."""
 
     puzzle: str = positional("PUZZLE")
-    """The puzzle in any layout; a file (a table, text, JSON or arrays, compressed or not); `-`: standard input."""
+    """A puzzle in any layout, a file (table, text, JSON or arrays; may be compressed), or `-` for standard input."""
     env: str = ""
-    """Environment id; empty: that of the checkpoint, or the one whose board has as many cells as the puzzle."""
+    """Environment id; default: that of the checkpoint, or the one with the puzzle's number of cells."""
     checkpoint: str = "pretrained"
-    """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
-    `hf:OWNER/NAME`."""
+    """`pretrained` (the shipped agent), `pretrained:ID` (the agent shipped for environment ID), a run's folder, a file
+    or `hf:OWNER/NAME`."""
     exact: bool = False
-    """Use the family's own solver instead of the network."""
+    """Use the family's exact solver instead of the agent."""
     max_segments: int = number(64, least=1)
-    """Segments of an attempt before it gives up on the rules."""
+    """Maximum number of segments per attempt."""
     rollouts: int = number(1, least=1)
-    """Attempts that are begun at once; the first valid answer counts."""
+    """Number of attempts in parallel; the first valid answer is used."""
     boards: int = number(0, least=0)
-    """Boards that are thought about side by side in each attempt: the puzzle, and the puzzle with guesses that the
-    agent makes and gives up; 0: 32 for agents that can tell a wrong guess, 1 for others. But for 1,
-    `--checkpoint pretrained` is the agent that guesses, where one ships."""
+    """Number of boards that each attempt works on in parallel: the puzzle itself and copies with guesses. 0: 32 if the
+    agent can detect wrong guesses, otherwise 1. Unless this is 1, `--checkpoint pretrained` selects the shipped agent
+    that guesses, if there is one."""
     vary: Literal["auto", "noise", "symmetry", "guess"] = "auto"
-    """How attempts after the first differ: initial states with noise, symmetric images of the puzzle, or a guess that
-    is taken for a given, for 8 segments each; `auto`: what suits the puzzle and the agent."""
+    """How later attempts differ from the first: noise in the initial state, a symmetric version of the puzzle, or a
+    guessed cell used as a given, for 8 segments each. `auto` chooses by puzzle and agent."""
     seconds: float = number(10.0, least=0)
-    """Make further attempts until the rules are satisfied or so many seconds a puzzle have passed; 0: none."""
+    """Time limit per puzzle for further attempts until an answer satisfies the rules; 0: no further attempts."""
     pretty: bool = False
-    """Draw the solved boards, givens bold on a terminal, with what it took to solve them."""
+    """Draw the solved boards, with bold givens on a terminal, and print the attempts and segments used."""
     json: bool = False
-    """Print one JSON object a puzzle: `answer`, `valid`, `attempts`, `segments`."""
+    """Print one JSON object per puzzle: `answer`, `valid`, `attempts`, `segments`."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Solve as the arguments say."""
+    """Run the command."""
     if tasks.on_the_spot(argv):
         return tasks.solve(parse(tasks.SolveArguments, argv, "solve"))
     args = parse(Arguments, argv, "solve")
@@ -80,7 +80,7 @@ def run(argv: Sequence[str]) -> int:
         count = f"{len(puzzles):,} puzzle{'s' * (len(puzzles) > 1)}"
         print(f"read: {count} of {env}, from {read.format}", file=sys.stderr)
     if args.exact:
-        answers = np.stack([task.solve(puzzle) for puzzle in puzzles]).astype(np.int64)  # refuses what `check` would
+        answers = np.stack([task.solve(puzzle) for puzzle in puzzles]).astype(np.int64)  # rejects what `check` would
         valid = task.violations(puzzles.astype(np.int64), answers) == 0
         rows = [{"tokens": a, "answer": task.format(a), "valid": bool(v)} for a, v in zip(answers, valid, strict=True)]
     else:

@@ -1,4 +1,4 @@
-"""What `solve` and `evaluate` do with families whose puzzles are tasks with demonstrations (ARC): learn on the spot."""
+"""`solve` and `evaluate` for families whose puzzles are tasks with demonstrations (ARC): learn each on the spot."""
 
 from __future__ import annotations
 
@@ -28,68 +28,68 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Learning(Options):
-    """How tasks are learned."""
+    """How each task is learned."""
 
     seconds: float = number(40.0, above=0)
-    """Of one core, a task: choosing a network by demonstrations that are left out, training, and votes."""
+    """Seconds of one core per task, for model selection on held-out demonstrations, training and voting."""
     seed: int = number(0, least=0, most=2**31)
-    """Of all networks."""
+    """Random seed of all networks."""
     agent: str = "hrm_planes"
-    """`hrm_planes` or `trm_planes`, or `module:NAME` for an agent of yours on planes."""
+    """`hrm_planes`, `trm_planes`, or `module:NAME` for your own agent on planes."""
     processes: int = number(0, least=0)
-    """Tasks that are learned side by side, each on one core; 0: one a core."""
+    """Number of tasks to learn in parallel, each on one core; 0: the number of cores."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SolveArguments(Options):
-    """Solve a task, or many: a network learns its demonstrations and gives two attempts at each test input.
+    """Solve tasks: a network learns the demonstrations of each task and makes two attempts at each test input.
 
-    Exit status: 0 where the test outputs are not known, or an attempt at each is right; 1 where some are wrong; 2 for
-    bad input.
+    Exit status: 0 if an attempt at each test input is correct or the test outputs are unknown, 1 if some are wrong, 2
+    for bad input.
     """
 
     puzzle: str = positional("TASK")
-    """A JSON file of a task or of many, in any layout in which ARC is handed out, or a folder of such files."""
+    """A JSON file with one or more tasks in any published ARC layout, or a folder of such files."""
     env: str = "ARC1-v0"
     """Environment id."""
     learning: Learning = dataclasses.field(default_factory=Learning)
-    """How tasks are learned."""
+    """How each task is learned."""
     pretty: bool = False
-    """Draw the grids in colours."""
+    """Draw the grids in colour."""
     json: bool = False
-    """Print one JSON object a task: `attempts`, `sure`, `rung`, `left_out`, `seconds`."""
+    """Print one JSON object per task: `attempts`, `sure`, `rung`, `left_out`, `seconds`."""
     submission: str = ""
-    """Write the attempts to this file, in the form of the competition (ARC Prize)."""
+    """Write the attempts to this file in the format of the ARC Prize."""
     overwrite: bool = False
-    """Replace a submission that is already there."""
+    """Replace an existing submission."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateArguments(Options):
-    """The benchmark's score of networks that learn each task on the spot. Interrupt it and give it again to go on."""
+    """Evaluate networks that learn each task on the spot. If interrupted, run the same command again to continue."""
 
     env: str = "ARC1-v0"
     """Environment id."""
     split: Literal["test", "train"] = "test"
-    """The evaluation tasks, to be looked at once, or the training tasks."""
+    """`test`: the evaluation tasks, to be used only once; `train`: the training tasks."""
     puzzles: str = ""
     """A file or folder of tasks to use instead of a split."""
     learning: Learning = dataclasses.field(default_factory=Learning)
-    """How tasks are learned."""
+    """How each task is learned."""
     limit: int = number(0, least=0)
-    """Only the first so many tasks by name; 0: all."""
+    """Use only the first N tasks in order of name; 0: all."""
     out: str = ""
-    """A line of JSON a task goes into this file; tasks that it holds are not solved again. Empty: a file in `runs`."""
+    """File for one line of JSON per task; tasks already in it are not solved again. Default: a file in `runs`."""
     submission: str = ""
-    """Write the attempts to this file, in the form of the competition (ARC Prize)."""
+    """Write the attempts to this file in the format of the ARC Prize."""
     overwrite: bool = False
-    """Replace a submission that is already there."""
+    """Replace an existing submission."""
     json: bool = False
     """Print one JSON object and nothing else."""
 
 
 def on_the_spot(argv: Sequence[str]) -> bool:
-    """Whether a command line asks for tasks to be learned on the spot: such a family, and no trained agent."""
+    """Return whether a command line names a family that is learned on the spot, and no trained agent."""
     first = Parser()
     first.add_argument("--env")
     first.add_argument("--checkpoint")
@@ -101,7 +101,7 @@ def on_the_spot(argv: Sequence[str]) -> bool:
 
 
 def solve(args: SolveArguments) -> int:
-    """Solve as the arguments say."""
+    """Run `solve`."""
     if args.submission:
         check_new(Path(args.submission), args.overwrite)
     tasks = sources.tasks_for(args.puzzle, make_task(args.env).arguments["version"])
@@ -119,7 +119,7 @@ def solve(args: SolveArguments) -> int:
 
 
 def _solved(tasks: Mapping[str, sources.Examples], learning: Learning, each: Any) -> tuple[list[Row], bool]:
-    """Solve tasks, calling `each` with every row; the rows, and whether that went on to the end."""
+    """Solve tasks, calling `each` with every row; return the rows and whether all tasks were finished."""
     from hrm_gym.agents.arc.many import solve_tasks
     from hrm_gym.agents.registry import import_named
 
@@ -164,7 +164,7 @@ def _in_lines(row: Row, examples: sources.Examples, draw: Any) -> Iterator[str]:
     for number_, (grids, test) in enumerate(zip(solution.attempts, examples.tests, strict=True), start=1):
         blocks = [draw(grid) for grid in ([test.input, *map(np.array, grids)] if draw is coloured else grids)]
         yield f"test {number_}" if len(solution.attempts) > 1 else ""
-        if draw is coloured:  # the input and both attempts beside one another
+        if draw is coloured:  # the input and both attempts side by side
             height = max(map(len, blocks))
             for i in range(height):
                 yield "   ".join(block[i] if i < len(block) else " " * 2 * len(test.input[0]) for block in blocks)
@@ -190,7 +190,7 @@ def _submit(path: Path, rows: Sequence[Row], tasks: Mapping[str, sources.Example
 
 
 def evaluate(args: EvaluateArguments) -> int:
-    """Grade as the arguments say."""
+    """Run `evaluate`."""
     from hrm_gym.agents.arc.many import appending, read_rows, score
 
     if args.submission:
@@ -222,7 +222,7 @@ def evaluate(args: EvaluateArguments) -> int:
 
 
 def _graded(args: EvaluateArguments) -> dict[str, sources.Examples]:
-    """The tasks to be graded."""
+    """Return the tasks to evaluate."""
     if args.puzzles:
         tasks = sources.tasks_for(args.puzzles, make_task(args.env).arguments["version"])
     else:

@@ -1,4 +1,4 @@
-"""`hrm-gym train`: the configuration from preset and command line, then the training loop."""
+"""`hrm-gym train`: build the configuration from preset and command line, then train."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ COMMON = (
 )
 """The options that `--help` shows."""
 _FIRST = ("env", "agent", "halting", "preset", "device", "dtype", "task_args", "dataset", "resume")
-"""Options from which preset, agent and rule follow, and with them what other options there are."""
+"""Options that determine the preset, agent and halting rule, and so which other options exist."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Train as the arguments say."""
+    """Run the command."""
     first = Parser()
     for name in _FIRST:
         first.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name)
@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
         "Train an agent. Defaults below are those of the chosen env, agent, halting rule, preset and device.",
     )
     _refuse_hopeless(config, given)
-    run_dir = free_run_dir(config) if parallel.is_leader() else Path(config.run_dir)  # the others write nothing
+    run_dir = free_run_dir(config) if parallel.is_leader() else Path(config.run_dir)  # other processes write nothing
     config = dataclasses.replace(config, run_dir=str(run_dir), device=parallel.join(config.device))
     train(config, run_dir)
     parallel.leave()
@@ -49,7 +49,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _refuse_hopeless(config: Config, given: dict[str, str]) -> None:
-    """Refuse a run over all tasks that a processor cannot finish, unless somebody has chosen it in detail."""
+    """Reject a run over all tasks that is too long for a CPU, unless the user set its options explicitly."""
     chosen = {"agent", "preset", "dataset", "task_args"} & set(given)
     if task_class(config.env).by_examples and config.device == "cpu" and not (chosen or config.init_from):
         raise HrmGymError(
@@ -59,7 +59,7 @@ def _refuse_hopeless(config: Config, given: dict[str, str]) -> None:
 
 
 def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
-    """The command line over `default`."""
+    """Parse the command line, with defaults from `default`."""
     choices = {
         "env": task_ids(),
         "agent": ("auto", *agent_names()),
@@ -67,7 +67,7 @@ def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
         "preset": ("auto", *PRESETS),
     }
     config = parse(Config, argv, "train", description, default=default, common=COMMON, choices=choices)
-    # The names are resolved already; the user may have written "auto" or a module.
+    # `default` holds the resolved names; the user may have written "auto" or a module.
     names = {name: getattr(default, name) for name in ("env", "agent", "halting", "preset", "device")}
     dtype = default.dtype if config.dtype == "auto" else config.dtype
     return dataclasses.replace(config, **names, dtype=dtype)

@@ -1,4 +1,4 @@
-"""`hrm-gym upload`: a finished run to the Hugging Face hub, or to a folder in its form."""
+"""`hrm-gym upload`: upload a finished run to the Hugging Face hub, or write the same files to a folder."""
 
 from __future__ import annotations
 
@@ -8,29 +8,27 @@ from pathlib import Path
 
 from hrm_gym.agents.saved.hub import save_pretrained, upload
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.parse import parse, positional
+from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
 from hrm_gym.hugging_face import HUB
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Send a finished run to the Hugging Face hub: its averaged weights, a card and the result."""
+    """Upload a finished run to the Hugging Face hub: its averaged weights, a card and the results."""
 
     to: str
-    """`OWNER/NAME` on the hub, where a repository is made if there is none."""
-    run: str = positional("RUN")
-    """The run's folder."""
+    """Repository on the hub, `OWNER/NAME`; it is created if it does not exist."""
     folder: str = ""
-    """Send nothing: write what would be sent to this folder."""
+    """Write the files to this folder instead of uploading them."""
     private: bool = False
-    """Whether a new repository is private."""
+    """Make a new repository private."""
     license: str = ""
-    """The weights' licence as the hub names it, such as `mit`."""
+    """Licence of the weights by its name on the hub, such as `mit`."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Upload as the arguments say."""
+    """Run the command."""
     args = parse(Arguments, argv, "upload")
     folder, repo = Path(args.run), args.to.removeprefix(HUB)
     if not folder.is_dir():

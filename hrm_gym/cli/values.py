@@ -1,6 +1,6 @@
-"""Words of a command line as values of a type, and the other way round.
+"""Converting words of a command line to typed values and back.
 
-Types are numbers, truth values, texts, paths, `Literal`, enums, unions of them, and lists and tuples, which take
+Supported types are numbers, bool, str, paths, `Literal`, enums and their unions, and lists and tuples, which take
 several words.
 """
 
@@ -21,7 +21,7 @@ _TRUTH = {"true": True, "false": False}
 
 
 def readable(kind: Any) -> bool:
-    """Whether values of a type can be written on a command line."""
+    """Return whether values of this type can be given on a command line."""
     if several := _several(kind):
         return all(map(readable, several[0])) and not any(map(_several, several[0]))
     if choices(kind) or kind in (str, *_WORDS):
@@ -33,7 +33,7 @@ def readable(kind: Any) -> bool:
 
 
 def arguments(kind: Any) -> dict[str, Any]:
-    """What argparse must know of a type: how many words it takes, and what they are called."""
+    """Return the argparse arguments for a type: number of words and metavar."""
     if several := _several(kind):
         kinds, fixed = several
         return {"nargs": len(kinds) if fixed else "*", "metavar": _called(kinds[0])}
@@ -43,10 +43,10 @@ def arguments(kind: Any) -> dict[str, Any]:
 
 
 def read(flag: str, given: Any, kind: Any) -> Any:
-    """What argparse found for an option as a value of its type.
+    """Convert an option's words from argparse to a value of its type.
 
     Raises:
-        HrmGymError: naming the option, the word and what is allowed.
+        HrmGymError: if a word is not allowed; the message names the option, the word and the allowed values.
     """
     if isinstance(given, bool):
         return given
@@ -79,7 +79,7 @@ def _read(flag: str, word: str, kind: Any) -> Any:
 
 
 def choices(kind: Any) -> dict[str, Any]:
-    """The values of a `Literal` or an enum by their words; of other types none."""
+    """Return the values of a `Literal` or an enum by their words; empty for other types."""
     if get_origin(kind) is Literal:
         return {str(value): value for value in get_args(kind)}
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -88,7 +88,7 @@ def choices(kind: Any) -> dict[str, Any]:
 
 
 def written(value: Any) -> str:
-    """A default as help shows it; empty where there is nothing to show."""
+    """Format a default for the help; empty if there is nothing to show."""
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, list | tuple):
@@ -97,7 +97,7 @@ def written(value: Any) -> str:
 
 
 def _several(kind: Any) -> tuple[tuple[Any, ...], bool] | None:
-    """The types of the parts of a list or tuple, and whether there are exactly as many; None for other types."""
+    """Return the item types of a list or tuple and whether its length is fixed; None for other types."""
     parts = get_args(kind) or (str, ...)
     if (get_origin(kind) or kind) not in (list, tuple, Sequence):
         return None
@@ -106,14 +106,14 @@ def _several(kind: Any) -> tuple[tuple[Any, ...], bool] | None:
 
 
 def _parts(kind: Any) -> tuple[Any, ...]:
-    """The types of a union but for None; a type alone."""
+    """Return the types of a union without None, or the type itself."""
     if get_origin(kind) not in (Union, types.UnionType):
         return (kind,)
     return tuple(part for part in get_args(kind) if part is not type(None))
 
 
 def _called(kind: Any) -> str:
-    """What a word of this type is called in help."""
+    """Return the metavar of a word of this type."""
     (first, *_) = _parts(kind)
     if known := choices(first):
         return "{" + ",".join(known) + "}"

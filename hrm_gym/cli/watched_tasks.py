@@ -1,4 +1,4 @@
-"""Tasks that are learned while a person watches: each look at the network in training is a segment."""
+"""Learning a task while a person watches: each evaluation of the network during training is a segment."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
 
 SIGNALS = ("demonstrations fitted", "sees directions", "knows colours")
-"""What is shown of the network that learns: 0 or 1 each."""
+"""Signals of the network in training that are shown, each 0 or 1."""
 
 
 class SpotThinker:
-    """A network that learns the task of a case, as something that thinks about it.
+    """Trains a network on the task of a case and yields its answers as steps.
 
     Args:
-        env_id: of a family whose puzzles are tasks.
+        env_id: a family whose puzzles are tasks.
         source: a file of tasks.
-        seconds: of one core, a task.
-        seed: of all networks.
+        seconds: seconds of one core per task.
+        seed: random seed of all networks.
 
     Raises:
-        HrmGymError: without a file, or naming what is malformed in it.
+        HrmGymError: if the file is missing or malformed.
     """
 
     asked = SIGNALS
@@ -38,7 +38,7 @@ class SpotThinker:
                 f"tasks of {env_id} are learned on the spot: give the JSON file of one, --puzzle TASK.json"
             )
         self.task: Any = make_task(env_id, source)
-        """The family of these tasks."""
+        """The puzzle family of these tasks."""
         self.cases = [
             Case(
                 f"{name}, test {number}" if len(examples.tests) > 1 else name,
@@ -49,19 +49,19 @@ class SpotThinker:
             for index, (name, examples) in enumerate(self._tasks().items())
             for number, pair in enumerate(examples.tests, start=1)
         ]
-        """One for each test input."""
+        """One case per test input."""
         self._seconds, self._seed = seconds, seed
 
     def _tasks(self) -> dict[str, Examples]:
         return {**self.task.collection.training, **self.task.collection.evaluation}
 
     def __call__(self, case: Case, max_segments: int) -> Iterator[Step]:
-        """A step whenever the answer changes, by a segment or by learning; the last one is what the votes come to."""
+        """Yield a step whenever a segment or training changes the answer; the last step is the result of the vote."""
         import torch
 
         from hrm_gym.agents.arc.solving import RUNGS, Solver
 
-        torch.set_num_threads(1)  # such small products of matrices are slower on several
+        torch.set_num_threads(1)  # small matrix products are slower on several threads
         assert case.identity is not None
         examples = self._tasks()[self.task.names(np.array([case.identity]))[0]]
         inputs = [encode(pair.input).astype(np.int64) for pair in examples.tests]
