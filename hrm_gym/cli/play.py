@@ -275,8 +275,8 @@ def _of_one(search: Searched | None) -> Search | None:
     """The search about one puzzle, as it is drawn."""
     if search is None:
         return None
-    counts = (int(count[0]) for count in (search.open, search.waiting, search.given_up))
-    return Search(*counts, guesses=search.guesses[0].cpu().numpy())
+    opened, waiting, given_up = (int(count[0]) for count in search[:3])
+    return Search(opened, waiting, given_up, search.guesses[0].cpu().numpy())
 
 
 def load(env_id: str, checkpoint: str, device: str, boards: int = 0) -> Think:

@@ -96,7 +96,7 @@ class Renderer:
         canvas.text(frame.message, Box(x, 52, width, 18), 20, MUTED)
         panel.state(canvas, Box(x, 78, width, 40), frame, self._task)
         panel.segments(canvas, Box(x, 130, width, 42), frame)
-        y, down = 186, 0
+        y, down = 186.0, 0
         if frame.search:
             panel.search(canvas, Box(x, y - 3, width, 22), frame.search, self._task.blank)
             y, down = y + 28, 20
