@@ -347,7 +347,7 @@ def test_commands_take_boards(capsys):
     shown = capsys.readouterr().out
     assert "your puzzle: solved in" in shown and "boards: 1 open, 0 waiting, 0 given up" in shown
     assert "* the agent guesses" in shown
-    assert main(["evaluate", "--env", "SudokuExtreme-v0", "--boards", "6", "--limit", "2"]) == 2
+    assert main(["evaluate", "--env", "Sudoku6x6-v0", "--boards", "6", "--limit", "2"]) == 2
     assert "cannot tell a wrong guess" in capsys.readouterr().err
 
 
