@@ -16,6 +16,7 @@ from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.saved.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
 from hrm_gym.cli.bar import bar
+from hrm_gym.cli.given import tell_format
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, replacing
@@ -37,8 +38,8 @@ class Arguments(Options):
     split: Literal["test", "validation", "train"] = "test"
     """Which puzzles, where no file is given. Look at `validation` as often as you like, at `test` once."""
     puzzles: str = ""
-    """A CSV file, a text file with a puzzle a line, a dataset folder, or what files the family has (ARC: JSON);
-    empty: all of the split."""
+    """A file of puzzles: a table, text, JSON or arrays, compressed or not (docs/puzzle_files.md); a dataset folder, or
+    what files the family has (ARC: JSON); empty: all of the split."""
     limit: int = number(0, least=0)
     """Only the first so many puzzles; 0: all."""
     batch_size: int = number(256, least=1)
@@ -64,7 +65,10 @@ def run(argv: Sequence[str]) -> int:
         raise HrmGymError("give --env, or the --checkpoint of a run, which knows its environment")
     env = args.env or trained_env(args.checkpoint)
     policy, task = load_both(env, args.checkpoint, args.device)
-    puzzles = choose_puzzles(task, args.split, args.puzzles, args.limit)
+    given = choose_puzzles(task, args.split, args.puzzles, args.limit)
+    puzzles = given.puzzles
+    if args.puzzles:
+        tell_format(given, env)
     protocol = args.protocol.for_family(task)
     with bar(f"thinking about {len(puzzles.puzzle):,} puzzles") as tell:
         result, scores, submission = grade(policy, task, puzzles, protocol, args.batch_size, tell)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.given import read_given
+from hrm_gym.cli.given import read_given, tell_format
 from hrm_gym.cli.parse import parse
 from hrm_gym.cli.player import FIRST_SECONDS, KEYS, RESULT_SECONDS, Case, Player, Step, Think, own_case
 from hrm_gym.envs.drawing.frame import Frame
@@ -44,7 +44,7 @@ class Arguments:
     """`pretrained` for the shipped agent, `pretrained:ID` for that of another environment, a run's folder, a file, or
     `hf:OWNER/NAME`."""
     puzzle: str | None = None
-    """A puzzle of your own, its cells row by row; by default random ones of the test set."""
+    """A puzzle of your own in any layout, or a file of them; by default random ones of the test set."""
     record: Path | None = None
     """Write what is seen to this file, out.gif or out.mp4; strip.png: a row of boards, one board a segment."""
     overwrite: bool = False
@@ -195,6 +195,8 @@ def _cases(task: Task, args: Arguments) -> Iterator[Case]:
     own = []
     if args.puzzle is not None:
         given, many = read_given(args.puzzle, task)
+        if given.format != "text":
+            tell_format(given, type(task).__name__)
         for i, puzzle in enumerate(given.puzzles.puzzle, start=1):
             own.append(own_case(task, puzzle, f"your puzzle {i}" if many else "your puzzle"))
     return itertools.chain(own, random_cases(task, args.seed))
