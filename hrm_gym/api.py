@@ -33,7 +33,7 @@ from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.datasets import read_puzzles
 from hrm_gym.envs.reading.layout import WrongSizeError
 from hrm_gym.envs.reading.objects import tokens_of
-from hrm_gym.envs.reading.source import read_text
+from hrm_gym.envs.reading.source import Given, read, read_text
 from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.envs.registration import make_task, task_arguments, task_class
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
@@ -136,7 +136,7 @@ def evaluate(
     check_integer("batch_size", batch_size, 1)
     asked = Protocol.from_dict(protocol)
     policy, task = load_both(env, pretrained_for(env, checkpoint, asked.boards), device)
-    chosen = choose_puzzles(task, split, puzzles, limit)
+    chosen = choose_puzzles(task, split, puzzles, limit).puzzles
     followed = asked.for_family(task)
     result, scores, _ = grade(policy, task, chosen, followed, batch_size)
     return {
@@ -145,14 +145,14 @@ def evaluate(
     }
 
 
-def choose_puzzles(task: Task, split: str, source: Any, limit: int) -> Puzzles:
+def choose_puzzles(task: Task, split: str, source: Any, limit: int) -> Given:
     """Puzzles of a split, or all of the file `source`; the first `limit` of them where it is not 0."""
     limit = check_integer("limit", limit, 0)
     if not isinstance(split, str) or split not in SPLITS:
         raise unknown("split", split, SPLITS)
     own = source is None or (isinstance(source, str) and not source)
-    chosen = task.dataset(split) if own else read_puzzles(source, task)
-    return chosen.map(lambda array: array[: limit or None])
+    given = Given(task.dataset(split), f"the {split} split") if own else read(source, task)
+    return given._replace(puzzles=given.puzzles.map(lambda array: array[: limit or None]))
 
 
 def _told(source: Any) -> str:

@@ -16,6 +16,7 @@ from hrm_gym.agents.saved.load import load_both, trained_env
 from hrm_gym.api import choose_puzzles, grade
 from hrm_gym.cli import tasks
 from hrm_gym.cli.bar import bar
+from hrm_gym.cli.given import tell_format
 from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
@@ -38,8 +39,8 @@ class Arguments(Options):
     split: Literal["test", "validation", "train"] = "test"
     """The puzzles to use, unless a file is given. Use `validation` as often as you like, `test` only once."""
     puzzles: str = ""
-    """Your own puzzles: a CSV file, a text file with one puzzle per line, a dataset folder, or a file in the family's
-    own format (ARC: JSON). Default: the split."""
+    """Your own puzzles: a file with a table, text, JSON or arrays, compressed or not (docs/puzzle_files.md), a dataset
+    folder, or a file in the family's own format (ARC: JSON). Default: the split."""
     limit: int = number(0, least=0)
     """Use only the first N puzzles; 0: all."""
     batch_size: int = number(256, least=1)
@@ -69,7 +70,10 @@ def run(argv: Sequence[str]) -> int:
     if args.submission and make_task(env).num_variants == 1:
         raise HrmGymError(f"--submission: {env} has no competition to send answers to; leave it out")
     policy, task = load_both(env, pretrained_for(env, args.checkpoint, args.protocol.boards), args.device)
-    puzzles = choose_puzzles(task, args.split, args.puzzles, args.limit)
+    given = choose_puzzles(task, args.split, args.puzzles, args.limit)
+    puzzles = given.puzzles
+    if args.puzzles:
+        tell_format(given, env)
     protocol = args.protocol.for_family(task)
     with bar(f"thinking about {len(puzzles.puzzle):,} puzzles") as tell:
         result, scores, submission = grade(policy, task, puzzles, protocol, args.batch_size, tell)

@@ -48,6 +48,12 @@ def find_family(source: str) -> tuple[str, Given, bool]:
     )
 
 
+def tell_format(given: Given, env: str) -> None:
+    """Say what was read, and what it was taken for, where no answer of the program is mixed with it."""
+    num = len(given.puzzles.puzzle)
+    print(f"read: {num:,} puzzle{'s' * (num > 1)} of {env}, from {given.format}", file=sys.stderr)
+
+
 def _read(source: str | None, text: str, task: Task) -> tuple[Given, bool]:
     if source is None:
         given = read_text(text, task)

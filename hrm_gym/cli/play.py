@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.given import read_given
+from hrm_gym.cli.given import read_given, tell_format
 from hrm_gym.cli.parse import parse
 from hrm_gym.cli.player import FIRST_SECONDS, KEYS, RESULT_SECONDS, Case, Player, Step, Think, own_case
 from hrm_gym.cli.watched_tasks import SpotThinker
@@ -48,7 +48,7 @@ class Arguments:
     """`pretrained` (the shipped agent), `pretrained:ID` (the agent shipped for environment ID), a run's folder, a file
     or `hf:OWNER/NAME`."""
     puzzle: str | None = None
-    """Your own puzzle, its cells row by row; default: random puzzles of the test set."""
+    """Your own puzzle in any layout, or a file of puzzles; default: random puzzles of the test set."""
     record: Path | None = None
     """Record to this file: out.gif, out.mp4, or strip.png for a row of boards, one per segment."""
     overwrite: bool = False
@@ -212,6 +212,8 @@ def _cases(task: Task, args: Arguments) -> Iterator[Case]:
     own = []
     if args.puzzle is not None:
         given, many = read_given(args.puzzle, task)
+        if given.format != "text":
+            tell_format(given, type(task).__name__)
         for i, puzzle in enumerate(given.puzzles.puzzle, start=1):
             own.append(own_case(task, puzzle, f"your puzzle {i}" if many else "your puzzle"))
     return itertools.chain(own, random_cases(task, args.seed))

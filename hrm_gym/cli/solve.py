@@ -12,7 +12,7 @@ import numpy as np
 
 from hrm_gym.cli import tasks
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.given import find_family, read_given
+from hrm_gym.cli.given import find_family, read_given, tell_format
 from hrm_gym.cli.parse import parse, positional
 from hrm_gym.envs.drawing.text import board_text
 from hrm_gym.envs.registration import make_task
@@ -77,8 +77,7 @@ def run(argv: Sequence[str]) -> int:
     given = read.puzzles
     puzzles = np.asarray(given.puzzle)
     if family or read.format != "text":
-        count = f"{len(puzzles):,} puzzle{'s' * (len(puzzles) > 1)}"
-        print(f"read: {count} of {env}, from {read.format}", file=sys.stderr)
+        tell_format(read, env)
     if args.exact:
         answers = np.stack([task.solve(puzzle) for puzzle in puzzles]).astype(np.int64)  # rejects what `check` would
         valid = task.violations(puzzles.astype(np.int64), answers) == 0

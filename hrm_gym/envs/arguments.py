@@ -11,6 +11,9 @@ import numpy as np
 from hrm_gym.envs.arrays import as_numpy, is_integer
 from hrm_gym.errors import HrmGymError, unknown
 
+MOST_ENVS = 1 << 24
+"""Slots of one batch: more do not fit into the memory of any machine."""
+
 
 def check_integer(name: str, value: Any, least: int, most: float = math.inf) -> int:
     """A whole number as Python's integer.

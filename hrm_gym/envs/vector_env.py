@@ -6,7 +6,7 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
-from hrm_gym.envs.arguments import check_integer, check_options
+from hrm_gym.envs.arguments import MOST_ENVS, check_integer, check_options
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
 from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending
 from hrm_gym.envs.rng import NumpyRNG, Seed, TorchRNG
@@ -92,8 +92,8 @@ class PuzzleVectorEnv(SlotsEnv):
         Raises:
             HrmGymError: on an argument that is unknown or out of range, or a device that is not there.
         """
-        num_envs = check_integer("num_envs", num_envs, 1)
-        if max_episode_steps == -1:  # as in gym.make: no limit
+        num_envs = check_integer("num_envs", num_envs, 1, MOST_ENVS)
+        if isinstance(max_episode_steps, int) and max_episode_steps == -1:  # as in gym.make: no limit
             max_episode_steps = None
         if max_episode_steps is not None:
             max_episode_steps = check_integer("max_episode_steps", max_episode_steps, 1)

@@ -14,7 +14,7 @@ from hrm_gym.agents.inference.frozen_agent import FrozenAgent, first_puzzles, re
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.sources import pretrained_path
-from hrm_gym.envs.arguments import check_integer
+from hrm_gym.envs.arguments import MOST_ENVS, check_integer
 from hrm_gym.envs.halting.frozen_model import Episodes, FrozenModel, RecordedModel
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_rules import HaltingOptions
@@ -54,7 +54,7 @@ def make_halting_vec(
     Raises:
         HrmGymError: as `make_halting_env`.
     """
-    model, rules = _frozen_model(env_id, check_integer("num_envs", num_envs, 1), **kwargs)
+    model, rules = _frozen_model(env_id, check_integer("num_envs", num_envs, 1, MOST_ENVS), **kwargs)
     return HaltingVectorEnv(model, autoreset_mode=autoreset_mode, **rules)
 
 

@@ -50,7 +50,7 @@ def tokens_of(task: Task, value: Any, what: str = "the puzzle") -> np.ndarray:
         if isinstance(value, str):
             return task.parse(value)
     tokens = as_numpy(value, what)
-    if tokens.dtype.kind in "US":
+    if tokens.dtype.kind in "US" and tokens.ndim in (1, 2):
         return tokens_of(task, tokens.tolist(), what)
     if not is_integer(tokens):
         raise HrmGymError(f"{what} has shape {tokens.shape} and type {tokens.dtype}: give {_wanted(task)}")
