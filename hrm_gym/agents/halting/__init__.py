@@ -1,1 +1,1 @@
-"""Rules for when to stop thinking, and what they learn from."""
+"""Halting rules: when to stop thinking, and how they learn it."""

@@ -6,14 +6,14 @@ goes to the last step. The ponder cost N + R, whose gradient is that of R, is ad
 
 Here a step is a segment, so that every agent can be halted by it.
 
-Faithful: the sum, epsilon, the remainder, the hard stop in training as in use, the cost and its gradient, the sigmoid
-unit. Adapted: see `distribution`: the expected error under (p_1, ..., p_(N-1), R) takes the place of the error of the
-mean output, and the gradient reaches the unit alone. The cost of a segment, tau, is then in units of the reward. To
-ponder at most one segment costs nothing more: N + R is counted without the first.
+Faithful: the sum, epsilon, the remainder, the hard stop in training and inference, the cost and its gradient, the
+sigmoid unit. Adapted (see `distribution`): the expected error under (p_1, ..., p_(N-1), R) replaces the error of the
+mean output, and the gradient reaches only the unit. The cost of a segment, tau, is then in units of the reward. The
+first segment is free: the cost is tau * (N - 1 + R).
 
-Known to fail: it is sensitive to tau, and a unit that halts early at first never sees that thinking on would have
-helped (a bias of 0 or +1 stopped 70 % of the runs of arXiv 2604.21999 at two to seven steps). Hence a bias of -3. The
-number of segments is bounded below by 1 / max p, so that even easy puzzles need p near 1 to be halted at once.
+Known failures: it is sensitive to tau, and a unit that initially halts early never learns that further segments would
+have helped (with a bias of 0 or +1, 70 % of the runs of arXiv 2604.21999 stopped at two to seven steps). Hence the bias
+of -3. The number of segments is at least 1 / max p, so even easy puzzles need p near 1 to halt at once.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class ACTConfig(Options):
     """Options of `act`."""
 
     ponder_cost: float = number(0.01, least=0)
-    """tau, what a segment costs beside an error of 1."""
+    """Cost of a segment, tau, relative to an error of 1."""
     epsilon: float = number(0.01, above=0, below=1)
-    """What may be left of the halting probability when it stops."""
+    """It stops once the sum of halting probabilities reaches 1 minus this."""
     halt_bias: float = number(-3.0)
-    """The logit of p_n at first."""
+    """Initial logit of p_n."""
 
 
 class ACT(HaltingDistribution):
@@ -57,7 +57,7 @@ class ACT(HaltingDistribution):
     def weights(self, p: Tensor, thought: Tensor, last: Tensor) -> Tensor:
         """See `HaltingDistribution`: p_n, and the remainder in the last segment."""
         spent = torch.where(thought & ~last, p, 0.0)
-        # The head has learned since: its sum may by now exceed 1 before the last segment.
+        # The head has changed since the episode: its sum may now exceed 1 before the last segment.
         remainder = (1 - spent.sum(1, keepdim=True)).clamp_min(0.0)
         return torch.where(last, remainder, spent)
 

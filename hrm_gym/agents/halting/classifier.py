@@ -1,8 +1,8 @@
-"""Halting by a classifier of right answers, as the Tiny Recursive Model has it (arXiv 2510.04871).
+"""Halting by a classifier of right answers, as in the Tiny Recursive Model (arXiv 2510.04871).
 
-It learns the probability that the answer is right and halts above 1/2. No value of continuing is learned, which saves
-the second forward pass of Q-learning's target. If a wrong halt costs more than an extra segment, wrong answers weigh
-more in the loss (Elkan 2001, "The foundations of cost-sensitive learning"): with a cost of 8 it halts where the
+It learns the probability that the answer is right and halts above 1/2. It learns no value of continuing, which saves
+the second forward pass of Q-learning's target. If a wrong halt costs more than an extra segment, give wrong answers
+more weight (Elkan 2001, "The foundations of cost-sensitive learning"): with a weight of 8 it halts where the
 probability is above 8/9.
 """
 
@@ -23,13 +23,13 @@ class ClassifierConfig(Options):
     """Options of `classifier`."""
 
     exploration: float = share(0.1)
-    """Probability, a slot and segment, of demanding a random minimum number of segments."""
+    """Probability, per slot and segment, of requiring a random minimum number of segments before halting."""
     wrong_halt_cost: float = number(1.0, above=0, most=1000)
-    """What halting on a wrong answer costs, where missing a right one costs 1: the weight of wrong answers."""
+    """Weight of wrong answers in the loss: the cost of halting on a wrong answer, relative to missing a right one."""
 
 
 class Classifier(LearnedRule):
-    """A classifier of right answers: halts where `q_halt`, that probability, is above 1/2."""
+    """A classifier of right answers: halts where the probability `q_halt` is above 1/2."""
 
     Config = ClassifierConfig
     signals: ClassVar[tuple[str, ...]] = ("q_halt",)

@@ -1,8 +1,8 @@
-"""Halting without a head of its own: a random stop in training, confidence in use.
+"""Halting without a head: at random in training, by confidence in inference.
 
-In training every segment may be the last one, with equal probability, so that the agent learns to answer after any
-number of them. In use it stops once it is sure of every cell: the smallest probability of a chosen symbol decides
-(SE-RRM, arXiv 2603.02193, and others halt by such training-free criteria).
+In training every segment is the last with equal probability, so the agent learns to answer after any number of
+segments. In inference it stops when the smallest probability of a chosen symbol exceeds a threshold (SE-RRM, arXiv
+2603.02193, and others use such training-free criteria).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class ConfidenceConfig(Options):
     """Options of `confidence`."""
 
     confidence: float = number(0.95, above=0, below=1)
-    """Probability of the least certain cell's symbol above which it stops."""
+    """Stop when the symbol of the least certain cell has a probability above this."""
 
 
 class Confidence(HaltingRule):
-    """A random stop in training; in use it halts where the least certain cell is certain enough."""
+    """Stops at random in training; in inference it halts when the least certain cell is certain enough."""
 
     Config = ConfidenceConfig
     signals = ("confidence",)
@@ -52,5 +52,5 @@ class Confidence(HaltingRule):
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
         """See `HaltingRule`: uniform over the segments of an episode."""
-        left = (self.max_segments - segment + 1).clamp_min(1)  # segments that may be the last one, this included
+        left = (self.max_segments - segment + 1).clamp_min(1)  # segments that may be the last, including this one
         return uniforms[:, 0] * left < 1

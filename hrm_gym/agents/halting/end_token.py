@@ -1,7 +1,7 @@
-"""Halting where the agent says that it has finished: for agents that write a text with an end.
+"""Halting at the end of a text, for agents that write one.
 
-Such an agent leaves its cells uncertain until it has written the end. So the rule is that of `confidence`, in training
-as in use: an episode of training lasts as long as the text, and no longer.
+Such an agent keeps its cells uncertain until it has written the end. So the rule of `confidence` applies, in training
+as in inference: a training episode lasts exactly as long as the text.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from hrm_gym.agents.halting.rule import Signals
 
 
 class EndToken(Confidence):
-    """Halts where the least certain cell is certain enough, in training as in use: at the end of a text."""
+    """Halts when the least certain cell is certain enough, in training as in inference: at the end of a text."""
 
     num_uniforms = 0
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
-        """See `HaltingRule`: nothing is tried."""
+        """See `HaltingRule`: no exploration."""
         return self.decide(signals, segment)

@@ -1,4 +1,4 @@
-"""A fixed number of segments: nothing is read, nothing is learned."""
+"""Halting after a fixed number of segments."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class FixedConfig(Options):
     """Options of `fixed`."""
 
     segments: int = number(16, least=1)
-    """Segments after which it stops."""
+    """Stop after this many segments."""
 
 
 class Fixed(HaltingRule):
-    """Stops after so many segments. It has no signals, so attempts cannot be chosen by its belief."""
+    """Stops after a fixed number of segments. It has no belief, so it cannot rank attempts."""
 
     Config = FixedConfig
 

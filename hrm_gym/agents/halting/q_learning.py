@@ -1,7 +1,7 @@
 """Q-learning of halt and continue (HRM, arXiv 2506.21734, section "Adaptive computational time").
 
-A segment is one step of a Markov decision process: its state is what the agent carries and the puzzle, its actions
-are halt and continue, and the environment pays for the answer on which the episode ends. With a discount gamma,
+A segment is one step of a Markov decision process. The state is the agent's state and the puzzle, the actions are halt
+and continue, and the reward is for the answer at the end of the episode. With a discount gamma,
 
     Q(halt)     = 1 if the answer is right else 0
     Q(continue) = r + gamma * max(Q'(halt), Q'(continue))
@@ -13,21 +13,20 @@ is halted on depends on noise in the estimates. With a gamma below 1 or a cost, 
 Both values are sigmoids of logits, so they are learned by cross-entropy and lie in [0, 1]. What stands for the right
 side of Q(continue) is one of three targets (`--halt-target`):
 
-    extra_pass    one more forward pass of the same network without gradient: no replay buffer and no target network.
-                  The paper's. It doubles the forward passes
-    next_segment  the segment that the slot thinks next anyway: one-step temporal-difference learning
-    monte_carlo   the discounted return of the episode, known when its slot halts
+    extra_pass    values after one more forward pass of the same network, without gradient, replay buffer or target
+                  network (the paper's choice). It doubles the forward passes
+    next_segment  values after the slot's actual next segment: one-step temporal-difference learning
+    monte_carlo   the discounted return of the episode, known when it ends
 
-Where puzzles are shown with guesses (`--guesses`) there is a third action, give up (`--give-up`): it pays 1 where a
-guess is wrong, so that the puzzle has no solution, and costs 7 where it has one,
+For puzzles with guesses (`--guesses`) there is a third action, give up (`--give-up`). It pays 1 if a guess is wrong, so
+that the puzzle has no solution, and costs 7 if the puzzle has one,
 
     Q(give up)  = p - 7 * (1 - p),   p = the probability that there is no solution
 
-and the maximum above is one over three values. A search by guesses reads p (`agents/inference/guessing.py`).
+and the maximum above runs over three values. A search by guesses reads p (`agents/inference/guessing.py`).
 
-The last two targets are known only when the graph of the segment is gone. Their gradient reaches the rule's head alone;
-the network under it is shaped by the answer and by the value of halting. They learn from the segments after which the
-slot went on.
+The last two targets are known only after the segment's graph is gone. Their gradient reaches only the rule's head; the
+network learns from the answer and the value of halting. They train on segments after which the slot continued.
 """
 
 from __future__ import annotations
@@ -51,19 +50,19 @@ class QLearningConfig(Options):
     """Options of `q_learning`."""
 
     gamma: float = share(1.0)
-    """Discount of a segment; below 1 the agent halts on what it has solved."""
+    """Discount per segment. Below 1 the agent learns to halt on solved puzzles."""
     halt_target: Literal["extra_pass", "next_segment", "monte_carlo"] = "extra_pass"
-    """Where the value of continuing learns from: one more forward pass (HRM), the segment that the slot thinks next,
-    or the return of the whole episode. The last two save the forward pass and train the head alone."""
+    """Target of the value of continuing. `extra_pass`: one more forward pass (HRM). `next_segment`: the slot's next
+    segment. `monte_carlo`: the return of the episode. The last two save the extra pass and train only the head."""
     target_network: bool = False
-    """Whether that forward pass is one of the averaged weights."""
+    """Use the averaged weights for the extra pass."""
     horizon: Literal["reward", "look_ahead"] = "reward"
-    """What continuing in the last segment is worth: what the environment pays for the answer, or as in HRM's reference
-    implementation the value of halting one segment later."""
+    """Value of continuing in the last segment. `reward`: the reward for the answer. `look_ahead`: the value of halting
+    one segment later, as in HRM's reference implementation."""
     exploration: float = share(0.1)
-    """Probability, a slot and segment, of demanding a random minimum number of segments."""
+    """Probability, per slot and segment, of requiring a random minimum number of segments before halting."""
     give_up: bool = False
-    """Whether it learns to give up puzzles that have no solution, which takes training with `--guesses`."""
+    """Learn to give up puzzles without a solution; requires training with `--guesses`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,8 +75,8 @@ class QLearningConfig(Options):
 class QLearning(LearnedRule):
     """Q-learning of halting and continuing: halts where `q_halt` is above `q_continue`.
 
-    With `give_up` the signal `q_give_up` is the probability that the puzzle has no solution. A user's puzzle has one,
-    so the agent goes on where it seems to have none; a search gives up.
+    With `give_up` the signal `q_give_up` is the probability that the puzzle has no solution. A user's puzzle has a
+    solution, so the agent continues even if there seems to be none; only training and search give up.
     """
 
     Config = QLearningConfig
@@ -98,7 +97,7 @@ class QLearning(LearnedRule):
         """See `HaltingRule`."""
         super().begin(num, max_segments, device)
         shapes: dict[str, tuple[int, ...]] = {}
-        if self.config.halt_target == "next_segment":  # of the segment before
+        if self.config.halt_target == "next_segment":  # of the previous segment
             shapes = {"features": (num, self.num_features), "reward": (num,), "went_on": (num,)}
         elif self.config.halt_target == "monte_carlo":  # of all segments of the episode so far
             shapes = {"features": (num, max_segments, self.num_features), "reward": (num, max_segments)}
@@ -120,7 +119,7 @@ class QLearning(LearnedRule):
         return errors
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
-        """See `HaltingRule`: the action of the largest value, in enough segments for exploration."""
+        """See `HaltingRule`: the action with the largest value, once exploration allows halting."""
         ends = self.is_free(segment, uniforms)
         halts = ends & self.decide(signals, segment)
         if not self.config.give_up:
@@ -141,7 +140,7 @@ class QLearning(LearnedRule):
         """See `HaltingRule`."""
         return int(self.config.halt_target == "extra_pass")
 
-    # ---- the targets of the value of continuing --------------------------------------------------
+    # ---- targets of the value of continuing ------------------------------------------------------
 
     def continue_target(self, experience: Experience) -> Tensor:
         """The target of `extra_pass`, in [0, 1], (B,)."""
@@ -151,9 +150,9 @@ class QLearning(LearnedRule):
         return torch.where(last, halting_label(experience), target) if self.config.horizon == "reward" else target
 
     def _bootstrapped(self, following: Signals, last: Tensor, paid: Tensor) -> Tensor:
-        """R + gamma * max Q' in [0, 1], (B,); where `last`, continuing does not count.
+        """R + gamma * max Q' in [0, 1], (B,); after the `last` segment the maximum excludes continuing.
 
-        A value below 0 counts as 0: that much is had by halting on a wrong answer.
+        Values below 0 count as 0, the value of halting on a wrong answer.
         """
         q_halt, q_continue = following["q_halt"], following["q_continue"]
         best = torch.where(last, q_halt, torch.maximum(q_halt, q_continue)).sigmoid()
@@ -166,9 +165,9 @@ class QLearning(LearnedRule):
         return F.binary_cross_entropy_with_logits(experience.signals["q_continue"], target, reduction="none")
 
     def _next_segment(self, experience: Experience) -> Tensor:
-        """The error of the segment before, whose target is known now."""
+        """The error of the previous segment, whose target is known now."""
         following = {name: value.detach() for name, value in experience.signals.items()}
-        # In the last segment both actions come to the same, so halting's value is the better estimate.
+        # In the last segment both actions are equivalent, and the value of halting is the better estimate.
         target = self._bootstrapped(following, experience.segment >= self.max_segments, self.memory["reward"])
         errors = self._head_errors(self.memory["features"], target) * self.memory["went_on"]
         self.memory = {
@@ -179,7 +178,7 @@ class QLearning(LearnedRule):
         return errors
 
     def _monte_carlo(self, experience: Experience) -> Tensor:
-        """The errors of all segments but the last of the episodes that end now."""
+        """The errors of the episodes that end now, over all segments except the last."""
         slots = torch.arange(len(experience.segment), device=experience.segment.device)
         here = slots, experience.segment - 1
         features, reward = self.memory["features"].clone(), self.memory["reward"].clone()
@@ -189,20 +188,20 @@ class QLearning(LearnedRule):
         places = torch.arange(self.max_segments, device=reward.device)
         power = places[:, None] - places  # (T, T): segment k counts for segment s with gamma^(k - s)
         discounts = torch.where(power >= 0, self.config.gamma ** power.clamp_min(0).float(), 0.0)
-        thought = places < experience.segment[:, None]  # (B, T): later entries are of an older episode
+        thought = places < experience.segment[:, None]  # (B, T): later entries belong to an older episode
         returns = ((reward * thought) @ discounts).clamp(0.0, 1.0)
         known = experience.ended[:, None] & (places < experience.segment[:, None] - 1)
         return (self._head_errors(features, returns) * known).sum(1)
 
     def _head_errors(self, features: Tensor, target: Tensor) -> Tensor:
-        """The error of remembered features, of the shape of `target`; its gradient reaches the head alone."""
+        """The error for stored features, shaped like `target`; its gradient reaches only the head."""
         return F.binary_cross_entropy_with_logits(self.values(features)["q_continue"], target, reduction="none")
 
 
 def _paid_for_continuing(experience: Experience) -> Tensor:
-    """What the environment paid each slot for going on, (B,).
+    """The reward of each slot for continuing, (B,).
 
-    What it would have paid the slots whose episode ended is estimated by what it paid the others on average.
+    For slots whose episode ended it is estimated by the mean over the others.
     """
     went_on = ~experience.ended
     mean = (experience.reward * went_on).sum() / went_on.sum().clamp_min(1)

@@ -1,8 +1,7 @@
-"""The door for halting rules: one object that knows when to stop thinking, and what that teaches.
+"""The interface of halting rules: one object decides when to stop thinking and computes the loss for it.
 
-A rule reads named signals from an agent's output, decides by them, learns from what the environment pays, and keeps
-what it must remember for that. It goes with every agent, since what it needs of one it reads by a head of its own.
-`docs/own_halting_rules.md` walks through one.
+A rule reads named signals from an agent's output, decides by them, learns from rewards, and stores what its loss needs.
+Its head reads an agent's features, so it works with every agent. `docs/own_halting_rules.md` walks through one.
 """
 
 from __future__ import annotations
@@ -19,61 +18,61 @@ from hrm_gym.agents.agent import Output
 from hrm_gym.options import NoOptions
 
 Signals = dict[str, Tensor]
-"""What a rule reads from an output: logits (B,) by name. Their sigmoids, in [0, 1], are what people are shown."""
+"""Logits (B,) by name, read from an output. Displays show their sigmoids, in [0, 1]."""
 
 
 class Experience(NamedTuple):
     """One segment in B slots: a transition of the Markov decision process in which halting is an action."""
 
     obs: Mapping[str, Tensor]
-    """What was thought about: `puzzle`, (B, L), and what else the environment shows."""
+    """The observation: `puzzle`, (B, L), and whatever else the environment shows."""
     output: Output
-    """What the agent said, with its graph."""
+    """The agent's output, with its graph."""
     signals: Signals
-    """What the rule read from it, with its graph."""
+    """The rule's signals, with their graph."""
     segment: Tensor
-    """Segments thought, this one included, int64 (B,)."""
+    """Number of segments, including this one, int64 (B,)."""
     halted: Tensor
     """The action: whether the slot halted, bool (B,)."""
     reward: Tensor
-    """What the environment paid for it, (B,)."""
+    """The environment's reward, (B,)."""
     ended: Tensor
-    """Whether the episode ended, by halting or with its last segment, bool (B,)."""
+    """Whether the episode ended, by halting or at the maximum number of segments, bool (B,)."""
     right: Tensor
-    """Whether the answer is right, as the environment grades it, bool (B,)."""
+    """Whether the answer is right by the environment's grade, bool (B,)."""
     solution: Tensor
     """The tokens of the solution, int64 (B, L)."""
     look_ahead: Callable[..., Signals]
-    """`look_ahead()` gives the signals of one segment more, without a graph, whether or not the slot goes on;
-    `look_ahead(True)` asks the averaged weights."""
+    """`look_ahead()` gives the signals after one more segment in every slot, without a graph; `look_ahead(True)` uses
+    the averaged weights."""
     sound: Tensor | None = None
-    """Whether the puzzle that is shown has a solution, bool (B,): not after a wrong guess (`--guesses`). None: all."""
+    """Whether the puzzle has a solution, bool (B,); a wrong guess leaves none (`--guesses`). None: all have."""
     given_up: Tensor | None = None
-    """Whether the slot gave up, bool (B,); None where it could not."""
+    """Whether the slot gave up, bool (B,); None if that is not an action."""
 
 
 class HaltingRule(nn.Module, abc.ABC):
-    """When to stop thinking. A subclass gives `read` and `lead`, and where it learns `loss`.
+    """When to stop thinking. A subclass implements `read` and `lead`, and `loss` if it learns.
 
     Args:
-        config: of the class's `Config`.
-        num_features: F, the number of features in the agent's outputs.
+        config: an instance of the class's `Config`.
+        num_features: F, the number of features in the agent's output.
     """
 
     Config: ClassVar[type[Any]] = NoOptions
-    """The dataclass of its options, any with defaults; they appear on the command line and in checkpoints."""
+    """The dataclass of its options, each with a default. They appear on the command line and in checkpoints."""
 
     signals: ClassVar[tuple[str, ...]] = ()
     """The names of its signals."""
 
     words: ClassVar[Mapping[str, str]] = {}
-    """What a window calls its signals, shorter than 26 characters, such as "is it right?"; by default their names."""
+    """Labels of its signals in a window, shorter than 26 characters, such as "is it right?"; default: their names."""
 
     gives_up: bool = False
-    """Whether it can tell puzzles that have no solution (see `solvable`)."""
+    """Whether it detects puzzles without a solution (see `solvable`)."""
 
     num_uniforms: ClassVar[int] = 0
-    """How many random numbers a slot it explores with in a segment."""
+    """Number of random numbers for exploration, per slot and segment."""
 
     def __init__(self, config: Any, num_features: int) -> None:
         super().__init__()
@@ -81,9 +80,9 @@ class HaltingRule(nn.Module, abc.ABC):
         self.num_features = num_features
         self.max_segments = 0
         self.memory: dict[str, Tensor] = {}
-        """What it remembers of the slots between segments, tensors with the slot first; part of a checkpoint."""
+        """Its memory of the slots between segments: tensors with the slot first, saved in checkpoints."""
 
-    # ---- what a rule must give -------------------------------------------------------------------
+    # ---- a subclass must implement ---------------------------------------------------------------
 
     @abc.abstractmethod
     def read(self, output: Output) -> Signals:
@@ -91,47 +90,47 @@ class HaltingRule(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def lead(self, signals: Signals, segment: Tensor) -> Tensor:
-        """By how many logits halting leads over continuing, (B,). `segment`, int64 (B,), counts those thought."""
+        """By how many logits halting leads over continuing, (B,). `segment`, int64 (B,), counts segments so far."""
 
-    # ---- what a rule may give --------------------------------------------------------------------
+    # ---- a subclass may implement ----------------------------------------------------------------
 
     def belief(self, signals: Signals) -> Tensor | None:
-        """How sure it is that the answer is right, a logit (B,): by it attempts are chosen. Default: nothing."""
+        """The logit that the answer is right, (B,), used to choose among attempts. Default: None."""
         return None
 
     def solvable(self, signals: Signals) -> Tensor | None:
-        """How sure it is that the puzzle has a solution, a logit (B,): a search gives up by it. Default: None."""
+        """The logit that the puzzle has a solution, (B,), used by a search to give up. Default: None."""
         return None
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
-        """The decision in training, with `uniforms` in [0, 1), (B, num_uniforms). Default: `decide`.
+        """The decision in training, given random `uniforms` in [0, 1), (B, num_uniforms). Default: `decide`.
 
-        Whether to halt, bool (B,), or the environment's action, int64 (B,): 0 goes on, 1 halts, 2 gives up.
+        Returns whether to halt, bool (B,), or the environment's action, int64 (B,): 0 continue, 1 halt, 2 give up.
         """
         return self.decide(signals, segment)
 
     def loss(self, experience: Experience) -> Tensor | None:
-        """What the rule learns from a segment, (B,), with its graph; called once a step. Default: nothing."""
+        """The loss of a segment, (B,), with its graph; called once per step. Default: None."""
         return None
 
     def carried(self, num: int, device: torch.device) -> dict[str, Tensor]:
-        """What it carries from segment to segment, in use as in training, such as a sum over them. Default: nothing.
+        """State that it carries from segment to segment, such as a running sum. Default: none.
 
-        Tensors with the slot first, of `num` slots that have thought nothing yet. They become part of the state.
+        Returns the initial tensors of `num` slots, with the slot first. They become part of the policy's state.
         """
         return {}
 
     def follow(self, signals: Signals, carried: dict[str, Tensor]) -> tuple[Signals, dict[str, Tensor]]:
-        """The signals of a segment, those that depend on the segments before it among them, and what is carried on.
+        """The signals of a segment, including those that depend on earlier segments, and the new carried state.
 
         Args:
-            signals: what `read` gave.
-            carried: of the segment before. Initial states may have noise on them.
+            signals: the signals from `read`.
+            carried: state after the previous segment. Initial states may have noise.
         """
         return signals, carried
 
     def forward_passes(self) -> int:
-        """Segments without a gradient that its loss thinks in a training step. Default: none."""
+        """Forward passes without gradient that its loss needs in a training step. Default: 0."""
         return 0
 
     def begin(self, num: int, max_segments: int, device: torch.device) -> None:
@@ -139,10 +138,10 @@ class HaltingRule(nn.Module, abc.ABC):
         self.max_segments = max_segments
         self.memory = {}
 
-    # ---- what follows from it --------------------------------------------------------------------
+    # ---- provided --------------------------------------------------------------------------------
 
     def worded(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values of the signals by what a window calls them."""
+        """Values of the signals by their labels in a window."""
         return {self.words.get(name, name): value for name, value in values.items()}
 
     def decide(self, signals: Signals, segment: Tensor, margin: float = 0.0) -> Tensor:
@@ -151,17 +150,17 @@ class HaltingRule(nn.Module, abc.ABC):
 
 
 class LearnedRule(HaltingRule):
-    """A rule that learns `signals` by one linear head over the agent's features, and explores by thinking longer.
+    """A rule that learns `signals` with one linear head on the agent's features, and explores by thinking longer.
 
-    Both start near zero probability, so that learning begins with long episodes. Exploration: with probability
-    `exploration` a slot must have thought a random number of segments, uniform in {2, ..., max_segments}, before
-    halting counts; drawn at every segment, as in HRM's reference implementation.
+    Signals start near probability zero, so that training starts with long episodes. Exploration: with probability
+    `exploration` a slot may halt only after a random number of segments, uniform in {2, ..., max_segments}, drawn at
+    every segment as in HRM's reference implementation.
     """
 
     num_uniforms = 2
 
     exploration: ClassVar[float] = 0.1
-    """The probability of exploring in a segment, where `Config` has no option of this name."""
+    """Probability of exploring in a segment, if `Config` has no option `exploration`."""
 
     def __init__(self, config: Any, num_features: int) -> None:
         super().__init__(config, num_features)
@@ -178,7 +177,7 @@ class LearnedRule(HaltingRule):
         return dict(zip(self.signals, self.head(features.float()).unbind(-1), strict=True))
 
     def belief(self, signals: Signals) -> Tensor | None:
-        """See `HaltingRule`: the value of halting is the probability of being right. A rule without it has none."""
+        """See `HaltingRule`: `q_halt` is the probability of a right answer. None for rules without this signal."""
         return signals.get("q_halt")
 
     def explore(self, signals: Signals, segment: Tensor, uniforms: Tensor) -> Tensor:
@@ -186,7 +185,7 @@ class LearnedRule(HaltingRule):
         return self.decide(signals, segment) & self.is_free(segment, uniforms)
 
     def is_free(self, segment: Tensor, uniforms: Tensor) -> Tensor:
-        """Whether exploration lets the slots decide, bool (B,)."""
+        """Whether exploration allows each slot to halt, bool (B,)."""
         least = min(2, self.max_segments)
         drawn = least + (uniforms[:, 1] * (self.max_segments + 1 - least)).long()
         probability = getattr(self.config, "exploration", self.exploration)
@@ -195,10 +194,10 @@ class LearnedRule(HaltingRule):
 
 
 def halting_label(experience: Experience) -> Tensor:
-    """What halting on this answer is worth, in [0, 1], (B,).
+    """The value of halting on this answer, in [0, 1], (B,).
 
-    Where the episode ended on the answer, it is what the environment paid; elsewhere it is 1 for a right answer, which
-    is what the environment says it would have paid.
+    If the episode ended, this is the reward. Otherwise it is the reward that halting would have given: 1 for a right
+    answer.
     """
     paid = experience.reward.float().clamp(0.0, 1.0)
     answered = experience.ended if experience.given_up is None else experience.ended & ~experience.given_up
@@ -206,7 +205,7 @@ def halting_label(experience: Experience) -> Tensor:
 
 
 def halting_errors(experience: Experience, wrong_cost: float = 1.0) -> Tensor:
-    """Cross-entropy of `q_halt` with what halting is worth, (B,); wrong answers weigh `wrong_cost` times as much."""
+    """Cross-entropy of `q_halt` with the value of halting, (B,); wrong answers have weight `wrong_cost`."""
     label = halting_label(experience)
     weight = label + (1 - label) * wrong_cost
     return F.binary_cross_entropy_with_logits(experience.signals["q_halt"], label, weight, reduction="none")

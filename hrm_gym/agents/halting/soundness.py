@@ -1,9 +1,9 @@
-"""Halting by a classifier of right answers that can tell a hopeless puzzle, too: halt, go on, or give up.
+"""Halting by two classifiers, of right answers and of hopeless puzzles: halt, continue, or give up.
 
-Beside the probability that the answer is right it learns the one that the puzzle, as it is shown, has a solution. For
-that it must be shown some that have none (`--guesses`): puzzles with a wrong guess among their givens. In training it
-gives up on those that it is sure about, so that none of them takes the time of a whole episode. In use a search by
-guesses gives up (`agents/inference/guessing.py`); by itself a policy with this rule halts as `classifier` does.
+Besides the probability of a right answer it learns the probability that the puzzle has a solution. This requires
+training puzzles without a solution (`--guesses`): some with a wrong guess among their givens. In training it gives up
+puzzles that seem clearly hopeless, so that they do not take a whole episode. In inference only a search by guesses
+gives up (`agents/inference/guessing.py`); otherwise the rule halts like `classifier`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from hrm_gym.agents.halting.classifier import Classifier
 from hrm_gym.agents.halting.rule import Experience, Signals
 
 HOPELESS = -2.0
-"""The logit of soundness below which a puzzle is given up, in training as in a search."""
+"""Give up a puzzle when its logit of soundness is below this, in training and in search."""
 LEAST = 4
-"""Segments that a puzzle is thought about in training before it can be given up."""
+"""Minimum number of segments before a puzzle is given up in training."""
 WEIGHT = 0.6
-"""Weight of the loss of soundness beside that of rightness."""
+"""Weight of the loss of soundness, relative to that of rightness."""
 
 
 class Soundness(Classifier):
-    """A classifier of right answers and of puzzles that have a solution."""
+    """A classifier of right answers, and one of puzzles with a solution."""
 
     gives_up = True
     signals = ("q_halt", "q_sound")

@@ -31,7 +31,7 @@ class Board(Agent):
         self.embed_positions = nn.Embedding(positions, size) if config.positions == "learned" else None
         if self.embed_positions is not None:
             truncated_normal_(self.embed_positions.weight.data, size**-0.5)
-        # One row per puzzle identity (ARC tasks), initially zero, spread over the prefix positions.
+        # One row per puzzle identity (ARC tasks), initially zero, placed in the first prefix position.
         # Its gradient is sparse: a batch uses few of up to a million rows.
         self.embed_puzzle = nn.Embedding(spec.num_identities, size, sparse=True) if spec.num_identities else None
         if self.embed_puzzle is not None:

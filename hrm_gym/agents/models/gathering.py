@@ -1,4 +1,4 @@
-"""Sums of rows by an index, with forward and backward pass by gathers only: scatters would need atomic additions.
+"""Sums of rows by an index. Forward and backward pass only gather; they never scatter, so no write waits for another.
 
 There are two forms. *Lists* concatenate the rows of all sums and store where each sum begins. They use custom
 operators, which `torch.compile` does not replace: on a CPU, `embedding_bag` for bfloat16 is a hundred times as fast as
@@ -18,8 +18,8 @@ from torch import Tensor
 def rounded(num: int) -> int:
     """Round `num` up, by at most a sixteenth if it is large: the padded length of a list of `num` nodes.
 
-    CPU kernels for bfloat16 products cache memory for every new shape and never free it. With a new shape in every batch,
-    an overnight run would use up all memory.
+    CPU kernels for bfloat16 products cache memory for every new shape and never free it. With a new shape in every
+    batch, an overnight run would use up all memory.
     """
     step = max(16, 2 ** (num.bit_length() - 5))
     return -(-num // step) * step

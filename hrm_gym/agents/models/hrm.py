@@ -35,8 +35,8 @@ class Cycles(Growing):
     l_cycles: int = depth(2, most=CYCLES)
     """Steps of L per step of H."""
     gradient: Literal["one_step", "last_cycle"] = "one_step"
-    """How far to backpropagate. `one_step`: the last call of each module (as in the paper). `last_cycle`: the last cycle
-    of H."""
+    """How far to backpropagate. `one_step`: through the last call of each module (as in the paper). `last_cycle`:
+    through the last cycle of H."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +58,9 @@ class HRMConfig(Cycles, Blocks):
 class Held(nn.Module):
     """A recurrent module whose state stays in a subspace: each new state is projected onto it.
 
-    The subspace is drawn once at random and saved with the weights. It is not learned, so it adds no parameters. It favours
-    no single feature, which matters if positions are mixed feature by feature. The module and its readers learn to use it.
+    The subspace is drawn once at random and saved with the weights. It is not learned, so it adds no parameters. It
+    favours no single feature, which matters if positions are mixed feature by feature. The module and its readers learn
+    to use it.
 
     Args:
         net: the module; maps a state (B, S, D) and further arguments to the next state.

@@ -135,8 +135,8 @@ class TokenMixing(SwiGLU):
 class GatedConvolution(nn.Module):
     """A 3x3 convolution of each feature over the board, gated: for puzzles whose rules are local, such as mazes.
 
-    out(silu(gate(x)) * mixed(value(x))). Prefix positions receive the mean over the board and the board receives theirs,
-    so that Q values depend on all cells and a puzzle embedding reaches them.
+    out(silu(gate(x)) * mixed(value(x))). Prefix positions receive the mean over the board and the board receives
+    theirs, so that Q values depend on all cells and a puzzle embedding reaches them.
     """
 
     def __init__(self, size: int, shape: tuple[int, int], prefix: int):

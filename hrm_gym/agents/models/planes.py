@@ -1,17 +1,17 @@
-"""`hrm` and `trm` with a state for every pair of a cell and a colour, for boards that a few examples transform (ARC).
+"""`hrm` and `trm` with a state for every (cell, colour) pair, for board transformations given by examples (ARC).
 
-A board has a plane for each of its colours: those that it shows, and those that answers may add to it. Weights are
-shared by all cells and colours, so the network gives the same answer under every permutation of the colours but the
-background, and in the symmetric form under the eight turns and reflections of the board. What tells colours apart, if
-anything does, is learned for each task: a vector a colour, zero at first, which with a vector of the task makes up the
-embedding of HRM's puzzles. A segment is that of `hrm` or `trm`, with blocks
+A board has a plane for each of its colours: those that it shows, and those that answers may add. All cells and colours
+share weights, so the network is equivariant under permutations of the colours except the background. In the symmetric
+form it is also equivariant under the eight rotations and reflections of the board. Each task can learn to distinguish
+colours by one vector per colour, initially zero. Together with a vector of the task, these take the place of HRM's
+puzzle embedding. A segment is that of `hrm` or `trm`, with blocks
 
-    y = mix * [what the node reads of the others, see `planes_mixing`]
+    y = mix * [features read from other nodes, see `planes_mixing`]
     x = norm(x + silu(gate x) * y)
     x = norm(x + SwiGLU(x))
 
-Planes of one network for all colours are the idea of CompressARC (arXiv 2512.06104) and of SE-RRM (arXiv 2603.02193);
-to keep living colours alone, to read mirror images, and to think in cycles and segments about them is ours.
+One network for the planes of all colours is the idea of CompressARC (arXiv 2512.06104) and SE-RRM (arXiv 2603.02193).
+Keeping only the present colours, reading mirror images, and thinking in cycles and segments is ours.
 """
 
 from __future__ import annotations
@@ -38,27 +38,28 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number
 
 PRIOR = 2.0
-"""By how many logits the colour that a cell shows leads at first."""
+"""Initial lead, in logits, of the colour that a cell shows."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Planes(Options):
-    """Sizes of the blocks over planes, and what they may tell apart."""
+    """Sizes of the blocks over planes, and what they distinguish."""
 
     hidden_size: int = number(24, least=WIDTH)
-    """Features a node, D: a multiple of 8."""
+    """Features per node, D: a multiple of 8."""
     mlp_size: int = number(48, least=1)
     """Inner width of the SwiGLU."""
     form: Literal["symmetric", "directional"] = "symmetric"
-    """Whether the network is blind to direction, or tells left from right and above from below."""
+    """`symmetric`: equivariant under rotations and reflections. `directional`: distinguishes left, right, above and
+    below."""
     colour_names: bool = True
-    """Whether it learns which colour is which, by a vector a colour; without, only the background differs."""
+    """Learn one vector per colour and task; without them only the background is distinguished."""
 
     objects: bool = True
-    """Whether a node reads what object its cell belongs to: how large it is, and whether that is the largest."""
+    """Give each node features of its cell's object, such as its size and whether it is the largest."""
     views: int = number(1, least=1)
-    """Boards that stand one below the other on the canvas, all as large as the answer, which is that of the first:
-    different looks at one puzzle."""
+    """Number of views of a puzzle, stacked vertically on the canvas, each as large as the answer. The answer is read
+    from the first."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,7 +81,7 @@ class PlanesBlock(NodeBlock):
 
 
 def refine(x: Tensor, injected: Tensor, weights: list[Tensor], layout: Layout, directional: bool) -> Tensor:
-    """A network over nodes: the next state from the state and what is injected into it, each (N, D)."""
+    """A network over nodes: the next state from state and injected input, each (N, D)."""
     x = x + injected
     for first in range(0, len(weights), len(PlanesBlock.NAMES)):
         keys_gate, mix, mlp_gate_up, mlp_down = weights[first : first + len(PlanesBlock.NAMES)]
@@ -92,10 +93,10 @@ def refine(x: Tensor, injected: Tensor, weights: list[Tensor], layout: Layout, d
 
 
 class PlanesAgent(NodeAgent):
-    """An agent whose positions are the pairs of a cell and a colour. See `TwoStates`.
+    """An agent whose positions are (cell, colour) pairs. See `TwoStates`.
 
-    The states of all L * C pairs are carried; those of colours that a board does not have stay as they were at first.
-    Nodes are mixed on the processor, in float32, wherever the agent lives.
+    It carries the states of all L * C pairs; those of absent colours keep their initial value. Nodes are always mixed
+    on the CPU in float32, whatever the agent's device.
     """
 
     form = "neighbours"
@@ -105,23 +106,23 @@ class PlanesAgent(NodeAgent):
         size = config.hidden_size
         self.num_features = LEAST_SURE
         self.colours = spec.colours or tuple(range(spec.num_tokens))
-        """Tokens that have a plane, the background first."""
+        """Tokens with a plane, the background first."""
         self.read = matrix(size, 2 * config.views + 1)
-        # Zero at first: what neighbours and lines explain is not to be explained by chance properties of objects.
+        # Initially zero, so that neighbours and lines explain what they can before properties of objects do.
         self.read_objects = nn.Parameter(torch.zeros(size, NUM_FEATURES)) if config.objects else None
-        # The embedding of a task: a vector, and one a colour. A batch touches few of many: the gradient is sparse.
+        # The embedding of a task: one vector, and one per colour. A batch uses few tasks, so the gradient is sparse.
         vectors = 1 + len(self.colours) * config.colour_names
         self.embed_task = nn.Embedding(max(1, spec.num_identities), vectors * size, sparse=spec.num_identities > 0)
         nn.init.zeros_(self.embed_task.weight)
         self.head = nn.Parameter(torch.zeros(1, size))
         self.prior = nn.Parameter(torch.full((config.views,), PRIOR / config.views))
-        self.added: Tensor  # whether a board has a colour that it does not show, bool (C,)
+        self.added: Tensor  # colours that a board has even if it does not show them, bool (C,)
         self.register_buffer("added", torch.ones(len(self.colours), dtype=torch.bool))
         self._layout: Layout | None = None
 
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
-        """On every board with the same symbols and tasks: the weights know nothing of its size."""
+        """On every board with the same symbols and tasks: the weights do not depend on its size."""
         return (trained.num_tokens, trained.num_identities) == (now.num_tokens, now.num_identities)
 
     @property
@@ -134,7 +135,7 @@ class PlanesAgent(NodeAgent):
         return NodeNetwork([PlanesBlock(self.config) for _ in range(num_layers)], refine)
 
     def compile(self, *args: Any, mode: str | None = None, **kwargs: Any) -> None:
-        """Nothing is left to compile but products of matrices: see `planes_mixing`."""
+        """Does nothing: besides the loops of `planes_mixing` there are only matrix products."""
 
     def forward(self, state: Carry, obs: Mapping[str, Tensor]) -> tuple[Carry, Output]:
         """See `Agent`."""
@@ -148,7 +149,7 @@ class PlanesAgent(NodeAgent):
         return after, Output(logits, sureness(logits.detach()))
 
     def layout(self, puzzle: Tensor) -> Layout:
-        """Which nodes there are; kept for the next call, as the same puzzles are thought about again and again."""
+        """The nodes of the boards, cached for the next segment on the same puzzles."""
         if self._layout is None or not self._layout.suits(puzzle, self.added):
             self._layout = lay_out(puzzle, self.spec, self.colours, self.config.views, self.added)
         return self._layout
@@ -158,7 +159,7 @@ class PlanesAgent(NodeAgent):
         return self.config.form == "directional"
 
     def _embed(self, layout: Layout, task: Tensor) -> Tensor:
-        """What is injected into every node, (N, D), with embeddings of the tasks of all boards, (B, ...)."""
+        """The injected input of every node, (N, D), from the task embeddings of all boards, (B, ...)."""
         size = self.config.hidden_size
         x = F.linear(torch.cat((layout.shown, layout.others, layout.background.unsqueeze(-1)), dim=-1), self.read)
         if self.read_objects is not None:
@@ -174,7 +175,7 @@ class PlanesTRMConfig(Recursion, Planes):
 
 
 class PlanesTRM(OneNetwork, PlanesAgent):
-    """`trm` with a state for every pair of a cell and a colour."""
+    """`trm` with a state for every (cell, colour) pair."""
 
     Config = PlanesTRMConfig
 
@@ -185,6 +186,6 @@ class PlanesHRMConfig(Cycles, Planes):
 
 
 class PlanesHRM(TwoModules, PlanesAgent):
-    """`hrm` with a state for every pair of a cell and a colour."""
+    """`hrm` with a state for every (cell, colour) pair."""
 
     Config = PlanesHRMConfig

@@ -1,6 +1,6 @@
-"""What `planes` does to each node by itself, as one loop each way.
+"""Per-node operations of `planes`, fused into one loop for each pass.
 
-Small tensor operations in a row cost more than what they compute, and a task has seconds.
+Sequences of small tensor operations are dominated by overhead, and a task has only seconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class GatedNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
-        """Of the three."""
+        """Gradients of the three inputs."""
         gates, sigmoids, values, out, scale = ctx.saved
         of_x, of_gate, of_y = (np.empty_like(out) for _ in range(3))
         _gated_norm_back(_blocks(gradient), gates, sigmoids, values, out, scale, of_x, of_gate, of_y)
@@ -54,7 +54,7 @@ class SumNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Of both: the same."""
+        """The gradient, the same for both inputs."""
         out, scale = ctx.saved
         result = np.empty_like(out)
         _sum_norm_back(_blocks(gradient), out, scale, result)
@@ -63,7 +63,7 @@ class SumNorm(torch.autograd.Function):
 
 
 class GatedProduct(torch.autograd.Function):
-    """silu(gate) * up of nodes, from (N, 2 M) that holds both side by side: (N, M), float32."""
+    """silu(gate) * up of nodes, from both concatenated, (N, 2 M): (N, M), float32."""
 
     @staticmethod
     def forward(ctx: Any, both: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class GatedProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        """Of both."""
+        """The gradient of the concatenated input."""
         array, sigmoid = ctx.saved
         result = np.empty_like(array)
         _gated_product_back(np.ascontiguousarray(gradient.cpu().numpy()), array, sigmoid, result)

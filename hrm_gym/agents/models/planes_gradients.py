@@ -1,4 +1,4 @@
-"""The loops behind `planes_mixing`, back: what each node gets for all that was read of it."""
+"""The backward loops of `planes_mixing`: the gradient of each node from all its readers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def read_back(
     gx: np.ndarray,
     gk: np.ndarray,
 ) -> None:
-    """Fill `gx` and `gk`, the gradients of states and keys, from `g`, that of what was read; see `read`.
+    """Fill `gx` and `gk`, the gradients of states and keys, from `g`, the gradient of the output of `read`.
 
-    `g_rays`, (N, 4, `WIDTH`), is room to compute in.
+    `g_rays`, (N, 4, `WIDTH`), is a work array.
     """
     blocks = gx.shape[1]
     at_rays = 9 * blocks if directional else 3 * blocks
@@ -88,7 +88,7 @@ def _combine_back(
                 row, column = more * leads + less * (ONE - leads), more * (ONE - leads) + less * leads
                 leads = np.float32(max(left, right) >= max(up, down))
                 any_row, any_column = g[n, at + 3, k] * leads, g[n, at + 3, k] * (ONE - leads)
-            # 1 where the first of two is the lesser, or the greater.
+            # 1 where the first of two is the smaller, or the greater.
             least_row, least_column = np.float32(left <= right), np.float32(up <= down)
             most_row, most_column = np.float32(left >= right), np.float32(up >= down)
             g_rays[n, 0, k] = of_left + row * least_row + any_row * most_row
@@ -99,7 +99,7 @@ def _combine_back(
 
 @njit(cache=True, fastmath=True)
 def _scan_back(g_rays: np.ndarray, holds: np.ndarray, base: int, rows: int, columns: int, gk: np.ndarray) -> None:
-    """What each running maximum gets goes back along its line to the node that holds it."""
+    """Pass the gradient of each running maximum back along its line to the node that holds the maximum."""
     owed = np.empty(WIDTH, np.float32)
     for side in range(4):
         for number in range(rows if side < 2 else columns):

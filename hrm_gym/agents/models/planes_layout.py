@@ -1,4 +1,4 @@
-"""Which nodes of `planes` the boards of a batch have, and where they stand."""
+"""The nodes of `planes` for a batch of boards, and their positions."""
 
 from __future__ import annotations
 
@@ -19,59 +19,59 @@ class Layout:
     """N nodes of B boards: board by board, colour by colour, row by row."""
 
     puzzle: Tensor
-    """What it was made of, int64 (B, L)."""
+    """The puzzles of this layout, int64 (B, L)."""
     added: Tensor
-    """Likewise, bool (C,)."""
+    """The colours added to every board, bool (C,)."""
     boards: np.ndarray
-    """First node, colours, rows and columns of each board, int64 (B, 4)."""
+    """First node and number of colours, rows and columns of each board, int64 (B, 4)."""
     board: Tensor
-    """Of each node, int64 (N,)."""
+    """Index of the board of each node, int64 (N,)."""
     colour: Tensor
-    """Index of its colour, int64 (N,)."""
+    """Index of the colour of each node, int64 (N,)."""
     position: Tensor
-    """Its place among all B * L * C pairs, int64 (N,)."""
+    """Index of each node among all B * L * C pairs, int64 (N,)."""
     shown: Tensor
-    """1 where its cell shows its colour, in each view; float32 (N, V)."""
+    """1 where a node's cell shows its colour, for each view; float32 (N, V)."""
     others: Tensor
-    """1 where it shows another one, likewise."""
+    """1 where it shows another colour, float32 (N, V)."""
     objects: Tensor
-    """What its cell says of its object in the first view, float32 (N, `NUM_FEATURES`); see `planes_objects`."""
+    """Features of its cell's object in the first view, float32 (N, `NUM_FEATURES`); see `planes_objects`."""
     background: Tensor
     """1 where its colour is the background, float32 (N,)."""
     symbol: Tensor
-    """Its place among all B * L * V logits, int64 (N,)."""
+    """Index of each node's logit among all B * L * V, int64 (N,)."""
     fixed: Tensor
-    """Logits of cells outside the boards, which keep their token, and `IMPOSSIBLE` elsewhere; (B, L, V)."""
+    """Fixed logits, (B, L, V): cells outside the boards keep their token; `IMPOSSIBLE` elsewhere."""
 
     def suits(self, puzzle: Tensor, added: Tensor) -> bool:
-        """Whether it is that of these puzzles."""
+        """Whether it is the layout of these puzzles."""
         return torch.equal(self.puzzle, puzzle) and torch.equal(self.added, added)
 
     def take(self, states: Tensor) -> Tensor:
-        """Of all pairs, (B, L * C, D), those that are nodes: (N, D), float32."""
+        """Gather the nodes from the states of all pairs: (B, L * C, D) -> (N, D), float32."""
         return states.reshape(-1, states.shape[-1])[self.position].float()
 
     def put(self, states: Tensor, nodes: Tensor) -> Tensor:
-        """`states`, (B, L * C, D), with those of the nodes replaced."""
+        """Write the nodes into `states`, (B, L * C, D)."""
         flat = states.reshape(-1, states.shape[-1])
         return flat.index_copy(0, self.position, nodes.to(states.dtype)).view_as(states)
 
     def logits(self, nodes: Tensor) -> Tensor:
-        """Of the tokens of all cells, (B, L, V), from those of the nodes, (N,)."""
+        """The logits of all cells, (B, L, V), from those of the nodes, (N,)."""
         return self.fixed.flatten().index_copy(0, self.symbol, nodes).view_as(self.fixed)
 
 
 def lay_out(puzzle: Tensor, spec: TaskSpec, colours: Sequence[int], num_views: int, added: Tensor) -> Layout:
-    """The nodes of boards.
+    """Lay out the nodes of boards.
 
-    A board is the smallest rectangle around the cells that belong to it in any view.
+    A board is the bounding box of its cells over all views.
 
     Args:
         puzzle: tokens, int64 (B, L).
-        spec: of the canvas.
-        colours: tokens that have a plane, the background first.
-        num_views: V, how many boards stand one below the other.
-        added: whether every board has the plane, bool (C,); else those that show the colour.
+        spec: the spec of the canvas.
+        colours: tokens with a plane, the background first.
+        num_views: V, the number of views stacked vertically.
+        added: colours for which every board has a plane, bool (C,); other colours only on boards that show them.
     """
     index = np.full(spec.num_tokens, -1)
     index[list(colours)] = np.arange(len(colours))
@@ -103,7 +103,7 @@ def lay_out(puzzle: Tensor, spec: TaskSpec, colours: Sequence[int], num_views: i
     seen_by = np.concatenate(views, axis=2).astype(np.float32)
     shown, others = (torch.from_numpy(part.T.copy()).to(device) for part in seen_by)
     fixed = torch.full((*puzzle.shape, spec.num_tokens), IMPOSSIBLE, device=device)
-    # The first view is answered; everything else on the canvas keeps its token.
+    # The answer is for the first view; the rest of the canvas keeps its tokens.
     answered = index[tokens] >= 0
     answered[:, num_cells:] = False
     kept = torch.from_numpy(np.where(answered, IMPOSSIBLE, -IMPOSSIBLE)).to(fixed)

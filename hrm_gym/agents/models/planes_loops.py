@@ -1,4 +1,4 @@
-"""The loops behind `planes_mixing`, forwards: what every node reads, board by board and plane by plane."""
+"""The forward loops of `planes_mixing`: the features that every node reads, board by board and plane by plane."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import numpy as np
 from hrm_gym.envs.jit import njit
 
 WIDTH = 8
-"""Features in a block, and keys that rays, pools and mirrors have each."""
+"""Features in a block, and the number of keys for each of rays, pools and mirrors."""
 
-# Rows and columns of the eight neighbours, edges first, and which neighbour lies opposite.
+# Row and column offsets of the eight neighbours, edges first, and the index of the opposite neighbour.
 DR = (-1, 0, 0, 1, -1, -1, 1, 1)
 DC = (0, -1, 1, 0, -1, 1, -1, 1)
 OPPOSITE = (3, 2, 1, 0, 7, 6, 5, 4)
-# Which image undoes each of the seven, and which of them are read as one sum in the symmetric form.
+# The inverse of each of the seven images, and which images are summed in the symmetric form.
 UNDO = (0, 1, 2, 3, 4, 6, 5)
 ALIKE = (1, 1, 0, 2, 2, 3, 3)
 
@@ -32,18 +32,18 @@ def read(
     of_cell: np.ndarray,
     of_plane: np.ndarray,
 ) -> None:
-    """Fill `out` with what every node reads; see `planes_mixing`.
+    """Fill `out` with the features that every node reads; see `planes_mixing`.
 
     Args:
         x: states, (N, blocks, `WIDTH`).
-        keys: those of rays, of pools and of mirrors, (N, 3, `WIDTH`).
-        boards: first node, colours, rows and columns of each board, (B, 4).
-        directional: the form.
-        out: (N, slots, `WIDTH`).
-        rays: gets the running maxima from the left, the right, above and below, (N, 4, `WIDTH`).
-        holds: gets 1 where a node holds its own, likewise.
-        of_cell: gets the nodes that hold the maxima over colours, (N, `WIDTH`).
-        of_plane: gets those that hold the maxima over planes, (P, `WIDTH`).
+        keys: keys of rays, pools and mirrors, (N, 3, `WIDTH`).
+        boards: first node and number of colours, rows and columns of each board, (B, 4).
+        directional: whether the form is directional.
+        out: output, (N, slots, `WIDTH`).
+        rays: output, running maxima from the left, right, top and bottom, (N, 4, `WIDTH`).
+        holds: output, 1 where a node itself holds the running maximum, (N, 4, `WIDTH`).
+        of_cell: output, the nodes that hold the maxima over colours, (N, `WIDTH`).
+        of_plane: output, the nodes that hold the maxima over planes, (P, `WIDTH`).
     """
     blocks = x.shape[1]
     at_rays = 9 * blocks if directional else 3 * blocks
@@ -91,7 +91,7 @@ def _near(x: np.ndarray, base: int, rows: int, columns: int, directional: bool, 
 
 @njit(cache=True)
 def line_from(side: int, number: int, base: int, rows: int, columns: int, backwards: bool) -> tuple[int, int, int]:
-    """First node and step along a line that is looked at from a side (left, right, above, below), and its length."""
+    """First node, step and length of a line seen from a side (left, right, top, bottom)."""
     length, step = (columns, 1) if side < 2 else (rows, columns)
     first = base + number * (columns if side < 2 else 1)
     if (side % 2 == 1) != backwards:
@@ -101,7 +101,7 @@ def line_from(side: int, number: int, base: int, rows: int, columns: int, backwa
 
 @njit(cache=True, fastmath=True)
 def _scan(keys: np.ndarray, base: int, rows: int, columns: int, rays: np.ndarray, holds: np.ndarray) -> None:
-    """Running maxima of the first keys from all sides, and which nodes hold their own."""
+    """Running maxima of the first keys from all sides, and which nodes hold the maximum themselves."""
     for side in range(4):
         for number in range(rows if side < 2 else columns):
             n, step, length = line_from(side, number, base, rows, columns, False)
@@ -134,7 +134,7 @@ def _combine(rays: np.ndarray, base: int, area: np.ndarray, directional: bool, o
 
 @njit(cache=True, fastmath=True)
 def _pool(keys: np.ndarray, first: int, step: int, num: int, out: np.ndarray, at: int, holder: np.ndarray) -> None:
-    """Mean and maximum of the second keys over `num` nodes, for each of them; `holder` gets who holds the maxima."""
+    """Mean and maximum of the second keys over `num` nodes; `holder` receives the nodes that hold the maxima."""
     total, best = np.zeros(WIDTH, np.float32), np.full(WIDTH, -9, np.float32)
     for n in range(first, first + num * step, step):
         for k in range(WIDTH):
@@ -161,7 +161,7 @@ def _mirror(
     at: int,
     slots: tuple[int, ...],
 ) -> None:
-    """The images of block `from_` of each node: into one slot each (directional), or summed where they are alike."""
+    """The images of block `from_` of each node: one slot per image (directional), or summed by kind (symmetric)."""
     num = 7 if directional else 4
     for r in range(rows):
         for c in range(columns):
@@ -178,9 +178,9 @@ def _mirror(
 
 @njit(cache=True)
 def image(kind: int, r: int, c: int, rows: int, columns: int) -> int:
-    """The cell, counted row by row, that shows at row r and column c under a turn or reflection.
+    """Index, row by row, of the cell that a rotation or reflection moves to row r and column c.
 
-    The kinds: columns flipped, rows flipped, half turn, transpositions along either diagonal, quarter turns.
+    The kinds: columns flipped, rows flipped, half turn, transposition along either diagonal, quarter turns.
     """
     last_row, last_column = rows - 1 - r, columns - 1 - c
     if kind < 3:

@@ -1,7 +1,7 @@
-"""Objects on a board, found once for each: connected cells of one colour, and of any colour but the background.
+"""Objects on a board: connected cells of one colour, or of any colours except the background. Found once per board.
 
-To count, and to compare counts, takes a network on planes many steps; which object is the largest is a property of the
-board that no turn, reflection or change of colours alters, and so a node may simply read it.
+A network on planes needs many steps to count cells and compare counts. Sizes of objects are invariant under rotations,
+reflections and recolourings of the board, so nodes may read them as features without breaking the symmetry.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import numpy as np
 from hrm_gym.envs.arc.objects import label_objects
 
 NUM_FEATURES = 9
-"""Of a cell: size, largest, smallest, only one of its size, at the border, around a hole; of the object of any colours
-its size, largest, smallest."""
+"""For the cell's object of one colour: size, largest, smallest, unique size, at the border, around a hole. For its
+object of any colours: size, largest, smallest."""
 
 
 def object_features(board: np.ndarray) -> np.ndarray:
-    """What each cell says of its object, float32 (`NUM_FEATURES`, rows, columns).
+    """The features of each cell's object, float32 (`NUM_FEATURES`, rows, columns).
 
     Args:
-        board: colours, the background 0 and what has none below it; int64 (rows, columns).
+        board: colours, int64 (rows, columns); the background is 0, cells without colour are negative.
     """
     same, num_same = label_objects(board, True)
     whole, num_whole = label_objects(np.minimum(board, 1), False)
@@ -35,7 +35,7 @@ def _of(board: np.ndarray, label: np.ndarray, num: int) -> list[np.ndarray]:
     for line in (label[0], label[-1], label[:, 0], label[:, -1]):
         border[line] = True
     largest, smallest, alone = (np.zeros(num, bool) for _ in range(3))
-    for group in (coloured, first == 0):  # objects are compared with objects, and rooms with rooms
+    for group in (coloured, first == 0):  # compare objects with objects, and rooms with rooms
         if group.any():
             values, counts = np.unique(sizes[group], return_counts=True)
             largest[group], smallest[group] = sizes[group] == values[-1], sizes[group] == values[0]

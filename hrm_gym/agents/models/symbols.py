@@ -1,17 +1,17 @@
-"""`hrm` and `trm` with a state for every candidate (cell, symbol), for puzzles whose rules are groups such as Sudoku's.
+"""`hrm` and `trm` with a state for every candidate (cell, symbol), for puzzles with groups, such as Sudoku.
 
-The network knows which candidates share a group and nothing else: neither digits nor places. So it gives the same
-answer under every relabelling, permutation of rows and columns and transposition of the puzzle, need not learn them
-from examples, and its weights run on a board of any size. A segment is that of `hrm` or `trm`, with blocks
+The network knows only which candidates share a group; it knows neither digits nor positions. So it is equivariant under
+relabelling, permutation of rows and columns, and transposition without learning these from examples, and its weights
+work on boards of any size. A segment is that of `hrm` or `trm`, with blocks
 
     p_k[g] = sum of (value x)[n] over the nodes n of group g of partition k
     y[n]   = sum over k of mix_k p_k[the group of n in partition k]
     x      = norm(x + out(silu(gate x) * y))
     x      = norm(x + SwiGLU(x))
 
-The first two partitions, rows and columns, share a matrix, since to transpose a Sudoku changes nothing. A state for
-every (cell, symbol), with weights shared over symbols, is the idea of SE-RRM (arXiv 2603.02193); to keep candidates
-alone and to sum over groups is ours.
+Rows and columns, the first two partitions, share a matrix, because transposition is a symmetry of Sudoku. A state for
+every (cell, symbol) with weights shared over symbols is the idea of SE-RRM (arXiv 2603.02193). Keeping only candidates
+and summing over groups is ours.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Nodes(Options):
     """Sizes of the blocks over candidates."""
 
     hidden_size: int = number(64, least=1)
-    """Features a candidate, D."""
+    """Features per candidate, D."""
     message_size: int = number(64, least=1)
-    """Features that are summed over a group, M."""
+    """Features summed over a group, M."""
     mlp_size: int = number(128, least=1)
     """Inner width of the SwiGLU."""
     nodes_per_board: int = number(0, least=0)
-    """Candidates a board that a training step has room for, on average over the batch; 0: a list as long as there are.
-    With room all shapes are fixed, so that the host never waits for a GPU and the network is compiled once."""
+    """Room for candidates in a training step, per board, averaged over the batch. All shapes are then fixed, so the
+    host never waits for the GPU and the network is compiled once. 0: no fixed room, lists of exact length."""
 
 
 class SymbolBlock(NodeBlock):
@@ -65,7 +65,7 @@ class SymbolBlock(NodeBlock):
         super().__init__()
         size, messages, inner = config.hidden_size, config.message_size, config.mlp_size
         self.value, self.gate, self.out = matrix(messages, size), matrix(size, size), matrix(size, size)
-        # A group has some four candidates and a node four groups: their sum begins at a size of about one.
+        # About four candidates per group and four groups per node: this gives their sum an initial scale of one.
         mix = truncated_normal_(torch.empty(num_kinds, messages, size), (16 * messages) ** -0.5)
         self.mix = nn.Parameter(mix)
         self.mlp_gate, self.mlp_up, self.mlp_down = matrix(inner, size), matrix(inner, size), matrix(size, inner)
@@ -74,20 +74,20 @@ class SymbolBlock(NodeBlock):
 def refine(
     x: Tensor, injected: Tensor, weights: list[Tensor], kinds: list[int], incidence: tuple[Tensor, ...]
 ) -> Tensor:
-    """A network over nodes: the next state, (N, D), from the state and what is injected into it.
+    """A network over nodes: the next state, (N, D), from state and injected input.
 
     Args:
         x: the state, (N, D).
-        injected: (N, D).
-        weights: of all blocks, in the order of `SymbolBlock.NAMES`.
-        kinds: which of the matrices of `mix` each partition takes, K numbers.
-        incidence: of the graph.
+        injected: the injected input, (N, D).
+        weights: the weights of all blocks, in the order of `SymbolBlock.NAMES`.
+        kinds: index of the `mix` matrix of each partition, K integers.
+        incidence: the graph's.
     """
     x = x + injected
     for first in range(0, len(weights), len(SymbolBlock.NAMES)):
         value, gate, mix, out, mlp_gate, mlp_up, mlp_down = weights[first : first + len(SymbolBlock.NAMES)]
         groups = pooled(F.linear(x, value), incidence)  # (K * G, M)
-        mixes = torch.stack([mix[kind] for kind in kinds])  # an index that is a list would be sent to the device
+        mixes = torch.stack([mix[kind] for kind in kinds])  # indexing by a list would copy it to the device
         mixed = torch.bmm(groups.view(len(kinds), -1, groups.shape[-1]), mixes)  # (K, G, D)
         mixed = spread(mixed.flatten(0, 1), incidence)  # (N, D)
         x = rms_norm(x + F.linear(F.silu(F.linear(x, gate)) * mixed, out))
@@ -96,12 +96,12 @@ def refine(
 
 
 class SymbolAgent(NodeAgent):
-    """An agent whose positions are the pairs of a cell and a symbol. See `TwoStates`.
+    """An agent whose positions are (cell, symbol) pairs. See `TwoStates`.
 
-    The states of all L * S pairs are carried; those that are no candidates stay as they were at first.
+    It carries the states of all L * S pairs; pairs that are not candidates keep their initial state.
 
     Raises:
-        HrmGymError: where the family names no groups, or has cells that are in none.
+        HrmGymError: if the family has no groups, or a cell belongs to none.
     """
 
     equivariant = True
@@ -111,19 +111,19 @@ class SymbolAgent(NodeAgent):
         _check(spec)
         super().__init__(config, spec)
         size = config.hidden_size
-        self.start = nn.Parameter(truncated_normal_(torch.empty(size), 1.0))  # what is injected into every node
+        self.start = nn.Parameter(truncated_normal_(torch.empty(size), 1.0))  # the injected input of every node
         self.symbol_head = Linear(size, 1)
         self.feature = Linear(size, size)
         for i, groups in enumerate(spec.groups):
             self.register_buffer(f"groups_{i}", torch.as_tensor(groups).long(), persistent=False)
         self.symbol_tokens: Tensor
         self.register_buffer("symbol_tokens", torch.tensor(spec.group_symbols), persistent=False)
-        self.beyond: Tensor  # how many candidates the fullest batch had for which there was no room
+        self.beyond: Tensor  # the largest number of candidates of a batch beyond the room
         self.register_buffer("beyond", torch.tensor(0), persistent=False)
 
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
-        """On every board with groups: the weights know nothing of its size."""
+        """On every board with groups: the weights do not depend on its size."""
         return len(now.groups) > 0
 
     @property
@@ -144,7 +144,7 @@ class SymbolAgent(NodeAgent):
         partitions = [getattr(self, f"groups_{i}") for i in range(len(self.spec.groups))]
         left = candidates(given, blank, partitions)
         graph = self._graph(left, partitions)
-        # Rows and columns are alike; every other partition, and the cells, has a matrix of its own.
+        # Rows and columns share a matrix; every other partition, and the cells, has its own.
         context = self.context([0, *range(len(partitions))], graph.incidence)
         z_h, z_l = (graph.take(z) for z in state)  # (N, D)
         z_h, z_l = self.think(z_h, z_l, self.start.to(self.dtype), context)
@@ -159,7 +159,7 @@ class SymbolAgent(NodeAgent):
         )
 
     def _graph(self, left: Tensor, partitions: list[Tensor]) -> Graph | PaddedGraph:
-        """That of the candidates `left`: in training of a fixed size, if that is asked for."""
+        """The graph of the candidates `left`; of fixed size in training if configured."""
         if not (self.training and self.config.nodes_per_board):
             return build_graph(left, partitions)
         room = len(left) * min(self.config.nodes_per_board, self.num_positions)
@@ -175,7 +175,7 @@ class SymbolAgent(NodeAgent):
             )
 
     def compiled(self, refine: Callable[..., Tensor], mode: str | None) -> Callable[..., Tensor]:
-        """See `NodeAgent`: graphs of a fixed size are compiled for it; lists, in evaluation, then stay as they are."""
+        """See `NodeAgent`: with graphs of fixed size, lists (in evaluation) stay uncompiled."""
         if not self.config.nodes_per_board:
             return super().compiled(refine, mode)
         fixed = torch.compile(refine, dynamic=False, mode=mode)
@@ -188,9 +188,9 @@ class SymbolAgent(NodeAgent):
     def _features(
         self, of_nodes: Tensor, logits: Tensor, graph: Graph | PaddedGraph, left: Tensor, blank: Tensor
     ) -> Tensor:
-        """What halting reads, (B, D): of every blank cell its chosen symbols' features, their mean and least summed.
+        """The input of the halting rule, (B, D): the mean plus the minimum over blank cells of their symbols' features.
 
-        They are weighted by the probabilities of the symbols, through which no gradient goes.
+        Symbols are weighted by their probabilities, without gradient.
         """
         batch, cells, symbols = left.shape
         table = graph.put(logits.new_full((batch, cells * symbols, 1), -torch.inf), logits)
@@ -221,7 +221,7 @@ class SymbolTRMConfig(Recursion, Nodes):
 
 
 class SymbolTRM(OneNetwork, SymbolAgent):
-    """`trm` with a state for every candidate (cell, symbol), for puzzles whose rules are groups."""
+    """`trm` with a state for every candidate (cell, symbol), for puzzles with groups."""
 
     Config = SymbolTRMConfig
 
@@ -232,6 +232,6 @@ class SymbolHRMConfig(Cycles, Nodes):
 
 
 class SymbolHRM(TwoModules, SymbolAgent):
-    """`hrm` with a state for every candidate (cell, symbol), for puzzles whose rules are groups."""
+    """`hrm` with a state for every candidate (cell, symbol), for puzzles with groups."""
 
     Config = SymbolHRMConfig

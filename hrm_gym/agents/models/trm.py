@@ -1,8 +1,8 @@
 """The Tiny Recursive Model (arXiv 2510.04871): one small network in both roles.
 
-The same weights refine the latent state (fed the answer's state and the puzzle) and the answer's state (fed
-the latent one). The gradient runs through the whole last cycle, and halting is a plain classifier of
-correctness, so that no second forward pass is needed for a bootstrapped target.
+The same weights refine the latent state (from the answer's state and the puzzle) and the answer's state (from the
+latent state). The gradient runs through the whole last cycle. Halting is a classifier of correctness, so training needs
+no second forward pass for a bootstrap target.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from hrm_gym.options import CYCLES, depth
 
 @dataclasses.dataclass(frozen=True)
 class Recursion(Growing):
-    """How long one network thinks."""
+    """Depth of the recursion of one network."""
 
     layers: int = depth(2)
-    """Blocks in the network."""
+    """Number of blocks in the network."""
     h_cycles: int = depth(2, most=CYCLES)
-    """Refinements of the answer's state a segment."""
+    """Refinements of the answer's state per segment."""
     l_cycles: int = depth(2, most=CYCLES)
-    """Refinements of the latent state for each of them."""
+    """Refinements of the latent state for each refinement of the answer's state."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +38,14 @@ class TRMConfig(Recursion, Blocks):
 
 
 class OneNetwork(Cyclic):
-    """How TRM thinks, whatever its positions are; goes before the class that reads the board."""
+    """A segment of TRM, for any kind of position. List it before the base class that reads the board."""
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
         self.net = self.module(config.layers)
 
     def cycle(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        """Refine the latent state as often as a cycle does, then the answer's state once."""
+        """Refine the latent state `l_cycles` times, then the answer's state once."""
         for _ in range(self.cycles[1]):
             z_l = self.net(z_l, z_h + x, context)
         return self.net(z_h, z_l, context), z_l

@@ -1,7 +1,7 @@
-"""What the recursive models carry: two states of one vector a position (HRM, arXiv 2506.21734).
+"""The state of the recursive models: two vectors per position (HRM, arXiv 2506.21734).
 
-The answer is read from the slow state, z_H; the fast one is z_L. How they are refined (`hrm`, `trm`) and what a
-position is (a cell, or a symbol in a cell) are chosen apart.
+The answer is read from the slow state, z_H; the fast state is z_L. How they are refined (`hrm`, `trm`) is independent
+of what a position is (a cell, or a symbol in a cell).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hrm_gym.agents.models.layers import truncated_normal_
 from hrm_gym.options import Options, share
 
 STAGES = 3
-"""In which recursion grows."""
+"""Number of stages in which recursion grows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Growing(Options):
     """How recursion grows in training."""
 
     growth: float = share(0.0)
-    """Share of the budget during which recursion grows, in equal times from a third of the cycles of each kind over
-    two thirds to all of them (as in CGAR, arXiv 2511.08653); 0: all from the beginning. A loaded agent has them all."""
+    """Share of the budget during which recursion grows, in equal stages: one third of the cycles, two thirds, all (as
+    in CGAR, arXiv 2511.08653). 0: all cycles from the start. A loaded agent always has all."""
 
 
 class Carry(NamedTuple):
@@ -38,7 +38,7 @@ class Carry(NamedTuple):
 
 
 class TwoStates(Agent, abc.ABC):
-    """An agent with two states of `config.hidden_size` features a position."""
+    """An agent with two states of `config.hidden_size` features per position."""
 
     h_init: Tensor
     l_init: Tensor
@@ -46,7 +46,7 @@ class TwoStates(Agent, abc.ABC):
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
         size = self.num_features = config.hidden_size
-        # The initial states are random, but fixed for the model's life: they are buffers, not parameters.
+        # Initial states are random but fixed: buffers, not parameters.
         self.register_buffer("h_init", truncated_normal_(torch.empty(size), 1.0))
         self.register_buffer("l_init", truncated_normal_(torch.empty(size), 1.0))
 
@@ -57,14 +57,14 @@ class TwoStates(Agent, abc.ABC):
 
     @abc.abstractmethod
     def module(self, num_layers: int) -> Any:
-        """A recurrent network of so many blocks: called with a state, what is injected into it, and the context."""
+        """A recurrent network with this many blocks, called with a state, the injected input and the context."""
 
     @abc.abstractmethod
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        """One segment: the states after all cycles from those before and the embedded puzzle, each (B, S, D).
+        """One segment: the new states from the old ones and the embedded puzzle, each (B, S, D).
 
-        The gradient reaches only as far back as the architecture says; the rest runs without a graph. `context` is
-        what the networks need beside them.
+        The architecture defines how far the gradient reaches back; the rest runs without a graph. `context` holds
+        further inputs of the networks.
         """
 
     def initial_state(self, num: int) -> Carry:
@@ -74,14 +74,14 @@ class TwoStates(Agent, abc.ABC):
 
 
 class Cyclic(TwoStates, abc.ABC):
-    """Two states that are refined in cycles, `h_cycles` times `l_cycles`, of which training may begin with fewer."""
+    """Two states refined in `h_cycles` times `l_cycles` cycles; training may start with fewer."""
 
     growth_option = "growth"
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
         self.cycles: tuple[int, int] = config.h_cycles, config.l_cycles
-        """Refinements of the slow state a segment, and of the fast one for each of them, as they are now."""
+        """Current number of refinements of the slow state per segment, and of the fast state for each of them."""
 
     def grow(self, progress: float) -> bool:
         """See `Agent`."""
