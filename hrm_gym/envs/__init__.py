@@ -1,4 +1,4 @@
-"""Puzzles as environments: a step is one segment of thought, halting ends the episode and pays if right."""
+"""Puzzles as environments: a step is one segment, and halting ends the episode and pays 1 for a correct answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODULES = {"PuzzleEnv": "puzzle_env", "PuzzleVectorEnv": "vector_env"}
 
 
 def __getattr__(name: str) -> Any:
-    # They import numba, which `import hrm_gym` does without.
+    # Loaded on first use, because they import numba.
     if name not in _MODULES:
         raise AttributeError(f"module 'hrm_gym.envs' has no attribute {name!r}")
     return getattr(importlib.import_module(f"hrm_gym.envs.{_MODULES[name]}"), name)

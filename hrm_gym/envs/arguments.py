@@ -1,4 +1,4 @@
-"""Checks of what people hand to the environments, each with an error of one line."""
+"""Validation of users' arguments to the environments, with one-line errors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MOST_ENVS = 1 << 24
 
 
 def check_integer(name: str, value: Any, least: int, most: float = math.inf) -> int:
-    """A whole number as Python's integer.
+    """Check an integer and return it as a Python int.
 
     Raises:
-        HrmGymError: naming the argument, where it is no integer from `least` to `most`.
+        HrmGymError: if it is not an integer from `least` to `most`.
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
         allowed = f"of at least {least}" if most == math.inf else f"{least} to {most}"
@@ -28,14 +28,14 @@ def check_integer(name: str, value: Any, least: int, most: float = math.inf) -> 
 
 
 def check_seed(seed: Any, below: float = math.inf) -> int | None:
-    """A seed as Python's integer, or None.
+    """Check a seed and return it as a Python int, or None.
 
     Args:
-        seed: what the caller gave.
-        below: seeds must be less.
+        seed: the user's seed.
+        below: exclusive upper bound.
 
     Raises:
-        HrmGymError: where it is no integer, negative, or too large.
+        HrmGymError: if it is not an integer, negative, or too large.
     """
     if seed is None:
         return None
@@ -46,10 +46,10 @@ def check_seed(seed: Any, below: float = math.inf) -> int | None:
 
 
 def check_options(options: Any, allowed: Iterable[str]) -> dict[str, Any]:
-    """The options of `reset` as a dictionary of their own; None has none.
+    """Check the options of `reset` and return a copy; None becomes an empty dictionary.
 
     Raises:
-        HrmGymError: where they are no dictionary, or one of them is not `allowed`.
+        HrmGymError: if they are not a dictionary, or one of them is not `allowed`.
     """
     if not isinstance(options, Mapping | None):
         raise HrmGymError(f"options of reset are a {type(options).__name__}: give a dictionary, or None")
@@ -61,10 +61,10 @@ def check_options(options: Any, allowed: Iterable[str]) -> dict[str, Any]:
 
 
 def check_index(index: Any, num: int, size: int) -> np.ndarray:
-    """The option `index`, one for all slots or one a slot, as int64 of shape (num,).
+    """Check the option `index`, one for all slots or one per slot, and return int64 of shape (num,).
 
     Raises:
-        HrmGymError: where it is of another shape or type, or not below `size`.
+        HrmGymError: if its shape or type is wrong, or a value is not below `size`.
     """
     array = as_numpy(index, "option 'index'")
     if not is_integer(array) or array.shape not in ((), (num,)):

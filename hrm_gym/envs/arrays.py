@@ -1,7 +1,7 @@
-"""The few operations that NumPy and torch spell differently, so that a rule is written once for both.
+"""Operations that differ between NumPy and torch, so that rules are written once for both.
 
-Everything else in the rules uses what the two share: indexing, arithmetic, comparisons, and the methods
-`.sum(-1)`, `.all(-1)`, `.argsort(-1)` and `.reshape(...)`. torch is imported only where a tensor came in.
+Everything else in the rules uses what both share: indexing, arithmetic, comparisons, and the methods `.sum(-1)`,
+`.all(-1)`, `.argsort(-1)` and `.reshape(...)`. torch is imported only when a tensor is passed in.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ import numpy as np
 from hrm_gym.errors import HrmGymError, first_line
 
 Array = Any
-"""A `numpy.ndarray` or a `torch.Tensor`; every function returns the kind that it was given."""
+"""A `numpy.ndarray` or a `torch.Tensor`; every function returns the kind of its argument."""
 
 
 def as_numpy(value: Any, what: str) -> np.ndarray:
-    """What a caller handed in, a number, a sequence or a tensor, as a NumPy array.
+    """Convert a number, a sequence or a tensor to a NumPy array.
 
     Args:
-        value: the thing.
-        what: its name, for the error.
+        value: the object to convert.
+        what: its name for the error message.
 
     Raises:
-        HrmGymError: where it is ragged, or cannot be read by the host.
+        HrmGymError: if it is ragged or cannot be read by the host.
     """
     try:
         return np.asarray(value)
-    except Exception as error:  # an object of the caller's may raise anything
+    except Exception as error:  # users' objects may raise anything
         raise no_array(what, error) from None
 
 
 def no_array(what: str, error: Exception) -> HrmGymError:
-    """The error for a value that cannot be made an array."""
+    """Return the error for a value that cannot be converted to an array."""
     reason = first_line(error).rstrip(".")
     return HrmGymError(f"{what} cannot be read as an array ({reason}): give numbers in rows of equal length")
 
 
 def is_integer(array: Array) -> bool:
-    """Whether the type of `array` is one of integers; truth values are none."""
+    """Return whether the dtype of `array` is an integer type; bool is not."""
     if isinstance(array, np.ndarray):
         return array.dtype.kind in "iu"
     return str(array.dtype).startswith(("torch.int", "torch.uint"))
 
 
 def like(table: np.ndarray, array: Array) -> Array:
-    """The constant `table` in the library and on the device of `array`; it is uploaded once a device."""
+    """Return the constant `table` in the library and on the device of `array`; it is uploaded once per device."""
     if isinstance(array, np.ndarray):
         return table
     import torch
@@ -59,14 +59,14 @@ def like(table: np.ndarray, array: Array) -> Array:
 
 @functools.lru_cache(maxsize=256)
 def _uploaded(content: bytes, dtype: str, shape: tuple[int, ...], device: Any) -> Array:
-    # An upload makes the host wait for the device, so a table goes there once and not at every step.
+    # Uploads synchronize host and device, so each table is uploaded only once.
     import torch
 
     return torch.as_tensor(np.frombuffer(content, dtype).reshape(shape).copy(), device=device)
 
 
 def where(condition: Array, a: Array, b: Array) -> Array:
-    """Elementwise choice, `a` where `condition` holds and `b` elsewhere."""
+    """Elementwise choice: `a` where `condition` holds and `b` elsewhere."""
     if isinstance(condition, np.ndarray):
         return np.where(condition, a, b)
     import torch
@@ -80,27 +80,27 @@ def gather(array: Array, index: Array) -> Array:
 
 
 def as_int64(array: Array) -> Array:
-    """`array` with 64-bit integers, the type of tokens in every observation."""
+    """Convert to int64, the dtype of tokens in observations."""
     return array.astype(np.int64) if isinstance(array, np.ndarray) else array.long()
 
 
 def as_tokens(array: Array) -> Array:
-    """A copy of boards in the type in which slots keep them: a byte a cell in NumPy, int64 in torch."""
+    """Copy boards to the dtype of slots: uint8 in NumPy, int64 in torch."""
     return array.astype(np.uint8) if isinstance(array, np.ndarray) else array.long().clone()
 
 
 def as_bytes(array: np.ndarray) -> np.ndarray:
-    """Tokens as compiled functions take them: one contiguous byte each, the same array where it is that."""
+    """Convert tokens to contiguous uint8, as compiled functions expect; no copy if they are already."""
     return np.ascontiguousarray(array, np.uint8)
 
 
 def copy(array: Array) -> Array:
-    """A contiguous copy of `array`, which shares no memory with it."""
+    """Return a contiguous copy of `array`."""
     return array.copy() if isinstance(array, np.ndarray) else array.clone()
 
 
 def concatenate(arrays: list[Array]) -> Array:
-    """The `arrays`, each of shape (N, ...), side by side along their last axis."""
+    """Concatenate `arrays`, each of shape (N, ...), along their last axis."""
     if isinstance(arrays[0], np.ndarray):
         return np.concatenate(arrays, -1)
     import torch
@@ -109,7 +109,7 @@ def concatenate(arrays: list[Array]) -> Array:
 
 
 def zeros(shape: tuple[int, ...], array: Array) -> Array:
-    """32-bit zeros in the library and on the device of `array`."""
+    """Return float32 zeros in the library and on the device of `array`."""
     if isinstance(array, np.ndarray):
         return np.zeros(shape, np.float32)
     import torch

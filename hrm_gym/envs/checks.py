@@ -1,4 +1,4 @@
-"""Whether a puzzle family from outside the package keeps the contract of `Task`, asked before anything is trained."""
+"""Check before training that a user's puzzle family follows the contract of `Task`."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.outside import calling, defined, is_outside, where
 
 NUM = 8
-"""Puzzles that a family is asked for."""
+"""Number of puzzles to sample for the check."""
 
 
 def check_family(task: Task) -> None:
-    """Refuse a family from outside whose board, puzzles or rules are not of the shapes and types that `Task` asks for.
+    """Check the shapes and types of the board, puzzles and rules of a user's family.
 
-    A few puzzles are drawn and graded. Families of the package are not asked.
+    A few puzzles are sampled and graded. Families of the package are not checked.
 
     Raises:
-        HrmGymError: in one line, with file and line of the method.
+        HrmGymError: if the check fails, with file and line of the method.
     """
     if not is_outside(type(task)):
         return
     _check_board(task)
-    if type(task).dataset is not Task.dataset:  # its puzzles are looked at when they are read
+    if type(task).dataset is not Task.dataset:  # its puzzles are checked when they are read
         return
     with calling(type(task), "sample"):
         first, second = (task.sample(NUM, np.random.default_rng(0)) for _ in range(2))
@@ -47,16 +47,16 @@ def check_family(task: Task) -> None:
 
 
 def check_puzzles(task: Task, puzzles: Any, method: str, num: int | None = None) -> None:
-    """Refuse puzzles of a family from outside that are not as `Task` asks for, or whose solutions break its rules.
+    """Check that puzzles of a user's family follow `Task` and that their solutions satisfy the rules.
 
     Args:
         task: the family.
-        puzzles: what its `method` gave.
-        method: the name of that.
-        num: how many there must be; None for any number.
+        puzzles: the puzzles that `method` returned.
+        method: name of the family's method.
+        num: required number of puzzles; None for any number.
 
     Raises:
-        HrmGymError: in one line, with file and line of the method.
+        HrmGymError: if the check fails, with file and line of the method.
     """
     if not isinstance(puzzles, Puzzles):
         raise _wrong(task, method, f"gives a {type(puzzles).__name__}: give Puzzles(puzzle, solution)")
@@ -92,9 +92,9 @@ def _check_board(task: Task) -> None:
 
 
 def _check_rules(task: Task, puzzles: Puzzles, method: str) -> None:
-    """Solutions break no rule, and each puzzle gets one number, for arrays and for tensors."""
+    """Check that solutions have no violations, and that `violations` returns shape (N,) for arrays and tensors."""
     boards: list[tuple[Array, Array]] = [puzzles[:2]]
-    if "torch" in sys.modules:  # agents learn from tensors
+    if "torch" in sys.modules:  # agents train on tensors
         import torch
 
         boards.append((torch.as_tensor(puzzles.puzzle), torch.as_tensor(puzzles.solution)))

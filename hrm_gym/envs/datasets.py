@@ -1,4 +1,4 @@
-"""The splits of a data set: the puzzles that a family has, or those of files, divided so that no two share one."""
+"""The disjoint splits of a dataset, from a family's own puzzles or from files."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from hrm_gym.outside import calling, is_outside
 
 
 def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples: int | None = None) -> Puzzles:
-    """The puzzles of a split: those that the family has, or those of a file.
+    """Return the puzzles of a split, from the family or from a file.
 
-    A file is split by a hash that all symmetric images of a puzzle share (`Task.keys`): eight tenths are for training,
-    one for validation, one for testing. `dataset="train=a.csv,validation=b.csv,test=c.csv"` names a file for each split
-    instead; a puzzle that stands, perhaps as an image, in several of them counts for testing rather than validation and
-    for validation rather than training. Puzzles of the family's own test set, and images of them, are left out of
-    training; of 9x9 Sudokus so are other puzzles of the same grid.
+    A file is split 80/10/10 into training, validation and test by a hash that symmetric versions of a puzzle share
+    (`Task.keys`). `dataset="train=a.csv,validation=b.csv,test=c.csv"` names one file per split instead. If several of
+    these files contain the same puzzle or symmetric versions of it, the puzzle is kept in only one split: test before
+    validation before training. Training never contains puzzles of the family's own test set or symmetric versions of
+    them, nor, for 9x9 Sudokus, other puzzles with the same solution.
 
     Args:
         task: the family.
-        split: of `SPLITS`.
+        split: one of `SPLITS`.
         dataset: a file or folder (see `read_puzzles`), or files by split; None for the family's own puzzles.
-        num_examples: only the first so many; None for all.
+        num_examples: keep only the first puzzles; None for all.
 
     Raises:
-        HrmGymError: on an unknown split, a file that is missing, malformed or holds no puzzle of the split that may
-            be used, or a number out of range.
+        HrmGymError: if the split is unknown, the number is out of range, or a file is missing, malformed or has no
+        usable puzzle of the split.
     """
     if not isinstance(split, str) or split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -48,7 +48,7 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
 
 
 def state_of_dataset(dataset: str | None) -> tuple[Any, ...]:
-    """What a cache of what was read from a data set must know of its files (see `files.state_of`)."""
+    """Return the cache key of a dataset's files (see `files.state_of`)."""
     if dataset is None:
         return ()
     return tuple(state_of(source) for source in (_named_by_split(dataset) or {"": dataset}).values())
@@ -110,7 +110,7 @@ def _of_named(task: Task, split: str, dataset: str, named: dict[str, str]) -> Pu
 
 
 def _without(task: Task, data: Puzzles, others: Puzzles, source: str, place: str) -> Puzzles:
-    """The puzzles of `source` that are neither in `place` nor images of one there."""
+    """Remove puzzles of `source` that are symmetric to a puzzle in `place`."""
     taken = set(task.keys(others))
     mine = np.array([key not in taken for key in task.keys(data)])
     if not mine.any():
@@ -119,12 +119,12 @@ def _without(task: Task, data: Puzzles, others: Puzzles, source: str, place: str
 
 
 def _split_of(key: bytes) -> str:
-    """Of ten puzzles eight are for training, one for validation and one for testing, by a hash."""
+    """Assign a puzzle to a split by a hash of its key: 80 % training, 10 % validation, 10 % test."""
     return {0: "test", 1: "validation"}.get(hashlib.sha256(key).digest()[0] % 10, "train")
 
 
 def _named_by_split(dataset: str) -> dict[str, str]:
-    """Files by split from "train=a.csv,test=b.csv"; empty where the text is one file's name."""
+    """Parse "train=a.csv,test=b.csv" to files by split; empty if the text is the name of one file."""
     parts = [part.partition("=") for part in dataset.split(",")]
     if not all(equals and name.strip() in SPLITS for name, equals, _ in parts):
         return {}
@@ -132,9 +132,9 @@ def _named_by_split(dataset: str) -> dict[str, str]:
 
 
 def read_puzzles(source: Any, task: Task, solved: bool = True) -> Puzzles:
-    """Puzzles and solutions from a file, a folder or objects, uint8 arrays of shape (N, L); see `reading.source.read`.
+    """Read puzzles and solutions, uint8 (N, L), from a file, a folder or objects; see `reading.source.read`.
 
     Raises:
-        HrmGymError: as there.
+        HrmGymError: as in `reading.source.read`.
     """
     return read(source, task, solved).puzzles

@@ -1,7 +1,7 @@
-"""Puzzles that are shown with guesses, from which an agent learns what a wrong one looks like.
+"""Training puzzles with guesses, from which an agent learns to detect wrong ones.
 
-A guess is a symbol that no given rules out, taken for a given. After a wrong one the puzzle has no solution, and only
-further thought can tell.
+A guess is a candidate, a symbol that no given rules out, filled in as a given. After a wrong guess the puzzle has no
+solution, which only further reasoning can show.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
 
 MOST = 6
-"""Guesses in a puzzle, at most."""
+"""Maximum number of guesses in a puzzle."""
 NUMBERS = 4
-"""Random numbers that a guess takes."""
+"""Random numbers per guess."""
 WRONG = 0.15
-"""Share of the guesses that are wrong: after six, four puzzles in ten still have a solution."""
+"""Share of wrong guesses. With six guesses, four puzzles in ten still have a solution."""
 HASTE = 7.0
-"""What it costs to give up a puzzle that has a solution; to give up one that has none pays 1. So it is worth giving up
-from a probability of 7/8 on."""
+"""Cost of giving up a puzzle that has a solution. Giving up one without a solution pays 1, so giving up is worthwhile
+from a probability of 7/8."""
 
 
 def check_guesses(share: float, task: Task, split: str) -> None:
-    """Refuse a share of episodes with guesses where this split or family has none.
+    """Reject a positive share of puzzles with guesses if the split or family does not support guesses.
 
     Raises:
-        HrmGymError: saying where there are guesses.
+        HrmGymError: with the splits and families that support them.
     """
     if share and not (can_guess(task) and split == "train"):
         raise HrmGymError(
@@ -37,18 +37,18 @@ def check_guesses(share: float, task: Task, split: str) -> None:
 
 
 def can_guess(task: Task) -> bool:
-    """Whether a symbol that no given rules out may be taken for a given."""
+    """Return whether guesses can be filled into the family's puzzles."""
     return task.hintable and bool(task.groups)
 
 
 def possible(task: Task, puzzle: Array) -> Array:
-    """Which symbols the givens leave in each blank cell, bool (N, L, S): S are the `group_symbols` of the family."""
+    """Return the candidates of each blank cell, bool (N, L, S), for the S `group_symbols` of the family."""
     symbols = like(np.asarray(task.group_symbols, np.int64), puzzle)
     given = puzzle[:, :, None] == symbols
     left = ~task.is_given(puzzle)[:, :, None] & (symbols >= 0)
     for groups in task.groups:
         cells = np.asarray(groups)
-        used = given[:, like(cells, puzzle)].sum(2) > 0  # (N, groups, S): the symbols that a group has already
+        used = given[:, like(cells, puzzle)].sum(2) > 0  # (N, groups, S): symbols already used in a group
         owner = np.empty(cells.size, np.int64)  # the group of each cell
         owner[cells.reshape(-1)] = np.arange(len(cells)).repeat(cells.shape[1])
         left = left & ~used[:, like(owner, puzzle)]
@@ -56,16 +56,16 @@ def possible(task: Task, puzzle: Array) -> Array:
 
 
 def with_guesses(task: Task, puzzles: Puzzles, share: float, uniforms: Array) -> Puzzles:
-    """The puzzles, a `share` of them with one to six guesses, of which 15 % are wrong.
+    """Add one to six guesses, 15 % of them wrong, to a `share` of the puzzles.
 
-    The cell is drawn among all that several symbols are left for, or half the time among those with fewest. A guess
-    that leaves some cell without a symbol is not made.
+    The cell of a guess is drawn from all cells with several candidates, or half the time from those with the fewest
+    candidates. A guess that leaves some cell without a candidate is not made.
 
     Args:
         task: the family.
         puzzles: N puzzles and solutions.
-        share: of those with guesses.
-        uniforms: in [0, 1), (N, 2 + MOST * NUMBERS).
+        share: share of puzzles with guesses.
+        uniforms: random numbers in [0, 1), (N, 2 + MOST * NUMBERS).
     """
     board, solution = as_int64(puzzles.puzzle), as_int64(puzzles.solution)
     symbols = like(np.asarray(task.group_symbols, np.int64), board)
@@ -91,11 +91,11 @@ def with_guesses(task: Task, puzzles: Puzzles, share: float, uniforms: Array) ->
 
 
 def sound(task: Task, puzzle: Array, solution: Array) -> Array:
-    """Whether no guess among the givens is wrong, bool (N,)."""
+    """Return whether all guesses in each puzzle are correct, bool (N,)."""
     return ~(task.is_given(puzzle) & (puzzle != solution)).any(1)
 
 
 def _drawn(allowed: Array, uniform: Array) -> Array:
-    """One of the places of each row that are allowed, int64 (N,), by a number in [0, 1); 0 where none is."""
+    """Choose an allowed index in each row, int64 (N,), by a number in [0, 1); 0 if none is allowed."""
     rank = as_int64(uniform * allowed.sum(1))
     return as_int64(allowed.cumsum(1) == rank[:, None] + 1).argmax(1)

@@ -1,1 +1,1 @@
-"""Pictures of an agent thinking: canvas, panel, frame, window, recording."""
+"""Drawing an agent's episodes: canvas, panel, frame, window, recording."""

@@ -1,6 +1,6 @@
-"""Colours and a canvas: the few drawing operations that the pictures are made of.
+"""Colours and the basic drawing operations.
 
-pygame is imported only when a picture is made, so that environments without one do not pay for it.
+pygame is imported only when something is drawn, because environments do not need it otherwise.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ AMBER: Colour = (184, 110, 0)
 WRONG: Colour = (168, 22, 98)
 GUESS: Colour = (96, 52, 158)
 
-# From unsure to sure: amber to blue. Lightness falls all the way, so the order survives colour blindness and
-# grey printing; red and green are never told apart by hue.
+# From unsure (amber) to sure (blue). Lightness decreases steadily, so the order stays visible in greyscale and with
+# colour blindness.
 _RAMP: tuple[Colour, ...] = (
     (252, 224, 158),
     (236, 205, 150),
@@ -37,31 +37,31 @@ _RAMP: tuple[Colour, ...] = (
     (44, 104, 172),
 )
 
-_SCALE = 3  # everything is drawn so many times as large and shrunk: smooth edges from one operation
-_SMALLEST = 9  # logical font size under which text is cut rather than shrunk further
+_SCALE = 3  # supersampling: draw larger and shrink to smooth the edges
+_SMALLEST = 9  # minimum font size; longer text is cut
 
 
 def confidence_colour(confidence: float) -> Colour:
-    """The ground of a cell of which the agent is `confidence` sure: clipped to [0, 1], 0 where it is NaN."""
+    """Return the background colour for a confidence, which is clipped to [0, 1]; NaN counts as 0."""
     place = min(1.0, max(0.0, float(confidence))) * (len(_RAMP) - 1)
     i = min(int(place), len(_RAMP) - 2)
     return mix(_RAMP[i], _RAMP[i + 1], place - i)
 
 
 def mix(a: Colour, b: Colour, weight: float) -> Colour:
-    """`a` and `b` blended, `weight` in [0, 1] being the share of `b`."""
+    """Blend `a` and `b`; `weight` in [0, 1] is the share of `b`."""
     red, green, blue = (round(x + (y - x) * weight) for x, y in zip(a, b, strict=True))
     return red, green, blue
 
 
 def ink_on(ground: Colour) -> Colour:
-    """Dark or white ink, whichever reads better on `ground`."""
+    """Return dark or white, whichever has more contrast on `ground`."""
     red, green, blue = ground
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else CARD
 
 
 def load_pygame() -> None:
-    """Imports pygame without its greeting and readies its fonts; opens no display."""
+    """Import pygame without its greeting and initialize its fonts, without opening a display."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import pygame
 
@@ -79,21 +79,21 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> float:
-        """The first x to the right of the box."""
+        """The right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """The first y under the box."""
+        """The bottom edge."""
         return self.y + self.height
 
     def inset(self, margin: float) -> Box:
-        """The box less a margin on every side."""
+        """Return the box shrunk by a margin on every side."""
         return Box(self.x + margin, self.y + margin, self.width - 2 * margin, self.height - 2 * margin)
 
 
 class Canvas:
-    """A picture in the making, in logical pixels.
+    """A drawing surface with logical pixels as units.
 
     Args:
         width: in logical pixels.
@@ -107,38 +107,38 @@ class Canvas:
         self.size = (width, height)
         self._surface = pygame.Surface((width * _SCALE, height * _SCALE))
         self._surface.fill(PAGE)
-        # Fonts live as long as the picture: whoever calls pygame.quit() in between makes old ones unusable.
+        # Fonts are not shared between canvases, because pygame.quit() invalidates existing ones.
         self._fonts: dict[tuple[int, bool], pygame.font.Font] = {}
 
     def finish(self) -> pygame.Surface:
-        """The picture, a surface of `size` pixels."""
+        """Return the picture as a surface of `size` pixels."""
         import pygame
 
         return pygame.transform.smoothscale(self._surface, self.size)
 
     def rect(self, box: Box, colour: Colour, radius: float = 0, outline: float = 0) -> None:
-        """A rectangle with rounded corners, filled, or outlined where `outline` gives a width."""
+        """Draw a rectangle with rounded corners: filled, or outlined if `outline` gives a width."""
         import pygame
 
-        # Both edges are rounded, not the width, so that neighbours share an edge exactly.
+        # Round the edges instead of the width, so that neighbours share an edge exactly.
         x, y, right, bottom = (round(v * _SCALE) for v in (box.x, box.y, box.right, box.bottom))
         area = pygame.Rect(x, y, right - x, bottom - y)
         pygame.draw.rect(self._surface, colour, area, round(outline * _SCALE), border_radius=round(radius * _SCALE))
 
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
-        """A filled circle around (x, y)."""
+        """Draw a filled circle around (x, y)."""
         import pygame
 
         pygame.draw.circle(self._surface, colour, (x * _SCALE, y * _SCALE), radius * _SCALE)
 
     def polygon(self, points: Sequence[tuple[float, float]], colour: Colour) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         import pygame
 
         pygame.draw.polygon(self._surface, colour, [(x * _SCALE, y * _SCALE) for x, y in points])
 
     def path(self, points: Sequence[tuple[float, float]], colour: Colour, width: float) -> None:
-        """A line through the points, with round ends and joints."""
+        """Draw a line through the points, with round ends and joints."""
         for (ax, ay), (bx, by) in itertools.pairwise(points):
             length = max(((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5, 1e-9)
             u, v = (ay - by) / length * width / 2, (bx - ax) / length * width / 2
@@ -147,7 +147,7 @@ class Canvas:
             self.disc(x, y, width / 2, colour)
 
     def veil(self, colour: Colour, opacity: float) -> None:
-        """Everything drawn so far, faded towards `colour`."""
+        """Fade everything drawn so far towards `colour`."""
         import pygame
 
         cover = pygame.Surface(self._surface.get_size())
@@ -156,18 +156,17 @@ class Canvas:
         self._surface.blit(cover, (0, 0))
 
     def text(self, text: str, box: Box, size: float, colour: Colour, align: str = "left", bold: bool = False) -> None:
-        """One line of text, its capitals centred over the box's height.
+        """Draw one line of text, with its capitals centred vertically in the box.
 
-        Text that is too wide for its box is set smaller and, where that is not enough, cut with an ellipsis:
-        nothing is ever drawn outside the box.
+        Text that is too wide is shrunk and then, if necessary, cut with an ellipsis, so it never leaves the box.
 
         Args:
             text: the line.
-            box: where it must stay.
+            box: where to draw.
             size: font size in logical pixels; a capital is half as high.
-            colour: of the letters.
+            colour: colour of the letters.
             align: "left", "center" or "right".
-            bold: whether it is set in bold.
+            bold: whether the text is bold.
         """
         text, size = self.fit(text, box, size)
         if not text:
@@ -182,7 +181,7 @@ class Canvas:
         self._surface.blit(picture, (round(x), round(y)))
 
     def fit(self, text: str, box: Box, size: float) -> tuple[str, float]:
-        """The text and the font size, at most `size`, that stay in the box; "" where nothing does."""
+        """Shrink and cut the text to fit the box; return it and its font size, at most `size`. "" if nothing fits."""
         while size > _SMALLEST and self.text_width(text, size) > box.width:
             size -= 1
         whole = text
@@ -192,7 +191,7 @@ class Canvas:
         return text, size
 
     def paragraph(self, text: str, box: Box, size: float, colour: Colour) -> float:
-        """Text over as many lines as it needs in the box's width; gives the y under the last one."""
+        """Draw text wrapped to the box's width and return the y below the last line."""
         height = size * 0.85
         lines = self.wrapped(text, box.width, size)
         for i, line in enumerate(lines):
@@ -200,7 +199,7 @@ class Canvas:
         return box.y + height * len(lines)
 
     def wrapped(self, text: str, width: float, size: float) -> list[str]:
-        """The lines of a paragraph."""
+        """Wrap text to lines of at most `width`."""
         lines = [""]
         for word in text.split():
             longer = f"{lines[-1]} {word}".lstrip()
@@ -211,7 +210,7 @@ class Canvas:
         return lines
 
     def text_width(self, text: str, size: float) -> float:
-        """How wide the text is, in logical pixels."""
+        """Return the width of the text in logical pixels."""
         return self._font(size).size(text)[0] / _SCALE
 
     def _font(self, size: float, bold: bool = False) -> pygame.font.Font:
@@ -226,7 +225,7 @@ class Canvas:
 
 
 def confidence_key(canvas: Canvas, area: Box, name: str) -> None:
-    """Draws at the top of `area` what the colours from unsure to sure mean, 32 logical pixels high."""
+    """Draw the legend of the confidence colours at the top of `area`, 32 logical pixels high."""
     parts = 64
     for i in range(parts):
         slice_ = Box(area.x + area.width * i / parts, area.y + 3, area.width / parts, 12)
@@ -238,7 +237,7 @@ def confidence_key(canvas: Canvas, area: Box, name: str) -> None:
 
 
 def guessed(canvas: Canvas, tile: Box, symbol: str) -> None:
-    """A cell in which the agent guesses: its symbol in a circle, which no other cell has."""
+    """Draw a cell with a guess: its symbol in a circle."""
     x, y, radius = tile.x + tile.width / 2, tile.y + tile.height / 2, tile.width * 0.43
     canvas.rect(tile, OPEN, tile.width * 0.12)
     canvas.disc(x, y, radius, GUESS)
@@ -247,21 +246,21 @@ def guessed(canvas: Canvas, tile: Box, symbol: str) -> None:
 
 
 def fold(canvas: Canvas, tile: Box, ground: Colour) -> None:
-    """Marks a cell that this segment changed: its upper right corner is folded."""
+    """Mark a cell that this segment changed with a folded upper right corner."""
     size, margin = max(tile.width * 0.2, min(6, tile.width * 0.35)), tile.width * 0.06
     right, top = tile.right - margin, tile.y + margin
     canvas.polygon([(right - size, top), (right, top), (right, top + size)], ink_on(ground))
 
 
 def outline_wrong(canvas: Canvas, tile: Box) -> None:
-    """Marks a cell that the solution contradicts: a frame, with a pale line that sets it off from any ground."""
+    """Mark a cell that differs from the solution with a frame that has a pale outline for contrast."""
     width, radius = max(tile.width * 0.07, 1.2), tile.width * 0.12
     canvas.rect(tile, WRONG, radius, width)
     canvas.rect(tile.inset(width), CARD, max(radius - width, 0), max(width * 0.4, 0.7))
 
 
 def underline_broken(canvas: Canvas, tile: Box) -> None:
-    """Marks a cell that breaks a rule of the puzzle, as a spell checker marks a word."""
+    """Underline a cell that breaks a rule of the puzzle."""
     height = max(tile.height * 0.09, 1.6)
     bar = Box(tile.x + tile.width * 0.16, tile.bottom - height * 1.9, tile.width * 0.68, height)
     canvas.rect(bar.inset(-height * 0.35), CARD, height)
@@ -269,15 +268,15 @@ def underline_broken(canvas: Canvas, tile: Box) -> None:
 
 
 def mark_cursor(canvas: Canvas, tile: Box) -> None:
-    """Marks the cell that the next key is written to."""
+    """Mark the cell under the cursor."""
     canvas.rect(tile.inset(-1), CARD, tile.width * 0.14, max(tile.width * 0.12, 3))
     canvas.rect(tile.inset(-1), BLUE, tile.width * 0.14, max(tile.width * 0.08, 2))
 
 
 def square_cells(area: Box, shape: tuple[int, int]) -> list[Box]:
-    """The cells of a board, row by row: squares as large as the area allows, in its middle."""
+    """Return the boxes of a board's cells, row by row: centred squares as large as the area allows."""
     rows, columns = shape
-    side = int(3 * min(area.width / columns, area.height / rows)) / 3  # a third of a pixel is still sharp
+    side = int(3 * min(area.width / columns, area.height / rows)) / 3  # multiples of a third of a pixel stay sharp
     left = int(area.x + (area.width - side * columns) / 2)
     top = int(area.y + (area.height - side * rows) / 2)
     return [Box(left + side * column, top + side * row, side, side) for row in range(rows) for column in range(columns)]

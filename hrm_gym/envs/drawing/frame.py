@@ -1,4 +1,4 @@
-"""What is to be seen: a moment of an episode, as plain data."""
+"""The contents of one picture of an episode, as plain data."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ import numpy as np
 from hrm_gym.envs.task import Task
 
 Ending = Literal["", "halted", "out_of_segments"]
-"""How an episode ended: not yet, because the agent halted, or with the last segment."""
+"""How an episode ended; "" if it continues."""
 
 
 class Search(NamedTuple):
-    """How far a search over boards with guesses has come."""
+    """The state of a search over boards with guesses."""
 
     open: int
-    """Boards that are thought about side by side, the puzzle itself among them."""
+    """Number of boards processed in parallel, including the puzzle itself."""
     waiting: int
-    """Boards with guesses that wait for a place."""
+    """Number of boards with guesses in the queue."""
     given_up: int
-    """Boards that were given up so far."""
+    """Number of boards given up so far."""
     guesses: np.ndarray
-    """The guesses on the board that the answer comes from, tokens of shape (L,); blank in every other cell."""
+    """Guesses on the board that the answer comes from, tokens of shape (L,); all other cells are blank."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Frame:
-    """What is to be seen at one moment of an episode. Arrays are one board, row by row."""
+    """The contents of one picture of an episode. Arrays hold one board, row by row."""
 
     puzzle: np.ndarray
     """Tokens, integers of shape (L,)."""
     answer: np.ndarray
-    """Tokens, integers of shape (L,), the blank one where nothing is proposed yet."""
+    """Tokens, integers of shape (L,); blank cells have no proposal yet."""
     segment: int = 0
-    """Segments thought so far."""
+    """Number of segments so far."""
     max_segments: int = 16
     solution: np.ndarray | None = None
-    """Tokens, integers of shape (L,); without it there is no accuracy and nothing to reveal."""
+    """Tokens, integers of shape (L,). If None, there is no accuracy and nothing to reveal."""
     identity: int | None = None
-    """Which puzzle it is an example of, where the family has identities."""
+    """Identity of the puzzle, if the family has identities."""
     previous: np.ndarray | None = None
-    """The answer before this segment, shape (L,): where it differs from `answer`, the cell is marked."""
+    """The answer before this segment, shape (L,); cells that differ from `answer` are marked."""
     confidence: np.ndarray | None = None
-    """Of the agent in its answer, in [0, 1], shape (L,); NaN before the first answer, None where nobody says."""
+    """The agent's confidence per cell, in [0, 1], shape (L,); NaN before the first answer, None if unknown."""
     belief: float | None = None
-    """The agent's estimate of the chance that its answer is right, in [0, 1]; None where it has none."""
+    """The agent's estimated probability that its answer is correct, in [0, 1]; None if it estimates none."""
     signals: Mapping[str, float] = field(default_factory=dict)
-    """What the halting rule reads, in [0, 1], by what it says ("is it right?") or by name; NaN before it has."""
+    """Inputs of the halting rule in [0, 1], by question ("is it right?") or by name; NaN before the first segment."""
     search: Search | None = None
-    """The agent's search; None where it makes no guesses."""
+    """The agent's search; None if it makes no guesses."""
     ended: Ending = ""
     decides: bool = False
-    """Whether to show what the agent decides after each segment."""
+    """Whether to show the agent's decision after each segment."""
     reveal: bool = False
-    """Whether wrong cells are marked and the true tokens shown."""
+    """Whether to mark wrong cells and show the solution."""
     message: str = ""
     """One line under the title."""
     accuracies: Sequence[float] = ()
@@ -64,26 +64,26 @@ class Frame:
     beliefs: Sequence[float] = ()
     """The belief after each segment so far, for the curve."""
     overlay: Sequence[tuple[str, str]] = ()
-    """Pairs of a key and what it does, shown over the board with an explanation of the picture."""
+    """Pairs of a key and its effect, shown over the board with a legend."""
     cursor: int | None = None
-    """The cell that the next key is written to, while a puzzle is typed in."""
+    """The cell under the cursor while a puzzle is entered."""
 
     @property
     def decision(self) -> str:
-        """What the agent decides after this segment; empty before the first, and where that is not shown."""
+        """The agent's decision after this segment; empty before the first segment or if decisions are hidden."""
         if not self.decides or not self.segment:
             return ""
         return {"": "continue", "halted": "halt", "out_of_segments": "continue, out of segments"}[self.ended]
 
     def follows(self, before: Frame) -> bool:
-        """Whether it is another segment of the same puzzle."""
+        """Return whether this frame shows the same puzzle as `before`."""
         return self.puzzle is before.puzzle and self.segment != before.segment
 
 
 def right_cells(task: Task, frame: Frame) -> float | None:
-    """Share of right cells among those that the puzzle leaves open, in [0, 1]; None where it is not known.
+    """Return the share of correct cells among the puzzle's blank cells, in [0, 1]; None if unknown.
 
-    A right answer has all cells right, also where it is not the solution.
+    All cells of a valid answer count as correct, even if it differs from the solution.
     """
     if frame.solution is None:
         return None
@@ -98,10 +98,7 @@ def right_cells(task: Task, frame: Frame) -> float | None:
 
 
 def is_right(task: Task, frame: Frame) -> bool | None:
-    """Whether the answer is right: by the rules, or, where they do not decide, by the solution.
-
-    None where neither is known.
-    """
+    """Return whether the answer is correct by the rules, or by the solution if they cannot decide; None if unknown."""
     if task.verifiable:
         return int(task.violations(frame.puzzle[None], frame.answer[None])[0]) == 0
     if frame.solution is None:
@@ -110,7 +107,7 @@ def is_right(task: Task, frame: Frame) -> bool | None:
 
 
 def is_another(task: Task, frame: Frame) -> bool:
-    """Whether the answer is right by the rules and yet not the known solution."""
+    """Return whether the answer satisfies the rules but differs from the known solution."""
     if frame.solution is None or not task.verifiable:
         return False
     differs = frame.answer != frame.solution
@@ -120,14 +117,14 @@ def is_another(task: Task, frame: Frame) -> bool:
 
 
 def verdict(task: Task, frame: Frame) -> str:
-    """Whether the answer is right, in words."""
+    """Describe in words whether the answer is correct."""
     if is_another(task, frame):
         return f"right ({task.another_solution})"
     return {True: "right", False: "wrong", None: "not graded"}[is_right(task, frame)]
 
 
 def wrong_cells(task: Task, frame: Frame) -> np.ndarray:
-    """Cells that the revealed solution contradicts, bool of shape (L,); a right answer has none."""
+    """Return the cells that differ from the revealed solution, bool of shape (L,); none for a correct answer."""
     if not frame.reveal or frame.solution is None or is_another(task, frame):
         return np.zeros(len(frame.answer), dtype=bool)
     shown = np.where(frame.answer == task.blank, frame.puzzle, frame.answer)
@@ -135,9 +132,9 @@ def wrong_cells(task: Task, frame: Frame) -> np.ndarray:
 
 
 def broken_cells(task: Task, frame: Frame) -> np.ndarray:
-    """Cells of the answer that break a rule which the family names, bool of shape (L,).
+    """Return the cells of the answer that break a rule, bool of shape (L,).
 
-    A token that stands twice in a group breaks it wherever it is not given; so does a given that was overwritten.
+    These are overwritten givens, and tokens that occur twice in a group, except givens.
     """
     given = np.asarray(task.is_given(frame.puzzle))
     overwritten = given & (frame.answer != frame.puzzle) & (frame.answer != task.blank)

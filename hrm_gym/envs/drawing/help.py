@@ -1,4 +1,4 @@
-"""What `h` shows: the keys, and what the parts of this window mean; it says nothing of parts that are not there."""
+"""The help screen (key `h`): the keys, and the meaning of the parts that the window shows."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _SIGNALS = {
     "stop now?": "the probability that it stops after this segment",
     "stopped by now?": "the probability that it would have stopped by now",
 }
-"""What the questions of the halting rules mean; signals with other names explain themselves."""
+"""Explanations of the halting rules' questions; other signals have self-explanatory names."""
 
 MOST_SIGNALS = 4
-"""Signals that a panel has room for."""
-_WIDTH, _GAP = 476, 13  # of the meanings, and between one and the next
-_ARROWS = {"left": -1, "right": 1}  # the font has none
+"""Maximum number of signals in a panel."""
+_WIDTH, _GAP = 476, 13  # width of an explanation, and the space between two
+_ARROWS = {"left": -1, "right": 1}  # the font has no arrows
 
 
 def terms(frame: Frame, task: Task) -> list[tuple[str, str]]:
-    """The words in the picture of this frame, each with what it means."""
+    """Return the terms shown in this frame with their explanations."""
     found = [("segment", "one round of thought; the agent answers every cell, and may change each of them in the next")]
     if frame.search is not None:
         found += [
@@ -48,7 +48,7 @@ def terms(frame: Frame, task: Task) -> list[tuple[str, str]]:
 
 
 def overlay(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
-    """Keys and what they do beside what the words mean, on a card in the middle of the box; all else fades."""
+    """Draw the keys and the explanations on a card in the middle of the box, and fade the rest."""
     canvas.veil(PAGE, 0.75)
     words = terms(frame, task)
     lines = sum(len(canvas.wrapped(meaning, _WIDTH, 20)) for _, meaning in words)
@@ -64,7 +64,7 @@ def overlay(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
 
 
 def typing(canvas: Canvas, box: Box, message: str, keys: Sequence[tuple[str, str]]) -> None:
-    """The panel while a puzzle is typed in: the keys, and what is wrong with the puzzle."""
+    """Draw the panel while a puzzle is entered: the keys, and any error in the puzzle."""
     canvas.text("Your puzzle", Box(box.x, box.y, box.width, 26), 34, INK)
     _list(canvas, Box(box.x, box.y + 46, box.width, 36 * len(keys)), keys)
     canvas.paragraph(message, Box(box.x, box.y + 66 + 36 * len(keys), box.width, 20), 20, WRONG)
@@ -78,7 +78,7 @@ def _list(canvas: Canvas, box: Box, keys: Sequence[tuple[str, str]]) -> None:
 
 
 def keycap(canvas: Canvas, box: Box, key: str, size: float) -> None:
-    """A key of the keyboard."""
+    """Draw a key of the keyboard."""
     canvas.rect(box, mix(PAGE, INK, 0.18), 5)
     canvas.rect(Box(box.x + 1, box.y + 1, box.width - 2, box.height - 3), OPEN, 4)
     if key not in _ARROWS:

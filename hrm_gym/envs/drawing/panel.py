@@ -1,7 +1,7 @@
 """The parts of the panel beside the board: state, segments, search, signals, numbers, curves and keys.
 
-Each draws one part into its box. Whatever a frame does not know yet is shown as a dash or an empty bar, so that
-every part keeps its place from the first frame to the last.
+Each function draws one part into its box. Unknown values are shown as a dash or an empty bar, so that every part
+keeps its position from the first frame to the last.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hrm_gym.envs.drawing.help import MOST_SIGNALS, keycap
 if TYPE_CHECKING:
     from hrm_gym.envs.task import Task
 
-_MOST_PIPS = 32  # more segments than that are drawn as one bar
+_MOST_PIPS = 32  # more segments are drawn as one bar
 _ENDED = {
     (True, "halted"): "solved, stopped by itself",
     (True, "out_of_segments"): "solved, out of time",
@@ -28,21 +28,21 @@ _ENDED = {
     (None, "halted"): "not graded, stopped by itself",
     (None, "out_of_segments"): "not graded, out of time",
 }
-"""What an ending is called, by whether the answer is right and by how it came about."""
+"""Names of endings, by correctness of the answer and kind of ending."""
 _HALTED = {True: "right", False: "wrong, too early", None: "not graded"}
-"""How a decision to halt is graded, where decisions are shown."""
-_LEAST_SPAN = 8  # segments that the axis of the curves has room for from the beginning
-_SIGNAL_PITCH = 27  # height of a row of signals, with the space under it
+"""Grades of a decision to halt, if decisions are shown."""
+_LEAST_SPAN = 8  # initial length of the curves' axis in segments
+_SIGNAL_PITCH = 27  # height of a row of signals, with the space below it
 
 
 def state(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
-    """Ready, thinking or ended, by words, a shape and a colour; an ending tells its reason.
+    """Draw whether the agent is ready, thinking or done (and why), in words, by a shape and by colour.
 
     Args:
         canvas: to draw on.
-        box: where.
-        frame: the moment.
-        task: the puzzle family, which tells whether the answer is right.
+        box: where to draw.
+        frame: the frame to draw.
+        task: the puzzle family, which grades the answer.
     """
     y = box.y + box.height / 2
     line = Box(box.x + 54, box.y, box.width - 62, box.height)
@@ -74,7 +74,7 @@ def state(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
 
 
 def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
-    """How many segments of how many, as numbers and as pips."""
+    """Draw the number of segments and their maximum, as text and as dots."""
     line = Box(box.x, box.y, box.width, 22)
     canvas.text("segment", line, 22, MUTED)
     canvas.text(f"{frame.segment} / {frame.max_segments}", line, 28, INK, "right")
@@ -89,7 +89,7 @@ def segments(canvas: Canvas, box: Box, frame: Frame) -> None:
 
 
 def search(canvas: Canvas, box: Box, found: Search, blank: int) -> None:
-    """What a guess looks like and how many there are; how many boards are open, wait and were given up."""
+    """Draw the symbol and number of guesses, and the numbers of open, waiting and given-up boards."""
     tile = Box(box.x, box.y, box.height, box.height)
     guessed(canvas, tile, "?")
     number = int((found.guesses != blank).sum())
@@ -102,12 +102,12 @@ def search(canvas: Canvas, box: Box, found: Search, blank: int) -> None:
 
 
 def signals_height(values: Mapping[str, float], most: float) -> float:
-    """How high the box of these signals is, at most `most`; an agent without signals needs none."""
+    """Return the height of the box of signals, at most `most`; 0 without signals."""
     return min(_SIGNAL_PITCH * min(len(values), MOST_SIGNALS), most)
 
 
 def signals(canvas: Canvas, box: Box, values: Mapping[str, float]) -> None:
-    """What the halting rule reads, a bar per signal, at most four; a dash where it has said nothing yet."""
+    """Draw the inputs of the halting rule, one bar per signal, at most four; a dash for unknown values."""
     shown = list(values.items())[:MOST_SIGNALS]
     if not shown:
         return
@@ -124,9 +124,9 @@ def signals(canvas: Canvas, box: Box, values: Mapping[str, float]) -> None:
 
 
 def numbers(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
-    """A card each: right cells, violations under the family's name for them, mean confidence.
+    """Draw cards with the share of correct blank cells, the violations under the family's name, and mean confidence.
 
-    Right cells are counted among those that the puzzle leaves open. What nobody can say has no card.
+    Values that cannot be known have no card.
     """
     violations = int(task.violations(frame.puzzle[None], frame.answer[None])[0])
     started = frame.segment > 0
@@ -144,9 +144,9 @@ def numbers(canvas: Canvas, box: Box, frame: Frame, task: Task) -> None:
 
 
 def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
-    """Share of right cells and the agent's belief after each segment, on one scale.
+    """Plot the share of correct cells and the agent's belief after each segment on one scale.
 
-    The axis of segments grows with what was thought; a line marks where the agent stopped.
+    The axis grows with the number of segments; a line marks where the agent stopped.
     """
     canvas.rect(box, CARD, 8)
     names = Box(box.x + 12, box.y + 8, box.width - 24, 16)
@@ -167,7 +167,7 @@ def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
     stop = plot.x + step * (frame.segment - 1)
     for segment in sorted({1, (span + 1) // 2, span}):
         x = plot.x + step * (segment - 1)
-        if not frame.ended or abs(x - stop) > 54:  # there stands the stop
+        if not frame.ended or abs(x - stop) > 54:  # keep space for the label of the stop
             canvas.text(str(segment), Box(x - 22, plot.bottom + 5, 44, 14), 16, MUTED, "center")
     if frame.ended:
         canvas.rect(Box(stop - 1, plot.y - 4, 2, plot.height + 10), INK)
@@ -187,7 +187,7 @@ def curves(canvas: Canvas, box: Box, frame: Frame) -> None:
 
 
 def hints(canvas: Canvas, box: Box, keys: Sequence[tuple[str, str]]) -> None:
-    """Keys in running text, as many as the box holds."""
+    """Draw as many key hints as fit the box, as running text."""
     x, y = box.x, box.y
     for key, meaning in keys:
         cap = max(canvas.text_width(key, 15) + 8, 18)
@@ -203,17 +203,17 @@ def hints(canvas: Canvas, box: Box, keys: Sequence[tuple[str, str]]) -> None:
 
 def _bar(canvas: Canvas, box: Box, share: float, colour: Colour) -> None:
     canvas.rect(box, RULE, box.height / 2)
-    if share * box.width >= 0.5:  # never narrower than its round ends, unless it is nothing
+    if share * box.width >= 0.5:  # at least as wide as its round ends, unless empty
         filled = Box(box.x, box.y, max(box.width * share, box.height), box.height)
         canvas.rect(filled, colour, box.height / 2)
 
 
 def _known(value: float | None) -> float | None:
-    # A network that diverged says NaN; a picture of it must still come out.
+    # A diverged network outputs NaN; drawing must not fail.
     return None if value is None or math.isnan(value) else value
 
 
 def _percent(share: float | None) -> str:
-    # Rounded down: 80 right cells of 81 are not 100 %, nor is a confidence of 0.996.
+    # Round down: 80 correct cells of 81 must not show as 100 %, nor a confidence of 0.996.
     share = _known(share)
     return "–" if share is None else f"{math.floor(share * 100)} %"

@@ -1,4 +1,4 @@
-"""Frames into a GIF, an MP4 or a strip (PNG), whole or not at all."""
+"""Recording frames to a GIF, an MP4 or a strip (PNG), written atomically."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from hrm_gym.files import check_new, replacing
 
 SUFFIXES = (".gif", ".mp4", ".png")
 STRIP = ".png"
-"""Of a picture that shows all frames at once, side by side."""
+"""Suffix of a strip, a picture with all frames side by side."""
 
-_MOST_IN_A_ROW = 8  # frames of a strip; of more, some are left out evenly
+_MOST_IN_A_ROW = 8  # maximum frames of a strip; more are thinned evenly
 FADE_FRAMES, FADE_SECONDS = 3, 0.05
-"""How many pictures of a GIF lead over from one segment to the next, and how long each is seen."""
-_PALETTE_FRAMES = 16  # the most that the palette of a GIF is made of, 1.8 MB each
-_FPS = 10  # of an MP4, whose frames all last equally long
+"""Number of transition frames of a GIF between two segments, and their duration in seconds."""
+_PALETTE_FRAMES = 16  # maximum frames to compute a GIF's palette from, 1.8 MB each
+_FPS = 10  # frame rate of an MP4
 
 
 class Recorder:
     """Collects frames and writes them when it is closed; a context manager.
 
-    The file appears complete or not at all: it is written beside its place and then renamed. Frames wait
-    compressed, some 40 kB each, so a long recording fits into memory.
+    The file is written atomically: first to a temporary file, which is then renamed. Frames are kept compressed, about
+    40 kB each, so a long recording fits into memory.
 
     Args:
-        path: ends in .gif or .mp4, or in .png for a strip: a row an episode.
-        overwrite: whether a file that stands there may be replaced.
+        path: ends in .gif or .mp4, or in .png for a strip with one row per episode.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
-        HrmGymError: for another suffix, where the folder cannot be written to, or where a file stands already. All are
-            told before the first frame, not after the last.
+        HrmGymError: if the suffix is unknown, the folder is not writable, or the file exists already. This is checked
+        before the first frame.
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
@@ -49,19 +49,19 @@ class Recorder:
         self._frames: list[bytes] = []
         self._seconds: list[float] = []
         self._starts: list[int] = []
-        self._passing: set[int] = set()  # frames that only lead over
+        self._passing: set[int] = set()  # transition frames
         self._shape: tuple[int, ...] = ()
         self.written = False
 
     @property
     def is_strip(self) -> bool:
-        """Whether frames are laid side by side and not shown one after the other."""
+        """Whether frames are placed side by side instead of shown one after another."""
         return self.path.suffix.lower() == STRIP
 
     def fade(self, rgb: np.ndarray) -> float:
-        """Lead over from the last frame to this one, which is added next; gives the seconds that it takes.
+        """Add a transition from the last frame to this one, which must be added next; return its duration in seconds.
 
-        An MP4 has too few frames a second for it, and a strip no time at all.
+        MP4s, whose frame rate is too low, and strips have no transitions.
         """
         if self.path.suffix.lower() != ".gif" or not self._frames:
             return 0.0
@@ -73,12 +73,12 @@ class Recorder:
         return FADE_FRAMES * FADE_SECONDS
 
     def add(self, rgb: np.ndarray, seconds: float, first: bool = False) -> None:
-        """One more frame.
+        """Add a frame.
 
         Args:
-            rgb: uint8 array of shape (H, W, 3), of the same size as the others.
-            seconds: how long it is to be seen.
-            first: whether an episode begins with it: a new row of a strip.
+            rgb: uint8 array of shape (H, W, 3), of the same size as all other frames.
+            seconds: duration.
+            first: whether it begins an episode, and so a new row of a strip.
         """
         self._shape = rgb.shape
         if first or not self._frames:
@@ -87,10 +87,10 @@ class Recorder:
         self._seconds.append(seconds)
 
     def close(self) -> None:
-        """Writes the file, if there is a frame to write; closing again does nothing.
+        """Write the file if there are frames; closing again does nothing.
 
         Raises:
-            HrmGymError: where it cannot be written; an older file of that name is then as it was.
+            HrmGymError: if it cannot be written; an existing file is then unchanged.
         """
         if not self._frames:
             return
@@ -112,15 +112,15 @@ class Recorder:
     def _write_gif(self, path: Path) -> None:
         from PIL import Image
 
-        # One palette for all frames: what does not change does not flicker. It is made of frames that stay, and what is
-        # seen for a moment takes the nearest of its colours. "Maximum coverage" keeps the hue of a small mark, which
-        # the median cut loses beside a large board; a round of k-means gives large areas their exact colour.
+        # One palette for all frames avoids flicker. It is computed without transition frames, which take its nearest
+        # colours. "Maximum coverage" keeps the hue of small marks, which the median cut loses beside a large board; a
+        # round of k-means gives large areas their exact colour.
         stay = [data for i, data in enumerate(self._frames) if i not in self._passing]
         sample = np.linspace(0, len(stay) - 1, min(len(stay), _PALETTE_FRAMES)).round().astype(int)
         stacked = Image.fromarray(np.concatenate([self._image(stay[i]) for i in sample]))
         palette = stacked.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1)
         images = (Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in self._images())
-        # The format counts hundredths of a second, and many viewers slow down what is shorter than two.
+        # GIF durations are hundredths of a second, and many viewers slow down frames shorter than two.
         milliseconds = [max(round(100 * s), 2) * 10 for s in self._seconds]
         next(images).save(path, save_all=True, append_images=images, duration=milliseconds, loop=0)
 
@@ -134,7 +134,7 @@ class Recorder:
             shown = np.linspace(start, end - 1, min(end - start, _MOST_IN_A_ROW)).round().astype(int)
             rows.append(np.concatenate([frames[i] for i in shown], axis=1))
         width = max(row.shape[1] for row in rows)
-        page = rows[0][0, 0]  # the colour of the corner
+        page = rows[0][0, 0]  # the background colour
         padded = [np.full((len(row), width, 3), page, np.uint8) for row in rows]
         for place, row in zip(padded, rows, strict=True):
             place[:, : row.shape[1]] = row
@@ -152,7 +152,7 @@ class Recorder:
             for frame, repeat in zip(self._images(), times, strict=True):
                 for _ in range(repeat):
                     writer.append_data(frame)
-        # The encoder can die of a full disk without a word.
+        # The encoder can fail silently on a full disk.
         try:
             written = imageio_ffmpeg.count_frames_and_secs(str(path))[0]
         except RuntimeError:
@@ -166,6 +166,6 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Ctrl-C is how a person ends an endless recording, not a reason to lose it.
+        # Ctrl-C is the normal end of an endless recording, so write the file.
         if kind is None or issubclass(kind, KeyboardInterrupt):
             self.close()

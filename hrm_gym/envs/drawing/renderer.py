@@ -1,4 +1,4 @@
-"""The picture of an agent thinking: the board on the left, the panel on the right; it needs no display."""
+"""Drawing a frame, with the board on the left and the panel on the right, without a display."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from hrm_gym.envs.task import Task
 
 WIDTH, HEIGHT = 960, 640
-"""Size in pixels of every picture, whatever the board: constant and even, as video encoders want it."""
+"""Size of every picture in pixels: the same for all boards, and even, as video encoders require."""
 
 _BOARD = Box(24, 24, 592, 592)
 _PANEL = Box(644, 24, 292, 592)
 
 
 TILE = 300
-"""Side in pixels of a board of a strip."""
+"""Side of a board of a strip in pixels."""
 
 _CAPTION, _LINE = 26, 22
 
 
 class BoardRenderer:
-    """Draws the board alone with a line under it: one step of a strip.
+    """Draws one step of a strip: the board with a line of text below it.
 
-    A view that has a method `answer`, like `board`, is asked for that: what changes from segment to segment.
+    If the view has a method `answer`, with the signature of `board`, only the answer is drawn.
 
     Args:
         task: the puzzle family.
@@ -46,7 +46,7 @@ class BoardRenderer:
         self._draw = getattr(view, "answer", view.board)
 
     def rgb(self, frame: Frame) -> np.ndarray:
-        """The picture, uint8 of shape (TILE + 26, TILE, 3); one that shows a search has 22 rows more."""
+        """Return the picture, uint8 of shape (TILE + 26, TILE, 3), with 22 more rows if it shows a search."""
         canvas = Canvas(TILE, TILE + _CAPTION + (_LINE if frame.search else 0))
         self._draw(canvas, Box(10, 10, TILE - 20, TILE - 20), frame)
         canvas.text(self._caption(frame), Box(10, TILE - 6, TILE - 20, _CAPTION), 20, MUTED, "center")
@@ -64,13 +64,13 @@ class BoardRenderer:
 class Renderer:
     """Draws frames of one task.
 
-    A task that wants another board than the token grid has an attribute `view`: a class that is called with
-    the task and has the methods `board` and `key` of `TokenGrid`, and `cells` where a puzzle can be typed in.
+    A task can replace the token grid by an attribute `view`: a class that is built with the task and has the methods
+    `board` and `key` of `TokenGrid`, and `cells` if puzzles can be entered.
 
     Args:
         task: the puzzle family.
-        title: the line over the panel, say an environment's id.
-        keys: pairs of a key and what it does, at the foot of the panel.
+        title: the line above the panel, such as an environment's id.
+        keys: pairs of a key and its effect, shown at the bottom of the panel.
     """
 
     def __init__(self, task: Task, title: str = "", keys: Sequence[tuple[str, str]] = ()) -> None:
@@ -80,11 +80,11 @@ class Renderer:
         self._view = getattr(task, "view", TokenGrid)(task)
 
     def rgb(self, frame: Frame) -> np.ndarray:
-        """The picture as a fresh uint8 array of shape (HEIGHT, WIDTH, 3)."""
+        """Return the picture as a new uint8 array of shape (HEIGHT, WIDTH, 3)."""
         return _pixels(self.draw(frame))
 
     def draw(self, frame: Frame) -> pygame.Surface:
-        """The picture as a surface of WIDTH by HEIGHT pixels."""
+        """Return the picture as a surface of WIDTH by HEIGHT pixels."""
         canvas = Canvas(WIDTH, HEIGHT)
         canvas.rect(_BOARD.inset(-8), CARD, 12)
         self._view.board(canvas, _BOARD, frame)
@@ -112,7 +112,7 @@ class Renderer:
         return canvas.finish()
 
     def cell_at(self, x: float, y: float) -> int | None:
-        """The cell at a point of the picture; None where there is none, or the view does not tell."""
+        """Return the cell at a point of the picture; None if there is none or the view has no `cells`."""
         cells = getattr(self._view, "cells", None)
         if cells is None:
             return None

@@ -1,4 +1,4 @@
-"""The render modes of the environments: a window, a picture or a text of one slot."""
+"""The render modes of the environments: a window, an array or text for one slot."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from hrm_gym.errors import HrmGymError
 
 
 class SlotRenderer:
-    """Draws slots of a state in one render mode; what draws is imported and opened at the first picture.
+    """Renders slots of a state in one mode; imports and opens the renderer on first use.
 
     Args:
-        rules: the rules that the state follows.
+        rules: the rules of the environment.
         mode: "human", "rgb_array", "ansi" or None.
-        metadata: of the environment, whose "render_modes" are allowed and whose "render_fps" the window
-            keeps.
+        metadata: the environment's metadata, with the allowed "render_modes" and the window's "render_fps".
 
     Raises:
-        HrmGymError: on a mode that is not allowed.
+        HrmGymError: if the mode is not allowed.
     """
 
     def __init__(self, rules: Rules, mode: str | None, metadata: dict[str, Any]) -> None:
@@ -39,20 +38,20 @@ class SlotRenderer:
     def draw(
         self, state: PuzzleState, slot: int, previous: Array | None, ended: Ending = "", title: str = ""
     ) -> np.ndarray | str | None:
-        """One slot.
+        """Render one slot.
 
         Args:
-            state: of N slots.
-            slot: which of them.
+            state: the state of N slots.
+            slot: index of the slot.
             previous: the answers one segment earlier, shape (N, L).
             ended: how the episode of this slot ended, see `ending`.
-            title: what stands over the picture.
+            title: text above the panel.
 
         Returns:
-            uint8 of shape (H, W, 3) for "rgb_array", text for "ansi", None for "human", which shows it.
+            uint8 of shape (H, W, 3) for "rgb_array", text for "ansi", None for "human", which shows a window.
 
         Raises:
-            HrmGymError: where a window is asked for and there is no display.
+            HrmGymError: if the mode needs a window and there is no display.
         """
         puzzle, solution, answer = (_numpy(board[slot]) for board in state[:3])
         identity = int(state.identity[slot]) if self._rules.task.num_identities else None
@@ -90,18 +89,18 @@ class SlotRenderer:
         return None
 
     def close(self) -> None:
-        """Close the window, if there is one; closing twice is fine."""
+        """Close the window, if there is one; closing twice is allowed."""
         if self._window is not None:
             self._window.close()
         self._renderer = self._window = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what draws: a pickle cannot hold a window."""
+        """Pickle without the renderer, because windows cannot be pickled."""
         return {**self.__dict__, "_renderer": None, "_window": None}
 
 
 def ending(over: bool, halted: bool) -> Ending:
-    """How an episode ended, as a frame tells it: "" where it goes on."""
+    """Return how an episode ended, as in `Frame.ended`; "" if it continues."""
     return "" if not over else "halted" if halted else "out_of_segments"
 
 

@@ -1,4 +1,4 @@
-"""Boards in characters, for terminals and logs."""
+"""Boards as text, for terminals and logs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from hrm_gym.envs.drawing.frame import Frame, verdict
 from hrm_gym.envs.task import Task
 
 UNSURE = 0.5
-"""The confidence below which a cell is marked as unsure: another symbol may be as probable."""
+"""Confidence below which a cell is marked as unsure, because another symbol may be equally probable."""
 
 
 def legend(frame: Frame) -> str:
-    """What the marks behind the symbols mean."""
+    """Return the legend of the marks after the symbols."""
     unsure = f"? the agent is less than {UNSURE:.0%} sure".replace("%", " %")
     guess = "" if frame.search is None else "   * the agent guesses"
     return f"{unsure}{guess}   ! the answer changes a given"
 
 
 def headline(task: Task, frame: Frame) -> str:
-    """One line over a board: the segment, how far the search is, what the agent decides, how the episode ended."""
+    """Return a line with the segment, the search, the agent's decision and the ending of the episode."""
     parts = [f"segment {frame.segment} of {frame.max_segments}"]
     if frame.search is not None:
         number = int((frame.search.guesses != task.blank).sum())
@@ -34,9 +34,9 @@ def headline(task: Task, frame: Frame) -> str:
 
 
 def signs(task: Task, frame: Frame) -> np.ndarray:
-    """The mark behind each symbol of the answer, characters of shape (L,): see `legend`.
+    """Return the mark after each symbol of the answer, characters of shape (L,); see `legend`.
 
-    Where nobody says how sure they are, every proposal is marked as unsure.
+    Without confidences, every proposal is marked as unsure.
     """
     given = np.asarray(task.is_given(frame.puzzle))
     proposed = frame.answer != frame.puzzle
@@ -48,13 +48,13 @@ def signs(task: Task, frame: Frame) -> np.ndarray:
 
 
 def board_text(task: Task, answer: np.ndarray, signs: np.ndarray | None = None, bold: np.ndarray | None = None) -> str:
-    """The board in characters, a mark behind each.
+    """Return the board as text, with a mark after each symbol.
 
     Args:
         task: the family, whose `symbols`, `shape` and `boxes` are drawn.
         answer: tokens of shape (L,).
         signs: the marks, shape (L,); None for none.
-        bold: cells in bold, as terminals understand it, bool of shape (L,); None for none.
+        bold: cells to print in bold with terminal escape codes, bool of shape (L,); None for none.
     """
     rows, columns = task.shape
     high, wide = task.boxes or task.shape

@@ -1,4 +1,4 @@
-"""The board that every task gets without a line of drawing code: one tile a cell, one character a token."""
+"""The default board of every task: one tile per cell, one character per token."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
     from hrm_gym.envs.task import Task
 
 _SAMPLE = 24  # side of a tile in the key, logical pixels
-_READABLE = 30  # side of a tile from which a small token in its corner can be read, logical pixels
+_READABLE = 30  # minimum side of a tile with a readable small token in its corner, logical pixels
 
 
 class TokenGrid:
     """Draws the cells of a frame.
 
-    Givens are bold on grey. A proposal stands on a ground from amber (unsure) to blue (sure), a guess in a circle. A
-    folded corner marks what this segment changed, a line at the foot what breaks a rule, and a frame what the revealed
-    solution contradicts: the true token then stands small in the lower right corner; a given or a guess that the answer
-    overwrites, small in the upper left one.
+    Givens are bold on grey. The background of a proposal goes from amber (unsure) to blue (sure), and a guess is in a
+    circle. A folded corner marks a change in this segment, an underline a broken rule, and a frame a difference from
+    the revealed solution. Small tokens show the solution (lower right corner) and an overwritten given or guess (upper
+    left).
     """
 
     def __init__(self, task: Task) -> None:
         self._task = task
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
-        """Draws the board of `frame` as large as `area` allows, in its middle."""
+        """Draw the board of `frame` centred in `area` and as large as possible."""
         tiles = self.cells(area)
         left, top, side = tiles[0].x, tiles[0].y, tiles[0].width
         gap = 1.0 if side < 40 else 1.5
@@ -62,13 +62,13 @@ class TokenGrid:
             mark_cursor(canvas, tiles[frame.cursor])
 
     def cells(self, area: Box) -> list[Box]:
-        """Where each cell of a board in this area is."""
+        """Return the boxes of the cells of a board in this area."""
         return square_cells(area, self._task.shape)
 
     def key(self, canvas: Canvas, area: Box) -> None:
-        """Draws what the marks mean."""
+        """Draw the legend of the marks."""
         confidence_key(canvas, area, "confidence")
-        places = ((0, 80), (84, 108), (196, 96))  # of the columns: where they begin, how wide they are
+        places = ((0, 80), (84, 108), (196, 96))  # left edge and width of each column
         for i, name in enumerate(("given", "changed now", "wrong", "solution", "breaks a rule")):
             (along, width), y = places[i % 3], area.y + 40 + 30 * (i // 3)
             tile = Box(area.x + along, y, _SAMPLE, _SAMPLE)

@@ -1,1 +1,1 @@
-"""Continue or halt, over a frozen agent."""
+"""Environments in which a policy decides when a frozen agent halts."""

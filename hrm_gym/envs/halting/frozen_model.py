@@ -1,7 +1,6 @@
-"""What thinks in the halting environment: its interface, and a model that replays recorded episodes.
+"""The frozen model of the halting environment: its interface, and a model that replays recorded episodes.
 
-The environment only decides when to stop; it is given the model that it stops. So nothing here needs a network:
-models over an agent belong to `hrm_gym.agents`.
+Nothing here needs a network; models that wrap an agent are in `hrm_gym.agents`.
 """
 
 from __future__ import annotations
@@ -15,56 +14,56 @@ import numpy as np
 from hrm_gym.errors import HrmGymError, unknown
 
 STATE = "state_"
-"""Features whose names begin so are numbers of the agent's state, in [-STATE_BOUND, STATE_BOUND]; all others lie in
-[0, 1]."""
+"""Prefix of the names of features of the agent's state, which lie in [-STATE_BOUND, STATE_BOUND]. All other features
+lie in [0, 1]."""
 
 STATE_BOUND = 10.0
 
 
 class Segment(NamedTuple):
-    """What M slots came to in one segment."""
+    """The results of one segment in M slots."""
 
     features: np.ndarray
     """Float32 (M, F)."""
     right: np.ndarray
-    """Whether the answer now is right, bool (M,)."""
+    """Whether the current answer is correct, bool (M,)."""
     cell_accuracy: np.ndarray
-    """Share of cells that are right, float64 (M,)."""
+    """Share of correct cells, float64 (M,)."""
 
 
 class FrozenModel(Protocol):
-    """Thinks about puzzles, segment by segment, in `num_slots` slots that begin and go on independently."""
+    """A model that processes puzzles segment by segment in `num_slots` independent slots."""
 
     num_slots: int
     num_puzzles: int
     names: tuple[str, ...]
-    """Of the F features. An agent gives, in this order: the signals of its halting rule (such as
-    `q_halt` and `q_continue`), `confidence_mean`, `confidence_min`, `entropy`, `changed`, `residual`, `violations`."""
+    """Names of the F features. For agents they are, in this order: the signals of the halting rule (such as `q_halt`
+    and `q_continue`), `confidence_mean`, `confidence_min`, `entropy`, `changed`, `residual`, `violations`."""
     episodes: Episodes | None
-    """All segments of all puzzles, where they are recorded beforehand."""
+    """All segments of all puzzles, if they are recorded; otherwise None."""
 
     def start(self, slots: np.ndarray, index: np.ndarray) -> None:
-        """Put the puzzles numbered `index`, int64 (M,), into `slots`, int64 (M,); nothing is thought yet."""
+        """Put puzzles `index`, int64 (M,), into `slots`, int64 (M,), without running a segment."""
 
     def think(self, slots: np.ndarray) -> Segment:
-        """One more segment in the M slots `slots`, all of them distinct and started."""
+        """Run one segment in the M `slots`, which must be distinct and started."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Episodes:
-    """All segments of N puzzles: T segments each, whether or not anybody would have halted before."""
+    """Recordings of N puzzles with T segments each, regardless of halting decisions."""
 
     features: np.ndarray
     """Float32 (N, T, F)."""
     right: np.ndarray
-    """Whether the answer after each segment is right, bool (N, T)."""
+    """Whether the answer after each segment is correct, bool (N, T)."""
     cell_accuracy: np.ndarray
-    """Share of cells that are right, float64 (N, T)."""
+    """Share of correct cells, float64 (N, T)."""
     names: tuple[str, ...]
-    """Of the F features."""
+    """Names of the F features."""
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together."""
+        """Check that the shapes of the arrays agree."""
         shape = self.right.shape
         fits = self.cell_accuracy.shape == shape and self.features.shape == (*shape, len(self.names))
         if not fits or len(shape) != 2 or 0 in shape:
@@ -83,13 +82,13 @@ class Episodes:
         return self.right.shape[1]
 
     def need(self, index: np.ndarray) -> None:
-        """See to it that the puzzles numbered `index` are recorded. Here all of them are."""
+        """Ensure that puzzles `index` are recorded; here all are."""
 
     def column(self, name: str) -> np.ndarray:
-        """One feature after each segment, float32 (N, T).
+        """Return one feature after each segment, float32 (N, T).
 
         Raises:
-            HrmGymError: where it was not recorded.
+            HrmGymError: if it was not recorded.
         """
         if name not in self.names:
             raise unknown("feature", name, self.names)
@@ -97,14 +96,14 @@ class Episodes:
 
 
 class LazyEpisodes(Episodes):
-    """Episodes that are recorded some puzzles at a time, when somebody needs them.
+    """Episodes that are recorded on demand, a block of puzzles at a time.
 
     Args:
         num: N.
         max_segments: T.
-        names: of the F features.
-        record: records the puzzles from a number to another, which is left out.
-        block: how many puzzles are recorded together, in the order of their numbers.
+        names: names of the F features.
+        record: records the puzzles from a first index (included) to a last index (excluded).
+        block: number of consecutive puzzles to record together.
     """
 
     _record: Callable[[int, int], Episodes]
@@ -135,17 +134,17 @@ class LazyEpisodes(Episodes):
             self._known[block] = True
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what is recorded, all of it, and not the model that records."""
+        """Record all puzzles and pickle the recordings without the model."""
         self.need(np.arange(len(self)))
         return Episodes, (self.features, self.right, self.cell_accuracy, self.names)
 
 
 class RecordedModel:
-    """Replays episodes: it needs no network, and a step is a look-up.
+    """Replays recorded episodes without a network; a step is a table lookup.
 
     Args:
-        episodes: what to replay; several models may share it.
-        num_slots: how many puzzles at once.
+        episodes: the episodes to replay; several models may share them.
+        num_slots: number of puzzles processed in parallel.
     """
 
     def __init__(self, episodes: Episodes, num_slots: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""When to stop thinking, as a Gymnasium environment."""
+"""Deciding when an agent halts, as a Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -15,59 +15,59 @@ from hrm_gym.errors import HrmGymError
 
 
 class HaltingEnv(gym.Env[np.ndarray, int]):
-    """A frozen agent thinks about a puzzle in segments; the action decides when it stops.
+    """A frozen agent works on a puzzle in segments; the action decides when it halts.
 
     ## Description
-    Adaptive computation as a reinforcement-learning problem. A trained reasoning model, which is not changed here,
-    improves its answer segment by segment. After each segment you see how confident it is, how much it still
-    changes and what its own halting rule reads. You either let it think on or take its answer. Stop too early, and
-    the answer is wrong; stop too late, and time is wasted.
+    Adaptive computation as a reinforcement-learning problem. A trained reasoning model with fixed weights improves its
+    answer segment by segment. After each segment you see how confident it is, how much its answer and state still
+    change, and the inputs of its own halting rule. You either let it continue or accept its answer. If you stop too
+    early, the answer is wrong; if you stop too late, you waste time.
 
-    `gym.make("hrm_gym:Sudoku6x6-Halt-v0")` makes this environment over the shipped agent; every puzzle id has such
-    a twin.
+    `gym.make("hrm_gym:Sudoku6x6-Halt-v0")` makes this environment with the shipped agent. Every puzzle id has a
+    halting id.
 
     ## Action Space
     `Discrete(2)`: 0 to continue, 1 to halt.
 
     ## Observation Space
-    `Box` of one dimension, float32; the attribute `names` lists its entries. They depend on the agent, in this order:
+    A one-dimensional `Box`, float32. The attribute `names` lists its entries, which depend on the agent:
 
     | name | meaning |
     | --- | --- |
-    | `segment` | segments thought, as a share of `max_segments` |
+    | `segment` | number of segments so far, as a share of `max_segments` |
     | the signals of the agent's halting rule | such as `q_halt` and `q_continue`, the learned values of both actions |
     | `confidence_mean` | probability of the chosen symbol, mean over the cells |
     | `confidence_min` | the same in the least certain cell |
-    | `entropy` | of the symbol of a cell, mean over the cells, as a share of the highest possible entropy |
-    | `changed` | share of cells that changed since the segment before; 1 after the first |
-    | `residual` | how far the agent's state moved: norm of the difference over the sum of both norms |
+    | `entropy` | entropy of a cell's symbol, mean over the cells, as a share of its maximum |
+    | `changed` | share of cells that changed in the last segment; 1 after the first |
+    | `residual` | change of the agent's state: norm of the difference over the sum of both norms |
     | `violations` | broken rules per cell, at most 1 |
 
-    All of these lie in [0, 1]. Entries whose names begin with `state_` (see `features`) are the agent's
-    features, which its own halting rule reads, and lie in [-10, 10].
+    All of these lie in [0, 1]. With `features=True`, entries whose names begin with `state_` follow: the features that
+    the agent's own halting rule reads, in [-10, 10].
 
     ## Starting State
-    A random puzzle of the split, shown as it is. `reset` thinks the first segment, so the first decision already has
-    an answer to judge. `reset(options={"index": i})` takes the i-th puzzle.
+    A random puzzle of the split, without augmentation. `reset` runs the first segment, so there is an answer to judge
+    before the first decision. `reset(options={"index": i})` selects the i-th puzzle.
 
     ## Rewards
     | `reward` | meaning |
     | --- | --- |
-    | `"success"` | 1 on ending with a right answer, else 0, as in HRM |
-    | `"delta"` | after each further segment, by how much the share of right cells grew |
-    | `"regret"` | on ending, the value of stopping now minus the value of the best segment: at most 0 |
+    | `"success"` | 1 at the end if the answer is correct, else 0, as in HRM |
+    | `"delta"` | after each further segment, the increase of the share of correct cells |
+    | `"regret"` | at the end, the value of stopping now minus the value of the best segment: at most 0 |
 
     Every segment after the first costs `segment_cost`. With `"success"` the return is therefore
-    `right - segment_cost * (segments - 1)`, as in `PuzzleEnv`. With `"regret"`, which needs recorded episodes, this
-    is the value that is compared, and nothing else is paid.
+    `right - segment_cost * (segments - 1)`, as in `PuzzleEnv`. `"regret"` compares these returns and pays nothing
+    else; it needs recorded episodes.
 
-    Most agents keep a right answer once they have it. With no cost and a discount of 1, "always continue" is then
-    optimal, and there is nothing to learn. So set `segment_cost` above 0, or use a discount below 1 in your learner.
+    Most agents keep a correct answer once they have it. Without a cost and with a discount of 1, "always continue" is
+    then optimal, and there is nothing to learn. Set `segment_cost` above 0, or use a discount below 1 in your learner.
 
     ## Episode End
-    The episode terminates when the action halts, and when it continues in segment `max_segments`, after which nothing
-    more is thought. The answer is graded both times. The environment never truncates: its horizon is part of the
-    task and visible in the observation. After the end, a step is an error until `reset`.
+    The episode terminates when the action halts, or when it continues in segment `max_segments`, without running
+    another segment. The answer is graded in both cases. The environment never truncates, because its horizon is part
+    of the task and visible in the observation. After the end, a step is an error until `reset`.
 
     ## Information
     `reset` and `step` return the same keys:
@@ -76,26 +76,26 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     | --- | --- | --- |
     | `is_success` | bool | the answer is right |
     | `cell_accuracy` | float | the share of cells that equal the solution |
-    | `segment` | int | segments thought |
-    | `index` | int | which puzzle of the split it is |
+    | `segment` | int | number of segments so far |
+    | `index` | int | index of the puzzle in the split |
 
     ## Arguments
-    Those of the id:
+    For an id:
 
     | argument | default | meaning |
     | --- | --- | --- |
     | `agent` | `"pretrained"` | or the folder of a run, or a checkpoint |
     | `split` | `"train"` | `"train"`, `"validation"` or `"test"` |
-    | `num_examples` | `None` | only the first so many puzzles; `None`: 1,000 if recorded, else all |
+    | `num_examples` | `None` | use only the first puzzles; `None`: 1,000 if recorded, else all |
     | `reward` | `"success"` | or `"delta"` or `"regret"` |
     | `segment_cost` | `0.0` | the cost of every segment after the first; finite, not negative |
-    | `max_segments` | `16` | the last segment |
-    | `recorded` | `True` | think an episode once, when needed, and replay it; `False` thinks live |
+    | `max_segments` | `16` | maximum number of segments |
+    | `recorded` | `True` | run the agent once per puzzle, when needed, and replay it; `False` runs it every time |
     | `features` | `False` | whether to observe the agent's features too |
-    | `device` | `"cpu"` | where the agent thinks; observations are NumPy arrays in any case |
+    | `device` | `"cpu"` | device of the agent; observations are always NumPy arrays |
 
-    The class itself takes a `FrozenModel` (`hrm_gym.envs.halting.frozen_model`) instead of an agent, so any model that
-    thinks in segments will do.
+    The class itself takes a `FrozenModel` (`hrm_gym.envs.halting.frozen_model`) instead of an agent, so you can use any
+    model that works in segments.
 
     ## Version History
     - v0: initial version.
@@ -104,10 +104,10 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     metadata = {"render_modes": []}  # noqa: RUF012 (as in Env)
 
     def __init__(self, model: FrozenModel, **kwargs: Any) -> None:
-        """Make the environment over the one slot of a `model`; the others are arguments of `HaltingOptions`.
+        """Make the environment for a `model` with one slot; the other arguments are those of `HaltingOptions`.
 
         Raises:
-            HrmGymError: on an argument that is unknown or out of range.
+            HrmGymError: if an argument is unknown or out of range.
         """
         if model.num_slots != 1:
             raise HrmGymError(f"this model has {model.num_slots} slots: give one with 1, or use HaltingVectorEnv")
@@ -121,17 +121,17 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode and think its first segment.
+        """Begin an episode and run its first segment.
 
         Args:
-            seed: seeds the random numbers; None goes on with them.
+            seed: seeds the random generator; None continues with its current state.
             options: `{"index": i}`; None picks a puzzle at random.
 
         Returns:
             The observation and the information.
 
         Raises:
-            HrmGymError: on a bad seed, an unknown option or an index out of range.
+            HrmGymError: if the seed, an option or the index is invalid.
         """
         super().reset(seed=check_seed(seed))
         index = self.rules.chosen(check_options(options, ("index",)))
@@ -142,13 +142,13 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
         return self._shown()
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Think on (0) or halt (1).
+        """Continue (0) or halt (1).
 
         Returns:
             The observation, the reward, terminated, truncated and the information.
 
         Raises:
-            HrmGymError: on another action, or when the episode is over.
+            HrmGymError: if the action is invalid or the episode is over.
         """
         if self._state is None:
             raise HrmGymError("no episode yet: call reset() first")

@@ -1,7 +1,7 @@
-"""The rules of halting, written once, for batches: `HaltingEnv` is a batch of one.
+"""The rules of halting for batches; `HaltingEnv` is a batch of one.
 
-Whether an episode ends is known before the next segment is thought. So a step calls the model once, for the slots
-that continue and for those that begin a new puzzle.
+Whether an episode ends is known before the next segment. So a step calls the model only once, for the slots that
+continue together with those that begin a new puzzle.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from hrm_gym.options import Options, number
 
 @dataclasses.dataclass(frozen=True)
 class HaltingOptions(Options):
-    """What deciding when to stop pays, and how long it may go on.
+    """Rewards and horizon of the halting environments.
 
     Raises:
-        HrmGymError: on a value of another type or out of range.
+        HrmGymError: if a value has the wrong type or is out of range.
     """
 
     reward: Literal["success", "delta", "regret"] = "success"
-    """`success`: 1 on ending with a right answer. `delta`: by how much the share of right cells grew. `regret`: the
+    """`success`: 1 at the end if the answer is correct. `delta`: increase of the share of correct cells. `regret`:
     value of stopping now minus that of the best segment."""
     segment_cost: float = number(0.0, least=0)
-    """What every segment after the first costs."""
+    """Cost of every segment after the first."""
     max_segments: int | None = number(None, least=1)
-    """T, the last segment; None takes that of recorded episodes, else 16."""
+    """T, the maximum number of segments; None: that of the recorded episodes, or else 16."""
 
     def check(self, recorded: bool) -> None:
-        """Refuse regrets without recorded episodes, before anybody spends time on a model.
+        """Reject `regret` without recorded episodes, before a model is loaded.
 
         Raises:
-            HrmGymError: with the remedy.
+            HrmGymError: with a way to fix it.
         """
         if self.reward == "regret" and not recorded:
             raise HrmGymError(
@@ -49,29 +49,29 @@ class HaltingOptions(Options):
 
 
 class HaltingState(NamedTuple):
-    """Where each of N slots stands."""
+    """The state of N slots."""
 
     puzzle: np.ndarray
-    """Number of the puzzle it thinks about, int64 (N,)."""
+    """Index of the puzzle, int64 (N,)."""
     segment: np.ndarray
-    """How many segments it has thought, int64 (N,)."""
+    """Number of segments so far, int64 (N,)."""
     features: np.ndarray
-    """What it says after the last of them, float32 (N, F)."""
+    """Features after the last segment, float32 (N, F)."""
     right: np.ndarray
-    """Whether its answer is right, bool (N,)."""
+    """Whether the answer is correct, bool (N,)."""
     cell_accuracy: np.ndarray
-    """Share of right cells, float64 (N,)."""
+    """Share of correct cells, float64 (N,)."""
 
 
 class HaltingRules:
-    """The rules under one choice of arguments.
+    """The rules for given arguments.
 
     Args:
-        model: who thinks, in `model.num_slots` slots.
-        **arguments: of `HaltingOptions`.
+        model: the model with `model.num_slots` slots.
+        **arguments: arguments of `HaltingOptions`.
 
     Raises:
-        HrmGymError: as `HaltingOptions`, and on more segments than were recorded.
+        HrmGymError: as in `HaltingOptions`, or if `max_segments` exceeds the recorded segments.
     """
 
     def __init__(self, model: FrozenModel, **arguments: Any) -> None:
@@ -92,12 +92,12 @@ class HaltingRules:
 
     @property
     def action_space(self) -> spaces.Discrete:
-        """The actions of a single environment."""
+        """The action space of a single environment."""
         return spaces.Discrete(2)
 
     @property
     def observation_space(self) -> spaces.Box:
-        """The observations of a single environment."""
+        """The observation space of a single environment."""
         state = np.array([name.startswith(STATE) for name in self.names])
         low, high = np.where(state, -STATE_BOUND, 0.0), np.where(state, STATE_BOUND, 1.0)
         return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
@@ -105,28 +105,28 @@ class HaltingRules:
     # ---- the beginning of an episode -------------------------------------------------------------
 
     def blank(self) -> HaltingState:
-        """N slots in which nothing has begun."""
+        """Return the state of N slots before their first episode."""
         num = self.model.num_slots
         zero = np.zeros(num, np.int64)
         features = np.zeros((num, len(self.model.names)), np.float32)
         return HaltingState(zero, zero, features, np.zeros(num, bool), np.zeros(num))
 
     def pick(self, uniforms: np.ndarray) -> np.ndarray:
-        """Puzzles, int64 (M,), from numbers in [0, 1) of shape (M, 1)."""
+        """Choose puzzles, int64 (M,), by random numbers in [0, 1) of shape (M, 1)."""
         return (uniforms[:, 0] * self.model.num_puzzles).astype(np.int64)
 
     def chosen(self, options: dict[str, Any]) -> np.ndarray | None:
-        """The puzzles, int64 (N,), that the option "index" of `reset` asks for; None without it.
+        """Return the puzzles of the option "index" of `reset`, int64 (N,); None without it.
 
         Raises:
-            HrmGymError: on an index out of range.
+            HrmGymError: if an index is out of range.
         """
         if "index" not in options:
             return None
         return check_index(options["index"], self.model.num_slots, self.model.num_puzzles)
 
     def begin(self, state: HaltingState, slots: np.ndarray, index: np.ndarray) -> HaltingState:
-        """Put puzzles `index`, (M,), into `slots`, (M,); their first segment is thought by the next `think`."""
+        """Put puzzles `index`, (M,), into `slots`, (M,); the next `think` runs their first segment."""
         self.model.start(slots, index)
         numbers, segment = state.puzzle.copy(), state.segment.copy()
         numbers[slots], segment[slots] = index, 0
@@ -135,10 +135,10 @@ class HaltingRules:
     # ---- a step ----------------------------------------------------------------------------------
 
     def check(self, actions: np.ndarray) -> np.ndarray:
-        """`actions` as int64 of shape (N,).
+        """Check actions and return them as int64 of shape (N,).
 
         Raises:
-            HrmGymError: naming the shape, the type or the value that does not fit.
+            HrmGymError: if a shape, type or value is invalid.
         """
         num = self.model.num_slots
         if actions.shape != (num,) or not is_integer(actions):
@@ -151,7 +151,7 @@ class HaltingRules:
         return actions.astype(np.int64)
 
     def outcome(self, state: HaltingState, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What is paid for ending, and which slots end, each (N,), before anything more is thought."""
+        """Return the final rewards and which slots terminate, each (N,), before the next segment."""
         over = (actions == 1) | (state.segment >= self.max_segments)
         paid = np.zeros(len(over))
         if self.reward == "success":
@@ -164,7 +164,7 @@ class HaltingRules:
         return paid, over
 
     def think(self, state: HaltingState, mask: np.ndarray) -> HaltingState:
-        """The state after one more segment in the slots of `mask`, bool (N,)."""
+        """Run one segment in the slots of `mask`, bool (N,), and return the new state."""
         slots = np.flatnonzero(mask)
         if not len(slots):
             return state
@@ -177,8 +177,8 @@ class HaltingRules:
         return HaltingState(state.puzzle, state.segment + mask, *parts)
 
     def gain(self, before: HaltingState, after: HaltingState, mask: np.ndarray) -> np.ndarray:
-        """What is paid to the slots of `mask`, which continued, for the segment between two states: (N,)."""
-        if self.reward == "regret":  # there the cost is part of the value that is compared at the end
+        """Return the rewards, (N,), of the slots of `mask` for the segment between two states."""
+        if self.reward == "regret":  # the final reward already includes the cost
             return np.zeros(len(mask))
         gained = after.cell_accuracy - before.cell_accuracy if self.reward == "delta" else 0.0
         return np.where(mask, gained - self.segment_cost, 0.0)
@@ -191,7 +191,7 @@ class HaltingRules:
         return np.concatenate((segment[:, None], state.features), axis=1)
 
     def info(self, state: HaltingState) -> dict[str, np.ndarray]:
-        """What learners and evaluators want beside the observation, an array (N,) a name."""
+        """Return the information for learners and evaluators, one array (N,) per key."""
         return {
             "is_success": state.right.copy(),
             "cell_accuracy": state.cell_accuracy.copy(),

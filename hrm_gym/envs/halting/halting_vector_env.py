@@ -1,4 +1,4 @@
-"""When to stop thinking, for many puzzles at once: a step calls the model once for all slots."""
+"""Deciding when an agent halts, for many puzzles in one batch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
 
 
 class HaltingVectorEnv(SlotsEnv):
-    """N puzzles side by side, thought about in one batch: `gymnasium.make_vec` gives this.
+    """N puzzles in one batch; `gymnasium.make_vec` returns this class.
 
     ## Description
     N slots, each an episode of `HaltingEnv`, whose page describes observations, actions and rewards. With the same
-    seeds the batch equals `SyncVectorEnv` over single environments. A step calls the model once for all slots that
-    think, including those that are being reset: 256 slots cost about one forward pass of 256 puzzles.
+    seeds the results equal those of `SyncVectorEnv` over single environments. A step calls the model once for all
+    slots, including those that are being reset, so 256 slots cost about one forward pass of 256 puzzles.
 
     ## Spaces and Rewards
     Actions int64 (N,), observations float32 (N, 1 + F), rewards float64 (N,), terminated and truncated bool (N,).
@@ -38,10 +38,10 @@ class HaltingVectorEnv(SlotsEnv):
     - `"Disabled"`: nothing happens until you reset it with `"reset_mask"`; stepping it earlier is an error.
 
     ## Information
-    That of `HaltingEnv`, one array (N,) per key, and a mask `_key` for each, as in Gymnasium.
+    As in `HaltingEnv`, with one array (N,) per key, and a mask `_key` for each, as in Gymnasium.
 
     ## Arguments
-    Those of `HaltingEnv`; with the id also `num_envs`; `autoreset_mode` as text or `AutoresetMode`.
+    As in `HaltingEnv`; `autoreset_mode` as text or `AutoresetMode`; and for an id also `num_envs`.
 
     ## Version History
     - v0: initial version.
@@ -50,27 +50,27 @@ class HaltingVectorEnv(SlotsEnv):
     metadata = {"render_modes": [], "autoreset_mode": NEXT_STEP}  # noqa: RUF012 (as in VectorEnv)
 
     def __init__(self, model: FrozenModel, *, autoreset_mode: str | AutoresetMode = NEXT_STEP, **kwargs: Any) -> None:
-        """Make N environments over the N slots of a `model`; the others are arguments of `HaltingOptions`.
+        """Make N environments for a `model` with N slots; the other arguments are those of `HaltingOptions`.
 
         Raises:
-            HrmGymError: on an argument that is unknown or out of range.
+            HrmGymError: if an argument is unknown or out of range.
         """
         num = model.num_slots
         super().__init__(HaltingRules(model, **kwargs), num, autoreset_mode, NumpyRNG(num))
         self.names = self.rules.names
 
     def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin episodes in all slots, or in those of `options["reset_mask"]`, and think their first segments.
+        """Begin episodes in all slots, or in those of `options["reset_mask"]`, and run their first segments.
 
         Args:
-            seed: an integer or one a slot; None goes on with the random numbers.
+            seed: an integer or one per slot; None continues with the current random state.
             options: "reset_mask" and "index".
 
         Returns:
             Observations and information of all slots.
 
         Raises:
-            HrmGymError: on a bad seed or option.
+            HrmGymError: if the seed or an option is invalid.
         """
         options = check_options(options, ("index", "reset_mask"))
         mask = self._reset_mask(options.pop("reset_mask", None))
@@ -83,7 +83,7 @@ class HaltingVectorEnv(SlotsEnv):
         return self.rules.observe(self._state), self._masked(self.rules.info(self._state), mask)
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Think on (0) or halt (1) in every slot.
+        """Continue (0) or halt (1) in every slot.
 
         Args:
             actions: integers (N,).
@@ -92,8 +92,8 @@ class HaltingVectorEnv(SlotsEnv):
             Observations, rewards, terminated, truncated and information.
 
         Raises:
-            HrmGymError: on actions of another shape, type or value, before the first `reset`, and with autoreset
-                disabled while finished slots were not reset.
+            HrmGymError: if actions are invalid, `reset` was never called, or autoreset is disabled and a finished slot
+            was not reset.
         """
         before = self._started()
         actions = self.rules.check(as_numpy(actions, "actions"))
@@ -114,7 +114,7 @@ class HaltingVectorEnv(SlotsEnv):
     # ---- inside ----------------------------------------------------------------------------------
 
     def _begin(self, state: HaltingState, mask: np.ndarray) -> HaltingState:
-        """The state with random puzzles in the slots of `mask`, about which nothing has been thought yet."""
+        """Put random puzzles into the slots of `mask`, without running a segment."""
         if not mask.any():
             return state
         slots, uniforms = self._uniforms.draw(mask, 1)
