@@ -58,7 +58,7 @@ class Memory(nn.Module):
         return {"words": self.heads.weight.new_full((num, self.config.slots, self.config.word), EMPTY)}
 
     def forward(self, state: dict[str, Tensor], controller: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Write, then read: the next state and the read vectors, (B, heads, M), from the controller's output, (B, C)."""
+        """Write, then read: next state and read vectors, (B, heads, M), from the controller's output, (B, C)."""
         raise NotImplementedError
 
 
