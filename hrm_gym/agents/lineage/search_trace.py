@@ -1,4 +1,4 @@
-"""A decoder that writes a search as text (Searchformer, Lehnert et al., arXiv 2402.14083; Stream of Search, 2404.03683).
+"""A decoder that writes a search as text (Searchformer, Lehnert et al., 2402.14083; Stream of Search, 2404.03683).
 
 Idea: a standard decoder is trained to predict the steps of a solver, statement by statement (guess, propagate, undo;
 the cells that A* closes), and then the answer. In inference it writes such a text itself. So it imitates the reasoning
