@@ -1,4 +1,4 @@
-"""The one exception that is meant for people: a line that names the value, what is allowed and the remedy."""
+"""The exception for users: one line with the value, the allowed values and the remedy."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any
 
 
 class HrmGymError(ValueError):
-    """Bad input, told in one line. The command line prints it without a traceback and exits with status 2."""
+    """Bad input, explained in one line. The command line prints it without a traceback and exits with status 2."""
 
     def __init__(self, message: str) -> None:
-        """The line; where a value in it is written in several, such as an array, they are joined."""
+        """Set the message; line breaks, such as in a printed array, are joined."""
         super().__init__(
             " ".join(line.strip() for line in lines) if len(lines := message.splitlines()) > 1 else message
         )
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, as the reason in a line of ours; its kind where it says nothing."""
+    """The message of another library's error, shortened for one line; its type if the message is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def extra(module: str, name: str, what: str, instead: str = "") -> Any:
-    """A module of an optional library.
+    """Import a module of an optional dependency.
 
     Args:
-        module: to be imported.
-        name: of the extra that brings it.
-        what: needs it.
-        instead: what can be done without it, such as "leave out --at-once".
+        module: the module to import.
+        name: the extra that installs it.
+        what: the feature that needs it.
+        instead: an alternative without it, such as "leave out --at-once".
 
     Raises:
-        HrmGymError: where it is missing, with the command that installs it.
+        HrmGymError: if it is missing, with the command that installs it.
     """
     try:
         return importlib.import_module(module)
@@ -44,7 +44,7 @@ def extra(module: str, name: str, what: str, instead: str = "") -> Any:
 
 
 def unknown(kind: str, name: object, allowed: Iterable[str]) -> HrmGymError:
-    """The error for a `name` that is not among the `allowed` ones, with the nearest of them proposed."""
+    """The error for a `name` that is not `allowed`, with the nearest allowed name as a suggestion."""
     allowed = list(allowed)
     near = nearest(name, allowed)
     hint = f"did you mean {near!r}? " if near else ""
@@ -52,5 +52,5 @@ def unknown(kind: str, name: object, allowed: Iterable[str]) -> HrmGymError:
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
-    """The one of the `allowed` names that is spelled most like `name`; empty where none is."""
+    """The `allowed` name with the most similar spelling; empty if none is similar."""
     return next(iter(difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)), "")

@@ -1,11 +1,11 @@
-"""Options as dataclasses: any dataclass whose fields have defaults will do, and its fields may state their bounds.
+"""Options as dataclasses: any dataclass whose fields all have defaults. Fields may have bounds.
 
     @dataclasses.dataclass
     class Config:
         depth: int = 4
         lr: float = number(1e-3, above=0)
 
-Choices are `Literal` types. Numbers must be finite and fit into tensors, whether they have bounds or not.
+Choices are `Literal` types. All numbers must be finite and fit into tensors, even without bounds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """Where a number may lie; None: no bound on that side."""
+    """The allowed range of a number; None: no bound on that side."""
 
     least: float | None = None
     above: float | None = None
@@ -37,7 +37,7 @@ class Bounds:
     below: float | None = None
 
     def allow(self, value: float) -> bool:
-        """Whether `value` lies within."""
+        """Whether `value` is within the bounds."""
         return (
             (self.least is None or value >= self.least)
             and (self.above is None or value > self.above)
@@ -67,7 +67,7 @@ def number(
     most: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """A dataclass field whose value must lie within these bounds."""
+    """A dataclass field for a number within these bounds."""
     return dataclasses.field(default=default, metadata={"bounds": Bounds(least, above, most, below)})
 
 
@@ -77,32 +77,32 @@ def share(default: float) -> Any:
 
 
 LARGEST_INTEGER, LARGEST_FLOAT = 2**63 - 1, 3e38
-"""What fits into 64 bits, and into a float of 32."""
+"""The largest 64-bit integer, and about the largest 32-bit float."""
 DEPTH = 256
-"""The most layers, or repetitions in a segment, that one option may ask for."""
+"""Maximum number of layers, or of repetitions in a segment, for one option."""
 CYCLES = 32
-"""The same where two such options multiply."""
+"""The maximum for options that multiply with another one."""
 
 
 def depth(default: int, *, least: int = 1, most: int = DEPTH) -> Any:
-    """A dataclass field that counts layers, or repetitions in a segment.
+    """A dataclass field for a number of layers, or of repetitions in a segment.
 
-    It has an upper bound, because a hostile checkpoint could set it.
+    It is bounded, because a hostile checkpoint could set it.
     """
     return number(default, least=least, most=most)
 
 
 class Options:
-    """A base for dataclasses of options, frozen or not, which refuse on construction what their fields do not allow.
+    """Base class for dataclasses of options, frozen or not, which validate their fields on construction.
 
     Raises:
-        HrmGymError: naming the field, the value and what is allowed.
+        HrmGymError: naming the field, its value and the allowed ones.
     """
 
     def __post_init__(self) -> None:
         for name in _fields(type(self)):  # type: ignore[arg-type]  # every class can be hashed
             value = getattr(self, name)
-            if isinstance(value, np.generic):  # a number of NumPy's, as of an argument that was computed
+            if isinstance(value, np.generic):  # NumPy scalars, such as computed arguments
                 object.__setattr__(self, name, value.item())
         check_options(self)
 
@@ -122,19 +122,19 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class NoOptions(Options):
-    """Of agents and halting rules that have none."""
+    """For agents and halting rules without options."""
 
 
 def option_names(cls: Any) -> list[str]:
-    """The fields of a dataclass with which it is built."""
+    """Names of the constructor fields of a dataclass."""
     return [field.name for field in dataclasses.fields(cls) if field.init]
 
 
 def check_options(options: Any) -> None:
-    """Refuse a dataclass with values that its fields do not allow; dataclasses in it are checked, too.
+    """Validate the fields of a dataclass, including nested dataclasses.
 
     Raises:
-        HrmGymError: naming the field, the value and what is allowed.
+        HrmGymError: naming the field, its value and the allowed ones.
     """
     for name, (kinds, bounds) in _fields(type(options)).items():  # type: ignore[arg-type]
         value = getattr(options, name)
@@ -145,19 +145,19 @@ def check_options(options: Any) -> None:
 
 
 def to_dict(options: Any) -> dict[str, Any]:
-    """The fields of a dataclass as JSON has them; `from_dict` reads them back.
+    """The fields of a dataclass in JSON types; `from_dict` reads them back.
 
     Raises:
-        HrmGymError: on a value that JSON cannot express.
+        HrmGymError: on a value without a JSON form.
     """
     return {name: _plain(name, getattr(options, name)) for name in option_names(options)}
 
 
 def from_dict(cls: type[T], fields: Mapping[str, Any]) -> T:
-    """A dataclass of options from its fields; those that are missing have their defaults.
+    """Build a dataclass of options from a mapping; missing fields get their defaults.
 
     Raises:
-        HrmGymError: on an unknown name, a value of the wrong type, or one out of bounds.
+        HrmGymError: on an unknown name, or a value of the wrong type or out of bounds.
     """
     known, kinds = option_names(cls), get_type_hints(cls)
     for name in fields:
@@ -187,7 +187,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _read(name: str, value: Any, kind: Any) -> Any:
-    """A value from JSON, or from Python, as the type `kind` of its field."""
+    """Convert a value from JSON or Python to the type `kind` of its field."""
     origin, parts = get_origin(kind), get_args(kind)
     if kind in _KINDS and not _fits(value, kind):
         raise HrmGymError(f"{name} is {_shown(value)}: give {_KINDS[kind]}")
@@ -211,7 +211,7 @@ def _read(name: str, value: Any, kind: Any) -> Any:
 
 
 def _read_union(name: str, value: Any, parts: Sequence[Any]) -> Any:
-    """A value as the first of several types that takes it."""
+    """Convert a value to the first of several types that accepts it."""
     if value is None and type(None) in parts:
         return None
     refusals = []
@@ -226,12 +226,12 @@ def _read_union(name: str, value: Any, parts: Sequence[Any]) -> Any:
 
 
 _KINDS = {int: "an integer", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
-"""The types whose values are checked, as an error names them."""
+"""The checked types and their names in errors."""
 
 
 @functools.cache
 def _fields(cls: Any) -> dict[str, tuple[tuple[Any, ...], Bounds | None]]:
-    """The types that each field may have, and its bounds."""
+    """The allowed types of each field, and its bounds."""
     hints = get_type_hints(cls)
     unions = Union, types.UnionType
     kinds = {name: get_args(kind) if get_origin(kind) in unions else (kind,) for name, kind in hints.items()}
@@ -247,7 +247,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """A value in an error; what is long or has lines, such as an array, by its type."""
+    """A value for an error message; long or multi-line values, such as arrays, by their type."""
     text = repr(value) if isinstance(value, str | int | float | type(None)) else ""
     text = text or (repr(value) if isinstance(value, list | tuple | dict | set) and len(value) <= 4 else "")
     return text if text and len(text) <= 80 else f"a {type(value).__name__}"

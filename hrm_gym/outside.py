@@ -1,7 +1,7 @@
-"""Code from outside the package: how its modules are imported, and how its errors are shown with file and line.
+"""User code: how its modules are imported, and how its errors are shown with file and line.
 
-A puzzle, an agent or a halting rule of somebody else is named as "module:Class". What goes wrong inside such a module
-is that person's to mend, so they are shown their own line, what went wrong there, and none of ours.
+Users name their own puzzles, agents and halting rules as "module:Class". If something fails inside such a module, the
+error shows the user's line and the reason, and none of our code.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from hrm_gym.errors import HrmGymError, first_line, unknown
 _OURS = Path(__file__).parent
 _PYTHON = Path(sysconfig.get_path("stdlib"))
 _named: set[str] = set()
-"""Packages that somebody named; their lines are shown even where they are installed among the libraries."""
+"""Packages named by the user; their lines are shown even if they are installed among the libraries."""
 
 
 def import_module(name: str, whole: str) -> ModuleType:
-    """Import a module that somebody named; modules of the current folder are found, as for a script.
+    """Import a module that the user named; modules in the current folder are found, as for a script.
 
     Args:
-        name: of the module.
-        whole: what they wrote, for the error.
+        name: the module's name.
+        whole: the user's input, for the error.
 
     Raises:
-        HrmGymError: where there is no such module, or where importing it fails: with file and line.
+        HrmGymError: if there is no such module, or its import fails; then with file and line.
     """
     package = name.partition(".")[0]
     if package != _OURS.name:
@@ -48,7 +48,7 @@ def import_module(name: str, whole: str) -> ModuleType:
         if (line := shown(error)) is not None:
             raise HrmGymError(line) from error
         absent = isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}.")
-        if not absent and all(name.split(".")):  # a name without a part between two points is no name of a module
+        if not absent and all(name.split(".")):  # an empty part between two dots is invalid
             raise
         file = f" (leave out .py: {name.removesuffix('.py')})" if name.endswith(".py") else ""
         raise HrmGymError(
@@ -57,15 +57,15 @@ def import_module(name: str, whole: str) -> ModuleType:
 
 
 def load_class(entry: str, kind: str, base: type) -> Any:
-    """The class that "module:Class" names.
+    """Import the class named "module:Class".
 
     Args:
-        entry: where it stands.
-        kind: of thing, for the error.
-        base: what it is derived from.
+        entry: its import path.
+        kind: what it is, for the error.
+        base: its required base class.
 
     Raises:
-        HrmGymError: where there is none, or it lacks something that a subclass of `base` must have.
+        HrmGymError: if there is no such class, or it lacks something that a subclass of `base` must have.
     """
     module_name, _, name = entry.partition(":")
     module = import_module(module_name, entry)
@@ -80,23 +80,23 @@ def load_class(entry: str, kind: str, base: type) -> Any:
 
 
 def is_outside(thing: Any) -> bool:
-    """Whether a class or a function stands outside the package."""
+    """Whether a class or a function is defined outside the package."""
     return thing.__module__.partition(".")[0] != _OURS.name
 
 
 def where(thing: Any) -> str:
-    """FILE:LINE at which a class or a function begins."""
+    """FILE:LINE of the definition of a class or a function."""
     thing = inspect.unwrap(thing)
     try:
         return _place(inspect.getsourcefile(thing) or "", inspect.getsourcelines(thing)[1])
-    except (OSError, TypeError):  # written in a shell, or with a decorator that hides its source
+    except (OSError, TypeError):  # defined in a shell, or its decorator hides the source
         return f"{thing.__module__}.{thing.__qualname__}"
 
 
 def shown(error: BaseException) -> str | None:
-    """An error in one line, with file and line of the innermost code from outside that led to it.
+    """An error in one line, with file and line of the innermost user code in its traceback.
 
-    None where no code from outside did.
+    None if no user code is involved.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -109,19 +109,19 @@ def shown(error: BaseException) -> str | None:
 
 
 def defined(cls: type, method: str) -> str:
-    """FILE:LINE of a method of a class from outside; of the class where it inherits the method from the package."""
+    """FILE:LINE of a method of a user's class, or of the class if the method is inherited from the package."""
     function = getattr(cls, method)
     return where(function if is_outside(function) else cls)
 
 
 @contextlib.contextmanager
 def calling(cls: type, method: str = "__init__") -> Iterator[None]:
-    """Show what goes wrong in a call of a class or of its method, where that is from outside, with file and line.
+    """Context for a call of a user's class or method: errors are shown with file and line.
 
-    Where no line inside is to blame, such as when it takes other arguments, the place is its beginning.
+    If no line inside raised the error, for example because the arguments do not match, the definition is shown.
 
     Raises:
-        HrmGymError: in place of any other error, which is its cause.
+        HrmGymError: replaces any other error, which becomes its cause.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Shares with their intervals, as numbers for JSON and as words for sentences."""
+"""Shares with their intervals, as numbers for JSON and as text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 SHOWN_SEGMENTS = (1, 2, 4, 8, 16, 32, 64)
-"""The segments after which accuracy is shown, as far as the agent thinks."""
+"""Segments after which accuracy is shown, up to the agent's maximum."""
 
 
 def wilson(successes: int, num: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of Wilson (1927) for a share, 95 % by default."""
+    """The score interval of Wilson (1927) for a share, 95 % by default."""
     rate = successes / num
     centre = (rate + z * z / (2 * num)) / (1 + z * z / num)
     half = z / (1 + z * z / num) * math.sqrt(rate * (1 - rate) / num + z * z / (4 * num * num))
@@ -33,7 +33,7 @@ def words(share: dict[str, Any]) -> str:
 
 
 def bars(share: dict[str, Any]) -> tuple[float, float, float]:
-    """In per cent: the share, and how far its interval reaches below and above it."""
+    """The share and the lengths of its lower and upper error bars, in per cent."""
     middle, (low, high) = 100 * share["share"], (100 * bound for bound in share["interval"])
     return middle, max(0.0, middle - low), max(0.0, high - middle)
 
@@ -50,6 +50,6 @@ def in_words(share: float, interval: Sequence[float]) -> str:
 
 
 def after_in_words(after: Sequence[float]) -> tuple[str, str]:
-    """Which segments are shown, such as "1 / 2 / 4", and the shares after them in %, such as "70.3 / 96.9 / 98.4"."""
+    """The shown segments, such as "1 / 2 / 4", and the shares after them in %, such as "70.3 / 96.9 / 98.4"."""
     shown = [segment for segment in SHOWN_SEGMENTS if segment <= len(after)]
     return " / ".join(map(str, shown)), " / ".join(f"{100 * after[segment - 1]:.1f}" for segment in shown)

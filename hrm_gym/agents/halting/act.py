@@ -1,10 +1,10 @@
 """Adaptive computation time (Graves, arXiv 1603.08983) as a halting rule for any recurrent agent.
 
-Idea: at each step n the network says how much of one unit of halting probability it spends, p_n, and stops at the first
-step N at which the sum reaches 1 - epsilon. What is then left of the unit, the remainder R = 1 - (p_1 + ... + p_(N-1)),
-goes to the last step. The ponder cost N + R, whose gradient is that of R, is added to the loss with weight tau.
+Idea: at each step n the network emits a halting probability p_n, and stops at the first step N at which their sum
+reaches 1 - epsilon. The last step gets the remainder R = 1 - (p_1 + ... + p_(N-1)). The ponder cost N + R, with the
+gradient of R, is added to the loss with weight tau.
 
-Here a step is a segment, so that every agent can be halted by it.
+Here a step is a segment, so the rule works with every agent.
 
 Faithful: the sum, epsilon, the remainder, the hard stop in training and inference, the cost and its gradient, the
 sigmoid unit. Adapted (see `distribution`): the expected error under (p_1, ..., p_(N-1), R) replaces the error of the

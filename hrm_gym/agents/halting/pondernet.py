@@ -4,10 +4,10 @@ Idea: lambda_n is the probability of halting at step n given no earlier halt, so
 
     P(halt at n) = lambda_n * (1 - lambda_1) * ... * (1 - lambda_(n-1))
 
-is a proper distribution, and the loss is the expected error under it plus beta * KL(P, geometric), which keeps it
-exploring and says by the prior's parameter, lambda_p, how long thinking should take: 1 / lambda_p steps.
+is a proper distribution. The loss is the expected error under it plus beta * KL(P, geometric). The KL term keeps it
+exploring, and the prior's parameter lambda_p sets the preferred length, 1 / lambda_p steps.
 
-Here a step is a segment, so that every agent can be halted by it.
+Here a step is a segment, so the rule works with every agent.
 
 Faithful: the distribution, the truncation at the last segment (which gets the remainder), the truncated geometric
 prior, the KL term, and training on all segments. Adapted: the gradient reaches only the head of lambda (see

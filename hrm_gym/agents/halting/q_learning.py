@@ -6,12 +6,12 @@ and continue, and the reward is for the answer at the end of the episode. With a
     Q(halt)     = 1 if the answer is right else 0
     Q(continue) = r + gamma * max(Q'(halt), Q'(continue))
 
-where r is what the environment pays for continuing (0, or minus its `segment_cost`) and Q' are the values after the
-next segment. The paper has gamma = 1 and r = 0: continuing is then never worse than halting, and when a solved puzzle
-is halted on depends on noise in the estimates. With a gamma below 1 or a cost, a right answer is worth more now.
+where r is the reward for continuing (0, or minus `segment_cost`) and Q' are the values after the next segment. The
+paper uses gamma = 1 and r = 0. Continuing is then never worse than halting, and when the agent halts on a solved puzzle
+depends on noise in the estimates. With gamma below 1 or a cost, a right answer is worth more now.
 
-Both values are sigmoids of logits, so they are learned by cross-entropy and lie in [0, 1]. What stands for the right
-side of Q(continue) is one of three targets (`--halt-target`):
+Both values are sigmoids of logits, so they lie in [0, 1] and are learned by cross-entropy. The bootstrap target of
+Q(continue) is one of three (`--halt-target`):
 
     extra_pass    values after one more forward pass of the same network, without gradient, replay buffer or target
                   network (the paper's choice). It doubles the forward passes

@@ -1,1 +1,1 @@
-"""What came before HRM and beside it: a file a system, and what only they share."""
+"""Predecessors and relatives of HRM, one file each, and their shared parts."""

@@ -1,4 +1,4 @@
-"""Which cells a family joins, as tables of all pairs of cells."""
+"""Adjacency matrices of the cells of a puzzle family."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sharing(spec: TaskSpec) -> np.ndarray:
 
 
 def linked(spec: TaskSpec) -> np.ndarray:
-    """Pairs of different cells with a link between them, bool (L, L)."""
+    """Pairs of different linked cells, bool (L, L)."""
     together = np.zeros((spec.num_cells, spec.num_cells), bool)
     if spec.links is not None:
         first, second = np.asarray(spec.links).T

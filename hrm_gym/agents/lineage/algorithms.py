@@ -1,7 +1,7 @@
-"""Algorithms on boards whose steps a graph network can be trained on, from what a family says of its structure alone.
+"""Algorithms on boards for training a graph network on their steps, built only from the structure of a family.
 
-`Propagation` strikes candidates, where cells form groups that hold every symbol once; `Spreading` searches breadth
-first, where cells have neighbours. Both keep a table of bits, bool (B, L, C), and give the next one.
+`Propagation` removes candidates, for families with groups. `Spreading` is breadth-first search, for families with
+links. Both compute the next of a sequence of bit tables, bool (B, L, C).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from hrm_gym.errors import HrmGymError
 
 
 class Algorithm(Protocol):
-    """One step after another on a batch of boards."""
+    """A step-by-step algorithm on a batch of boards."""
 
     num_bits: int
-    """C, bits a cell."""
+    """C, bits per cell."""
 
     def start(self, puzzle: Tensor) -> Tensor:
-        """The table before the first step, bool (B, L, C), of puzzles, int64 (B, L)."""
+        """The initial table, bool (B, L, C), for puzzles, int64 (B, L)."""
 
     def step(self, puzzle: Tensor, table: Tensor) -> Tensor:
-        """The table after one step more."""
+        """The table after one more step."""
 
 
 class Propagation(nn.Module):
-    """The candidates of each cell; a cell with one candidate left strikes it from its groups (naked singles)."""
+    """The candidates of each cell; a cell with a single candidate removes it from its groups (naked singles)."""
 
     def __init__(self, spec: TaskSpec) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Propagation(nn.Module):
         self.register_buffer("tokens", torch.tensor(spec.group_symbols), persistent=False)
 
     def start(self, puzzle: Tensor) -> Tensor:
-        """See `Algorithm`: givens alone; every blank cell may still hold anything."""
+        """See `Algorithm`: blank cells have all candidates."""
         given = torch.eq(puzzle.unsqueeze(-1), self.tokens)
         return given | torch.eq(puzzle, self.blank).unsqueeze(-1)
 
@@ -53,12 +53,12 @@ class Propagation(nn.Module):
         """See `Algorithm`."""
         known = table & (table.sum(-1, keepdim=True) == 1)
         groups = [getattr(self, f"groups_{i}") for i in range(self.partitions)]
-        left = candidates(known, torch.ones_like(puzzle, dtype=torch.bool), groups)  # strikes known cells' own, too
+        left = candidates(known, torch.ones_like(puzzle, dtype=torch.bool), groups)  # also removes known cells' own
         return torch.where(known, table, table & left)
 
 
 class Spreading(nn.Module):
-    """Breadth-first search from every token that stands once on its board, through blank cells: which it reaches."""
+    """Breadth-first search through blank cells, from every token that appears once on its board."""
 
     def __init__(self, spec: TaskSpec, neighbours: Tensor) -> None:
         super().__init__()
@@ -67,13 +67,13 @@ class Spreading(nn.Module):
         self.register_buffer("neighbours", neighbours, persistent=False)
 
     def start(self, puzzle: Tensor) -> Tensor:
-        """See `Algorithm`: the cells of those tokens."""
+        """See `Algorithm`: the cells of the starting tokens."""
         here = torch.eq(puzzle.unsqueeze(-1), torch.arange(self.num_bits, device=puzzle.device))
         return here & (here.sum(1, keepdim=True) == 1)
 
     def step(self, puzzle: Tensor, table: Tensor) -> Tensor:
         """See `Algorithm`."""
-        padded = torch.cat((table, torch.zeros_like(table[:, :1])), dim=1)  # the cell that is no neighbour
+        padded = torch.cat((table, torch.zeros_like(table[:, :1])), dim=1)  # dummy cell for padding
         beside = padded[:, self.neighbours].any(2)  # (B, L, C)
         return table | (beside & torch.eq(puzzle, self.blank).unsqueeze(-1))
 
@@ -82,7 +82,7 @@ def neighbours_of(spec: TaskSpec) -> Tensor:
     """The cells that share a group with each cell, or are linked with it: int64 (L, K), padded with L.
 
     Raises:
-        HrmGymError: where the family names neither groups nor links.
+        HrmGymError: if the family has neither groups nor links.
     """
     num = spec.num_cells
     lists = [np.flatnonzero(row).tolist() for row in sharing(spec) | linked(spec)]

@@ -1,24 +1,22 @@
 """The Differentiable Neural Computer (Graves et al., Nature 538, 2016).
 
-Idea: the Neural Turing Machine with a memory that is managed. It knows which places are in use, and gives out free
-ones; and it remembers in which order places were written, so that a head can follow that order forwards and
-backwards:
+Idea: a Neural Turing Machine with memory management. It tracks which places are in use and allocates free ones. It also
+stores the order of writes, so that a head can follow that order forwards and backwards:
 
     usage  = (usage + w - usage w) * product over the read heads of (1 - free r)
     w      = write (allocate a + (1 - allocate) c)            a: the least used place, c: by content
     link   = (1 - w_i - w_j) link + w_i precedence_j          place i was written just after place j
     r      = back (link' r) + content c + forward (link r)
 
-Faithful: usage, allocation, temporal links, read modes, free gates, an LSTM controller that answers from its output
-and what was read, and the gradient through the whole scan. A batched implementation of our own, in plain tensor
-operations: the package `dnc` on PyPI has not kept up with torch, and has no state that could be carried slot by
-slot.
+Faithful: usage, allocation, temporal links, read modes, free gates, an LSTM controller that answers from its output and
+the read vectors, and the gradient through the whole scan. This is our own batched implementation in tensor operations:
+the package `dnc` on PyPI does not work with current torch, and its state cannot be carried per slot.
 
-Adapted: the first place of the memory is a mark of the beginning, to which the first writing is linked, so that
-there is a place from which to follow the order; a board is read cell by cell, and answered in a second scan
-(`scan.py`); the controller gets no position. One layer. Usage is kept a little above zero, as the product of
-sorted usages has no gradient there. Known failure: slow, for the same reason as `ntm` and with some three times its
-operations; the links take N^2 numbers a slot. Like `ntm` it learns little of Sudoku.
+Adapted: the first place of the memory marks the beginning, and the first write is linked to it, so that the order has a
+start. A board is read cell by cell and answered in a second scan (`scan.py`). The controller gets no position. There is
+one layer. Usage stays slightly above zero, because the product of sorted usages has no gradient at zero. Known
+failures: slow, for the same reason as `ntm` and with about three times its operations; the links take N^2 numbers per
+slot. Like `ntm` it learns little about Sudoku.
 """
 
 from __future__ import annotations
@@ -34,22 +32,22 @@ from hrm_gym.agents.lineage.scan import EMPTY, Memory, ScanAgent, by_content
 
 
 class ManagedMemory(Memory):
-    """Memory with usage, allocation and temporal links: one head that writes and some that read."""
+    """Memory with usage, allocation and temporal links: one write head and several read heads."""
 
     def __init__(self, config: Any) -> None:
         heads, word = config.read_heads, config.word
-        # Of a read head: key, strength, free gate, three modes. Of the writing one: key, erase, add, strength, gates.
+        # Each read head: key, strength, free gate, three modes. The write head: key, erase, add, strength, gates.
         self.sizes = [heads * word, heads, heads, 3 * heads, word, word, word, 1, 1, 1]
         super().__init__(config, sum(self.sizes))
-        # At first it writes to free places and frees none. The heads that read are half at the mark of the beginning,
-        # which their keys look for, half where the order of writing leads them. A stronger pull to the mark hindered.
+        # Initially it writes to free places and frees none. Read heads attend half to the mark of the beginning, which
+        # their keys match, and half to the next place in write order. More weight on the mark was worse.
         parts = self.heads.bias.data.split(self.sizes)
         for i, value in ((0, 1.0), (1, 5.0), (2, -5.0), (8, 4.0), (9, 4.0)):
             parts[i].fill_(value)
         parts[3].view(heads, 3)[:, 0] = -2.0
 
     def initial_state(self, num: int) -> dict[str, Tensor]:
-        """See `Memory`. The first place is in use and marks the beginning: what is written first is linked to it."""
+        """See `Memory`. The first place is in use and marks the beginning: the first write is linked to it."""
         words, slots = super().initial_state(num)["words"], self.config.slots
         words[:, 0] = 1
         first = torch.zeros_like(words[:, :, 0])  # (num, N)
@@ -88,7 +86,7 @@ class ManagedMemory(Memory):
 
 
 def least_used(usage: Tensor) -> Tensor:
-    """Weights that pick the least used place, then the next as far as that one is taken: (B, N) -> (B, N)."""
+    """Allocation weights: the least used place first, the next one as far as that is in use: (B, N) -> (B, N)."""
     usage = EMPTY + (1 - EMPTY) * usage
     ordered, order = usage.sort(dim=-1, stable=True)
     before = F.pad(ordered.cumprod(-1)[:, :-1], (1, 0), value=1.0)
@@ -96,7 +94,7 @@ def least_used(usage: Tensor) -> Tensor:
 
 
 def follow(link: Tensor, precedence: Tensor, written: Tensor) -> Tensor:
-    """The links after a writing: entry (i, j), how far place i was written just after place j, (B, N, N)."""
+    """The links after a write, (B, N, N): entry (i, j) is how far place i was written directly after place j."""
     after = written[:, :, None]
     link = (1 - after - written[:, None]) * link + after * precedence[:, None]
     return link * (1 - torch.eye(link.shape[-1], device=link.device))

@@ -1,19 +1,18 @@
-"""A plain recurrent network, the control of the lineage: every cell is a gated recurrent unit (Cho et al., 1406.1078).
+"""A plain recurrent network as the baseline of the lineage: a gated recurrent unit per cell (Cho et al., 1406.1078).
 
-Idea: nothing but a recurrent cell that is applied again and again. Whatever a system of the lineage is said to gain by
-its structure must be gained over this one, under the same budget.
+Idea: apply a recurrent cell repeatedly and nothing else. Any gain that a system of the lineage claims for its structure
+must show against this baseline under the same budget.
 
     message = mix(state)                       (positions exchange information, as in the blocks of `hrm` and `trm`)
     state   = GRU(input = [puzzle, message], state)          `updates` times a segment
 
 Carried: the state of the unit at every position, (B, P + L, D).
 
-Faithful: the unit is the textbook's, with reset and update gates, and the gradient runs through all updates of a
-segment. Adapted: a recurrent unit alone sees one cell and could solve no board, so the states of all positions are
-mixed before each update, over positions (the default), by attention, or with neighbours. Without `--mixer` the control
-would be no control; with it, it is close to TRM without two states.
+Faithful: the textbook's unit with reset and update gates; the gradient runs through all updates of a segment. Adapted:
+a unit alone sees one cell and could solve no board, so the states of all positions are mixed before each update: over
+positions (the default), by attention, or with neighbours. With this mixing it is close to TRM with a single state.
 
-Known to fail: saturating units forget slowly what was wrong, and on boards that need many segments it stays behind the
+Known failure: saturated units are slow to correct errors, and on boards that need many segments it falls behind the
 normalised blocks.
 """
 
@@ -41,7 +40,7 @@ class GRUConfig(Blocks):
 
 
 class GRU(Board):
-    """A plain recurrent network, the control: a gated recurrent unit a cell, mixed over the board."""
+    """A plain recurrent network, the baseline: one gated recurrent unit per cell, mixed over the board."""
 
     Config = GRUConfig
     run_defaults = {"weight_decay": 0.1}  # noqa: RUF012 (as in Agent)

@@ -1,24 +1,24 @@
-"""Recurrent depth (Geiping et al., arXiv 2502.05171): a core that is looped as long as one likes, longer than trained.
+"""Recurrent depth (Geiping et al., arXiv 2502.05171): a core looped for any number of steps, even more than trained.
 
-Idea: a prelude reads the puzzle into e; a core, fed e at each step, refines a state that begins at random; a coda
-answers from the state. In training the number of steps r is drawn for each batch from a Poisson distribution whose
-rate is log-normal (mostly few, now and then many), and the gradient runs through the last k of them. Having begun
-everywhere and stopped anywhere, the core learns a way to the answer rather than a number of steps, and goes on
-improving with steps that it was never trained for (cf. looped transformers, arXiv 2311.12424).
+Idea: a prelude embeds the puzzle as e; a core reads e at each step and refines a random initial state; a coda answers
+from the state. In training the number of steps r is drawn for each batch from a Poisson distribution with a log-normal
+rate (usually few steps, sometimes many), and the gradient runs through the last k steps. Because starts and lengths
+vary, the core learns to approach the answer rather than to count steps, and keeps improving beyond the trained number
+of steps (cf. looped transformers, arXiv 2311.12424).
 
     e = prelude(puzzle);   s ~ N(0, 1);   r times: s = core(adapter([s, e]));   answer = head(coda(s))
 
-Carried: s, (B, P + L, D); only at an episode's beginning is it random.
+Carried: s, (B, P + L, D); random only at the start of an episode.
 
 Faithful: prelude, core and coda, the adapter over both, the input at every step, the random state, r, the truncated
-gradient. Adapted: a segment is such a loop, and the state is carried on, so an episode is up to 16 loops with a loss
-after each, and r is small (8 on average, the paper's 32; k is 4, theirs 8), as are the parts (1, 2, 1 blocks, theirs
-2, 4, 2). The blocks are those of `hrm`. In use every segment has `test_steps` steps. Random states come from torch's
-own generator in training. In use all puzzles begin at one random state of a fixed seed, so that an answer depends on
-neither the batch nor the evaluation.
+gradient. Adapted: a segment is one such loop and the state is carried on, so an episode has up to 16 loops with a loss
+after each. r is small (8 on average, 32 in the paper; k is 4, 8 in the paper), and so are the parts (1, 2, 1 blocks; 2,
+4, 2 in the paper). The blocks are those of `hrm`. In inference every segment has `test_steps` steps. Training draws
+random states from torch's generator. In inference all puzzles start from one random state with a fixed seed, so answers
+do not depend on the batch or the evaluation.
 
-Known to fail: where the initial state is not random the core may ignore its state; with k too small it learns slowly.
-With `--max-segments 1` it is the paper's network.
+Known failures: without a random initial state the core may ignore its state; with a small k it learns slowly. With
+`--max-segments 1` it is the paper's network.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ class LoopedConfig(Blocks):
     """Options of `looped`."""
 
     prelude_layers: int = depth(1)
-    """Blocks that read the puzzle."""
+    """Number of blocks in the prelude, which embeds the puzzle."""
     core_layers: int = depth(2)
-    """Blocks that are looped."""
+    """Number of blocks in the looped core."""
     coda_layers: int = depth(1)
-    """Blocks that answer."""
+    """Number of blocks in the coda, which answers."""
     mean_steps: int = depth(8)
-    """Mean number of steps of a segment in training."""
+    """Mean number of steps per segment in training."""
     steps_spread: float = number(0.5, least=0, most=2)
-    """Standard deviation of the logarithm of their rate."""
+    """Standard deviation of the logarithm of the Poisson rate of the number of steps."""
     gradient_steps: int = depth(4)
-    """k, the last steps, which are differentiated."""
+    """Backpropagate through this many last steps, k."""
     test_steps: int = depth(0, least=0)
-    """Steps of a segment in use; 0: the mean of training."""
+    """Steps per segment in inference; 0: the mean of training."""
 
 
 class Looped(Board):
@@ -71,7 +71,7 @@ class Looped(Board):
         )
         self.adapter = Linear(2 * c.hidden_size, c.hidden_size)
         self.test_steps = c.test_steps or c.mean_steps
-        """Steps of a segment in use; studies change it."""
+        """Steps per segment in inference; studies change it."""
 
     def initial_state(self, num: int) -> Tensor:
         """See `Agent`: normal noise, (num, P + L, D)."""
@@ -96,12 +96,12 @@ class Looped(Board):
         return state, self.answer(self.coda(state, torch.zeros_like(state), self.rotary))
 
     def _step(self, state: Tensor, e: Tensor) -> Tensor:
-        """The core, once."""
+        """One step of the core."""
         fed = rms_norm(self.adapter(torch.cat((state, e), dim=-1)))
         return self.core(fed, torch.zeros_like(fed), self.rotary)
 
     def _draw_steps(self) -> int:
-        """1 + Poisson(exp(N)), with a normal N such that the mean is `mean_steps`; at most four times `DEPTH`."""
+        """Draw 1 + Poisson(exp(N)), with N normal so that the mean is `mean_steps`; at most four times `DEPTH`."""
         c, spread = self.config, self.config.steps_spread
         if c.mean_steps == 1:
             return 1

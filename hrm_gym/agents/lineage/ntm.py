@@ -1,8 +1,8 @@
 """The Neural Turing Machine (Graves, Wayne and Danihelka, arXiv 1410.5401).
 
-Idea: a recurrent network with a memory that it reads and writes by attention, so that what it remembers does not
-grow its weights. A head finds its place by content (the word that is most like a key), or by moving from its last
-place by one:
+Idea: a recurrent network with a memory that it reads and writes by attention, so that memory size is independent of the
+number of weights. A head is addressed by content (the word most similar to a key), or by a shift of one from its last
+place:
 
     w_c = softmax(strength * cosine(key, word))          by content
     w_g = gate w_c + (1 - gate) w                        or where the head was
@@ -10,16 +10,15 @@ place by one:
     word = word (1 - w erase) + w add                    written
     read = sum of w word
 
-Faithful: both kinds of addressing, erase and add, an LSTM controller, the gradient through the whole scan. The
-memory begins with a small constant and the heads at its first place (arXiv 1807.08518: the constant learns
-fastest).
+Faithful: both kinds of addressing, erase and add, an LSTM controller, the gradient through the whole scan. The memory
+starts with a small constant and the heads at its first place (arXiv 1807.08518: a constant learns fastest).
 
-Adapted: a board is read cell by cell, and answered in a second scan (`scan.py`); the controller gets no
-position. The memory, the heads and the controller are the state that is carried from segment to segment.
+Adapted: a board is read cell by cell and answered in a second scan (`scan.py`). The controller gets no position.
+Memory, heads and controller form the state between segments.
 
-Known failure: slow, as a segment is as many steps one after the other as the board has cells, twice; training is
-unsteady, and gradients are clipped. It learns little of Sudoku: every cell's answer depends on cells all over the
-board, which it has to look up one at a time.
+Known failures: slow, because a segment has two sequential steps per cell; training is unstable, so gradients are
+clipped. It learns little about Sudoku: every answer depends on cells all over the board, which it must look up one at a
+time.
 """
 
 from __future__ import annotations
@@ -36,19 +35,19 @@ SHIFTS = (-1, 0, 1)
 
 
 class TuringMemory(Memory):
-    """Memory with heads that find their place by content and by shifting: one that writes, then those that read."""
+    """Memory with heads addressed by content and by shifts: one write head, then the read heads."""
 
     def __init__(self, config: Any) -> None:
         self.num_heads = 1 + config.read_heads
         self.per_head = config.word + 3 + len(SHIFTS)  # key, strength, gate, sharpness, shifts
         super().__init__(config, self.num_heads * self.per_head + 2 * config.word)
-        # At first the head that writes runs along the memory, and those that read stay where they are.
+        # Initially the write head moves along the memory and the read heads stay in place.
         bias = self.heads.bias.data[: -2 * config.word].view(self.num_heads, self.per_head)
         bias[:, -5] = -2.0  # the gate
         bias[0, -1], bias[1:, -2] = 3.0, 1.0  # steps to the right, none
 
     def initial_state(self, num: int) -> dict[str, Tensor]:
-        """See `Memory`; `places`, (num, 1 + heads, N), all heads at the first."""
+        """See `Memory`; `places`, (num, 1 + heads, N), puts all heads at the first place."""
         state = super().initial_state(num)
         places = state["words"].new_zeros(num, self.num_heads, self.config.slots)
         places[:, :, 0] = 1
@@ -66,20 +65,20 @@ class TuringMemory(Memory):
         return {"words": words, "places": places}, places[:, 1:] @ words
 
     def _move(self, words: Tensor, places: Tensor, heads: Tensor) -> Tensor:
-        """Where the heads stand now, (B, H, N), as `heads` says, (B, H, per_head)."""
+        """The new attention of the heads, (B, H, N), from their signals `heads`, (B, H, per_head)."""
         key, (strength, gate, sharpness) = heads[..., : self.config.word], heads[..., -6:-3].unbind(-1)
         found = by_content(words, key, torch.nn.functional.softplus(strength))
         gate = gate.sigmoid()[..., None]
         stays = gate * found + (1 - gate) * places
         shift = heads[..., -3:].softmax(-1)
         moved = sum(shift[..., i, None] * stays.roll(by, -1) for i, by in enumerate(SHIFTS))
-        # A zero has no logarithm, which the gradient of the exponent asks for.
+        # The gradient of the exponent needs the logarithm, which zero does not have.
         sharp = torch.as_tensor(moved).clamp_min(1e-6) ** (1 + torch.nn.functional.softplus(sharpness))[..., None]
         return sharp / sharp.sum(-1, keepdim=True)
 
 
 class NTM(ScanAgent):
-    """Neural Turing Machine: an LSTM and a memory addressed by content and by shifts (arXiv 1410.5401)."""
+    """Neural Turing Machine: an LSTM with a memory addressed by content and by shifts (arXiv 1410.5401)."""
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)

@@ -1,16 +1,16 @@
 """PonderNet (Banino, Balaguer and Blundell, arXiv 2107.05407): a plain recurrent network that learns when to stop.
 
-Idea: any recurrent cell, and beside its answer the probability of halting at this step. The halting is the rule
-`pondernet`, which goes with every agent; this is the paper's pairing of it with a plain recurrent network, the GRU of
-`gru`. A segment is one of the paper's steps: so it is short, one update of the unit by default.
+Idea: a recurrent cell emits an answer and a probability of halting at each step. The halting rule `pondernet` works
+with every agent; this is the paper's combination with a plain recurrent network, the GRU of `gru`. A segment is one
+step of the paper, so it is short.
 
 Carried: the state of the unit at every position, (B, P + L, D).
 
-Faithful: the cell (the paper's parity has a GRU), a step's answer and halting probability read from the same state.
-Adapted: positions are mixed (see `gru`); the state is detached between steps, where the paper differentiates through
-all of them, so that how to use the next step must be learned from that step's own loss; see the rule for the rest.
+Faithful: the cell (a GRU, as in the paper's parity task); answer and halting probability come from the same state.
+Adapted: positions are mixed (see `gru`). The state is detached between steps, while the paper differentiates through
+all of them, so each step learns only from its own loss. See the rule for the rest.
 
-Known to fail: what the rule is known for.
+Known failures: those of the rule.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PonderConfig(GRUConfig):
 
 
 class Ponder(GRU):
-    """PonderNet: a plain recurrent network that learns a distribution of when to stop."""
+    """PonderNet: a plain recurrent network that learns a distribution of its halting step."""
 
     Config = PonderConfig
     halting = "pondernet"

@@ -1,26 +1,25 @@
 """Recurrent relational networks (Palm, Paquet and Winther, arXiv 1711.08028): cells that send messages to each other.
 
-Idea: every cell is a node with a state; at each step it sends a message to each cell that a rule joins it with,
-adds up what it receives, and changes its state by an LSTM. The network is given which cells are joined, and learns
-what to say.
+Idea: every cell is a node with a state. At each step it sends a message to each cell that shares a rule with it, sums
+the messages that it receives, and updates its state with an LSTM. The graph is given; the messages are learned.
 
     message[i, j] = MLP(h_i, h_j)      for every joined pair
     received[j]   = sum of message[i, j] over the i joined with j
     h_j, c_j      = LSTM(MLP(x_j, received[j]), (h_j, c_j))
     answer[j]     = W h_j
 
-Faithful: the graph (a Sudoku's cells that share a row, a column or a box), messages by three layers on pairs, their
-sum, the LSTM with the puzzle read at every step. The last layer of the message's MLP is linear and so applied after
-the sum, and the first is split into a sender's and a receiver's part, which is computed once a cell: the same
-function, for a third of the work.
+Faithful: the graph (cells of a Sudoku that share a row, column or box), messages from a three-layer MLP on pairs, their
+sum, and an LSTM that reads the puzzle at every step. The last layer of the MLP is linear, so it is applied after the
+sum; the first is split into a sender's and a receiver's part, each computed once per cell. This is the same function
+for a third of the work.
 
-Adapted: the paper trains through all 32 steps, with a loss after each. Here a segment is `steps` of them, with the
-gradient of these and a loss at its end, and the state is carried. The graph is what the family names: all pairs in
-a group (`groups`), else neighbours (`links`). The paper gives each cell its row and column; here it knows nothing
-but the graph, so that the weights run on boards of every size.
+Adapted: the paper trains through all 32 steps, with a loss after each. Here a segment has `steps` of them with one loss
+at its end, the gradient stays within the segment, and the state is carried. The graph comes from the family: all pairs
+in a group (`groups`), else neighbours (`links`). The paper gives each cell its row and column; here the network knows
+only the graph, so its weights work on boards of every size.
 
-Known failure: weak on the hardest Sudokus, however many steps it thinks. On links that have no direction it cannot
-tell left from right.
+Known failures: weak on the hardest Sudokus, with any number of steps. Links have no direction, so it cannot distinguish
+left from right.
 """
 
 from __future__ import annotations
@@ -46,16 +45,16 @@ class RRNConfig(Options):
     """Options of `rrn`."""
 
     width: int = number(64, least=1)
-    """Features of a cell and of a message; the paper has 96."""
+    """Features per cell and per message (the paper: 96)."""
     steps: int = depth(4)
-    """Message steps in a segment."""
+    """Message-passing steps per segment."""
 
 
 class RRN(Agent):
-    """Recurrent relational network: cells that a rule joins send each other messages (arXiv 1711.08028).
+    """Recurrent relational network: cells that share a rule exchange messages (arXiv 1711.08028).
 
     Raises:
-        HrmGymError: where the family names neither groups nor links.
+        HrmGymError: if the family has neither groups nor links.
     """
 
     Config = RRNConfig
@@ -84,11 +83,11 @@ class RRN(Agent):
 
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
-        """On boards of every size with the same symbols: the weights know nothing but the graph."""
+        """On boards of every size with the same symbols: the weights know only the graph."""
         return same_symbols(trained, now) and (len(now.groups) > 0 or now.links is not None)
 
     def initial_state(self, num: int) -> dict[str, Tensor]:
-        """Hidden state and memory of the cells, (num, L, width) each."""
+        """Hidden and memory state of the cells, (num, L, width) each."""
         zeros = self.answer.weight.new_zeros(num, self.spec.num_cells, self.config.width)
         return {"hidden": zeros, "memory": zeros.clone()}
 
@@ -103,19 +102,19 @@ class RRN(Agent):
         return {"hidden": hidden, "memory": memory}, Output(self.answer(hidden), hidden.mean(1))
 
     def _messages(self, hidden: Tensor) -> Tensor:
-        """What every cell receives, (B, L, width), from states of that shape."""
+        """The received messages of every cell, (B, L, width), from states of the same shape."""
         pairs = self.from_sender(hidden)[:, self.senders] + self.from_receiver(hidden)[:, self.receivers]
         inner = F.relu(self.message(F.relu(pairs)))  # (B, E, width)
         total = torch.zeros_like(hidden).index_add(1, self.receivers, inner)
-        # The linear last layer of each message, after the sum: its bias comes once for each of them.
+        # The linear last layer of the messages, applied after the sum; its bias counts once per message.
         return F.linear(total, self.received.weight) + self.degree * self.received.bias
 
 
 def joined(spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Senders and receivers, int64 (E,) each, of all ordered pairs of cells that share a group, or else are linked.
+    """Senders and receivers, int64 (E,) each, of all ordered pairs of cells that share a group, or else a link.
 
     Raises:
-        HrmGymError: where there are none.
+        HrmGymError: if there are none.
     """
     senders, receivers = (sharing(spec) if spec.groups else linked(spec)).nonzero()
     if not len(senders):

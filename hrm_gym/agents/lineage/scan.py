@@ -1,9 +1,8 @@
-"""A controller that reads a board cell by cell and has a memory beside it: what `ntm` and `dnc` have in common.
+"""A controller with a memory that reads a board cell by cell: the common part of `ntm` and `dnc`.
 
-An LSTM gets a cell and what was read from the memory at the step before; what it says moves the heads. A segment
-goes over the board twice: once to read it, once to write the answer of each cell. With `read_first=False` it
-answers while it reads, which is how the papers' sequence tasks are set, and suffices where an answer depends on
-earlier cells alone.
+An LSTM receives a cell and the last vectors read from memory; its output controls the heads. A segment scans the board
+twice: once to read it, once to answer each cell. With `read_first=False` it answers while reading, as in the papers'
+sequence tasks; this suffices if answers depend only on earlier cells.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from hrm_gym.agents.models.reading import Reader, same_symbols
 from hrm_gym.options import Options, number
 
 EMPTY = 1e-6
-"""What an empty memory holds: a small constant makes learning fast and steady (Collier and Beel, arXiv 1807.08518)."""
+"""Initial memory: a small constant makes training fast and stable (Collier and Beel, arXiv 1807.08518)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,17 +27,17 @@ class ScanConfig(Options):
     """Options of agents with a memory."""
 
     width: int = number(32, least=1)
-    """Features of a cell that is read."""
+    """Features of a cell's embedding."""
     controller: int = number(96, least=1)
     """Features of the LSTM."""
     slots: int = number(32, least=3, most=512)
-    """Places of the memory, N."""
+    """Number of places in the memory, N."""
     word: int = number(24, least=1)
-    """Features of a place, M."""
+    """Features per place, M."""
     read_heads: int = number(1, least=1)
-    """Places that are read at every step."""
+    """Number of read heads."""
     read_first: bool = True
-    """Whether the board is read to its end before the first answer."""
+    """Read the whole board before the first answer."""
 
 
 class Memory(nn.Module):
@@ -46,7 +45,7 @@ class Memory(nn.Module):
 
     Args:
         config: sizes.
-        num_signals: features that the controller tells the heads by.
+        num_signals: number of control signals from the controller to the heads.
     """
 
     def __init__(self, config: Any, num_signals: int) -> None:
@@ -55,16 +54,16 @@ class Memory(nn.Module):
         self.heads = nn.Linear(config.controller, num_signals)
 
     def initial_state(self, num: int) -> dict[str, Tensor]:
-        """An empty memory of `num` slots of the batch."""
+        """An empty memory for `num` slots."""
         return {"words": self.heads.weight.new_full((num, self.config.slots, self.config.word), EMPTY)}
 
     def forward(self, state: dict[str, Tensor], controller: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Write and read: the next state and what was read, (B, heads, M), from the controller's output, (B, C)."""
+        """Write, then read: next state and read vectors, (B, heads, M), from the controller's output, (B, C)."""
         raise NotImplementedError
 
 
 class ScanAgent(Agent):
-    """An LSTM with a memory that goes over the board cell by cell. See `Agent`."""
+    """An LSTM with a memory that scans the board cell by cell. See `Agent`."""
 
     Config = ScanConfig
     run_defaults = {  # noqa: RUF012 (as in Agent)
@@ -78,7 +77,7 @@ class ScanAgent(Agent):
         read = config.read_heads * config.word
         self.num_features = config.controller + read
         self.read = Reader(spec, config.width)
-        self.answering = nn.Parameter(0.1 * torch.randn(config.width))  # added to cells that are to be answered
+        self.answering = nn.Parameter(0.1 * torch.randn(config.width))  # added to cells in the answering scan
         self.lstm = nn.LSTMCell(config.width + read, config.controller)
         self.answer = nn.Linear(self.num_features, spec.num_tokens)
 
@@ -88,7 +87,7 @@ class ScanAgent(Agent):
         return same_symbols(trained, now)
 
     def initial_state(self, num: int) -> dict[str, Any]:
-        """Of the controller, hidden state and memory (num, C) and what was read (num, heads, M); and the memory."""
+        """The controller's hidden and cell state (num, C), the read vectors (num, heads, M), and the memory."""
         config, weight = self.config, self.answer.weight
         return {
             "hidden": weight.new_zeros(num, config.controller),
@@ -114,9 +113,9 @@ class ScanAgent(Agent):
 
 
 def by_content(words: Tensor, keys: Tensor, strength: Tensor) -> Tensor:
-    """Weights over the places by the similarity of their words with a key: (B, N, M), (B, H, M), (B, H) -> (B, H, N).
+    """Attention over places by the similarity of word and key: (B, N, M), (B, H, M), (B, H) -> (B, H, N).
 
-    The softmax of `strength` times the cosine.
+    The softmax of `strength` times the cosine similarity.
     """
     words = words / (words.square().sum(-1, keepdim=True) + EMPTY).sqrt()
     keys = keys / (keys.square().sum(-1, keepdim=True) + EMPTY).sqrt()

@@ -1,25 +1,25 @@
-"""A decoder that writes down a search (Searchformer, Lehnert et al., arXiv 2402.14083; Stream of Search, 2404.03683).
+"""A decoder that writes a search as text (Searchformer, Lehnert et al., 2402.14083; Stream of Search, 2404.03683).
 
-Idea: an ordinary decoder is trained to predict, statement by statement, what a solver does with a puzzle (guess,
-propagate, undo; the cells that A* closes) and then the answer. In use it writes such a text by itself, and what the
-solver did in its memory the decoder does on paper. So reasoning is imitated, and its length is that of the text.
+Idea: a standard decoder is trained to predict the steps of a solver, statement by statement (guess, propagate, undo;
+the cells that A* closes), and then the answer. In inference it writes such a text itself. So it imitates the reasoning
+of the solver, and the text takes the place of the solver's memory.
 
-    [puzzle] BEGIN statement ... statement  answer ... answer  END          a statement: cell c holds token t
+    [puzzle] BEGIN statement ... statement  answer ... answer  END          statement: cell c holds token t
     p(cell | text) = softmax(W h);   p(token | text, cell) = softmax(MLP(h, cell))
 
-Carried: the statements so far, (B, C, 2), and the board that they state, which is the answer at any time.
+Carried: the statements so far, (B, C, 2), and the board that they state, which is the current answer.
 
-Training: a plain cross-entropy of the next statement over the solver's whole text (`Output.aux_loss`); the board is the
-solver's, `chunk` statements further in each segment. In use a segment writes `chunk` statements, the likeliest each.
-The rule `end_token` halts at END, in training as in use: only then are the cells certain.
+Training: cross-entropy of the next statement over the solver's whole text (`Output.aux_loss`). The board advances by
+`chunk` statements of the solver per segment. In inference a segment writes `chunk` statements greedily. The rule
+`end_token` halts at END, in training as in inference: only then are the cells certain.
 
-Faithful: next-token prediction of traces with wrong turns, then the answer; the same with answers alone
-(`--no-search`), which is the papers' control. Adapted: one position a statement where Searchformer has five tokens; a
-decoder that sees the whole puzzle at each position of the puzzle, where Searchformer has an encoder; of A* the closed
-cells alone; no second phase that favours short traces. The halting rule is not trained.
+Faithful: next-token prediction of traces with wrong turns, then the answer; and answers only (`--no-search`), the
+papers' baseline. Adapted: one position per statement (Searchformer: five tokens); a decoder with full attention among
+the positions of the puzzle (Searchformer: an encoder); only the closed cells of A*; no second phase that favours short
+traces. The halting rule is not trained.
 
-Known to fail: long traces (more than `context` statements are cut off); one wrong statement, unseen in training, spoils
-all that follow; and there must be a solver that tells its steps (`Task.trace`): without one it says so.
+Known failures: long traces (they are cut after `context` statements); one wrong statement, unseen in training, spoils
+all that follow. It requires a solver that records its steps (`Task.trace`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, depth, number
 
 SURE, UNSURE = 10.0, 1.0
-"""Logits of the symbols on the board after END, and before it."""
+"""Logits of the symbols on the board after and before END."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,17 +46,17 @@ class SearchTraceConfig(Options):
     """Options of `search_trace`."""
 
     hidden_size: int = number(128, least=1)
-    """Features of a position, D."""
+    """Features per position, D."""
     num_heads: int = number(4, least=1)
-    """Attention heads."""
+    """Number of attention heads."""
     layers: int = depth(3)
-    """Blocks."""
+    """Number of blocks."""
     chunk: int = depth(16, most=1024)
-    """Statements of a segment in use."""
+    """Statements per segment."""
     context: int = number(256, least=1, most=10_000)
-    """C, the longest text."""
+    """Maximum length of a text in statements, C."""
     search: bool = True
-    """Whether the search is written before the answer; without it the answer alone."""
+    """Write the search before the answer; without it only the answer."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,19 +68,19 @@ class Text(NamedTuple):
     """The state between segments."""
 
     statements: Tensor
-    """Cell and token of each, int64 (B, C, 2); cell L is END."""
+    """Cell and token of each statement, int64 (B, C, 2); cell L is END."""
     length: Tensor
-    """How many there are, int64 (B,)."""
+    """Number of statements, int64 (B,)."""
     ended: Tensor
     """Whether END is written, bool (B,)."""
     board: Tensor
-    """What they state, int64 (B, L); -1: as in the puzzle."""
+    """The board that they state, int64 (B, L); -1: as in the puzzle."""
     thought: Tensor
-    """What the decoder held before its last statement, (B, D)."""
+    """The decoder's features before its last statement, (B, D)."""
 
 
 class Decoder(nn.Module):
-    """A pre-norm transformer block that keeps keys and values."""
+    """A pre-norm transformer block with a cache of keys and values."""
 
     def __init__(self, size: int, num_heads: int) -> None:
         super().__init__()
@@ -90,13 +90,13 @@ class Decoder(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
 
     def forward(self, x: Tensor, mask: Tensor, past: Tensor | None, place: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The next features of positions, (B, S, D), and keys and values of all, (2, B, heads, S', D / heads).
+        """The output features of S positions, (B, S, D), and keys and values of all S', (2, B, heads, S', D / heads).
 
         Args:
-            x: of these positions.
-            mask: which of all positions each of these sees, bool (B or 1, 1, S, S').
-            past: keys and values of all positions, those of these to be filled in; None where these are all.
-            place: where these stand among all, int64 (B,), for S = 1.
+            x: features of the S positions.
+            mask: which positions each of them attends to, bool (B or 1, 1, S, S').
+            past: cache of keys and values, updated for these positions; None if S is all positions.
+            place: index of the position in the cache, int64 (B,), for S = 1.
         """
         qkv = self.qkv(self.norm(x)).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         query, memory = qkv[0], qkv[1:]
@@ -109,10 +109,10 @@ class Decoder(nn.Module):
 
 
 class SearchTrace(Agent):
-    """A decoder that is trained on the steps of a solver and writes its own search (Searchformer, arXiv 2402.14083).
+    """A decoder trained on the steps of a solver, which writes its own search (Searchformer, arXiv 2402.14083).
 
     Raises:
-        HrmGymError: where the family has no solver that tells its steps.
+        HrmGymError: if the family has no solver that records its steps.
     """
 
     Config = SearchTraceConfig
@@ -131,7 +131,7 @@ class SearchTrace(Agent):
         size = self.num_features = config.hidden_size
         num_words = spec.num_tokens + spec.num_notes
         self.cells, self.words = nn.Embedding(spec.num_cells + 1, size), nn.Embedding(num_words, size)
-        self.places = nn.Embedding(config.context + 1, size)  # the last one: in the puzzle
+        self.places = nn.Embedding(config.context + 1, size)  # the last one is for cells of the puzzle
         self.begin = nn.Parameter(torch.zeros(size))
         for table in (self.cells, self.words, self.places, self.begin):
             nn.init.normal_(table if isinstance(table, nn.Parameter) else table.weight, std=0.3)
@@ -149,11 +149,11 @@ class SearchTrace(Agent):
         return Text(statements, length, length > 0, board, self.begin.new_zeros(num, config.hidden_size))
 
     def tensors(self, state: Text) -> dict[str, Tensor]:
-        """See `Agent`: the rest of the state is text."""
+        """See `Agent`: only the features; the rest of the state is text."""
         return {"thought": state.thought}
 
     def forward(self, state: Text, obs: Mapping[str, Tensor]) -> tuple[Text, Output]:
-        """See `Agent`. The loss is that of the statements: of the solver's in training, of its own in use."""
+        """See `Agent`. The loss is over the solver's statements in training, and over its own in inference."""
         puzzle = obs["puzzle"]
         learns = self.training and torch.is_grad_enabled()
         state, loss = self._learn(state, puzzle) if learns else self._write(state, puzzle)
@@ -164,7 +164,7 @@ class SearchTrace(Agent):
     # ---- in training -----------------------------------------------------------------------------
 
     def _learn(self, state: Text, puzzle: Tensor) -> tuple[Text, Tensor]:
-        """The solver's text, `chunk` statements further, and the loss of all of it, (B,)."""
+        """Advance by `chunk` of the solver's statements; returns the state and the loss of the whole text, (B,)."""
         text, length, complete = (torch.as_tensor(a, device=puzzle.device) for a in self._solve(puzzle))
         num = text.shape[1]
         x, mask = self._read(puzzle, text[:, :-1])
@@ -173,7 +173,7 @@ class SearchTrace(Agent):
         hidden = self.norm(x[:, -num:])  # (B, T, D): before each statement
         cell, word = text.unbind(-1)
         losses = F.cross_entropy(self.cell_head(hidden).transpose(1, 2), cell, reduction="none")
-        says = cell < self.spec.num_cells  # END says no more
+        says = cell < self.spec.num_cells  # END has no token
         words = F.cross_entropy(self._words(hidden, cell).transpose(1, 2), word, reduction="none")
         counts = torch.arange(num, device=text.device) < length[:, None]
         loss = ((losses + words * says) * counts).sum(1) / length
@@ -187,7 +187,7 @@ class SearchTrace(Agent):
         return Text(statements, now, complete & (now == length), board, thought), loss
 
     def _solve(self, puzzle: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The solver's texts, int64 (B, T, 2), their lengths, int64 (B,), and whether they are whole, bool (B,)."""
+        """The solver's texts, int64 (B, T, 2), their lengths, int64 (B,), and whether they are complete, bool (B,)."""
         room, end = self.config.context, self.spec.num_cells
         assert self.spec.trace is not None
         search, num_search, answer, num_answer = self.spec.trace(puzzle.cpu().numpy(), room)
@@ -205,10 +205,10 @@ class SearchTrace(Agent):
         text[step >= (total - 1)[:, None]] = end, 0
         return text, length, total <= room
 
-    # ---- in use ----------------------------------------------------------------------------------
+    # ---- in inference ----------------------------------------------------------------------------
 
     def _write(self, state: Text, puzzle: Tensor) -> tuple[Text, Tensor]:
-        """The text with `chunk` statements more, and the loss of these, (B,)."""
+        """Write `chunk` more statements; returns the state and their loss, (B,)."""
         statements, length, ended, board, thought = state
         begun, most = length, int(length.max())
         x, mask = self._read(puzzle, statements[:, : max(0, most - 1)])
@@ -241,7 +241,7 @@ class SearchTrace(Agent):
         return Text(statements, length, ended, board, thought), total / (length - begun).clamp_min(1)
 
     def _next(self, statements: Tensor, place: Tensor, room: int) -> tuple[Tensor, Tensor]:
-        """The position before statement `place`, (B, 1, D), and which of `room` positions it sees."""
+        """The position before statement `place`, (B, 1, D), and which of `room` positions it attends to."""
         last = statements.gather(1, (place - 1).clamp_min(0).view(-1, 1, 1).expand(-1, 1, 2))
         x = self._embed(last, place[:, None])
         x = torch.where((place == 0).view(-1, 1, 1), self.begin, x)
@@ -251,7 +251,7 @@ class SearchTrace(Agent):
     # ---- both ------------------------------------------------------------------------------------
 
     def _read(self, puzzle: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """The positions of puzzle, BEGIN and a text, (B, L + 1 + T, D), and which of them each one sees."""
+        """Positions of puzzle, BEGIN and text, (B, L + 1 + T, D), and which of them each attends to."""
         num, length = puzzle.shape[1], text.shape[1] + 1
         cells = torch.arange(num, device=puzzle.device).expand_as(puzzle)
         given = self._embed(torch.stack((cells, puzzle), dim=-1), torch.full_like(puzzle, self.config.context))
@@ -263,15 +263,15 @@ class SearchTrace(Agent):
         return x, sees[None, None]
 
     def _embed(self, statements: Tensor, places: Tensor) -> Tensor:
-        """(..., 2) and (...) -> (..., D)."""
+        """Embed statements, (..., 2), at places, (...): (..., D)."""
         return self.cells(statements[..., 0]) + self.words(statements[..., 1]) + self.places(places)
 
     def _words(self, hidden: Tensor, cell: Tensor) -> Tensor:
-        """Logits of what is said of a cell, (..., V + notes)."""
+        """Logits of the token or note stated for a cell, (..., V + notes)."""
         return self.word_head(torch.cat((hidden, self.cells(cell)), dim=-1))
 
     def _state(self, board: Tensor, statement: Tensor, new: Tensor) -> Tensor:
-        """The board, (B, L), after a statement, (B, 2), in the slots that are `new`."""
+        """The board, (B, L), after applying a statement, (B, 2), in the slots where `new`."""
         cell, word = statement[:, :1].clamp_max(self.spec.num_cells - 1), statement[:, 1:]
         counts = new[:, None] & (statement[:, :1] < self.spec.num_cells) & (word < self.spec.num_tokens)
         return board.scatter(1, cell, torch.where(counts, word, board.gather(1, cell)))

@@ -1,28 +1,27 @@
-"""A spiking working memory (after Spaun, Eliasmith et al., Science 2012): pairs of cell and symbol, held by neurons.
+"""A spiking working memory (after Spaun, Eliasmith et al., Science 2012): neurons store (cell, symbol) pairs.
 
-Idea: a vector stands for each cell and each symbol, and a pair of them is their circular convolution (a *semantic
-pointer*). The working memory is one vector, the sum of all pairs that were shown; populations of leaky
-integrate-and-fire neurons hold it, a population a feature, by feeding it back to themselves. What a cell holds is read
-by comparing the memory with the pairs that it may be in. What to do next is a matter of competition: every action has a
-population that is driven by its utility, and the one that fires most is carried out.
+Idea: each cell and each symbol has a vector, and a pair is the circular convolution of both (a *semantic pointer*). The
+working memory is one vector, the sum of all pairs shown so far. Populations of leaky integrate-and-fire neurons hold
+it by recurrent feedback, one population per feature. The symbol of a cell is read by comparing the memory with the
+cell's possible pairs. Actions compete: each has a population driven by its utility, and the one that fires most wins.
 
-    memory = memory + cell * symbol          each cell that the puzzle gives is shown for `show` milliseconds
+    memory = memory + cell * symbol          each given of the puzzle is shown for `show` milliseconds
     symbol of a cell = argmax of memory . (cell * symbol)
-    utility(write s into c) = 1 if s has no other place in a group, else the share of the other symbols that c sees
+    utility(write s into c) = 1 if s has no other place in a group, else the share of other symbols excluded from c
 
-The first segment shows the puzzle, each further one carries out one action: so Sudokus are solved that need no guess,
-where memory serves. The rule is written by hand for families that name `groups`; on others it recalls what it saw.
+The first segment shows the puzzle; each further segment performs one action. This solves Sudokus that need no guess, as
+long as memory is reliable. The rule is hand-written for families with `groups`; on others the agent only recalls.
 
 Carried: voltages and refractory times of all neurons, (B, D, N), the filtered feedback, (B, D), and segments, (B,).
 
 Faithful: neurons, encoders and decoders of the Neural Engineering Framework, computed by `nengo`; memory as a recurrent
-connection with a time constant of 0.1 s; bound pairs; noise and forgetting that come from spikes alone. Adapted:
-`nengo` simulates one network at a time, so its populations are stepped in torch, for all slots at once; all features
-share the tuning of one population; binding is exact instead of by neurons; a race of populations takes the place of a
-model of the basal ganglia. No eye, no arm. Learned are a scale and biases of the answer, and when to halt.
+connection with a time constant of 0.1 s; bound pairs; noise and forgetting come only from spikes. Adapted: `nengo`
+simulates one network at a time, so torch steps its populations for all slots together; all features share the tuning of
+one population; binding is exact instead of neural; a race of populations replaces the model of the basal ganglia; there
+is no eye and no arm. Only a scale and biases of the answer, and halting, are learned.
 
-Known to fail: the memory is a sum, whose parts disturb each other the more the longer it gets, and a digit that is
-recalled wrongly is reasoned with. It learns next to nothing.
+Known failures: the memory is a sum, so its items interfere more as it grows, and the agent acts on wrongly recalled
+digits. It learns almost nothing.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ from hrm_gym.errors import HrmGymError, extra
 from hrm_gym.options import Options, number
 
 DT, TAU_RC, TAU_REF = 0.001, 0.02, 0.002
-"""Seconds of a step, of the membrane and of the refractory period."""
+"""Time step, membrane time constant and refractory period, in seconds."""
 TAU_MEMORY = 0.1
-"""Seconds of the recurrent connection's synapse."""
+"""Time constant of the recurrent synapse, in seconds."""
 MOST_CELLS = 100
 
 
@@ -54,38 +53,38 @@ class SpaunConfig(Options):
     """Options of `spaun`."""
 
     dimensions: int = number(256, least=2, most=4096)
-    """D, features of a semantic pointer."""
+    """Features of a semantic pointer, D."""
     neurons: int = number(30, least=2, most=1000)
-    """N, neurons a feature."""
+    """Neurons per feature, N."""
     show: int = number(20, least=1, most=256)
-    """Milliseconds for which a pair is shown."""
+    """Time for which a pair is shown, in milliseconds."""
     race: int = number(50, least=1, most=256)
-    """Milliseconds after which the action whose neurons fired most is carried out."""
+    """Duration of the race between actions, in milliseconds; the action with the most spikes wins."""
     least_utility: float = number(0.8, least=0)
-    """Utility below which nothing is done."""
+    """Minimum utility of an action; below it nothing is done."""
 
 
 class Spiking(NamedTuple):
     """The state between segments."""
 
     voltage: Tensor
-    """Of the neurons of the working memory, (B, D, N)."""
+    """Voltages of the memory's neurons, (B, D, N)."""
     refractory: Tensor
-    """Seconds until they may fire again, (B, D, N)."""
+    """Seconds until each neuron may fire again, (B, D, N)."""
     memory: Tensor
-    """What they are fed back, (B, D)."""
+    """The filtered feedback, (B, D)."""
     segments: Tensor
     """Segments so far, int64 (B,)."""
 
 
 @functools.cache
 def tuning(neurons: int, radius: float) -> tuple[np.ndarray, ...]:
-    """Of neurons that represent a number from -radius to radius: gains with signs, biases and decoders, (N,)."""
+    """Signed gains, biases and decoders, (N,) each, of neurons that represent a number from -radius to radius."""
     nengo = extra("nengo", "spaun", "agent 'spaun'")
     with nengo.Network(seed=0) as network:
         ensemble = nengo.Ensemble(neurons, 1, radius=radius, neuron_type=nengo.LIF(TAU_RC, TAU_REF))
         connection = nengo.Connection(ensemble, nengo.Node(size_in=1))
-    # nengo's own cache is one for all processes, and each waits ten seconds for the others.
+    # All processes share nengo's own cache, and each waits ten seconds for the others.
     model = nengo.builder.Model(dt=DT, decoder_cache=nengo.cache.NoDecoderCache())
     with nengo.Simulator(network, dt=DT, model=model, progress_bar=False) as simulator:
         built, weights = simulator.data[ensemble], simulator.data[connection].weights
@@ -93,10 +92,10 @@ def tuning(neurons: int, radius: float) -> tuple[np.ndarray, ...]:
 
 
 class Population(nn.Module):
-    """Leaky integrate-and-fire neurons that represent a number, with the tuning and the decoders that nengo gives them.
+    """Leaky integrate-and-fire neurons that represent a number, with nengo's tuning and decoders.
 
     Args:
-        neurons: N.
+        neurons: N, the number of neurons.
         radius: they represent numbers from -radius to radius.
     """
 
@@ -110,22 +109,22 @@ class Population(nn.Module):
             self.register_buffer(name, torch.tensor(array))
 
     def forward(self, voltage: Tensor, refractory: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A step of DT: voltages and refractory times, (..., N), and spikes, 1 / DT or 0, with input x, (...)."""
+        """A step of DT with input x, (...): voltages and refractory times, (..., N), and spikes, 1 / DT or 0."""
         current = self.drive * x.unsqueeze(-1) + self.bias
-        integrates = (DT - refractory).clamp(0, DT)  # what is left of this step after the refractory time
+        integrates = (DT - refractory).clamp(0, DT)  # time left in this step after the refractory period
         voltage = current + (voltage - current) * torch.exp(-integrates / TAU_RC)
         fired = voltage > 1
-        # When within the step it crossed the threshold: the refractory time begins there.
+        # The time within the step since it crossed the threshold, when the refractory period began.
         since = -TAU_RC * torch.log1p(-(voltage - 1) / (current - 1).clamp_min(1e-6)).clamp(-DT / TAU_RC, 0)
         refractory = torch.where(fired, TAU_REF - since + DT, refractory) - DT
         return torch.where(fired, 0.0, voltage.clamp_min(0)), refractory, fired / DT
 
 
 class Spaun(Agent):
-    """A spiking working memory of bound pairs and a race of actions, by nengo (after Spaun, Science 2012).
+    """A spiking working memory of bound pairs and a race of actions, with nengo (after Spaun, Science 2012).
 
     Raises:
-        HrmGymError: where nengo is missing, or the board has more cells than the memory could hold.
+        HrmGymError: if nengo is missing, or the board has more cells than the memory can hold.
     """
 
     Config = SpaunConfig
@@ -143,7 +142,7 @@ class Spaun(Agent):
             )
         size = config.dimensions
         self.num_features = 3
-        # The sum of k pairs has a deviation of sqrt(k / D) in each feature.
+        # Each feature of a sum of k pairs has a standard deviation of sqrt(k / D).
         self.population = Population(config.neurons, min(1.0, 3 * math.sqrt(spec.num_cells / size)))
         self.racers = Population(config.neurons, 1.0)
         rng = np.random.default_rng(0)
@@ -180,11 +179,11 @@ class Spaun(Agent):
         return state._replace(segments=state.segments + 1), Output(logits, features)
 
     def recall(self, state: Spiking) -> Tensor:
-        """How much the memory holds of each pair, (B, L, V): about 1 where it was shown."""
+        """The strength of each pair in memory, (B, L, V): about 1 if it was shown."""
         return torch.einsum("bd,lvd->blv", state.memory, self.pairs)
 
     def _write(self, state: Spiking, pair: Tensor, shown: Tensor) -> Spiking:
-        """Show pairs, (B, D), in the slots of `shown`, bool (B,); the others stand still."""
+        """Show pairs, (B, D), to the slots in `shown`, bool (B,); other slots do not change."""
         voltage, refractory, memory = state.voltage[shown], state.refractory[shown], state.memory[shown]
         if not len(memory):
             return state
@@ -202,7 +201,7 @@ class Spaun(Agent):
         )
 
     def _act(self, state: Spiking) -> tuple[Tensor, Tensor]:
-        """The pair whose population fires most, as a number below L * V, and whether its utility suffices, (B,)."""
+        """The pair whose population fires most, as an index below L * V, and whether its utility suffices, (B,)."""
         tokens = torch.tensor(self.spec.group_symbols, device=state.memory.device)
         held = (self.recall(state)[..., tokens] > 0.5).float()  # (B, L, n)
         beside = (torch.einsum("ij,bjs->bis", self.mates, held) > 0).float()
@@ -224,7 +223,7 @@ class Spaun(Agent):
 
 
 def pointers(rng: np.random.Generator, num: int, size: int) -> np.ndarray:
-    """Unitary vectors, (num, size): binding with them keeps lengths."""
+    """Unitary vectors, (num, size): binding with them preserves norms."""
     phases = rng.uniform(-np.pi, np.pi, (num, size // 2 + 1))
     phases[:, 0] = 0
     if size % 2 == 0:

@@ -1,25 +1,25 @@
-"""The Tolman-Eichenbaum machine (Whittington et al., Cell 2020): a code of where one is, bound to what one sees there.
+"""The Tolman-Eichenbaum machine (Whittington et al., Cell 2020): location codes bound to observations.
 
-Idea: what moves do is the same in every maze; what stands where is not. So one part of the network, a model of the
-entorhinal cortex, keeps a code g of the place, which nothing but the moves changes (path integration). The other, a
-model of the hippocampus, binds codes to what is seen by a Hebbian rule, within one walk. Back at a place, the code is
-what it was there, and the memory says what stood at it. What is learned are the moves' matrices alone: that left undoes
-right, that ways around a corner commute.
+Idea: moves have the same effect in every maze, but contents differ. So one part of the network, a model of the
+entorhinal cortex, keeps a code g of the location that only moves change (path integration). The other part, a model of
+the hippocampus, binds codes to observations by a Hebbian rule within one walk. When the walk returns to a location, the
+code is the same as before, and the memory recalls the observation there. Only the matrices of the moves are learned:
+for example, that left undoes right, and that two ways around a corner end at the same place.
 
     g  = W[move] g                                  in modules of a few features; W are rotations
-    what is expected  = beta * memory g
-    memory = decay * memory + rate * seen g'        where something is seen
+    prediction = beta * memory g
+    memory = decay * memory + rate * seen g'        if there is an observation
 
-Carried: the code, (B, G); the memory, (B, V, G); how many steps are walked; and what was said of them.
+Carried: the code, (B, G); the memory, (B, V, G); the number of steps walked; and their predictions.
 
-Faithful: the two parts, matrices a move in separate modules, the Hebbian memory with its decay (0.9999) and rate (0.5),
-the gradient through 20 steps (`steps`, a segment). Adapted: the paper's network samples its variables and corrects the
-code by what it sees; walks here are exact, so that it only integrates. The memory is read once, where the paper's
-settles in a few steps. Matrices are rotations, the exponential of a skew matrix, so that codes keep their length: with
-free matrices, as the paper has them, it learns the same five times as slowly. What is seen is not compressed.
+Faithful: the two parts, one matrix per move in separate modules, the Hebbian memory with its decay (0.9999) and rate
+(0.5), the gradient through 20 steps (`steps`, a segment). Adapted: the paper's network samples its variables and
+corrects the code by observations; walks here are exact, so it only integrates. The memory is read once; the paper's
+settles over a few steps. Matrices are rotations, exponentials of skew-symmetric matrices, so codes keep their norm:
+with free matrices, as in the paper, it learns the same five times as slowly. Observations are not compressed.
 
-Known to fail: it needs walks and not boards, and on others it says so; codes of long walks collide once there are more
-places than the code tells apart; `--no-structure`, where all moves share one matrix, is the memory without structure.
+Known failures: it works only on walks, not on boards. On long walks codes collide when there are more locations than
+the code can distinguish. `--no-structure`, where all moves share one matrix, is the ablation without structure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number, share
 
 CERTAIN = 10.0
-"""The logit of what the walk shows."""
+"""The logit of symbols that the walk shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,24 +46,24 @@ class TEMConfig(Options):
     """Options of `tem`."""
 
     modules: int = number(16, least=1)
-    """Modules of the code of a place."""
+    """Number of modules of the location code."""
     module_size: int = number(4, least=1)
-    """Features of a module; there are G in all."""
+    """Features per module; the code has G = modules * module_size features."""
     steps: int = number(20, least=1, most=256)
-    """Steps of the walk in a segment."""
+    """Steps of the walk per segment."""
     decay: float = share(0.9999)
-    """What is left of the memory after a step."""
+    """Decay factor of the memory per step."""
     rate: float = number(0.5, above=0)
-    """How strongly it is written to."""
+    """Learning rate of the Hebbian memory."""
     structure: bool = True
-    """Whether each move has a matrix of its own; without it they share one, and only the number of steps is known."""
+    """Give each move its own matrix; without it all moves share one, and the code reflects only the number of steps."""
 
 
 class TEM(Agent):
-    """Tolman-Eichenbaum machine: predicts what stands at places that a walk comes back to (Cell 2020).
+    """Tolman-Eichenbaum machine: predicts observations at locations that a walk revisits (Cell 2020).
 
     Raises:
-        HrmGymError: where the boards are no walks.
+        HrmGymError: if the boards are not walks.
     """
 
     Config = TEMConfig
@@ -85,7 +85,7 @@ class TEM(Agent):
         self.turns = nn.Parameter(torch.randn(num_moves, c.modules, c.module_size, c.module_size) * c.module_size**-0.5)
         self.start = nn.Parameter(torch.randn(c.modules, c.module_size))
         self.beta = nn.Parameter(torch.tensor(5.0 / c.rate))
-        self.which: Tensor  # the matrix of each token; the last one is for tokens that are no moves
+        self.which: Tensor  # index of the matrix of each token; the last matrix is for tokens that are not moves
         which = torch.full((spec.num_tokens,), num_moves)
         which[list(spec.moves)] = torch.arange(len(spec.moves)) if c.structure else 0
         self.register_buffer("which", which, persistent=False)
@@ -96,7 +96,7 @@ class TEM(Agent):
         return same_symbols(trained, now) and len(now.moves) > 0
 
     def initial_state(self, num: int) -> dict[str, Tensor]:
-        """See `Agent`: the code of the beginning and an empty memory."""
+        """See `Agent`: the initial code and an empty memory."""
         c, vocabulary, columns = self.config, self.spec.num_tokens, self.spec.columns
         code = F.normalize(self.start.detach(), dim=-1).expand(num, -1, -1)
         size = c.modules * c.module_size
@@ -127,7 +127,7 @@ class TEM(Agent):
             g = code.flatten(1) * c.modules**-0.5  # of length 1
             expected = self.beta * torch.einsum("bvg,bg->bv", memory, g)
             what = F.one_hot(seen.gather(1, here)[:, 0], vocabulary).to(g.dtype)
-            known = 1 - what[:, self.spec.blank, None]  # (B, 1): whether the walk shows it
+            known = 1 - what[:, self.spec.blank, None]  # (B, 1): whether the walk shows the symbol
             now = torch.where(known > 0, CERTAIN * what, expected)
             index = here.unsqueeze(2).expand(-1, -1, vocabulary)
             said = said.scatter(1, index, torch.where(goes_on, now.unsqueeze(1), said.gather(1, index)))
@@ -139,13 +139,13 @@ class TEM(Agent):
         return state, Output(logits, self._features(said, seen, walked))
 
     def _matrices(self) -> Tensor:
-        """The rotations of all moves, and none, (moves + 1, modules, size, size)."""
+        """The rotations of all moves, and the identity, (moves + 1, modules, size, size)."""
         turns = torch.matrix_exp(self.turns - self.turns.transpose(-1, -2))
         none = torch.eye(turns.shape[-1], device=turns.device).expand_as(turns[:1])
         return torch.cat((turns, none))
 
     def _features(self, said: Tensor, seen: Tensor, walked: Tensor) -> Tensor:
-        """How much is walked, and how sure the answers are on average and at worst, (B, 3)."""
+        """The share of the walk that is done, and the mean and minimum confidence of the answers, (B, 3)."""
         asked = torch.eq(seen, self.spec.blank)
         sure = said.detach().softmax(-1).amax(-1)
         mean = (sure * asked).sum(1) / asked.sum(1).clamp_min(1)

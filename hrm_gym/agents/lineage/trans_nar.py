@@ -1,25 +1,25 @@
-"""TransNAR (Bounsi et al., arXiv 2406.09308): a transformer that looks at a graph network trained on an algorithm.
+"""TransNAR (Bounsi et al., arXiv 2406.09308): a transformer that attends to a graph network trained on an algorithm.
 
-Idea: a *neural algorithmic reasoner*, a message-passing network, is trained to imitate an algorithm step by step; then
-it is frozen, and the tokens of a transformer cross-attend to its nodes through gates that are closed at first:
+Idea: a *neural algorithmic reasoner*, a message-passing network, is trained to imitate an algorithm step by step. Then
+it is frozen, and the tokens of a transformer cross-attend to its nodes through initially closed gates:
 
-    nodes = nodes + MLP([nodes, token, max over neighbours of message(nodes)])        `nar_steps` times a segment
+    nodes = nodes + MLP([nodes, token, max over neighbours of message(nodes)])        `nar_steps` times per segment
     z     = block(z);  z = z + tanh(gate) * attention(queries of z, keys and values of nodes)         in each layer
 
-The graph joins cells that share a group, or linked ones. The algorithm follows from it (`algorithms`): propagation of
-candidates in groups (Sudoku), breadth-first search over links (mazes).
+The graph joins cells that share a group or a link. It determines the algorithm (`algorithms`): propagation of
+candidates in groups (Sudoku), or breadth-first search over links (mazes).
 
-Carried: the nodes, (B, L, H), the algorithm's table, bool (B, L, C), and how many segments have been thought. The
-transformer itself carries nothing: what goes on from segment to segment is the algorithm.
+Carried: the nodes, (B, L, H), the algorithm's table, bool (B, L, C), and the number of segments. The transformer itself
+carries nothing: only the algorithm continues from segment to segment.
 
 Faithful: two phases, hints at every step, maximum as aggregation, the frozen reasoner, cross-attention in every layer,
-gates from zero. Adapted: the graph is the board's own, where the paper's tokens and nodes differ; both phases are one
-run, the transformer learning alone, its gates shut, while the reasoner learns (`pretrain_steps`, with the error of the
-hints as `Output.aux_loss`); the reasoner is a plain max network where the paper has a triplet network. Beside the
-algorithm nothing of the solution reaches the reasoner.
+gates from zero. Adapted: nodes are the board's cells, while the paper's tokens and nodes differ. Both phases are one
+run: during `pretrain_steps` the reasoner learns from the hints (`Output.aux_loss`) and the transformer learns alone,
+with closed gates. The reasoner is a simple max network instead of a triplet network. It learns only from the algorithm,
+never from the solution.
 
-Known to fail: it needs the graph, and an algorithm that helps; where propagation gets stuck (hard Sudokus), so does it.
-Setting `closed` shows what the reasoner gives.
+Known failures: it needs a graph and a helpful algorithm; where propagation gets stuck (hard Sudokus), so does it. Set
+`closed` to measure the contribution of the reasoner.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class TransNARConfig(Blocks):
     """Options of `trans_nar`."""
 
     layers: int = depth(2)
-    """Blocks of the transformer, each followed by a gated look at the reasoner."""
+    """Number of blocks of the transformer, each followed by gated cross-attention to the reasoner."""
     node_size: int = number(64, least=1)
-    """H, features of a node."""
+    """Features per node, H."""
     nar_steps: int = depth(2)
-    """Steps of the algorithm in a segment."""
+    """Steps of the algorithm per segment."""
     pretrain_steps: int = number(200, least=0)
-    """Training steps after which the reasoner is frozen and the gates may open."""
+    """Number of training steps before the reasoner is frozen and the gates may open."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,11 +63,11 @@ class Reasoned(NamedTuple):
     """The state between segments."""
 
     nodes: Tensor
-    """Of the reasoner, (B, L, H)."""
+    """Nodes of the reasoner, (B, L, H)."""
     table: Tensor
-    """Of the algorithm, bool (B, L, C)."""
+    """Table of the algorithm, bool (B, L, C)."""
     thought: Tensor
-    """Segments, int64 (B,)."""
+    """Number of segments, int64 (B,)."""
 
 
 class Reasoner(nn.Module):
@@ -86,16 +86,16 @@ class Reasoner(nn.Module):
     def step(self, nodes: Tensor, puzzle: Tensor) -> Tensor:
         """One step, (B, L, H)."""
         token = self.embed(puzzle)
-        message = F.relu(self.message(torch.cat((nodes, token), dim=-1)))  # 0 at least, as where nobody is
+        message = F.relu(self.message(torch.cat((nodes, token), dim=-1)))  # non-negative, so padding (0) never wins
         padded = torch.cat((message, torch.zeros_like(message[:, :1])), dim=1)
         heard = padded[:, self.neighbours].amax(2)
         return rms_norm(nodes + self.update(torch.cat((nodes, token, heard), dim=-1)))
 
 
 class Look(nn.Module):
-    """Gated cross-attention of positions to nodes; the gate is closed at first.
+    """Gated cross-attention of positions to nodes, initially closed.
 
-    Queries and keys share an embedding of the place, so that a cell's eye falls on its own node first.
+    Queries and keys share a position embedding, so that a cell initially attends to its own node.
     """
 
     def __init__(self, size: int, node_size: int, num_heads: int, num_positions: int) -> None:
@@ -106,7 +106,7 @@ class Look(nn.Module):
         self.gate = nn.Parameter(torch.zeros(()))
 
     def forward(self, z: Tensor, nodes: Tensor) -> Tensor:
-        """What is added to z, (B, S, D), by the nodes, (B, L, H); the last L positions are the cells."""
+        """The update of z, (B, S, D), from the nodes, (B, L, H); the last L positions are the cells."""
         place = self.place.to(z.dtype)
         key, value = self.key_value(nodes).chunk(2, dim=-1)
         query, key = self.query(z) + place, key + place[-nodes.shape[1] :]
@@ -116,7 +116,7 @@ class Look(nn.Module):
 
 
 class TransNAR(Board):
-    """TransNAR: tokens cross-attend to a graph network that was trained on an algorithm's steps (2406.09308)."""
+    """TransNAR: tokens cross-attend to a graph network trained on an algorithm's steps (2406.09308)."""
 
     Config = TransNARConfig
     run_defaults = {"weight_decay": 0.1}  # noqa: RUF012 (as in Agent)
@@ -125,7 +125,7 @@ class TransNAR(Board):
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
-        # Added to what is embedded: the positions before the board would be zero, and a gate keeps zero at zero.
+        # Added to the embedding: prefix positions would otherwise be zero, and a gate maps zero to zero.
         self.register_buffer("start", truncated_normal_(torch.empty(config.hidden_size), 1.0))
         c, neighbours = config, neighbours_of(spec)
         self.algorithm: Algorithm = Propagation(spec) if spec.groups else Spreading(spec, neighbours)
@@ -135,10 +135,10 @@ class TransNAR(Board):
         self.looks = nn.ModuleList(Look(*sizes) for _ in range(c.layers))
         self.register_buffer("trained", torch.zeros((), dtype=torch.long))  # training steps so far
         self.closed = False
-        """Whether the gates are shut; studies set it."""
+        """Whether the gates are forced shut; studies set it."""
 
     def initial_state(self, num: int) -> Reasoned:
-        """See `Agent`: nothing known."""
+        """See `Agent`: all zero."""
         device, cells = self.trained.device, self.spec.num_cells
         return Reasoned(
             torch.zeros(num, cells, self.config.node_size, device=device),
@@ -162,7 +162,7 @@ class TransNAR(Board):
         return Reasoned(nodes, table, state.thought + 1), self.answer(z, error)
 
     def _reason(self, state: Reasoned, puzzle: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Nodes and table after the steps of a segment, and the mean error of the hints, (B,)."""
+        """Nodes and table after a segment, and the mean loss of the hints, (B,)."""
         fresh = (state.thought == 0)[:, None, None]
         table = torch.where(fresh, self.algorithm.start(puzzle), state.table)
         nodes, error = state.nodes, torch.zeros(len(puzzle), device=puzzle.device)

@@ -1,27 +1,27 @@
-"""Universal Transformer (Dehghani et al., arXiv 1807.03819): one block again and again, as often as each cell needs.
+"""Universal Transformer (Dehghani et al., arXiv 1807.03819): one block, repeated as often as each cell needs.
 
-Idea: a transformer whose layers are all the same one, which an embedding of position and time informs of its step.
-Each cell halts by itself by adaptive computation time (Graves, arXiv 1603.08983):
+Idea: a transformer whose layers share their weights and receive an embedding of position and time.
+Each cell halts separately by adaptive computation time (Graves, arXiv 1603.08983):
 
-    p_t   = sigmoid(halt(state))             spent by a cell at step t, until the sum reaches 1 - epsilon
-    state = block(state + position + time)   where the cell still runs; elsewhere the state is copied
-    mean  = sum over t of w_t * state_t      w_t = p_t; at the cell's last step N, what is left: the remainder R
+    p_t   = sigmoid(halt(state))             at each step t of a cell, until their sum reaches 1 - epsilon
+    state = block(state + position + time)   while the cell runs; afterwards its state is copied
+    mean  = sum over t of w_t * state_t      w_t = p_t; at the cell's last step N, the remainder R
 
-and N + R, mean over the cells, times tau is the ponder cost (`Output.aux_loss`).
+The ponder cost is tau * (N + R), averaged over cells (`Output.aux_loss`).
 
-Carried: `mean`, (B, P + L, D), and how many steps each position ran in the last segment, `steps`, (B, P + L).
+Carried: `mean`, (B, P + L, D), and the number of steps of each position in the last segment, `steps`, (B, P + L).
 
-Faithful: the shared block, sinusoids for position and time added at every step, halting a cell with copied states, the
-weighted mean, the ponder cost, the gradient through all steps of a segment. Adapted: positions are mixed by an MLP over
-them unless `--mixer attention` asks for the paper's self-attention, which on a small board learns far more slowly;
-position has two coordinates, row and column, each with half of the features; a segment begins from the mean that the
-one before ended with plus the puzzle, so that the first segment is the paper's whole network and further ones go on
-from it; the block is that of `hrm` (post-norm, SwiGLU); positions before the board serve as a memory.
+Faithful: the shared block, sinusoids for position and time at every step, halting per cell with copied states, the
+weighted mean, the ponder cost, the gradient through all steps of a segment. Adapted: positions are mixed by an MLP;
+`--mixer attention` selects the paper's self-attention, which learns far more slowly on small boards. Positions have two
+coordinates, row and column, each with half of the features. A segment starts from the previous segment's mean plus the
+puzzle, so the first segment is the paper's whole network and further ones continue from it. The block is that of `hrm`
+(post-norm, SwiGLU). Prefix positions serve as memory.
 
-Known to fail: the shallow trap. With a halting bias of 0 or +1 (the paper's code), 70 % of runs stopped after two to
-seven steps, whatever they were given; with -3 none did (arXiv 2604.21999, which also learned nothing of hard Sudokus
-without 8 to 32 memory tokens: `--prefix-tokens`). Hence the default of -3. With attention, 4x4 Sudokus are not learned
-in two minutes of one core.
+Known failure: the shallow trap. With a halting bias of 0 or +1 (the paper's code), 70 % of runs stopped after two to
+seven steps on any input; with -3 none did (arXiv 2604.21999). Hence the default of -3. That study also needed 8 to 32
+memory tokens (`--prefix-tokens`) to learn anything about hard Sudokus. With attention, 4x4 Sudokus are not learned in
+two minutes on one core.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class UTConfig(Blocks):
     """Options of `ut`."""
 
     steps: int = depth(6)
-    """The most steps of a segment."""
+    """Maximum number of steps per segment."""
     cell_ponder_cost: float = number(0.01, least=0)
-    """tau, the weight of the ponder cost, mean over the cells, beside the cross-entropy."""
+    """Weight tau of the ponder cost, averaged over cells, relative to the cross-entropy."""
     cell_epsilon: float = number(0.01, above=0, below=1)
-    """What may be left of a cell's halting probability when it stops."""
+    """A cell stops once the sum of its halting probabilities reaches 1 minus this."""
     cell_halt_bias: float = number(-3.0)
-    """The logit of a cell's halting probability at first."""
+    """Initial logit of a cell's halting probability."""
 
 
 class Pondered(NamedTuple):
@@ -60,11 +60,11 @@ class Pondered(NamedTuple):
     cells: Tensor
     """The mean state of each position, (B, P + L, D)."""
     steps: Tensor
-    """Steps that each position ran in the last segment, int64 (B, P + L)."""
+    """Number of steps of each position in the last segment, int64 (B, P + L)."""
 
 
 class UT(Board):
-    """Universal Transformer: one shared block, each cell halting by adaptive computation time (1807.03819)."""
+    """Universal Transformer: one shared block; each cell halts by adaptive computation time (1807.03819)."""
 
     Config = UTConfig
     run_defaults = {"weight_decay": 0.1}  # noqa: RUF012 (as in Agent)
@@ -112,7 +112,7 @@ class UT(Board):
 
 
 def sinusoids(place: Tensor, size: int) -> Tensor:
-    """Sines and cosines of places, (N,), at `size` features with wavelengths from 2 pi to 10,000 * 2 pi: (N, size)."""
+    """Sinusoidal embedding of places, (N,), with wavelengths from 2 pi to 10,000 * 2 pi: (N, size)."""
     frequencies = torch.exp(-math.log(10_000.0) * torch.arange(0, size, 2) / max(size, 2))
     angles = place[:, None].float() * frequencies
     return torch.cat((angles.sin(), angles.cos()), dim=1)[:, :size]

@@ -1,1 +1,1 @@
-"""What is kept of an agent: its configuration, the file with its weights, its card, and how each is opened again."""
+"""Saved agents: configuration, checkpoint and card, and how to load them."""

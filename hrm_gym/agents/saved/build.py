@@ -1,4 +1,4 @@
-"""From a configuration to an untrained policy."""
+"""Build an untrained policy from a configuration."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def build(config: Config, spec: TaskSpec) -> Policy:
-    """The untrained agent with its halting rule that `config` describes, for the board `spec`.
+    """Build the agent and the halting rule of `config`, untrained, for the board `spec`.
 
     Raises:
-        HrmGymError: where one from outside fails, with file and line, or the agent does not suit the board.
+        HrmGymError: if user code fails, with file and line, or the agent does not fit the board.
     """
     agent_type, rule_type = agent_class(config.agent), halting_class(config.halting)
     with calling(agent_type):

@@ -1,4 +1,4 @@
-"""The card of an agent: what a reader must know of it, from its configuration and its `result.json`."""
+"""The model card of an agent, from its configuration and its `result.json`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.errors import HrmGymError
 from hrm_gym.shares import after_in_words, in_percent, in_words
 
-_OF_THE_PLACE = ("run_dir", "resume", "device", "dtype", "compile", "cuda_graphs")  # no part of the trained agent
+_OF_THE_PLACE = ("run_dir", "resume", "device", "dtype", "compile", "cuda_graphs")  # do not affect the trained agent
 
 HEADLINE = "headline"
-"""The row of a card that holds the agent's figure with its conditions; commands read it."""
+"""The row of a card with the agent's main figure and its conditions; commands read it."""
 
 
 def headline(path: Path) -> str:
-    """The figure of an agent and its conditions, from the card beside its weights.
+    """The main figure of an agent and its conditions, from the card beside its weights.
 
     Args:
-        path: of the card or of the weights.
+        path: the card or the weights.
 
     Raises:
-        HrmGymError: where there is no card, or it has no such row.
+        HrmGymError: if there is no card, or it lacks this row.
     """
     page = path.with_suffix(".md")
     found = re.search(rf"^\| {HEADLINE} \| (.+) \|$", page.read_text() if page.is_file() else "", re.MULTILINE)
@@ -36,11 +36,11 @@ def headline(path: Path) -> str:
 
 
 def card(saved: Checkpoint, result: Mapping[str, Any]) -> str:
-    """A page of Markdown.
+    """Write the card, in Markdown.
 
     Args:
         saved: the run's checkpoint.
-        result: what its `result.json` holds.
+        result: the content of its `result.json`.
     """
     training, own = result["training"], result["halting_by_itself"]
     after = result["accuracy_after_segments"]
@@ -73,12 +73,12 @@ def card(saved: Checkpoint, result: Mapping[str, Any]) -> str:
 
 
 def command(saved: Checkpoint) -> str:
-    """The command that trains such an agent: the options in which it differs from its preset."""
+    """The command that trains this agent, with the options that differ from its preset."""
     config = saved.config
     named = {name: getattr(config, name) for name in ("env", "agent", "halting", "preset")}
     try:
         usual = _flat(resolve({**named, "device": "cpu"}).to_dict())
-    except HrmGymError:  # a puzzle of the user's own that nobody has registered here
+    except HrmGymError:  # a user's puzzle that is not registered here
         usual = {}
     parts = [f"--{name} {value}" for name, value in {**named, **names(config)}.items()]
     for name, value in _flat(config.to_dict()).items():
@@ -90,7 +90,7 @@ def command(saved: Checkpoint) -> str:
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the run, the agent and the rule in one list, as the command line has them."""
+    """Options of the run, the agent and the rule in one flat mapping, as on the command line."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         flat |= value if isinstance(value, Mapping) else {name: value}

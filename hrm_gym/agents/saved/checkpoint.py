@@ -1,9 +1,8 @@
-"""Checkpoints: one safetensors file with everything that a run needs to go on, written whole or not at all.
+"""Checkpoints: one safetensors file with everything for resuming a run, written atomically.
 
-Tensors are named by what they belong to (`model/...`, `ema/...`, `optimizer/...`, `state/...`, `envs/...`,
-`memory/...`, `random/...`); the header carries the configuration, the board and the counters as JSON, and a checksum.
-A shipped agent is the same file with nothing but `ema/...` in it. Nothing is ever unpickled, and no module is imported
-because a file names it.
+Tensors have prefixes (`model/...`, `ema/...`, `optimizer/...`, `state/...`, `envs/...`, `memory/...`, `random/...`).
+The header holds configuration, board and counters as JSON, and a checksum. A shipped agent is such a file with only
+`ema/...`. Loading never unpickles anything, and never imports a module that a file names.
 """
 
 from __future__ import annotations
@@ -39,18 +38,18 @@ BOARD = ("rows", "columns", "num_tokens", "num_identities")
 
 @dataclasses.dataclass
 class Checkpoint:
-    """What a file holds."""
+    """The content of a file."""
 
     config: Config
     spec: TaskSpec
-    """The board that it was trained on; a file holds its size, and neither groups nor links."""
+    """The board that it was trained on; a file stores its size, but neither groups nor links."""
     counters: dict[str, Any]
     """Plain numbers: steps, seconds, and the optimizer's own counters."""
     tensors: dict[str, Tensor]
     """All tensors by their full names."""
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors under `name/`, without that prefix."""
+        """The tensors under `name/`, without the prefix."""
         prefix = name + "/"
         return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
 
@@ -59,7 +58,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint` to `path`, atomically.
 
     Raises:
-        HrmGymError: where it cannot be written.
+        HrmGymError: if it cannot be written.
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
     header = {
@@ -69,7 +68,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "counters": json.dumps(checkpoint.counters),
     }
     header["sha256"] = _checksum(header, tensors)
-    # Not the library's `save_file`: it has temporary files of its own, which a killed process would leave.
+    # The library's `save_file` uses temporary files of its own, which a killed process would leave behind.
     data = serialize(tensors, metadata=header)
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -79,10 +78,10 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
-        path: of a file, or of a folder with a checkpoint in it; `sources.find` gives that of a name.
+        path: a file, or a folder with a checkpoint; `sources.find` resolves names to paths.
 
     Raises:
-        HrmGymError: where there is none, or the file is truncated, damaged, foreign, or of another version.
+        HrmGymError: if there is none, or the file is truncated, damaged, foreign, or of another version.
     """
     if is_folder(path):
         path = path / FILE_NAME
@@ -118,10 +117,10 @@ def load(path: Path) -> Checkpoint:
 
 
 def _refuse_pickle(path: Path) -> None:
-    """Refuse what `torch.save` wrote, with what can be done about it.
+    """Refuse files of `torch.save`, and name the remedy.
 
     Raises:
-        HrmGymError: where it is such a file.
+        HrmGymError: if it is such a file.
     """
     try:
         with path.open("rb") as file:
@@ -136,10 +135,10 @@ def _refuse_pickle(path: Path) -> None:
 
 
 def restore_policy(saved: Checkpoint, path: Path, spec: TaskSpec, dtype: Any) -> Policy:
-    """The agent of a checkpoint with its averaged weights and its halting rule, for the board `spec`.
+    """Build the policy of a checkpoint with its averaged weights, for the board `spec`.
 
     Raises:
-        HrmGymError: where the weights are not those of the architecture that the header names.
+        HrmGymError: if the weights do not match the architecture in the header.
     """
     c = dataclasses.replace(saved.config, dtype=dtype)
     weights = {name: t.float() for name, t in saved.part("ema").items()}
@@ -153,16 +152,16 @@ def restore_policy(saved: Checkpoint, path: Path, spec: TaskSpec, dtype: Any) ->
 
 
 def compare_weights(weights: Mapping[str, Tensor], config: Config, spec: TaskSpec, place: str) -> None:
-    """Refuse weights that are not those of the architecture that a configuration names, before memory is taken for it.
+    """Refuse weights that do not match the architecture of a configuration, before allocating its memory.
 
     Args:
-        weights: of agent and halting rule, by name.
+        weights: those of agent and halting rule, by name.
         config: the configuration.
         spec: the board.
-        place: what the error calls the checkpoint.
+        place: name of the checkpoint in errors.
 
     Raises:
-        HrmGymError: where one is missing, left over, or of another shape.
+        HrmGymError: if a tensor is missing, left over, or of another shape.
     """
     try:
         with torch.device("meta"):
@@ -180,15 +179,15 @@ def compare_weights(weights: Mapping[str, Tensor], config: Config, spec: TaskSpe
 
 
 def refuse_misfit(saved: Checkpoint, config: Config, spec: TaskSpec) -> None:
-    """Refuse to go on from a checkpoint whose weights or boards are not of the sizes of a run's present stage.
+    """Refuse to resume from a checkpoint whose weights or boards do not match the run's current stage.
 
     Args:
         saved: the checkpoint.
-        config: of the stage.
-        spec: its board.
+        config: configuration of the stage.
+        spec: board of the stage.
 
     Raises:
-        HrmGymError: where a tensor is missing, left over, of another shape or type, or holds what no board does.
+        HrmGymError: if a tensor is missing, left over, of another shape or type, or has impossible values.
     """
     compare_weights(saved.part("model"), config, spec, "the checkpoint")
     compare_weights(saved.part("ema"), config, spec, "the checkpoint")
@@ -210,9 +209,9 @@ def refuse_misfit(saved: Checkpoint, config: Config, spec: TaskSpec) -> None:
 
 
 def learned_puzzles(task: Task) -> dict[str, Any]:
-    """What an agent that knows puzzles by their numbers must find again: their names, and what they show.
+    """The identities that an agent with puzzle embeddings depends on: their names, and a digest of their examples.
 
-    The digest is of the training examples, from which the embeddings of the identities are learned.
+    The digest covers the training examples, from which the embeddings are learned.
     """
     if not task.num_identities:
         return {"identities": ()}
@@ -223,19 +222,19 @@ def learned_puzzles(task: Task) -> dict[str, Any]:
 
 
 def refuse_other_puzzles(saved: Checkpoint, task: Task, place: str) -> None:
-    """Refuse a family whose numbered puzzles are not those that the agent of a checkpoint was trained on.
+    """Refuse a family whose puzzle identities differ from those in the training of a checkpoint's agent.
 
     Args:
         saved: the checkpoint.
         task: the family as it is now.
-        place: what the error calls the checkpoint.
+        place: name of the checkpoint in errors.
 
     Raises:
-        HrmGymError: where their names, their order or their examples differ.
+        HrmGymError: if their names, order or examples differ.
     """
     now = learned_puzzles(task)
     same = tuple(saved.counters.get("identities", ())) == now["identities"]
-    examples = saved.counters.get("examples")  # older checkpoints have none
+    examples = saved.counters.get("examples")  # missing in older checkpoints
     if not same or examples not in (None, now.get("examples")):
         what = "examples of those puzzles" if same else "puzzles"
         raise HrmGymError(
@@ -245,14 +244,14 @@ def refuse_other_puzzles(saved: Checkpoint, task: Task, place: str) -> None:
 
 
 def export(run_dir: Path, target: Path, overwrite: bool = False) -> tuple[Checkpoint, dict[str, Any]]:
-    """Write a finished run's averaged weights alone, in bfloat16, with its score: the form that is shipped.
+    """Write only the averaged weights of a finished run, in bfloat16, with its score: the form for release.
 
     Returns:
-        The run's checkpoint and what its `result.json` holds.
+        The run's checkpoint and the content of its `result.json`.
 
     Raises:
-        HrmGymError: where the run is not finished, cannot be read, or `target` cannot be written, or is
-            there already and `overwrite` is False.
+        HrmGymError: if the run is unfinished or cannot be read, or if `target` cannot be written or exists and
+            `overwrite` is False.
     """
     check_new(target, overwrite)
     saved = load(run_dir)
@@ -274,7 +273,7 @@ def export(run_dir: Path, target: Path, overwrite: bool = False) -> tuple[Checkp
 
 
 def _check_known(path: Path, config: dict[str, Any]) -> None:
-    """A file names its environment, agent and rule, and imports none of them: the user's command does."""
+    """Check that environment, agent and rule are registered: a file imports none of them, the user's command does."""
     if not isinstance(config.get("env"), str) or ":" in config["env"]:
         raise HrmGymError(f"{path}: its env is {config.get('env')!r}, no id alone; give another checkpoint")
     for kind, names in (("agent", agent_names()), ("halting", halting_names())):
@@ -283,12 +282,12 @@ def _check_known(path: Path, config: dict[str, Any]) -> None:
                 f"{path}: its {kind} {config[kind]!r} is not part of the package: give --{kind} MODULE:{config[kind]}, "
                 "or import the module that registers it"
             )
-    if config.get("dtype", "auto") == "auto":  # chosen by the device when a run begins, and written down
+    if config.get("dtype", "auto") == "auto":  # resolved by device at the start of a run, and recorded
         raise HrmGymError(f"{path}: it does not say in which dtype it computes; give another checkpoint")
 
 
 def _check_numbers(path: Path, board: Any, counters: Any) -> None:
-    """The header's numbers must be of the kinds that are computed with."""
+    """Check the types of the header's numbers."""
     if not (isinstance(board, dict) and isinstance(counters, dict)):
         raise HrmGymError(f"{path}: its header holds no board or no counters: give another checkpoint")
     numbers = {name: board.get(name) for name in BOARD} | {"step": counters.get("step"), "averaged": 0, "seconds": 0}
@@ -303,7 +302,7 @@ def _check_numbers(path: Path, board: Any, counters: Any) -> None:
 
 
 def _checksum(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
-    """Of everything that a file says, in an order of its own."""
+    """A checksum of the whole content, independent of the order in the file."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]

@@ -1,4 +1,4 @@
-"""What a reader types next: commands that a run and a card tell."""
+"""Commands to show to the user, in runs and cards."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hrm_gym.errors import HrmGymError
 
 
 def names(config: Config) -> dict[str, str]:
-    """`env`, `agent` and `halting` of a run as a command takes them: "module:NAME" where they are not the package's.
+    """`env`, `agent` and `halting` of a run as command-line values: "module:NAME" for user-defined ones.
 
-    A checkpoint imports nothing, so a command must say where a name from outside stands. Where that is not known here,
-    the bare name is given.
+    A checkpoint imports nothing, so a command must name the module of a user-defined name. If it is unknown here, the
+    bare name is used.
     """
     found = {}
     for option, name, kind in (
@@ -30,7 +30,7 @@ def names(config: Config) -> dict[str, str]:
 
 
 def again(config: Config, command: str) -> str:
-    """`hrm-gym` and a command that reads a run, with the names from outside that it needs."""
+    """An `hrm-gym` command that reads a run, with the user-defined names that it needs."""
     bare = {"env": config.env, "agent": config.agent, "halting": config.halting}
     outside = [f"--{option} {name}" for option, name in names(config).items() if name != bare[option]]
     return " ".join(("hrm-gym", command, *outside))
