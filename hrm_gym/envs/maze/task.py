@@ -135,7 +135,7 @@ class MazeTask(Task):
         solver.solve_one(puzzle, self.size)
 
     def rate(self, puzzle: np.ndarray) -> np.ndarray:
-        """Return the number of cells of a shortest path, including S and G, of puzzles (N, L); int64 of shape (N,)."""
+        """Cells of a shortest path, including S and G, per puzzle, shape (N, L); int64 of shape (N,)."""
         return solver.path_cells(puzzle, self.size)
 
     def dataset(self, split: str) -> Puzzles:
