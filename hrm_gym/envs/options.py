@@ -1,7 +1,7 @@
-"""The options that every environment takes beside the arguments of its puzzle family, each in one place.
+"""The options of every environment, in addition to the arguments of its puzzle family.
 
-A field here is an argument of `gym.make` and `gym.make_vec` at once, a name that no family may use itself, and a field
-of `rules.Rules.options`. A field of `PuzzleOptions` is an option of training runs, too.
+A field here is an argument of `gym.make` and `gym.make_vec` and a field of `rules.Rules.options`, so families cannot
+use its name. A field of `PuzzleOptions` is also an option of training runs.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from hrm_gym.options import Options, number, share
 
 @dataclasses.dataclass(frozen=True)
 class PuzzleOptions(Options):
-    """Which puzzles an episode shows, how long it lasts and what it pays.
+    """The puzzles, the horizon and the rewards of episodes.
 
     Raises:
-        HrmGymError: on a value of another type or out of range.
+        HrmGymError: if a value has the wrong type or is out of range.
     """
 
     num_examples: int | None = None
-    """Keep only the first so many puzzles of the split; None keeps all."""
+    """Use only the first puzzles of the split, this many; None: all."""
     dataset: str | None = None
-    """Path of a file of puzzles to use instead of those of the family (see `datasets.puzzles_of`)."""
+    """Path of a file of puzzles to use instead of the family's own (see `datasets.puzzles_of`)."""
     augment: bool | None = None
-    """Show puzzles under a random symmetry; None does so for training. No other split allows it."""
+    """Apply a random symmetry to each puzzle; None: in the training split only. No other split allows it."""
     hints: float = share(0.0)
-    """Share of the training puzzles that are shown with some of their solution filled in, as given cells (Sudoku): a
-    random part of the blank cells, mostly a small one, at most seven tenths."""
+    """Share of the training puzzles with hints: part of the solution filled in as givens (Sudoku). The number of hints
+    is random, usually small, and at most 70 % of the blank cells."""
     guesses: float = share(0.0)
-    """Share of the training puzzles that are shown with guesses: symbols that no given rules out are taken for givens.
-    Some are wrong; what is then learned is that there is no solution (`--halting soundness`; Sudoku)."""
+    """Share of the training puzzles shown with random candidates filled in as givens (Sudoku). Some are wrong, and the
+    agent learns to detect that the puzzle then has no solution (`--halting soundness`)."""
     graded_by: Literal["rules", "solution"] = "rules"
-    """What makes an answer right: the puzzle's rules where they decide, or the solution given with it."""
+    """How answers are graded: by the puzzle's rules, if they can decide, or by the known solution."""
     max_segments: int | None = number(None, least=1)
-    """The last segment, which ends an episode; None is 16 for boards and 2 * L for edits, which write one cell each."""
+    """Maximum number of segments per episode; None: 16 for boards and 2 * L for edits, which write one cell each."""
     segment_cost: float = number(0.0, least=0)
-    """What the environment takes off the reward for every segment after the first; a right answer pays 1."""
+    """Cost of every segment after the first, subtracted from the reward; a correct answer pays 1."""
 
     def __post_init__(self) -> None:
         if isinstance(self.dataset, os.PathLike):
@@ -57,17 +57,17 @@ class EnvOptions(PuzzleOptions):
     """All options of an environment."""
 
     split: Literal["train", "validation", "test"] = "train"
-    """The part of the family's puzzles; no two share one."""
+    """The split of the family's puzzles; splits are disjoint."""
     action_type: Literal["board", "edit"] = "board"
-    """`board`: the whole answer, and halt or continue. `edit`: one cell, or halt."""
+    """`board`: an action is a whole answer and the choice to halt or continue. `edit`: it writes one cell, or halts."""
     obs_type: Literal["dict", "flat"] = "dict"
-    """`dict`: tokens. `flat`: one-hot, one real vector."""
+    """`dict`: a dictionary of tokens. `flat`: one vector of one-hot tokens."""
     ranked: bool = False
-    """Order the puzzles from easy to hard, as the family rates them, so that episodes may be drawn from the easiest
-    ones alone (`Rules.easiest`)."""
+    """Sort the puzzles from easy to hard by the family's rating, so that episodes can use only the easiest ones
+    (`Rules.easiest`)."""
     count_violations: bool = True
-    """Say in `info` how many rules an answer breaks; in large mazes on a GPU counting takes time."""
+    """Report `violations` in `info`; counting them is slow for large mazes on a GPU."""
 
 
 OPTIONS = tuple(field.name for field in dataclasses.fields(EnvOptions))
-"""Their names; a family may not use these for its own arguments."""
+"""Names of the options, which families cannot use for their own arguments."""

@@ -1,4 +1,4 @@
-"""The numbers of NumPy's PCG64 (O'Neill, 2014) for many streams at once, compiled."""
+"""Drawing numbers from many streams of NumPy's PCG64 (O'Neill, 2014), compiled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HIGH_FACTOR, _LOW_FACTOR = np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649
 
 @njit(cache=True, nogil=True)
 def _high_product(a: np.uint64, b: np.uint64) -> np.uint64:
-    """The upper 64 bits of a product."""
+    """Return the upper 64 bits of a product."""
     a_low, a_high, b_low, b_high = a & _LOW, a >> _HALF, b & _LOW, b >> _HALF
     middle = a_high * b_low + (a_low * b_low >> _HALF)
     carried = a_low * b_high + (middle & _LOW)
@@ -22,15 +22,15 @@ def _high_product(a: np.uint64, b: np.uint64) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def draw_doubles(streams: np.ndarray, slots: np.ndarray, num: int) -> np.ndarray:
-    """Numbers in [0, 1), float64 (M, num), from the streams numbered `slots`, int64 (M,), which go on.
+    """Draw numbers in [0, 1), float64 (M, num), from the streams `slots`, int64 (M,), and advance these streams.
 
-    They are those of `Generator.random` over NumPy's PCG64 (O'Neill, 2014): a linear congruential generator of 128 bits
-    whose halves are mixed and rotated. For a thousand slots, that many calls took longer than the rest of a reset.
+    The numbers equal those of `Generator.random` with NumPy's PCG64 (O'Neill, 2014), a linear congruential generator of
+    128 bits whose halves are mixed and rotated. One NumPy call per slot took longer than the rest of a reset.
 
     Args:
-        streams: upper and lower half of the state and of the increment of each, uint64 (N, 4).
-        slots: which of them.
-        num: how many numbers each gives.
+        streams: upper and lower half of the state and of the increment of each stream, uint64 (N, 4).
+        slots: indices of the streams.
+        num: numbers per stream.
     """
     numbers = np.empty((len(slots), num))
     for row in range(len(slots)):

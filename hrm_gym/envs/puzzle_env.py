@@ -17,22 +17,22 @@ from hrm_gym.errors import HrmGymError
 
 
 class PuzzleEnv(gym.Env[Any, Any]):
-    """Solve a puzzle in segments of thought, and halt when the answer seems right.
+    """Solve a puzzle in segments, and halt when the answer seems correct.
 
     ## Description
-    A puzzle, such as a Sudoku, is a board of L cells, each with one of V tokens. A step is one segment of thought:
-    the agent submits its current answer and chooses to continue or to halt. Halting ends the episode and pays 1 if
-    the answer is right. So the agent decides two things: what the answer is, and when it is good enough.
+    A puzzle, such as a Sudoku, is a board of L cells, each with one of V tokens. A step is one segment: the agent
+    submits its current answer and chooses to continue or to halt. Halting ends the episode and pays 1 if the answer is
+    correct. So the agent decides two things: what the answer is, and when it is good enough.
 
     ## Action Space
     With `action_type="board"`, the default, `MultiDiscrete([V] * L + [2])`: the token of every cell, row by row, and
-    a last entry, 0 to continue or 1 to halt. Where puzzles are shown with guesses, 2 gives up.
+    a last entry, 0 to continue or 1 to halt. With `guesses` above 0 it can also be 2, to give up.
 
     With `action_type="edit"`, `Discrete(L * V + 1)`: `cell * V + token` writes one token into one cell of the
     answer, and `L * V` halts.
 
-    An action may overwrite the givens of the puzzle; this counts as a violation. `action_masks()`, in the form that
-    MaskablePPO of sb3-contrib takes, excludes such actions.
+    An action may overwrite the givens of the puzzle, which counts as a violation. `action_masks()` excludes such
+    actions; its format is that of MaskablePPO in sb3-contrib.
 
     ## Observation Space
     With `obs_type="dict"`, the default, a `Dict` of
@@ -42,44 +42,43 @@ class PuzzleEnv(gym.Env[Any, Any]):
     | `puzzle` | `MultiDiscrete([V] * L)` | the tokens of the puzzle, row by row |
     | `answer` | `MultiDiscrete([V] * L)` | the last answer submitted |
     | `segment` | `Discrete(max_segments + 1)` | the number of steps taken |
-    | `puzzle_id` | `Discrete(I)` | which of I puzzles it is an example of; only in families with such identities |
+    | `puzzle_id` | `Discrete(I)` | the identity of the puzzle; only in families with I identities, such as ARC |
 
-    With `obs_type="flat"`, `Box(0, 1, (2 * L * V + 1,), float32)`: the puzzle one-hot, cell by cell, then the answer
-    likewise, then `segment / max_segments`; where there is a `puzzle_id`, `puzzle_id / I` comes last.
+    With `obs_type="flat"`, `Box(0, 1, (2 * L * V + 1,), float32)`: the puzzle one-hot, cell by cell, the answer in the
+    same form, and `segment / max_segments`. Families with identities append `puzzle_id / I`.
 
     ## Starting State
-    A random puzzle of the split; in training it is shown under a random symmetry of its family. The answer is the
-    puzzle itself, and the segment is 0. `reset(options={"index": i})` takes the i-th puzzle of the split as it is;
-    `reset(options={"puzzle": "53..7...."})` takes your own puzzle, as text or as L tokens, if the family has a
-    solver.
+    A random puzzle of the split, in training under a random symmetry of its family. The answer is the puzzle itself,
+    and the segment is 0. `reset(options={"index": i})` selects the i-th puzzle of the split without a symmetry;
+    `reset(options={"puzzle": "53..7...."})` uses your own puzzle, as text or as L tokens, if the family has a solver.
 
     ## Rewards
-    The last step pays 1 if the answer is right, else 0. Every other step costs `segment_cost`. So the return is
+    The last step pays 1 if the answer is correct, else 0. Every other step costs `segment_cost`. So the return is
     `right - segment_cost * (segments - 1)`.
 
-    An answer is right if it satisfies the rules of the puzzle; a shortest path through a maze is right even if the
-    dataset lists another one. For families whose rules do not decide (ARC), and with `graded_by="solution"`, it must
-    equal the solution.
+    An answer is correct if it satisfies the rules of the puzzle. For example, any shortest path through a maze is
+    correct, even if the dataset lists another one. With `graded_by="solution"`, and in families whose rules cannot
+    decide (ARC), the answer must equal the solution.
 
     ## Episode End
-    The episode terminates when the agent halts and after segment `max_segments`; the answer is graded both times.
-    The environment never truncates: its horizon is part of the task and visible in the observation. After the end,
-    a step is an error until `reset`.
+    The episode terminates when the agent halts or after segment `max_segments`; the answer is graded in both cases.
+    The environment never truncates, because its horizon is part of the task and visible in the observation. After the
+    end, a step is an error until `reset`.
 
     ## Information
     `reset` and `step` return the same keys:
 
     | key | type | meaning |
     | --- | --- | --- |
-    | `is_success` | bool | the answer is right |
-    | `cell_accuracy` | float | the share of all L cells that equal the solution, givens included |
-    | `violations` | int | how many rules of the puzzle the answer breaks |
+    | `is_success` | bool | whether the answer is correct |
+    | `cell_accuracy` | float | the share of all L cells, including givens, that equal the solution |
+    | `violations` | int | the number of rules that the answer breaks |
     | `solution` | int64 of shape (L,) | for supervised learning |
 
     ## Arguments
-    The fields of `EnvOptions` (`hrm_gym.envs.options`), such as `split`, `action_type`, `obs_type`, `max_segments` and
-    `segment_cost`, each with its default and its meaning; `render_mode`, which is `None`, `"human"`, `"rgb_array"` or
-    `"ansi"`; and the arguments of the puzzle family, which the id sets together with `task`.
+    The fields of `EnvOptions` (`hrm_gym.envs.options`, with defaults and meanings), such as `split`, `action_type`,
+    `obs_type`, `max_segments` and `segment_cost`; `render_mode`, which is `None`, `"human"`, `"rgb_array"` or `"ansi"`;
+    and the arguments of the puzzle family, which the id sets together with `task`.
 
     ## Version History
     - v0: initial version.
@@ -90,10 +89,10 @@ class PuzzleEnv(gym.Env[Any, Any]):
     def __init__(self, task: str, *, render_mode: str | None = None, **kwargs: Any) -> None:
         """Make the environment of a `task`, an id or "module:Class".
 
-        The others are fields of `EnvOptions` and arguments of the family.
+        Other arguments are fields of `EnvOptions` and arguments of the family.
 
         Raises:
-            HrmGymError: on an argument that is unknown or out of range.
+            HrmGymError: if an argument is unknown or out of range.
         """
         self.rules = Rules(task, **kwargs)
         self.render_mode = render_mode
@@ -114,14 +113,14 @@ class PuzzleEnv(gym.Env[Any, Any]):
         """Begin an episode.
 
         Args:
-            seed: seeds the random numbers; None goes on with them.
+            seed: seeds the random generator; None continues with its current state.
             options: `{"index": i}` or `{"puzzle": text or tokens}`; None picks a puzzle at random.
 
         Returns:
             The observation and the information.
 
         Raises:
-            HrmGymError: on a bad seed or option, an index out of range, or a puzzle that is malformed or unsolvable.
+            HrmGymError: if the seed, an option or the index is invalid, or the puzzle is malformed or unsolvable.
         """
         super().reset(seed=check_seed(seed))
         state = self.rules.chosen(check_options(options, ("puzzle", "index")), num=1)
@@ -136,13 +135,13 @@ class PuzzleEnv(gym.Env[Any, Any]):
         return self._observation(state), self._info(state, self._graded)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Submit an answer, or an edit of it, and think on or halt.
+        """Submit an answer, or an edit of it, and continue or halt.
 
         Returns:
             The observation, the reward, terminated, truncated and the information.
 
         Raises:
-            HrmGymError: on an action outside the action space, or when the episode is over.
+            HrmGymError: if the action is outside the action space or the episode is over.
         """
         before = self._started()
         if self._over:
@@ -157,11 +156,11 @@ class PuzzleEnv(gym.Env[Any, Any]):
         return self._observation(state), reward, terminated, False, self._info(state, grade)
 
     def action_masks(self) -> np.ndarray:
-        """Which actions make sense now, bool of shape (L * V + 2,) for boards and (L * V + 1,) for edits."""
+        """Return the mask of sensible actions, bool of shape (L * V + 2,) for boards and (L * V + 1,) for edits."""
         return self.rules.action_masks(self._started())[0]
 
     def render(self) -> np.ndarray | str | None:  # type: ignore[override]
-        """The board: uint8 (H, W, 3) for "rgb_array", text for "ansi"; "human" shows it and gives None."""
+        """Return the board, uint8 (H, W, 3) for "rgb_array" or text for "ansi"; "human" shows it and returns None."""
         if self.render_mode is None:
             gym.logger.warn("render() needs a render_mode: make the environment with render_mode='rgb_array'")
             return None

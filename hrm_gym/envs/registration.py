@@ -1,4 +1,4 @@
-"""The table of environment ids, and the registration of these and of other people's puzzle families."""
+"""The table of environment ids, and registration of these and of users' puzzle families."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ARC = "hrm_gym.envs.arc.task:ARCTask"
 _SEQUENCES = "hrm_gym.envs.sequences.task"
 _WALK = "hrm_gym.envs.walks.task:WalkTask"
 
-# The class, its arguments, and how hard the puzzles are, where that can be compared; 0 elsewhere.
+# Class, arguments, and a rank of difficulty; 0 if the difficulty is not comparable.
 _TABLE: dict[str, tuple[str, dict[str, Any], int]] = {
     "Sudoku4x4-v0": (_SUDOKU, {"size": 4}, 1),
     "Sudoku6x6-v0": (_SUDOKU, {"size": 6}, 2),
@@ -51,23 +51,23 @@ _registered: dict[str, tuple[str, dict[str, Any]]] = {}
 
 
 def register_envs() -> None:
-    """Register every id of the table with Gymnasium; done at `import hrm_gym`, which loads no task."""
+    """Register every id of the table with Gymnasium without loading tasks; `import hrm_gym` calls this."""
     for env_id, (entry, kwargs, _) in _TABLE.items():
         register_task(env_id, entry, **kwargs)
 
 
 def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
-    """Make environments of a puzzle family, named `env_id` and `hrm_gym/env_id`.
+    """Register the environments of a puzzle family as `env_id` and `hrm_gym/env_id`.
 
     Args:
         env_id: the name, such as "LightsOut5x5-v0".
-        entry: where the subclass of `hrm_gym.envs.task.Task` stands, such as "my_module:LightsOut". It is
-            imported when an environment is made, and must be importable in every process that makes one.
-        **kwargs: what the class is built with; numbers, strings, lists and the like, as JSON has them.
+        entry: import path of the subclass of `hrm_gym.envs.task.Task`, such as "my_module:LightsOut". It is imported
+        when an environment is made, and must be importable in every process that makes one.
+        **kwargs: arguments of the class, serializable as JSON.
 
     Raises:
-        HrmGymError: on a malformed id or entry, arguments that JSON does not have or that environments use
-            themselves, or an id that already means something else. The same registration twice is fine.
+        HrmGymError: if the id or entry is malformed, an argument is not serializable as JSON or has the name of an
+        option of environments, or the id is registered differently. Repeating a registration is allowed.
     """
     if not re.fullmatch(_ID, env_id):
         raise HrmGymError(f"malformed id {env_id!r}: write Name-vNUMBER, such as 'LightsOut5x5-v0'")
@@ -95,34 +95,33 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
 
 
 def halting_id(env_id: str) -> str:
-    """The id of the halting environment of a puzzle: "Sudoku4x4-v0" has "Sudoku4x4-Halt-v0"."""
+    """Return the id of a puzzle's halting environment: "Sudoku4x4-Halt-v0" for "Sudoku4x4-v0"."""
     return re.sub(r"-(v\d+)$", r"-Halt-\1", env_id)
 
 
 def puzzle_id(env_id: str) -> str:
-    """The id of the puzzle of a halting environment; other ids as they are."""
+    """Return the puzzle id of a halting environment; other ids are returned unchanged."""
     return re.sub(r"-Halt-(v\d+)$", r"-\1", env_id)
 
 
 def hardness(env_id: str) -> int:
-    """How hard the puzzles of an id are beside those of the others; 0 where that is not known."""
+    """Return the rank of difficulty of an id's puzzles; 0 if unknown."""
     return _TABLE[env_id][2] if env_id in _TABLE else 0
 
 
 def task_ids() -> tuple[str, ...]:
-    """The ids of all registered environments, in the order of their registration, without the namespace."""
+    """Return the ids of all registered environments without namespace, in order of registration."""
     return tuple(_registered)
 
 
 def canonical_id(name: str) -> str:
-    """The registered id, without the namespace, that a `name` for an environment means.
+    """Return the registered id, without namespace, of an environment's `name`.
 
     Args:
-        name: an id, with or without `hrm_gym/` or `hrm_gym:`; or "module:ID", where importing the module registers
-            the id.
+        name: an id, with or without `hrm_gym/` or `hrm_gym:`, or "module:ID" if importing the module registers the id.
 
     Raises:
-        HrmGymError: on an unknown id or module, or a module that cannot be imported.
+        HrmGymError: if the id or module is unknown, or the module cannot be imported.
     """
     if not isinstance(name, str):
         raise HrmGymError(f"env={name!r}: give the id of an environment, such as 'Sudoku4x4-v0'")
@@ -136,15 +135,15 @@ def canonical_id(name: str) -> str:
 
 
 def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
-    """The task behind an id; the same object each time, as long as its files are the same.
+    """Return the task of an id; tasks are cached until their files change.
 
     Args:
-        task: a name as `canonical_id` takes it, or an entry "module:Class".
-        dataset: of the environment; a family whose files say more than puzzles and solutions takes it itself.
-        **kwargs: arguments of the class, over those of the id.
+        task: a name that `canonical_id` accepts, or an entry "module:Class".
+        dataset: the environment's dataset, passed to families that read more than puzzles and solutions from it.
+        **kwargs: arguments of the class, which override those of the id.
 
     Raises:
-        HrmGymError: on an unknown id, module, class or argument.
+        HrmGymError: if an id, module, class or argument is unknown.
     """
     entry, defaults = _entry(task)
     if not isinstance(dataset, str | os.PathLike | None):
@@ -162,26 +161,26 @@ def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
 
 
 def task_class(task: str) -> type[Task]:
-    """The class of a task, which is not built; names as in `make_task`.
+    """Return the class of a task without building it; names as in `make_task`.
 
     Raises:
-        HrmGymError: on an unknown id, module or class.
+        HrmGymError: if the id, module or class is unknown.
     """
     return _task_class(_entry(task)[0])
 
 
 def _entry(task: str) -> tuple[str, dict[str, Any]]:
-    """Where the class of a task stands, and the arguments of its id."""
+    """Return the import path of a task's class and the arguments of its id."""
     if not isinstance(task, str):
         raise HrmGymError(f"task={task!r}: give an id, such as 'Sudoku4x4-v0', or 'module:Class'")
     return (task, {}) if re.fullmatch(_ENTRY, task) else _registered[canonical_id(task)]
 
 
 def task_arguments(text: str) -> dict[str, Any]:
-    """Arguments of a task from "name=value,name=value"; a value that is not JSON is a string.
+    """Parse arguments of a task from "name=value,name=value"; values that are not JSON are strings.
 
     Raises:
-        HrmGymError: on a part without a name or an equals sign.
+        HrmGymError: if a part has no name or no equals sign.
     """
     arguments: dict[str, Any] = {}
     for part in filter(None, map(str.strip, text.split(","))):
@@ -218,7 +217,7 @@ def _build(entry: str, kwargs: str, files: tuple[Any, ...]) -> Task:
             raise HrmGymError(line) from error
         if not isinstance(error, TypeError):
             raise
-        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())  # of other types than expected
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())  # with values of unexpected types
         raise HrmGymError(f"{entry} cannot be built with ({given}): {error}") from None
     check_family(task)
     return task

@@ -1,4 +1,4 @@
-"""Where a batch's random numbers come from: a NumPy generator a slot, or one torch generator on a device."""
+"""Random numbers of a batch: one NumPy generator per slot, or one torch generator on a device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Seed = int | list[int | None] | None
 
 
 class NumpyRNG:
-    """One stream a slot, seeded as Gymnasium seeds single environments: so a batch equals them."""
+    """One stream per slot, seeded as Gymnasium seeds single environments, so that batches equal single environments."""
 
     device = None
     on_host = True
@@ -27,15 +27,15 @@ class NumpyRNG:
         self._seeded = np.zeros(num_envs, bool)
 
     def put(self, array: Any, what: str = "the array") -> np.ndarray:
-        """`array` as NumPy has it.
+        """Convert `array` to NumPy.
 
         Raises:
-            HrmGymError: where it is none; `what` names it.
+            HrmGymError: if it cannot be converted; `what` names it.
         """
         return as_numpy(array, what)
 
     def seed(self, seed: Seed, mask: np.ndarray) -> None:
-        """Seed each slot i of `mask` with `seed + i` or `seed[i]`; where that is None, go on."""
+        """Seed each slot i of `mask` with `seed + i` or `seed[i]`; None keeps the slot's current state."""
         num = len(self._streams)
         if isinstance(seed, int | np.integer):
             first = check_seed(seed)
@@ -50,12 +50,12 @@ class NumpyRNG:
                 self._set(int(i), seeding.np_random(seeds[i])[0].bit_generator.state)
 
     def draw(self, mask: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
-        """The slots of `mask`, shape (M,), and numbers in [0, 1) for each, float64 of shape (M, num)."""
+        """Return the slots of `mask`, shape (M,), and numbers in [0, 1) for each, float64 of shape (M, num)."""
         slots = np.flatnonzero(mask)
         return slots, draw_doubles(self._streams, slots, num)
 
     def state_dict(self) -> list[dict[str, Any] | None]:
-        """The states of the slots' generators, as NumPy's `PCG64` has them."""
+        """Return the states of the slots' generators in the format of NumPy's `PCG64`."""
         words = [[int(word) for word in stream] for stream in self._streams]
         states = [
             {"state": high << 64 | low, "inc": high_step << 64 | low_step} for high, low, high_step, low_step in words
@@ -64,21 +64,21 @@ class NumpyRNG:
         return [state if seeded else None for state, seeded in zip(named, self._seeded, strict=True)]
 
     def load_state_dict(self, states: list[dict[str, Any] | None]) -> None:
-        """Go on from `states`."""
+        """Restore `states`."""
         self._seeded[:] = False
         for slot, state in enumerate(states):
             if state is not None:
                 self._set(slot, state)
 
     def _set(self, slot: int, state: Mapping[str, Any]) -> None:
-        """Go on in a slot from the state of a PCG64."""
+        """Restore the state of one slot's PCG64."""
         numbers = state["state"]["state"], state["state"]["inc"]
         self._streams[slot] = [part for number in numbers for part in (number >> 64, number & (1 << 64) - 1)]
         self._seeded[slot] = True
 
 
 class TorchRNG:
-    """One generator for all slots, on the device where they are."""
+    """One generator for all slots, on their device."""
 
     def __init__(self, num_envs: int, device: Any) -> None:
         import torch
@@ -93,14 +93,14 @@ class TorchRNG:
         self._num_envs = num_envs
         self._generator = torch.Generator(self.device)
         self._generator.seed()
-        # Apple's devices have no double precision.
+        # Apple's GPUs have no double precision.
         self._dtype = torch.float32 if self.device.type == "mps" else torch.float64
 
     def put(self, array: Any, what: str = "the array") -> Array:
-        """`array` as a tensor on the device.
+        """Convert `array` to a tensor on the device.
 
         Raises:
-            HrmGymError: where it cannot be one; `what` names it.
+            HrmGymError: if it cannot be converted; `what` names it.
         """
         import torch
 
@@ -109,11 +109,11 @@ class TorchRNG:
                 array = array.astype(array.dtype.newbyteorder("="))
             tensor = torch.as_tensor(array, device=self.device)
             return tensor if tensor.layout == torch.strided else tensor.to_dense()
-        except Exception as error:  # an object of the caller's may raise anything
+        except Exception as error:  # users' objects may raise anything
             raise no_array(what, error) from None
 
     def seed(self, seed: Seed, mask: Array) -> None:
-        """Seed the generator of all slots with an integer; None goes on."""
+        """Seed the generator of all slots with an integer; None keeps its current state."""
         if isinstance(seed, list | tuple):
             raise HrmGymError(f"seed={seed!r}: on a device one generator serves all slots, give one integer")
         seed = check_seed(seed, below=1 << 64)
@@ -121,9 +121,9 @@ class TorchRNG:
             self._generator.manual_seed(seed)
 
     def draw(self, mask: Array, num: int) -> tuple[Array | None, Array]:
-        """Slots and `num` numbers in [0, 1) for each: on the CPU for those of `mask`, else for all (None).
+        """Return slots and `num` numbers in [0, 1) for each: on the CPU for the slots of `mask`, else for all (None).
 
-        To know how many slots a mask has, the host would have to wait for the device.
+        Counting the slots of a mask would make the host wait for the device.
         """
         import torch
 
@@ -132,9 +132,9 @@ class TorchRNG:
         return slots, torch.rand(shape, generator=self._generator, device=self.device, dtype=self._dtype)
 
     def state_dict(self) -> Array:
-        """The generator's state, a tensor of bytes on the CPU."""
+        """Return the generator's state, a tensor of bytes on the CPU."""
         return self._generator.get_state()
 
     def load_state_dict(self, state: Array) -> None:
-        """Go on from `state`."""
+        """Restore `state`."""
         self._generator.set_state(state.cpu())

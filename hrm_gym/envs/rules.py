@@ -1,7 +1,7 @@
-"""The rules of an episode, written once, for batches: the environments are thin shells over them.
+"""The rules of an episode, for batches; the environments are thin wrappers.
 
-An episode is a pure function of `num_uniforms` uniform numbers: the first picks the puzzle, the others the
-random symmetry that it is shown under. So equal seeds mean equal episodes, alone or in a batch.
+An episode is a pure function of `num_uniforms` uniform numbers: the first selects the puzzle, the others its random
+symmetry. So equal seeds give equal episodes, alone or in a batch.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from hrm_gym.errors import HrmGymError
 
 
 class Rules:
-    """The rules under one choice of arguments.
+    """The rules for given arguments.
 
     Args:
         task: an id or an entry "module:Class" (see `hrm_gym.register_task`).
         **arguments: the options of `EnvOptions`, and arguments of the family.
 
     Raises:
-        HrmGymError: on an unknown name, or a value of another type or out of range.
+        HrmGymError: if a name is unknown, or a value has the wrong type or is out of range.
     """
 
     def __init__(self, task: str, **arguments: Any) -> None:
@@ -61,16 +61,16 @@ class Rules:
         self.num_puzzles = len(puzzles_of(*source).puzzle)
         read = (state_of_dataset(dataset), *source)
         self.data = _ranked(self.augment, *read) if options.ranked else _data(self.augment, *read)
-        """What episodes are drawn from: the puzzles, and for training their images after them (`Task.images`); where
-        `ranked`, all of these from easy to hard."""
+        """The puzzles to draw episodes from, in training followed by their symmetric versions (`Task.images`); sorted
+        from easy to hard if `ranked`."""
         self.easiest = 1.0
-        """The share of `data`, from its beginning, that episodes are drawn from."""
+        """Episodes are drawn from this share of `data`, counted from its beginning."""
         self._tokens = np.arange(self.task.num_tokens)
         self._cells = np.arange(self.task.num_cells)
         self._offsets = np.arange(2 * self.task.num_cells) * self.task.num_tokens
         edits, cells, tokens = options.action_type == "edit", self.task.num_cells, self.task.num_tokens
         self._most = np.array([cells * tokens] if edits else [tokens - 1] * cells + [self.num_decisions - 1])
-        """The highest action; for boards, in each place."""
+        """The highest action; for boards, in each entry."""
         self._buffers = compiled.Buffers()
 
     def __reduce__(self) -> tuple[Callable[..., Rules], tuple[()]]:
@@ -79,14 +79,14 @@ class Rules:
 
     @property
     def num_decisions(self) -> int:
-        """How a segment may end: go on, halt, and where puzzles are shown with guesses give up."""
+        """Number of decisions after a segment: continue, halt, and give up if puzzles have guesses."""
         return 3 if self.options.guesses and self.options.action_type == "board" else 2
 
     # ---- spaces ----------------------------------------------------------------------------------
 
     @property
     def action_space(self) -> spaces.MultiDiscrete | spaces.Discrete:
-        """What a single environment is told."""
+        """The action space of a single environment."""
         cells, tokens = self.task.num_cells, self.task.num_tokens
         if self.options.action_type == "edit":
             return spaces.Discrete(cells * tokens + 1)
@@ -94,7 +94,7 @@ class Rules:
 
     @property
     def observation_space(self) -> Space:
-        """What a single environment shows."""
+        """The observation space of a single environment."""
         cells, tokens = self.task.num_cells, self.task.num_tokens
         if self.options.obs_type == "flat":
             return spaces.Box(0.0, 1.0, (self._flat_size,), np.float32)
@@ -115,7 +115,7 @@ class Rules:
     # ---- the beginning of an episode -------------------------------------------------------------
 
     def start(self, data: Puzzles, uniforms: Array) -> PuzzleState:
-        """Fresh episodes.
+        """Start new episodes.
 
         Args:
             data: the puzzles to choose from, `self.data` or a copy of it on a device.
@@ -136,20 +136,20 @@ class Rules:
         return _first(puzzles)
 
     def _hinted(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
-        """The puzzles, some of them with hints; `uniforms` has shape (N, 2 + L)."""
+        """Add hints to some puzzles; `uniforms` has shape (N, 2 + L)."""
         share = 0.7 * uniforms[:, 1] ** 3 * (uniforms[:, 0] < self.options.hints)
         filled = (uniforms[:, 2:] < share[:, None]) & ~self.task.is_given(puzzles.puzzle)
         return puzzles._replace(puzzle=where(filled, puzzles.solution, puzzles.puzzle))
 
     def chosen(self, options: dict[str, Any], num: int) -> PuzzleState | None:
-        """The `num` episodes that the options of `reset` ask for, in NumPy; None where they ask for none.
+        """Return the `num` episodes that the options of `reset` select, in NumPy; None if they select none.
 
         Args:
             options: "puzzle", "index" or neither.
-            num: of slots.
+            num: number of slots.
 
         Raises:
-            HrmGymError: on both options, an index out of range, or a puzzle that is malformed or unsolvable.
+            HrmGymError: if both options are given, an index is out of range, or a puzzle is malformed or unsolvable.
         """
         if len(options) > 1:
             raise HrmGymError("reset got both 'puzzle' and 'index': give one of them")
@@ -164,13 +164,13 @@ class Rules:
     # ---- a step ----------------------------------------------------------------------------------
 
     def check(self, actions: Array, num: int) -> Array:
-        """`actions` as int64 of shape (num, L + 1) for boards and (num,) for edits.
+        """Check actions and return them as int64 of shape (num, L + 1) for boards and (num,) for edits.
 
-        NumPy actions out of range are errors. Tensors are clamped: to look at them the host would have to
+        NumPy actions out of range are errors. Tensors are clamped instead, because checking them would make the host
         wait for the device.
 
         Raises:
-            HrmGymError: naming the shape, the type or the value that does not fit.
+            HrmGymError: if a shape, type or value is invalid.
         """
         shape = (num,) if self.options.action_type == "edit" else (num, self.task.num_cells + 1)
         if tuple(actions.shape) != shape or not is_integer(actions):
@@ -186,7 +186,7 @@ class Rules:
         return actions
 
     def act(self, state: PuzzleState, actions: Array) -> tuple[PuzzleState, Array]:
-        """The state after one action a slot, and its decision, int64 (N,): 0 go on, 1 halt, 2 give up."""
+        """Return the state after one action per slot, and the decisions, int64 (N,): 0 continue, 1 halt, 2 give up."""
         num_tokens, boards = self.task.num_tokens, self.options.action_type == "board"
         if isinstance(actions, np.ndarray):
             answer, decision = compiled.submit(actions) if boards else compiled.edit(state.answer, actions, num_tokens)
@@ -194,20 +194,20 @@ class Rules:
             answer, decision = copy(actions[:, :-1]), actions[:, -1]
         else:
             cell, token = actions // num_tokens, actions % num_tokens
-            # The last action, halt, points behind the last cell and so changes none.
+            # The last action, halt, has an index after the last cell and so changes no cell.
             answer = where(like(self._cells, actions) == cell[:, None], token[:, None], state.answer)
             decision = as_int64(cell == self.task.num_cells)
-        # A finished slot that nobody resets stays in its last segment, and its observation in the space.
+        # A finished slot that is not reset stays in its last segment, so its observation stays in the space.
         segment = state.segment + (state.segment < self.max_segments)
         return state._replace(answer=answer, segment=segment), decision
 
     def grade(self, state: PuzzleState, before: tuple[Array, Array | None] | None = None) -> Graded:
-        """What the current answers are worth, as `graded_by` says.
+        """Grade the current answers by `graded_by`.
 
         Args:
-            state: of N slots.
-            before: the answers a step earlier and how many rules they broke, -1 where the puzzle is another one now. In
-                NumPy only what changed since is counted.
+            state: the state of N slots.
+            before: the answers one step earlier and their violations, -1 for slots with a new puzzle. In NumPy,
+            violations are then counted only for answers that changed.
         """
         puzzle, solution, answer = state[:3]
         right, cell_accuracy = self.task.match(solution, answer)
@@ -226,12 +226,12 @@ class Rules:
         return Graded(right, cell_accuracy, violations)
 
     def outcome(self, state: PuzzleState, decision: Array, right: Array) -> tuple[Array, Array]:
-        """Reward and terminated, each of shape (N,), of the segment that led to `state`.
+        """Return reward and terminated, each of shape (N,), of the segment that led to `state`.
 
         Args:
-            state: after the segment.
-            decision: as `act` gives it, int64 of shape (N,).
-            right: which answers are right, bool of shape (N,).
+            state: the state after the segment.
+            decision: the decisions that `act` returned, int64 of shape (N,).
+            right: whether each answer is correct, bool of shape (N,).
         """
         terminated = (decision > 0) | (state.segment >= self.max_segments)
         # A slot that has just been reset is in segment 0 and pays no cost.
@@ -245,9 +245,9 @@ class Rules:
     # ---- what is shown ---------------------------------------------------------------------------
 
     def observe(self, state: PuzzleState) -> Any:
-        """Observations of N slots: a dict of int64 arrays, or float32 of shape (N, 2 * L * V + 1).
+        """Return observations of N slots: a dict of int64 arrays, or float32 of shape (N, 2 * L * V + 1).
 
-        Where the family has identities, the dict has `puzzle_id` too, and the vector one number more.
+        If the family has identities, the dict also has `puzzle_id`, and the vector one more number.
         """
         if self.options.obs_type == "dict":
             parts = {"puzzle": self._shown(state.puzzle), "answer": self._shown(state.answer)}
@@ -260,7 +260,7 @@ class Rules:
             flat = self._buffers.empty((num, width), np.float32)
             compiled.write_one_hot(flat, state.puzzle, state.answer, self.task.num_tokens)
         else:
-            # Written into zeros: several times as fast as comparing every cell with every token.
+            # Writing ones into zeros is several times as fast as comparing every cell with every token.
             boards = concatenate([state.puzzle, state.answer])
             flat = zeros((num, width), boards)
             ones = boards + like(self._offsets, boards) + like(np.arange(num)[:, None] * width, boards)
@@ -271,23 +271,21 @@ class Rules:
         return flat
 
     def info(self, state: PuzzleState, graded: Graded) -> dict[str, Array]:
-        """What learners and evaluators want beside the observation, an array a name."""
+        """Return the information for learners and evaluators, one array per key."""
         infos = {"is_success": graded.right, "cell_accuracy": graded.cell_accuracy}
         if self.options.count_violations:
             infos["violations"] = graded.violations
         return {**infos, "solution": self._shown(state.solution)}
 
     def _shown(self, boards: Array) -> Array:
-        """A copy of boards as observations have them, int64."""
+        """Copy boards to int64, the dtype of observations."""
         return self._buffers.int64(boards) if isinstance(boards, np.ndarray) else copy(boards)
 
     def action_masks(self, state: PuzzleState) -> Array:
-        """Which entries of an action make sense, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits.
+        """Return the mask of sensible actions, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits.
 
-        Boards with guesses have one more, since giving up always makes sense, too.
-
-        A board repeats the givens and may put any token elsewhere; an edit leaves the givens alone. Halting
-        (and for boards continuing) always makes sense.
+        A board must repeat the givens and may have any token elsewhere; an edit must not change a given. Halting and,
+        for boards, continuing are always allowed. With guesses, boards have one more entry, giving up, always allowed.
         """
         puzzle = as_int64(state.puzzle)
         tokens = like(self._tokens, puzzle)
@@ -301,14 +299,14 @@ class Rules:
 
 
 def _first(puzzles: Puzzles) -> PuzzleState:
-    """The state before the first segment: the puzzle itself stands as the answer."""
+    """Return the state before the first segment, with the puzzle as the answer."""
     zero = as_int64(puzzles.puzzle[:, 0]) * 0
     identity = zero if puzzles.identity is None else puzzles.identity
     return PuzzleState.of(puzzles.puzzle, puzzles.solution, puzzles.puzzle, zero, identity)
 
 
 def _data(augment: bool, state: tuple[Any, ...], *source: Any) -> Puzzles:
-    """What episodes are drawn from; `state` is that of the files, for the caches."""
+    """Return the puzzles to draw episodes from; `state` is the state of the files, as a cache key."""
     return _images(state, *source) if augment else puzzles_of(*source)
 
 

@@ -1,4 +1,4 @@
-"""What the batched environments share: N slots, three autoreset modes, and Gymnasium's form of their information."""
+"""The base of the vector environments: N slots, autoreset modes, and information in Gymnasium's format."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STE
 
 
 class SlotsEnv(VectorEnv[Any, Any, Any]):
-    """N slots that are stepped together and end one by one; subclasses give `reset` and `step`.
+    """N slots that are stepped together and end independently; subclasses implement `reset` and `step`.
 
     Args:
-        rules: of one episode, with `action_space`, `observation_space` and `observe(state)`.
+        rules: the rules of an episode, with `action_space`, `observation_space` and `observe(state)`.
         num_envs: N.
-        autoreset_mode: what becomes of a finished slot, as text or `gymnasium.vector.AutoresetMode`.
+        autoreset_mode: how finished slots are reset, as text or `gymnasium.vector.AutoresetMode`.
         uniforms: the slots' random numbers, see `hrm_gym.envs.rng`.
 
     Raises:
-        HrmGymError: on an unknown mode.
+        HrmGymError: if the mode is unknown.
     """
 
     def __init__(self, rules: Any, num_envs: int, autoreset_mode: str | AutoresetMode, uniforms: Any) -> None:
@@ -50,10 +50,10 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
         self._state: Any = None
         self._all = uniforms.put(np.ones(num_envs, bool))
         self._over = uniforms.put(np.zeros(num_envs, bool))
-        """Slots whose episode has ended and that were not reset since."""
+        """Slots whose episode has ended and that have not been reset."""
 
     def _started(self) -> Any:
-        """The state of all slots.
+        """Return the state of all slots.
 
         Raises:
             HrmGymError: before the first `reset`.
@@ -63,10 +63,10 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
         return self._state
 
     def _reset_mask(self, mask: Any) -> Array:
-        """The option `reset_mask`, bool of shape (N,); None means all slots.
+        """Check the option `reset_mask` and return bool of shape (N,); None means all slots.
 
         Raises:
-            HrmGymError: on another shape or type, or before the first `reset` of all slots.
+            HrmGymError: if its shape or type is wrong, or before the first `reset` of all slots.
         """
         if mask is None:
             return self._all
@@ -82,16 +82,16 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
         return mask
 
     def _refuse_finished(self) -> None:
-        """Refuse a step over finished slots that nobody resets; on a device the host cannot look at them.
+        """Reject a step if a finished slot was not reset; on a device this is not checked, to avoid waiting for it.
 
         Raises:
-            HrmGymError: where autoreset is disabled and a slot has finished.
+            HrmGymError: if autoreset is disabled and a slot has finished.
         """
         if self.autoreset_mode == DISABLED and self._uniforms.on_host and self._over.any():
             raise HrmGymError("step with finished slots: reset them with options={'reset_mask': finished} first")
 
     def _masked(self, infos: dict[str, Array], mask: Array) -> dict[str, Any]:
-        """The information of the slots of `mask`: with a mask for each key in NumPy, as it is on a device."""
+        """Return the information of the slots of `mask`: in NumPy with a mask per key, on a device unchanged."""
         if self.device is not None:
             return infos
         if not mask.all():
@@ -99,12 +99,12 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
         return _with_masks(infos, mask)
 
     def _final(self, state: Any, info: Callable[[Any, Any], dict[str, Array]], over: Array) -> dict[str, Any]:
-        """The last observations and information of the slots of `over`, under Gymnasium's names for them.
+        """Return the final observations and information of the slots of `over` under Gymnasium's keys.
 
         Args:
-            state: before the slots are reset.
-            info: gives the information of some slots, from their state and their numbers.
-            over: bool of shape (N,).
+            state: the state before the slots are reset.
+            info: returns the information of some slots from their state and their indices.
+            over: finished slots, bool of shape (N,).
         """
         if self.device is not None:
             observations, infos = self.rules.observe(state), info(state, slice(None))
@@ -124,7 +124,7 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
         }
 
     def _spread(self, part: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        """`part`, of some slots, in an array of all of them that is 0 elsewhere."""
+        """Scatter `part`, the values of some slots, into an array of all slots that is 0 elsewhere."""
         whole = self._buffers.empty((self.num_envs, *part.shape[1:]), part.dtype)
         whole[...] = 0
         whole[slots] = part
@@ -136,12 +136,12 @@ def _with_masks(infos: dict[str, Array], mask: np.ndarray) -> dict[str, Any]:
 
 
 def row_of(batch: Any, row: int) -> Any:
-    """One observation of a batch of them, which are an array or a dictionary of arrays."""
+    """Return one observation of a batch, which is an array or a dictionary of arrays."""
     return {key: array[row] for key, array in batch.items()} if isinstance(batch, dict) else batch[row]
 
 
 def _rows_of(batch: Any) -> list[Any]:
-    """All of them; faster than one by one."""
+    """Return all observations of a batch, faster than one by one."""
     if not isinstance(batch, dict):
         return list(batch)
     return list(map(dict, map(zip, itertools.repeat(tuple(batch)), zip(*batch.values(), strict=True))))

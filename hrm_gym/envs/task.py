@@ -1,7 +1,7 @@
-"""What a puzzle family must say of itself to become environments, a training run and a window.
+"""The interface of a puzzle family, from which environments, training and pictures are derived.
 
-A task knows its board, its symbols, how to sample puzzles and how to grade an answer; it knows nothing of
-episodes, networks or pixels. Rules work on batches, on NumPy arrays and torch tensors alike (see `arrays`).
+A task defines its board, its symbols, how to sample puzzles and how to grade answers; it does not know about episodes,
+networks or pixels. Rules work on batches, for both NumPy arrays and torch tensors (see `arrays`).
 """
 
 from __future__ import annotations
@@ -24,73 +24,74 @@ SPLITS = ("train", "validation", "test")
 
 
 class Task(abc.ABC):
-    """A puzzle family. Subclasses set the class attributes and give `sample` and `violations`."""
+    """A puzzle family. Subclasses set the class attributes and implement `sample` and `violations`."""
 
     shape: tuple[int, int]
     """Rows and columns of the board; L = rows * columns cells."""
 
     symbols: str
-    """One character a token, in the order of the tokens: token `t` is written `symbols[t]`."""
+    """One character per token: token `t` is written `symbols[t]`."""
 
     blank: ClassVar[int] = 0
-    """The token of a cell that the puzzle leaves open; every other cell of a puzzle is a given."""
+    """The token of blank cells; every other cell of a puzzle is a given."""
 
     padding: ClassVar[int | None] = None
-    """The token of cells outside the answer, which are neither learned nor graded. None: every cell counts."""
+    """The token of cells outside the answer, which count neither in the loss nor in grades. None: every cell counts."""
 
     num_uniforms: int = 0
-    """How many uniform numbers in [0, 1) one random symmetry consumes (0: `augment` does nothing)."""
+    """Number of uniform numbers in [0, 1) that one random symmetry needs (0: `augment` does nothing)."""
+
     local: ClassVar[bool] = False
-    """Whether its rules join neighbouring cells, on a board that may be large: agents then mix neighbours."""
+    """Whether the rules connect neighbouring cells of a possibly large board; agents then mix neighbouring cells."""
 
     verifiable: ClassVar[bool] = True
-    """Whether an answer without violations is a right one; where it is not, only the solution tells."""
+    """Whether every answer without violations is correct; if False, answers are graded by the solution."""
 
     by_examples: ClassVar[bool] = False
-    """Whether puzzles are tasks with demonstrations of their own, which an agent can learn on the spot."""
+    """Whether puzzles are tasks with their own demonstrations, which an agent can learn on the spot."""
 
     hintable: ClassVar[bool] = False
-    """Whether any cell of the solution may be given as well, which makes a puzzle easier and leaves it one."""
+    """Whether additional cells of the solution can be given, which makes a puzzle easier but keeps it valid."""
 
     violation_name: ClassVar[str] = "broken rules"
-    """What violations are called where they are shown."""
+    """Display name of violations."""
 
     another_solution: ClassVar[str] = "another solution"
-    """What an answer is called that the rules allow and that is not the known solution."""
+    """Display name of a valid answer that differs from the known solution."""
 
     groups: tuple[np.ndarray, ...] = ()
-    """Sets of cells that hold each of the `group_symbols` exactly once, in partitions whose rows share no cell:
-    integers of shape (G, n) each, such as the rows, the columns and the boxes of a Sudoku. Empty: there are none."""
+    """Groups of cells that must contain each of the `group_symbols` exactly once. Each array, integers of shape (G, n),
+    holds G disjoint groups, such as the rows, the columns or the boxes of a Sudoku. Empty: none."""
 
     group_symbols: tuple[int, ...] = ()
-    """The n tokens that each group holds."""
+    """The n tokens that each group contains."""
 
     links: np.ndarray | None = None
-    """Pairs of neighbouring cells, integers of shape (E, 2), where neighbourhood matters; None: it does not."""
+    """Pairs of neighbouring cells, integers of shape (E, 2); None if neighbourhood does not matter."""
 
     colours: tuple[int, ...] = ()
-    """Tokens that are colours, the background first, where other tokens lie off the board (ARC); empty: all are."""
+    """Tokens that are colours, background first, if other tokens lie outside the grid (ARC); empty: all tokens."""
 
     num_notes: int = 0
-    """How many different notes the solver of `trace` makes beside its statements of tokens (see `Traces`)."""
+    """Number of different notes of the solver in `trace` (see `Traces`)."""
 
     moves: tuple[int, ...] = ()
-    """Where a board is a walk, moves above what is seen after each: the tokens of the moves."""
+    """Tokens of moves, if a board is a walk: moves, with the observation after each move below it."""
 
     identities: tuple[str, ...] = ()
-    """Names of puzzles that are known by examples, such as ARC's: an agent learns an embedding of each."""
+    """Names of tasks that are defined by examples (ARC); an agent learns an embedding of each."""
 
     num_variants: int = 1
-    """In how many forms each of them appears; identity number i is form `i % num_variants` of
-    `identities[i // num_variants]`, and the first form is the puzzle as it is."""
+    """Number of forms of each identity. Identity number i is form `i % num_variants` of
+    `identities[i // num_variants]`; form 0 is the unchanged puzzle."""
 
     # ---- which task it is ------------------------------------------------------------------------
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What it was built with, by name: tasks of one class with equal arguments are equal.
+        """The constructor arguments by name; tasks of one class with equal arguments are equal.
 
-        A family that keeps an argument under another name overrides this; else a task equals only itself.
+        A family that stores an argument under another name must override this; otherwise a task equals only itself.
         """
         try:
             return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
@@ -98,10 +99,10 @@ class Task(abc.ABC):
             return {"id": id(self)}
 
     files: tuple[Any, ...] = ()
-    """The state of the files that it was built from (`files.state_of`): what is kept of one family is not another's."""
+    """State of the files that the task was built from (`files.state_of`), used to compare tasks and as a cache key."""
 
     def __eq__(self, other: object) -> bool:
-        """Whether it is the same family with the same arguments, from the same files."""
+        """Return whether class, arguments and files are equal."""
         if not isinstance(other, Task) or type(self) is not type(other):
             return False
         return self.arguments == other.arguments and self.files == other.files
@@ -128,30 +129,30 @@ class Task(abc.ABC):
 
     @property
     def num_identities(self) -> int:
-        """How many identities there are, forms included; 0 for families whose boards say everything."""
+        """Number of identities, counting forms; 0 for families without identities."""
         return len(self.identities) * self.num_variants
 
-    # ---- what a family must give -----------------------------------------------------------------
+    # ---- required methods ------------------------------------------------------------------------
 
     @abc.abstractmethod
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
-        """`num` random puzzles with their solutions, uint8 arrays of shape (num, L), drawn with `rng` alone."""
+        """Sample `num` random puzzles with solutions, uint8 (num, L), with `rng` as the only source of randomness."""
 
     @abc.abstractmethod
     def violations(self, puzzle: Array, answer: Array) -> Array:
-        """How many rules each answer breaks, shape (N,); 0 exactly where the answer is valid.
+        """Return the number of rules that each answer breaks, shape (N,); 0 if and only if the answer is valid.
 
         Args:
             puzzle: tokens, integers of shape (N, L).
             answer: tokens, integers of shape (N, L).
         """
 
-    # ---- what follows from it --------------------------------------------------------------------
+    # ---- derived methods -------------------------------------------------------------------------
 
     def match(self, solution: Array, answer: Array) -> Match:
-        """Grade answers by their solutions, both tokens of shape (N, L)."""
+        """Compare answers with their solutions, both tokens of shape (N, L)."""
         if isinstance(answer, np.ndarray):
-            from hrm_gym.envs import compiled  # imports numba, which is not loaded before there are boards
+            from hrm_gym.envs import compiled  # imports numba, which loads slowly
 
             boards = as_bytes(solution), as_bytes(answer)
             return Match(*compiled.match(*boards, -1 if self.padding is None else self.padding))
@@ -164,13 +165,13 @@ class Task(abc.ABC):
         return Match((count == num) & (num > 0), count / (num + (num == 0)))
 
     def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
-        """The `violations` of boards, uint8 (N, L), at every step: a family may override it with a faster way."""
+        """Return the `violations` of boards, uint8 (N, L), at every step; families may override this for speed."""
         return as_int64(self.violations(as_int64(puzzle), as_int64(answer)))
 
     def recount(
         self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray, before: np.ndarray, counts: np.ndarray
     ) -> np.ndarray:
-        """As `count`, after answers `before` that broke so many rules: `counts`, int64 (N,), -1 where nobody knows.
+        """As `count`, given earlier answers `before` and their violations `counts`, int64 (N,), -1 if unknown.
 
         Default: only answers that changed are counted.
         """
@@ -180,29 +181,29 @@ class Task(abc.ABC):
         return counts
 
     def valid(self, puzzle: Array, solution: Array, answer: Array) -> Array:
-        """Which answers satisfy the rules, bool (N,); the three are tokens of shape (N, L)."""
+        """Return which answers satisfy the rules, bool (N,); all arguments are tokens of shape (N, L)."""
         return self.violations(puzzle, answer) == 0
 
     def grade(self, puzzle: Array, solution: Array, answer: Array, by: str = "rules") -> Grade:
         """Grade answers, tokens of shape (N, L), by the "rules" or by the "solution".
 
-        Where the rules of a family do not decide (`verifiable` is False), the solution does in any case.
+        If the family's rules cannot decide (`verifiable` is False), the solution is always used.
         """
         right, cell_accuracy = self.match(solution, answer)
         valid = self.valid(puzzle, solution, answer)
         return Grade(valid if by == "rules" and self.verifiable else right, valid, cell_accuracy)
 
-    # ---- what a family may give ------------------------------------------------------------------
+    # ---- optional methods ------------------------------------------------------------------------
 
     def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
-        """A random symmetry of each puzzle; `uniforms`, shape (N, num_uniforms), says which. Default: none."""
+        """Apply a random symmetry to each puzzle, chosen by `uniforms`, shape (N, num_uniforms). Default: none."""
         return puzzles
 
     def restore(self, answer: Array, uniforms: Array) -> Array:
-        """Answers, shape (N, L), to puzzles that were shown under `augment` with these `uniforms`, as their answers.
+        """Undo `augment` with the same `uniforms` on answers, shape (N, L).
 
         Raises:
-            HrmGymError: where the family's symmetries are not undone. Default.
+            HrmGymError: if the family's symmetries cannot be undone (default).
         """
         raise HrmGymError(
             f"{type(self).__name__} has no symmetries that can be undone, so attempts about images of a puzzle "
@@ -210,37 +211,37 @@ class Task(abc.ABC):
         )
 
     def images(self, puzzles: Puzzles) -> Puzzles:
-        """All symmetric images of NumPy puzzles, for a family that has few symmetries: (K * N, L), the puzzles first.
+        """Return all K symmetric versions of NumPy puzzles, (K * N, L), the original puzzles first.
 
-        Training draws from these. It suits families whose solutions must be found again for each image;
-        `augment` suits those whose symmetries are too many to list. Default: the puzzles alone.
+        Training draws from these. Use it for families with few symmetries or whose solutions must be computed for each
+        version, and `augment` for families with too many symmetries to list. Default: only the puzzles.
         """
         return puzzles
 
     def variants(self, puzzles: Puzzles, number: int | Array) -> Puzzles:
-        """Puzzles of identities in form `number`, one for all or integers of shape (N,). Default: as they are."""
+        """Return puzzles with identities in form `number`, an integer or integers of shape (N,). Default: unchanged."""
         return puzzles
 
     def count_votes(self, puzzles: Puzzles, ballots: Ballots) -> VoteResult:
-        """Count the votes that answers to `puzzles` in several forms are for one another.
+        """Vote among the answers to several forms of `puzzles`; equal answers vote for each other.
 
         Raises:
-            HrmGymError: where the family has one form of each puzzle.
+            HrmGymError: if the family has only one form of each puzzle.
         """
         raise HrmGymError(f"{type(self).__name__} has one form of each puzzle: leave out --votes and --submission")
 
     def is_given(self, puzzle: Array) -> Array:
-        """Which cells an answer must repeat, bool of the shape of `puzzle`. Default: those that are not blank."""
+        """Return which cells an answer must repeat, bool of the shape of `puzzle`. Default: all except blank cells."""
         return puzzle != self.blank
 
     def keys(self, puzzles: Puzzles) -> list[bytes]:
-        """A name for each of N NumPy puzzles that all its symmetric images share: splits are kept apart by it.
+        """Return a key for each of N NumPy puzzles that its symmetric versions share; splits have no key in common.
 
-        Default: the least of the images that `images` lists.
+        Default: the smallest of the versions that `images` lists.
 
         Raises:
-            HrmGymError: where the family has symmetries by `augment`, which the default cannot list: such a family
-                overrides this.
+            HrmGymError: if the family has symmetries by `augment`, which the default cannot list and which require an
+            override.
         """
         if self.num_uniforms:
             raise HrmGymError(
@@ -252,91 +253,91 @@ class Task(abc.ABC):
         return [min(image.tobytes() for image in images[:, i]) for i in range(num)]
 
     def read(self, source: str, split: str | None) -> Puzzles | None:
-        """The puzzles of a file or folder in a form of the family's own; None where it has no such form. Default.
+        """Read a file or folder in the family's own format; None if it is not in such a format (default).
 
         Args:
-            source: what the user gave.
-            split: of `SPLITS`, or None for all of them.
+            source: the user's path.
+            split: one of `SPLITS`, or None for all.
 
         Raises:
-            HrmGymError: naming the file, and the place in it, where one is missing or malformed.
+            HrmGymError: if a file is missing or malformed, with the place in the file.
         """
         return None
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
-        """The solution, shape (L,), of one puzzle, shape (L,).
+        """Return the solution, shape (L,), of one puzzle, shape (L,).
 
         Raises:
-            HrmGymError: where the family has no solver, or the puzzle has no solution or several.
+            HrmGymError: if the family has no solver, or the puzzle has no or several solutions.
         """
         raise HrmGymError(f"{type(self).__name__} has no exact solver: leave out --exact and give a checkpoint")
 
     def trace(self, puzzles: np.ndarray, room: int) -> Traces:
-        """How a solver goes about puzzles, shape (N, L), told by at most `room` steps each: agents learn to imitate it.
+        """Return at most `room` steps of a solver per puzzle, shape (N, L), which agents learn to imitate.
 
         Raises:
-            HrmGymError: where the family has no solver that tells its steps. Default.
+            HrmGymError: if the family has no solver with traces (default).
         """
         raise HrmGymError(f"{type(self).__name__} has no solver that tells its steps: give the family `trace`")
 
     def check(self, puzzle: np.ndarray) -> None:  # noqa: B027 (families that cannot tell accept everything)
-        """Refuse a puzzle, shape (L,), that has no solution or several; families that can tell do.
+        """Reject a puzzle, shape (L,), with no or several solutions, if the family can check this.
 
         Raises:
             HrmGymError: with the reason.
         """
 
     def rate(self, puzzle: np.ndarray) -> np.ndarray:
-        """The difficulty of puzzles, shape (N, L), as integers of shape (N,). Default: 0, not rated."""
+        """Return the difficulty of puzzles, shape (N, L), as integers of shape (N,). Default: 0, not rated."""
         return np.zeros(len(puzzle), dtype=np.int64)
 
     def dataset(self, split: str) -> Puzzles:
-        """All puzzles of a split, uint8 arrays of shape (N, L).
+        """Return all puzzles of a split, uint8 arrays of shape (N, L).
 
-        The default draws 10,000 for training and 1,000 each for validation and test, with fixed seeds, and keeps no
-        puzzle, nor an image of it (see `keys`), in two splits. A family which ships its puzzles overrides this.
+        The default samples 10,000 puzzles for training and 1,000 each for validation and test, with fixed seeds, and
+        keeps a puzzle and its symmetric versions (see `keys`) in one split. Families that ship puzzles override it.
         """
         return _sampled(self, split)
 
     def write_shipped(self, path: Path) -> None:
-        """Make the family's shipped puzzles anew and write their file to `path`, the same bit for bit.
+        """Regenerate the family's shipped puzzles, bit for bit, and write their file to `path`.
 
         Raises:
-            HrmGymError: where the family ships none, or the file cannot be written.
+            HrmGymError: if the family ships no puzzles, or the file cannot be written.
         """
         raise HrmGymError(f"{type(self).__name__} ships no puzzles: leave out --shipped")
 
     # ---- text ------------------------------------------------------------------------------------
 
     aliases: ClassVar[Mapping[str, str]] = {}
-    """Characters beside the symbols that people write in texts, and the symbol that each stands for."""
+    """Alternative characters that people write, and the symbol that each means."""
 
     @property
     def alphabet(self) -> Alphabet:
-        """What its boards look like as text."""
+        """The alphabet of the family's boards as text."""
         return Alphabet(self.shape, self.symbols, self.symbols[self.blank], self.aliases)
 
     def parse(self, text: str) -> np.ndarray:
-        """Tokens, uint8 of shape (L,), of a board as text: L characters, rows, or another layout (`reading.layout`).
+        """Parse text to tokens, uint8 of shape (L,): L characters, rows, or another layout (`reading.layout`).
 
         Raises:
-            HrmGymError: with the offending character or length.
+            HrmGymError: if a character or the length is invalid.
         """
         return np.array([self.symbols.index(symbol) for symbol in cells(text, self.alphabet)], dtype=np.uint8)
 
     def format(self, tokens: Array) -> str:
-        """The board as L characters, row by row, the inverse of `parse`."""
+        """Format a board as L characters, row by row, the inverse of `parse`."""
         return "".join(self.symbols[int(token)] for token in tokens)
 
     # ---- drawing ---------------------------------------------------------------------------------
 
     boxes: tuple[int, int] | None = None
-    """Rows and columns of the boxes that the view divides by heavy lines, None for none."""
+    """Rows and columns of the boxes that the view separates by heavy lines; None for none."""
 
 
 @functools.lru_cache(maxsize=16)
 def _sampled(task: Task, split: str) -> Puzzles:
-    # A puzzle of which an image is drawn for several splits stays in the first of these.
+    # A puzzle sampled for several splits, also as symmetric versions, is kept in the first of these.
     order = ("test", "validation", "train")
     num, seed = {"test": (1_000, 1), "validation": (1_000, 2), "train": (10_000, 0)}[split]
     drawn = task.sample(num, np.random.default_rng([0, seed]))

@@ -1,4 +1,4 @@
-"""Many puzzles at once: one batch of boards in NumPy, or as torch tensors on any device."""
+"""The vector environment: many puzzles in one batch, in NumPy or as torch tensors on any device."""
 
 from __future__ import annotations
 
@@ -17,27 +17,25 @@ from hrm_gym.errors import HrmGymError
 
 
 class PuzzleVectorEnv(SlotsEnv):
-    """N puzzles side by side, stepped by batched array operations: `gymnasium.make_vec` gives this.
+    """N puzzles stepped by batched array operations; `gymnasium.make_vec` returns this class.
 
     ## Description
-    N slots, each an episode of `PuzzleEnv`, whose page describes puzzles, actions and rewards. In NumPy the batch
-    equals `SyncVectorEnv` over single environments with the same seeds, number for number. With a `device`,
-    puzzles, boards and symmetries stay on it, actions and results are tensors, and `step` never makes the host wait
-    for the device.
+    N slots, each an episode of `PuzzleEnv`, whose page describes puzzles, actions and rewards. In NumPy the results
+    equal those of `SyncVectorEnv` over single environments with the same seeds. With a `device`, puzzles, boards and
+    symmetries stay on it, actions and results are tensors, and `step` never makes the host wait for the device.
 
     ## Action Space
-    That of `PuzzleEnv`, batched: integers of shape (N, L + 1) for `"board"` and (N,) for `"edit"`. Values out of
-    range are an error in NumPy; in tensors they are clamped.
+    As in `PuzzleEnv`, batched: integers of shape (N, L + 1) for `"board"` and (N,) for `"edit"`. Values out of range
+    are an error in NumPy; in tensors they are clamped.
 
     ## Observation Space
-    That of `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L), `segment` (N,) and, where the family
-    has identities, `puzzle_id` (N,), all int64; or float32 of shape (N, 2 * L * V + 1), or one number more.
+    As in `PuzzleEnv`, batched: a dict of `puzzle` (N, L), `answer` (N, L), `segment` (N,) and, if the family has
+    identities, `puzzle_id` (N,), all int64; or float32 of shape (N, 2 * L * V + 1), with identities one number more.
 
     ## Starting State
-    `reset(seed=s)` seeds slot i with s + i and `reset(seed=[...])` gives each slot its own seed; on a device one
-    generator, seeded with s, serves all slots. The options of `PuzzleEnv` apply to every slot; `"index"` may also
-    give one index per slot. `"reset_mask"`, bool of shape (N,), chooses the slots to reset; the others stay as they
-    are.
+    `reset(seed=s)` seeds slot i with s + i and `reset(seed=[...])` gives each slot its own seed; on a device, all
+    slots share one generator, seeded with s. The options of `PuzzleEnv` apply to every slot; `"index"` can also be one
+    index per slot. `"reset_mask"`, bool of shape (N,), selects the slots to reset; the others are unchanged.
 
     ## Rewards
     As in `PuzzleEnv`, of shape (N,): float64 in NumPy and float32 on a device.
@@ -47,13 +45,13 @@ class PuzzleVectorEnv(SlotsEnv):
 
     - `"NextStep"`: the next step resets it, ignores its action and pays 0.
     - `"SameStep"`: the same step resets it; `final_obs` and `final_info` hold the end of the old episode.
-    - `"Disabled"`: nothing happens until you reset it with `"reset_mask"`. Stepping it earlier is an error; on a
-      device other than the CPU there is no error, and the results of that slot are meaningless.
+    - `"Disabled"`: nothing happens until you reset it with `"reset_mask"`. Stepping it earlier is an error, except on
+      a device other than the CPU, where the results of that slot are meaningless.
 
     ## Information
-    That of `PuzzleEnv`, one array per key, and in NumPy a mask `_key` for each key, as in Gymnasium. On a device
-    every slot has every key at every step, and `"SameStep"` gives `final_obs` and `final_info` of all N slots at
-    every step; the mask `_final_obs` tells which slots have just finished.
+    As in `PuzzleEnv`, with one array per key, and in NumPy a mask `_key` for each key, as in Gymnasium. On a device,
+    every slot has every key at every step, and `"SameStep"` returns `final_obs` and `final_info` of all N slots at
+    every step; the mask `_final_obs` marks the slots that have just finished.
 
     ## Arguments
     | argument | default | meaning |
@@ -61,10 +59,10 @@ class PuzzleVectorEnv(SlotsEnv):
     | `num_envs` | `1` | N |
     | `device` | `None` | `None`: NumPy; else a torch device such as `"cpu"` or `"cuda"` |
     | `autoreset_mode` | `"NextStep"` | see above, as text or `gymnasium.vector.AutoresetMode` |
-    | `max_episode_steps` | `None` | truncate after so many steps, ungraded, as `TimeLimit` does |
+    | `max_episode_steps` | `None` | truncate after this many steps, without grading, as `TimeLimit` does |
     | `render_mode` | `None` | `"rgb_array"` or `"ansi"`; wrap it in `HumanRendering` for a window |
 
-    The others are those of `PuzzleEnv`.
+    The other arguments are those of `PuzzleEnv`.
 
     ## Version History
     - v0: initial version.
@@ -87,10 +85,10 @@ class PuzzleVectorEnv(SlotsEnv):
         render_mode: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Make N environments of a `task`; the others are fields of `EnvOptions` and arguments of the family.
+        """Make N environments of a `task`; other arguments are fields of `EnvOptions` and arguments of the family.
 
         Raises:
-            HrmGymError: on an argument that is unknown or out of range, or a device that is not there.
+            HrmGymError: if an argument is unknown or out of range, or the device is not available.
         """
         num_envs = check_integer("num_envs", num_envs, 1, MOST_ENVS)
         if isinstance(max_episode_steps, int) and max_episode_steps == -1:  # as in gym.make: no limit
@@ -105,9 +103,9 @@ class PuzzleVectorEnv(SlotsEnv):
         self._data = self.rules.data.map(uniforms.put)
         self._previous: Array | None = None
         self._broken: Array | None = None
-        """How many rules the answers broke at the last step; None: not known."""
+        """Violations of the answers at the last step; None: unknown."""
         self._halted = copy(self._over)
-        """Which of the finished slots chose to halt."""
+        """Finished slots that chose to halt."""
 
     @property
     def task(self) -> Task:
@@ -120,14 +118,14 @@ class PuzzleVectorEnv(SlotsEnv):
         """Begin episodes in all slots, or in those of `options["reset_mask"]`.
 
         Args:
-            seed: seeds the random numbers, see Starting State; None goes on with them.
+            seed: seeds the random generators, see Starting State; None continues with their current state.
             options: "reset_mask", "index" or "puzzle", see Starting State.
 
         Returns:
             Observations and information of all slots.
 
         Raises:
-            HrmGymError: on a bad seed or option, see `PuzzleEnv.reset`.
+            HrmGymError: if the seed or an option is invalid, see `PuzzleEnv.reset`.
         """
         options = check_options(options, ("puzzle", "index", "reset_mask"))
         mask = self._reset_mask(options.pop("reset_mask", None))
@@ -142,7 +140,7 @@ class PuzzleVectorEnv(SlotsEnv):
         return self.rules.observe(state), self._infos(state, self.rules.grade(state), mask)
 
     def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
-        """One segment in every slot.
+        """Run one segment in every slot.
 
         Args:
             actions: integers of shape (N, L + 1) for boards and (N,) for edits.
@@ -151,8 +149,8 @@ class PuzzleVectorEnv(SlotsEnv):
             Observations, rewards, terminated, truncated and information.
 
         Raises:
-            HrmGymError: on actions of another shape or type or out of range, before the first `reset`, and
-                with autoreset disabled while finished slots were not reset.
+            HrmGymError: if actions are invalid, `reset` was never called, or autoreset is disabled and a finished slot
+            was not reset.
         """
         before = self._started()
         actions = self.rules.check(self._uniforms.put(actions, "actions"), self.num_envs)
@@ -183,11 +181,11 @@ class PuzzleVectorEnv(SlotsEnv):
         return self.rules.observe(self._state), rewards, terminated, truncated, {**infos, **final}
 
     def action_masks(self) -> Array:
-        """Which actions make sense now, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits."""
+        """Return the mask of sensible actions, bool: (N, L * V + 2) for boards, (N, L * V + 1) for edits."""
         return self.rules.action_masks(self._started())
 
     def render(self) -> tuple[Any, ...] | None:
-        """A picture or a text per slot, as `render_mode` says; None without one."""
+        """Return a picture or text per slot, by `render_mode`; None without one."""
         if self.render_mode is None:
             return None
         state = self._started()
@@ -196,32 +194,31 @@ class PuzzleVectorEnv(SlotsEnv):
         return tuple(self._view.draw(state, i, self._previous, ended[i], title) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Let go of what drawing holds."""
-        if view := getattr(self, "_view", None):  # None: `__init__` refused, and this is `__del__`.
+        """Close the renderer."""
+        if view := getattr(self, "_view", None):  # None if `__init__` failed and `__del__` calls this.
             view.close()
 
     # ---- saving ----------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on bit for bit: boards, finished slots, random numbers.
+        """Return everything that is needed to resume bit for bit: boards, finished slots, random numbers.
 
         Returns:
-            "puzzle", "solution", "answer" (N, L), "segment", "identity" and "over" (N,): arrays, or tensors on
-            the device. "random": with a device a tensor of bytes, else a dictionary of numbers and strings per
-            slot.
+            "puzzle", "solution", "answer" (N, L), "segment", "identity" and "over" (N,): arrays, or tensors on the
+            device. "random": with a device a tensor of bytes, else a dictionary of numbers and strings per slot.
         """
         state = self._started()
         boards = {name: copy(as_int64(array)) for name, array in state._asdict().items()}
         return {**boards, "over": copy(self._over), "random": self._uniforms.state_dict()}
 
     def load_state_dict(self, saved: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Go on from what `state_dict` of an environment with the same arguments gave.
+        """Restore the `state_dict` of an environment with the same arguments.
 
         Returns:
-            Observations and information of all slots as they stand, like `reset`.
+            Current observations and information of all slots, like `reset`.
 
         Raises:
-            HrmGymError: where the number of slots or cells differs.
+            HrmGymError: if the number of slots or cells differs.
         """
         shape = (self.num_envs, self.task.num_cells)
         if tuple(saved["puzzle"].shape) != shape:
@@ -236,7 +233,7 @@ class PuzzleVectorEnv(SlotsEnv):
     # ---- inside ----------------------------------------------------------------------------------
 
     def _restart(self, mask: Array) -> Array | None:
-        """Give the slots of `mask` fresh puzzles; which slots these are, or None where only the device knows."""
+        """Start new puzzles in the slots of `mask`; return these slots, or None on a device, where they are unknown."""
         slots, uniforms = self._uniforms.draw(mask, self.rules.num_uniforms)
         if slots is None:
             self._replace(mask, self.rules.start(self._data, uniforms))
@@ -248,7 +245,7 @@ class PuzzleVectorEnv(SlotsEnv):
         return slots
 
     def _regraded(self, graded: Graded, slots: Array | None) -> Graded:
-        """The grades after the puzzles of `slots` are fresh ones; None: any slot may have changed."""
+        """Return the grades after `slots` started new puzzles; None: any slot may have changed."""
         if slots is None or len(slots) == self.num_envs:
             return self.rules.grade(self._state)
         whole = Graded(*(None if array is None else copy(array) for array in graded))
@@ -259,17 +256,17 @@ class PuzzleVectorEnv(SlotsEnv):
         return whole
 
     def _replace(self, mask: Array, fresh: PuzzleState) -> None:
-        """Put the slots of `mask` of `fresh`, which has all N, in the place of the present ones."""
+        """Replace the slots of `mask` by those of `fresh`, which has all N slots."""
         if self._state is not None:
             pairs = zip(fresh, self._state, strict=True)
             fresh = PuzzleState(*(where(mask[:, None] if a.ndim == 2 else mask, a, b) for a, b in pairs))
         self._state = fresh
 
     def _infos(self, state: PuzzleState, grade: Graded, mask: Array) -> dict[str, Any]:
-        """The information of the slots of `mask`."""
+        """Return the information of the slots of `mask`."""
         return self._masked(self.rules.info(state, grade), mask)
 
 
 def _of(graded: Graded, slots: Any) -> Graded:
-    """The grades of some slots."""
+    """Return the grades of some slots."""
     return Graded(*(None if array is None else array[slots] for array in graded))

@@ -1,1 +1,1 @@
-"""ARC: grids of colours that a few demonstrations transform, and a rule that must be found from them."""
+"""ARC: inferring the transformation of coloured grids from a few demonstrations."""

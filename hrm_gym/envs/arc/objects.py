@@ -9,11 +9,11 @@ from hrm_gym.envs.jit import njit
 
 @njit(cache=True)
 def label_objects(board: np.ndarray, edges_only: bool) -> tuple[np.ndarray, int]:
-    """Numbers of the components of equal values, int64 (rows, columns), and how many there are.
+    """Label connected components of equal values; return labels, int64 (rows, columns), and their number.
 
     Args:
-        board: values, the background 0 or below; int64 (rows, columns).
-        edges_only: whether cells are connected by edges alone, and not by corners; the background always is.
+        board: values, int64 (rows, columns); the background is 0 or below.
+        edges_only: whether cells are connected only by edges and not by corners, as the background always is.
     """
     rows, columns = board.shape
     label = np.full((rows, columns), -1, np.int64)

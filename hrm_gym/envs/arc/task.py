@@ -1,4 +1,4 @@
-"""ARC-AGI as a puzzle family: from a few demonstrations to the output of a new input."""
+"""ARC-AGI as a puzzle family: predict the output of a new input from a few demonstrations."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ MOST_AUGMENTATIONS = 100_000
 
 
 class ARCTask(Task):
-    """Fill the canvas with the output that belongs to the input, by the rule that the demonstrations show.
+    """Fill the canvas with the output for the input, by the rule that the demonstrations show.
 
-    The board says only what the input is. Which task it belongs to is said by its identity, for which an agent
-    learns an embedding from the demonstrations: those of all tasks are trained on, and of the training tasks
-    the test pairs too, but never a test output of an evaluation task (HRM, arXiv 2506.21734, section 3.1).
+    The board contains only the input. Its identity says which task it belongs to, and an agent learns an embedding of
+    each identity. Training uses the demonstrations of all tasks and the test pairs of the training tasks, but never a
+    test output of an evaluation task (HRM, arXiv 2506.21734, section 3.1).
 
-    Tokens: 0 is padding, 1 the end marker, 2 to 11 the ten colours; see `grids`. Padding of a solution does not
-    count: an answer is right when its grid and the end markers are.
+    Tokens: 0 is padding, 1 the end marker, 2 to 11 the ten colours; see `grids`. An answer is correct if its grid and
+    end markers are correct; padding of the solution does not count.
 
     Args:
-        version: of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
+        version: version of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
         dataset: folder or file of tasks to use instead; see `sources.read`.
-        augmentations: in how many more forms each task appears; see `symmetry`.
-        num_tasks: keep only the first so many training tasks and evaluation tasks, by name; 0 keeps all.
-        side: rows and columns of the canvas; tasks with larger grids are left out. A smaller one than the
-            benchmark's 30 is learned on a processor in minutes.
+        augmentations: number of additional forms of each task; see `symmetry`.
+        num_tasks: number of training tasks and of evaluation tasks to keep, in order of name; 0 keeps all.
+        side: rows and columns of the canvas; tasks with larger grids are left out. A canvas smaller than the
+        benchmark's 30 can be learned on a CPU in minutes.
 
     Raises:
-        HrmGymError: for a number out of range. Files are read, and refused, only when something is asked of them.
+        HrmGymError: if a number is out of range. Files are read, and may be rejected, only when they are needed.
     """
 
     symbols = ".|0123456789"
@@ -71,7 +71,7 @@ class ARCTask(Task):
             raise HrmGymError(f"side={side!r}: give an integer, 1 to {SIDE}")
         self.version = version
         self.source = None if dataset is None else str(dataset)
-        self._place = None if dataset is None else str(Path(dataset).absolute())  # the folder may change
+        self._place = None if dataset is None else str(Path(dataset).absolute())  # the working directory may change
         self.files = () if dataset is None else state_of(dataset)
         self.augmentations = augmentations
         self.num_tasks = num_tasks
@@ -94,7 +94,7 @@ class ARCTask(Task):
 
     @property
     def collection(self) -> sources.Collection:
-        """All tasks, read when they are first asked for."""
+        """All tasks, read on first use."""
         return _collection(self.version, self._place, self.num_tasks, self.side, self.files)
 
     @property
@@ -104,16 +104,16 @@ class ARCTask(Task):
 
     @property
     def known_outputs(self) -> frozenset[str]:
-        """Names of the tasks whose test outputs are trained on."""
+        """Names of the tasks whose test outputs are training data."""
         return frozenset(name for name in self.collection.training if not _is_held_out(name))
 
     def refuse_seen(self, names: Iterable[str]) -> None:
-        """Refuse to report on tasks whose test outputs are trained on.
+        """Reject evaluation on tasks whose test outputs are training data.
 
-        ARC-AGI-2's training tasks, for one, hold most evaluation tasks of ARC-AGI-1.
+        For example, the training tasks of ARC-AGI-2 include most evaluation tasks of ARC-AGI-1.
 
         Raises:
-            HrmGymError: naming one of them.
+            HrmGymError: with the name of one such task.
         """
         seen = sorted(self.known_outputs.intersection(names))
         if seen:
@@ -122,15 +122,15 @@ class ARCTask(Task):
             )
 
     def names(self, identity: Array) -> list[str]:
-        """Names of the tasks behind identities, integers of shape (N,)."""
+        """Return the names of the tasks of identities, integers of shape (N,)."""
         identities = self.identities
         return [identities[i] for i in np.asarray(identity) // self.num_variants]
 
     def demonstrations(self, identity: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Input and output, grids, of each demonstration of the task behind the identity, in its form.
+        """Return input and output grids of each demonstration of an identity's task, in the identity's form.
 
         Raises:
-            HrmGymError: where there is no such identity.
+            HrmGymError: if there is no such identity.
         """
         if not 0 <= identity < self.num_identities:
             raise HrmGymError(f"no identity {identity}: there are 0 to {self.num_identities - 1}")
@@ -148,23 +148,23 @@ class ARCTask(Task):
     def dataset(self, split: str) -> Puzzles:
         """As `Task.dataset`, in form 0: canvases, uint8 of shape (N, L), and identities, int64 of shape (N,).
 
-        "train" holds the demonstrations of all tasks and the test pairs of most training tasks, "validation" the test
-        pairs of every tenth training task (by a hash of its name), "test" those of the evaluation tasks. A
-        collection without such training tasks has nothing to spare: its validation puzzles are those that it trains
-        on. A pair that is tested, or is for validation, is left out of training wherever else it stands: ARC-AGI-1
-        repeats one, the test of 070dd51e, in the training task 40853293.
+        "validation" contains the test pairs of every tenth training task (by a hash of its name), "test" those of the
+        evaluation tasks, and "train" the demonstrations of all tasks and the test pairs of the other training tasks. If
+        no training task falls into "validation", its puzzles are the training puzzles. Test and validation pairs are
+        removed from training wherever else they occur; for example, ARC-AGI-1 repeats the test of 070dd51e in the
+        training task 40853293.
 
         A hidden output is an empty canvas.
         """
         return _dataset(self, split)
 
     def read(self, source: str, split: str | None) -> Puzzles:
-        """As `Task.read`: examples from another source, of tasks that this one has the demonstrations of.
+        """As `Task.read`: test pairs from another source, for tasks whose demonstrations this collection has.
 
-        From its own source they are those of `dataset(split)`, and `num_tasks` counts. All of them are the test pairs.
+        For its own source this is `dataset(split)`, limited by `num_tasks`.
 
         Raises:
-            HrmGymError: as `sources.read`, for a task without an identity, and for a test that is trained on.
+            HrmGymError: as in `sources.read`, or if a task has no identity or its test output is training data.
         """
         split = "test" if split is None else split
         _check_split(split)
@@ -205,14 +205,14 @@ class ARCTask(Task):
     # ---- rules -----------------------------------------------------------------------------------
 
     def is_given(self, puzzle: Array) -> Array:
-        """As `Task.is_given`: none, for the answer is another grid."""
+        """As `Task.is_given`: none, because the answer is another grid."""
         return puzzle != puzzle
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
-        """How many end markers each answer lacks beside and below its grid, int64 of shape (N,).
+        """Return the number of end markers missing beside and below each answer's grid, int64 of shape (N,).
 
-        The grid begins where the input does (see `grids.extent`); an answer without one has one violation. So 0
-        means that the answer says where it ends, not that it is the right one.
+        The grid begins in the same cell as the input (see `grids.extent`); an answer without a grid has one violation.
+        So 0 means that the answer has a well-defined size, not that it is correct.
         """
         top, left = origin(puzzle)
         rows, columns = extent(answer, top, left)
@@ -228,10 +228,10 @@ class ARCTask(Task):
     # ---- forms -----------------------------------------------------------------------------------
 
     def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
-        """As `Task.augment`: a random form, then a random place where input and output both fit.
+        """As `Task.augment`: a random form, then a random offset at which input and output both fit.
 
-        `puzzles` stand in the upper left corner; of `uniforms`, shape (N, 3), the first number chooses the form,
-        the others the rows and columns by which both move.
+        `puzzles` are in the upper left corner. The first number of `uniforms`, shape (N, 3), chooses the form, the
+        others the offset in rows and columns.
         """
         number = as_int64(uniforms[:, 0] * self.num_variants)
         # In single precision a number just below 1 can round up.
@@ -239,10 +239,10 @@ class ARCTask(Task):
         return self._in_form(puzzles, number, uniforms[:, 1:])
 
     def variants(self, puzzles: Puzzles, number: int | Array) -> Puzzles:
-        """The puzzles in form `number`, one for all or integers of shape (N,), where they stand.
+        """Return the puzzles in form `number`, an integer or integers of shape (N,), at unchanged offsets.
 
         Raises:
-            HrmGymError: for one number that is out of range; of an array nothing is checked.
+            HrmGymError: if a single number is out of range; arrays are not checked.
         """
         if isinstance(number, int) and not 0 <= number < self.num_variants:
             raise HrmGymError(f"no form {number}: there are 0 to {self.num_variants - 1}; see augmentations")
@@ -282,7 +282,7 @@ def _tests(collection: sources.Collection, side: int) -> Iterator[_Row]:
 
 
 def _is_held_out(name: str) -> bool:
-    """Whether the test pairs of a training task are validation puzzles."""
+    """Return whether the test pairs of a training task are validation puzzles."""
     return hashlib.sha256(name.encode()).digest()[0] % 10 == 0
 
 
@@ -320,7 +320,7 @@ def _check_split(split: str) -> None:
 
 
 def _fitting(collection: sources.Collection, side: int) -> sources.Collection:
-    """The tasks all of whose grids fit onto a canvas of that side."""
+    """Return the tasks with only grids that fit a canvas of this side."""
 
     def fits(task: sources.Examples) -> bool:
         pairs = (*task.demonstrations, *task.tests)

@@ -1,4 +1,4 @@
-"""Grids as text: digits, or blocks of colour on a terminal."""
+"""Grids as text: digits, or coloured blocks on a terminal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from hrm_gym.envs.arc.view import COLOURS
 
 
 def plain(grid: Iterable[Sequence[int]]) -> list[str]:
-    """A digit a cell, a line a row."""
+    """Return one line per row with one digit per cell."""
     return ["".join(map(str, row)) for row in grid]
 
 
 def coloured(grid: Iterable[Sequence[int]]) -> list[str]:
-    """Two spaces a cell on its colour, a line a row, in the escape sequences of terminals."""
+    """Return one line per row with two spaces per cell, coloured by terminal escape sequences."""
     return ["".join(_block(int(cell)) for cell in row) + "\x1b[0m" for row in grid]
 
 

@@ -1,4 +1,4 @@
-"""The picture of an ARC task: the demonstrations on the left, the test input and the growing answer on the right."""
+"""Drawing an ARC task: the demonstrations on the left, the test input and the current answer on the right."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ COLOURS: tuple[Colour, ...] = (
     (127, 219, 255),
     (135, 12, 37),
 )
-"""Of the digits 0 to 9, as the benchmark's own pages show them."""
+"""Colours of the digits 0 to 9 on the benchmark's own pages."""
 
 _GRID_LINE: Colour = (88, 92, 100)
-_TITLE = 18  # height of a line over a grid, logical pixels
-_LARGEST = 26  # side of a cell, logical pixels
-_LINED = 3.5  # side of a cell from which lines between cells are drawn
-_READABLE = 12  # side of a cell from which its digit can be read
-_WINDOWS = (5, 10, 15, 20, 25)  # so many rows and columns of the answer's canvas are shown, or all of them
+_TITLE = 18  # height of a title, logical pixels
+_LARGEST = 26  # maximum side of a cell, logical pixels
+_LINED = 3.5  # minimum side of a cell to draw grid lines
+_READABLE = 12  # minimum side of a cell to draw its digit
+_WINDOWS = (5, 10, 15, 20, 25)  # sizes of the visible part of the answer's canvas, besides all of it
 
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 class Shown(Protocol):
-    """What the view asks of a task: see `ARCTask`."""
+    """The part of `ARCTask` that the view needs."""
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -46,32 +46,32 @@ class Shown(Protocol):
 
     @property
     def num_variants(self) -> int:
-        """In how many forms each appears."""
+        """Number of forms of each task."""
 
     def demonstrations(self, identity: int) -> Pairs:
-        """Inputs and outputs of a task, in the form that the identity says."""
+        """Return inputs and outputs of an identity's task, in the identity's form."""
 
     def violations(self, puzzle: Any, answer: Any) -> Any:
-        """End markers that answers lack."""
+        """Return the number of missing end markers of answers."""
 
 
 class ARCView:
-    """Draws the cells of a frame in the benchmark's colours, with their digits where these can be read.
+    """Draws the cells of a frame in the benchmark's colours, with digits if they are large enough to read.
 
-    Cells of the answer that are no colour are pale: padding plain, end markers with a dot; what stands outside
-    its grid does not count and is drawn small. A triangle marks what this segment changed; where the solution is
-    revealed, a cross marks what it contradicts.
+    Cells of the answer without a colour are pale: padding plain, end markers with a dot. Cells outside its grid do not
+    count and are drawn small. A triangle marks a change in this segment; a cross marks a difference from the revealed
+    solution.
     """
 
     def __init__(self, task: Shown) -> None:
         self._task = task
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
-        """Draws demonstrations, input, answer and, where it is revealed, the true output into `area`."""
-        side = area.height - 2 * _TITLE - 16  # of the answer and the grids over it, together
+        """Draw demonstrations, input, answer and, if revealed, the true output into `area`."""
+        side = area.height - 2 * _TITLE - 16  # total height of the answer and the grids above it
         answer, small = side * 0.64, side * 0.36
         left = area.right - answer
-        # The line between what is shown and what is asked.
+        # The line between demonstrations and test.
         canvas.rect(Box(left - 15, area.y + 4, 1, area.height - 8), RULE)
         self._demonstrations(canvas, Box(area.x, area.y, left - 30 - area.x, area.height), frame)
 
@@ -87,11 +87,11 @@ class ARCView:
         self._answer(canvas, Box(left, area.bottom - answer, answer, answer), frame, corner)
 
     def answer(self, canvas: Canvas, area: Box, frame: Frame) -> None:
-        """Draws the answer's grid alone, for a strip of segments."""
+        """Draw only the answer's grid, for a strip of segments."""
         self._answer(canvas, area, frame, _corner(frame.puzzle))
 
     def key(self, canvas: Canvas, area: Box) -> None:
-        """Draws the digits of the colours and what the marks mean."""
+        """Draw the digits of the colours and the legend of the marks."""
         pitch = area.width / len(COLOURS)
         for i, colour in enumerate(COLOURS):
             tile = Box(area.x + pitch * i, area.y, pitch - 4, 24)
@@ -146,7 +146,7 @@ class ARCView:
             for column in range(shown):
                 tile = Box(area.x + side * column, area.y + side * row, side, side).inset(0.5)
                 token = int(answer[row, column])
-                inside = top <= row <= top + rows and left <= column <= left + columns  # with its end markers
+                inside = top <= row <= top + rows and left <= column <= left + columns  # including end markers
                 if not inside and not wrong[row, column]:
                     canvas.rect(tile, OPEN)
                     tile = tile.inset(side * 0.36)
@@ -157,12 +157,12 @@ class ARCView:
                     _cross(canvas, tile, _ground(token))
 
 
-_GAP = 14  # between one pair and the next, logical pixels
-_ARROW = 16  # between an input and its output, logical pixels
+_GAP = 14  # gap between pairs, logical pixels
+_ARROW = 16  # gap between an input and its output, logical pixels
 
 
 def _arrangement(pairs: Pairs, area: Box) -> tuple[int, bool]:
-    """In how many columns, and whether with the outputs beside the inputs, the smallest cell is largest."""
+    """Return the number of columns, and whether outputs are beside inputs, that maximize the smallest cell."""
     best, most = (1, True), 0.0
     for columns in range(1, len(pairs) + 1):
         rows = -(-len(pairs) // columns)
@@ -209,7 +209,7 @@ def _arrow(canvas: Canvas, x: float, y: float, along: float, down: float) -> Non
 
 
 def _titled(canvas: Canvas, box: Box, name: str, grid: np.ndarray | None) -> None:
-    """A grid under its name; without a grid an empty frame keeps its place."""
+    """Draw a grid below its name; without a grid, draw an empty frame."""
     area = Box(box.x, box.y + _TITLE, box.width, box.height - _TITLE)
     _name(canvas, Box(box.x, box.y, box.width, _TITLE), name, "" if grid is None else _size(grid))
     if grid is None or not grid.size:
@@ -231,12 +231,12 @@ def _size(grid: np.ndarray) -> str:
 
 
 def _revealed(frame: Frame) -> np.ndarray | None:
-    """The solution, where it is to be seen and known: that of a hidden test is an empty canvas."""
+    """Return the solution if it is revealed and known; the canvas of a hidden test is empty."""
     return frame.solution if frame.reveal and frame.solution is not None and np.any(frame.solution) else None
 
 
 def _corner(puzzle: np.ndarray) -> tuple[int, int]:
-    """Row and column in which the grids on the canvases of an example begin."""
+    """Return row and column of the upper left corner of an example's grids."""
     row, column = origin(np.asarray(puzzle)[None])
     return int(row[0]), int(column[0])
 
@@ -265,7 +265,7 @@ def _cell(canvas: Canvas, tile: Box, token: int) -> None:
     if token == END:
         _dot(canvas, tile)
     elif token >= FIRST_COLOUR and tile.width >= _READABLE:
-        # Quiet: the digit is for those who cannot tell the colours apart.
+        # Low contrast: the digit only helps people who cannot distinguish the colours.
         ink = mix(ground, ink_on(ground), 0.65)
         canvas.text(str(token - FIRST_COLOUR), tile, tile.width * 0.75, ink, "center")
 
@@ -275,7 +275,7 @@ def _dot(canvas: Canvas, tile: Box) -> None:
 
 
 def _cross(canvas: Canvas, tile: Box, ground: Colour) -> None:
-    # Two strokes, for no single ink stands out from all ten colours: a wide one under a narrow one.
+    # A narrow stroke on a wide one, because no single ink has contrast with all ten colours.
     inner = tile.inset(tile.width * 0.22)
     dark = ink_on(ground) == INK
     for ink, width in ((CARD if dark else INK, 0.24), (WRONG if dark else CARD, 0.12)):

@@ -1,8 +1,8 @@
-"""The benchmark's protocol: a test input is answered in every form, and the most frequent answers count.
+"""The benchmark's protocol: answer a test input in every form and submit the most frequent answers.
 
-Each answer is turned back; equal grids are votes for one another; the grids with the most votes, and of these
-the one whose answers had the highest value of halting, are handed in (HRM, arXiv 2506.21734, section 3.1; ARC
-Prize allows two attempts). Pure NumPy.
+Each answer is transformed back to form 0, and equal grids vote for each other. The grids with the most votes are
+submitted; ties are broken by the value of halting (HRM, arXiv 2506.21734, section 3.1; ARC Prize allows two
+attempts). Pure NumPy.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from hrm_gym.envs.arc.grids import decode, encode, side_of
 from hrm_gym.envs.task import Ballots, VoteResult
 
 ATTEMPTS = 2
-"""How many answers ARC Prize accepts for a test input."""
+"""Number of answers per test input that ARC Prize accepts."""
 
 
 def count_votes(names: Sequence[str], solution: np.ndarray, ballots: Ballots, ks: Sequence[int] = (1, 2)) -> VoteResult:
     """Count the votes of M answers to N test inputs.
 
     Args:
-        names: of the task of each test input, N of them; the inputs of one task in their order.
-        solution: canvases of shape (N, L) in form 0, empty ones for hidden tests.
+        names: name of the task of each of the N test inputs, the inputs of one task in their order.
+        solution: canvases of shape (N, L) in form 0, empty for hidden tests.
         ballots: the answers, canvases with their grids in the upper left corner.
-        ks: the numbers of attempts to score.
+        ks: numbers of attempts to score.
 
     Returns:
-        The canvases of the best grids, empty where there is none; "pass@1" and so on: the mean over tasks of
-        the share of their test inputs that were solved (hidden tests do not count; where all are hidden there
-        are no scores); and what ARC Prize expects, see `submission`.
+        The canvases of the best grids, empty if there is none; the scores "pass@1" and so on, the mean over tasks of
+        the share of their test inputs that were solved (without hidden tests; no scores if all are hidden); and the
+        submission to ARC Prize, see `submission`.
     """
     grids: list[list[np.ndarray]] = [[] for _ in names]
     q_values: list[list[float]] = [[] for _ in names]
@@ -54,9 +54,9 @@ def count_votes(names: Sequence[str], solution: np.ndarray, ballots: Ballots, ks
 
 
 def vote(grids: Sequence[np.ndarray], q_values: Sequence[float]) -> list[np.ndarray]:
-    """The distinct grids, ranked by number of votes, then by mean value, then by who came first.
+    """Return the distinct grids, ranked by number of votes, then by mean value, then by first occurrence.
 
-    A grid without cells is no answer and has no vote; a value that is not a number counts as the lowest.
+    Grids without cells have no vote; NaN counts as the lowest value.
     """
     ballots: dict[tuple[tuple[int, ...], bytes], tuple[np.ndarray, list[float]]] = {}
     for grid, q in zip(grids, q_values, strict=True):
@@ -68,21 +68,21 @@ def vote(grids: Sequence[np.ndarray], q_values: Sequence[float]) -> list[np.ndar
 
 
 def pass_at(ranked: Sequence[np.ndarray], solution: np.ndarray, k: int) -> bool:
-    """Whether the solution, a grid, is among the first `k`."""
+    """Return whether the solution, a grid, is among the first `k`."""
     return any(np.array_equal(grid, solution) for grid in ranked[:k])
 
 
 def submission(
     names: Sequence[str], ranked: Sequence[Sequence[np.ndarray]]
 ) -> dict[str, list[dict[str, list[list[int]]]]]:
-    """What ARC Prize expects: `{task: [{"attempt_1": grid, "attempt_2": grid}, ...]}`.
+    """Return the submission to ARC Prize: `{task: [{"attempt_1": grid, "attempt_2": grid}, ...]}`.
 
-    An attempt that is missing repeats the best one; where there is none at all, it is a single black cell, for
-    every test input must be answered.
+    A missing attempt repeats the best one. If there is no attempt at all, it is a single black cell, because every
+    test input needs an answer.
 
     Args:
-        names: of the task of each test input, those of one task in their order.
-        ranked: for each test input, grids, the best first.
+        names: name of the task of each test input, the inputs of one task in their order.
+        ranked: grids for each test input, best first.
     """
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for name, grids in zip(names, ranked, strict=True):

@@ -1,1 +1,1 @@
-"""Mazes: the task, its generator, its solver, its symmetries and its view."""
+"""Mazes: task, generator, solver, symmetries and view."""

@@ -1,4 +1,4 @@
-"""What is wrong with a proposed path, compiled on the host and in torch operations on a device.
+"""Counting the errors of a proposed path: compiled on the host, in torch operations on a device.
 
 Tokens are those of `solver`.
 """
@@ -18,9 +18,9 @@ NONE = np.uint64(0)
 
 @njit(cache=True, nogil=True)
 def _reach(free: np.ndarray, begin: int, bit: np.uint64, end: int, goal: np.uint64) -> int:
-    """Steps from the cell `bit` of row `begin` to the cell `goal` of row `end`, 0 where no path leads.
+    """Return the number of steps from the cell `bit` of row `begin` to the cell `goal` of row `end`; 0 without a path.
 
-    `free` has a row a word and a bit a cell, with a frame of zeros: a step is a few operations a row.
+    `free` has one word per row and one bit per cell, with a border of zeros, so a step is a few operations per row.
     """
     reached, grown = np.zeros_like(free), np.zeros_like(free)
     reached[begin] = bit
@@ -41,9 +41,9 @@ def _reach(free: np.ndarray, begin: int, bit: np.uint64, end: int, goal: np.uint
 
 @njit(cache=True, nogil=True)
 def _broken(path: np.ndarray, ends: np.ndarray) -> int:
-    """Neighbours too few or too many, over the cells of a path and its ends: framed rows, a word each.
+    """Count missing and surplus neighbours of the cells of a path and of its ends: bordered rows, one word each.
 
-    The four neighbours of all cells of a row are added at once, as numbers of three bits that lie in three words.
+    The neighbours of all cells of a row are counted at once; the three bits of the counts are in three words.
     """
     broken = 0
     for row in range(1, len(path) - 1):
@@ -54,18 +54,18 @@ def _broken(path: np.ndarray, ends: np.ndarray) -> int:
         ones = left ^ right ^ above ^ below
         twos = (left & right) ^ (above & below) ^ ((left ^ right) & (above ^ below))
         fours = left & right & above & below
-        # A cell of the path wants two: 1 or 3 are one off, 0 or 4 two.
+        # A cell of the path needs two neighbours: 1 or 3 are off by one, 0 or 4 by two.
         broken += count_bits(here & ones) + 2 * count_bits(here & ~ones & ~twos)
-        # An end wants one: 0 or 2 are one off, 3 two, 4 three.
+        # An end needs one neighbour: 0 or 2 are off by one, 3 by two, 4 by three.
         broken += count_bits(end & ~ones) + 2 * count_bits(end & (ones & twos | fours))
     return broken
 
 
 @njit(cache=True, nogil=True)
 def _count(puzzles: np.ndarray, answers: np.ndarray, lengths: np.ndarray, columns: int) -> np.ndarray:
-    """How far answers are from a shortest path of so many steps, int64 (N,)."""
+    """Return the violations of answers, int64 (N,), given the length of a shortest path in steps."""
     num, cells = puzzles.shape
-    kinds = np.zeros(cells, np.uint8)  # 1 for a cell of the path, 2 for an end
+    kinds = np.zeros(cells, np.uint8)  # 1: a cell of the path, 2: an end
     path, ends = np.zeros(cells // columns + 2, np.uint64), np.zeros(cells // columns + 2, np.uint64)
     counts = np.empty(num, np.int64)
     for i in range(num):
@@ -90,7 +90,7 @@ def _count(puzzles: np.ndarray, answers: np.ndarray, lengths: np.ndarray, column
 
 @njit(cache=True, nogil=True)
 def _search(puzzles: np.ndarray, columns: int) -> np.ndarray:
-    """How many steps a shortest path has, int64 (N,); 0 where none leads from start to goal."""
+    """Return the number of steps of a shortest path, int64 (N,); 0 if there is no path from start to goal."""
     free = np.zeros(puzzles.shape[1] // columns + 2, np.uint64)
     lengths = np.zeros(len(puzzles), np.int64)
     for i in range(len(puzzles)):
@@ -110,7 +110,7 @@ def _search(puzzles: np.ndarray, columns: int) -> np.ndarray:
 
 
 def count(puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray, columns: int) -> np.ndarray:
-    """As `violations` on the host, without a search: a solution, uint8 (N, L), says how long a shortest path is."""
+    """Compute `violations` on the host without a search, given solutions, uint8 (N, L)."""
     return _count(puzzle, answer, (solution == PATH).sum(1) + 1, columns)
 
 
@@ -120,9 +120,9 @@ def _searched(puzzle: np.ndarray, answer: np.ndarray, columns: int) -> np.ndarra
 
 
 def violations(puzzle: Array, answer: Array, shape: tuple[int, int]) -> Array:
-    """How far answers are from a shortest path, int64 of shape (N,): see `MazeTask.violations`.
+    """Return `MazeTask.violations`, int64 of shape (N,).
 
-    On the host this is compiled. On a device it is `violations_on_device`, so that nothing waits for it.
+    On the host this is compiled; on a device it is `violations_on_device`, which does not synchronize.
 
     Args:
         puzzle: tokens, integers of shape (N, L).
@@ -139,24 +139,24 @@ def violations(puzzle: Array, answer: Array, shape: tuple[int, int]) -> Array:
 
 
 def is_shortest(puzzle: Array, solution: Array, answer: Array, shape: tuple[int, int]) -> Array:
-    """Which answers are shortest paths, bool (N,), where the solutions are known; tokens of shape (N, L).
+    """Return which answers are shortest paths, bool (N,), given the solutions; all tokens have shape (N, L).
 
-    No search is needed, since the solution tells the length. An answer that keeps the givens, marks as many cells as
-    the solution, and whose marked cells have two marked neighbours each (start and goal, one) is a path and perhaps
-    closed rings beside it; with a ring the path would be shorter than the shortest.
+    No search is needed, because the solution gives the length. Suppose an answer keeps the givens, marks as many cells
+    as the solution, and each marked cell has two marked neighbours (start and goal: one). Then it is a path, possibly
+    with separate closed rings. A ring is impossible, because the path would be shorter than the shortest path.
     """
     altered, broken, length = _path(puzzle, answer, shape)
     return (altered == 0) & (broken == 0) & (length == (solution == PATH).sum(1))
 
 
 def _path(puzzle: Array, answer: Array, shape: tuple[int, int]) -> tuple[Array, Array, Array]:
-    """Cells altered, links broken and cells marked as path, each (N,), of NumPy arrays and tensors alike."""
+    """Count altered cells, broken links and cells marked as path, each (N,), for NumPy arrays or tensors."""
     puzzle, answer = puzzle.reshape(-1, *shape), answer.reshape(-1, *shape)
     path = (puzzle == FREE) & (answer == PATH)
     altered = ((puzzle != answer) & ~path).sum((1, 2))
     ends = (puzzle == START) | (puzzle == GOAL)
     way = as_int64(path | ends)
-    around = way * 0  # how many neighbours of each cell are on the way
+    around = way * 0  # number of each cell's neighbours on the path
     around[:, 1:] += way[:, :-1]
     around[:, :-1] += way[:, 1:]
     around[:, :, 1:] += way[:, :, :-1]
@@ -166,11 +166,11 @@ def _path(puzzle: Array, answer: Array, shape: tuple[int, int]) -> tuple[Array, 
 
 
 def violations_on_device(puzzle: Array, answer: Array, shape: tuple[int, int]) -> Array:
-    """The same in torch operations alone, their number a function of `shape` alone.
+    """Compute `violations` in torch operations whose number depends only on `shape`.
 
-    The length of the shortest path is what takes long. Here too a row is an integer with a bit a cell, and what
-    can be reached from both ends grows by one step at a time until it meets. However long the way, that takes
-    no more rounds than half the longest shortest path that any board of this shape has.
+    Most of the time goes to the length of the shortest path. Each row is an integer with one bit per cell, and the
+    sets of cells reachable from both ends grow by one step per round until they meet. The number of rounds is half the
+    length of the longest shortest path on any board of this shape.
     """
     import torch
 
@@ -181,14 +181,14 @@ def violations_on_device(puzzle: Array, answer: Array, shape: tuple[int, int]) -
     free = ((puzzle != WALL) * bits).sum(-1)
     reached = torch.stack([((puzzle == end) * bits).sum(-1) for end in (START, GOAL)])
     reached = torch.nn.functional.pad(reached, (1, 1))
-    # Of any 2x2 cells a shortest path holds at most three, or it could take a short cut.
+    # A shortest path contains at most three of any 2x2 cells; otherwise there would be a shortcut.
     longest = 3 * ((rows + 1) // 2) * ((columns + 1) // 2) - 1
     rounds = (longest + 1) // 2
-    met = torch.zeros_like(altered)  # for how many lengths up to 2 * rounds the ways from both ends meet
+    met = torch.zeros_like(altered)  # number of path lengths up to 2 * rounds at which both ends meet
     for _ in range(rounds):
         inner = reached[:, :, 1:-1]
         grown = (inner | inner << 1 | inner >> 1 | reached[:, :, 2:] | reached[:, :, :-2]) & free
-        met += (grown[0] & inner[1]).any(-1)  # an odd length: the last step is the start's
+        met += (grown[0] & inner[1]).any(-1)  # odd length: the start makes the last step
         met += (grown[0] & grown[1]).any(-1)
         inner.copy_(grown)
     length = (2 * rounds + 1 - met) * (met > 0)

@@ -1,4 +1,4 @@
-"""The mazes that ship with the package: how they are read, and how each file is made again bit for bit."""
+"""Loading the mazes that ship with the package, and regenerating their files bit for bit."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from hrm_gym.errors import unknown
 from hrm_gym.files import save_arrays, shipped_arrays
 
 SIZES = {"small": 10, "hard": 30}
-"""Rows and columns of the mazes, by the name of the set."""
+"""Rows and columns of the mazes of each set."""
 
 MIN_PATHS = {"small": 20, "hard": 110}
-"""Cells that the shortest paths have at least, start and goal among them: more than a board without walls has."""
+"""Minimum number of cells of shortest paths, including start and goal: more than any path without walls needs."""
 
 COUNTS = {
     "small": {"train": 20_000, "validation": 1_000, "test": 1_000},
     "hard": {"train": 1_000, "validation": 500, "test": 1_000},
 }
-"""How many mazes each set has."""
+"""Number of mazes of each set."""
 
 SEED = 0
 
 
 def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
-    """The first `num` mazes of a shipped split (default: all), generated anew."""
+    """Generate the first `num` mazes of a shipped split (default: all)."""
     if name not in COUNTS:
         raise unknown("set of mazes", name, COUNTS)
     size, min_path = SIZES[name], MIN_PATHS[name]
@@ -40,13 +40,13 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
 
 
 def pack(puzzles: np.ndarray) -> dict[str, np.ndarray]:
-    """The arrays as they are stored: the walls, 8 a byte, and the cells of start and goal, shape (N, 2)."""
+    """Return the arrays to store: walls, 8 per byte, and the cells of start and goal, shape (N, 2)."""
     ends = [np.argmax(puzzles == token, axis=1) for token in (START, GOAL)]
     return {"walls": np.packbits(puzzles == WALL, axis=1), "ends": np.stack(ends, axis=1).astype(np.uint16)}
 
 
 def unpack(walls: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
-    """The puzzles, uint8 of shape (N, L), from the arrays that `pack` made of them."""
+    """Return the puzzles, uint8 of shape (N, L), from the arrays of `pack`."""
     free = 1 - np.unpackbits(walls, axis=1, count=size * size)
     puzzles = np.where(free, FREE, WALL).astype(np.uint8)
     np.put_along_axis(puzzles, ends.astype(np.int64), np.array([[START, GOAL]], np.uint8), axis=1)
@@ -54,10 +54,10 @@ def unpack(walls: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
 
 
 def write_shipped(name: str, path: str | os.PathLike[str]) -> None:
-    """Generates the shipped set `name` and writes it to `path`: the same bytes wherever zlib is the same.
+    """Generate the shipped set `name` and write it to `path`, with the same bytes for the same version of zlib.
 
     Raises:
-        HrmGymError: for an unknown name, or where the file cannot be written.
+        HrmGymError: if the name is unknown or the file cannot be written.
     """
     arrays = {
         f"{split}_{key}": array for split in SPLITS for key, array in pack(generate_split(name, split).puzzle).items()
@@ -66,10 +66,10 @@ def write_shipped(name: str, path: str | os.PathLike[str]) -> None:
 
 
 def load(name: str, split: str) -> Puzzles:
-    """A shipped split, uint8 arrays of shape (N, L); the solutions are found anew.
+    """Load a shipped split, uint8 arrays of shape (N, L), and solve its mazes.
 
     Raises:
-        HrmGymError: for an unknown split, or where the file is missing.
+        HrmGymError: if the split is unknown or the file is missing.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)

@@ -17,26 +17,26 @@ from hrm_gym.errors import HrmGymError, unknown
 
 
 class MazeTask(Task):
-    """Mark the cells of a shortest path from S to G, up, down, left and right; everything else stays.
+    """Mark the cells of a shortest path from S to G, up, down, left and right; keep all other cells.
 
-    Tokens: 0 is a wall, 1 a free cell, 2 the start, 3 the goal, 4 a cell of the path between them. Where there
-    are several shortest paths, the solution is the one that the Maze-Hard benchmark would give; `violations`
-    is 0 for all of them.
+    Tokens: 0 is a wall, 1 a free cell, 2 the start, 3 the goal, 4 a cell of the path between them. If there are
+    several shortest paths, the solution is the one that the Maze-Hard benchmark uses; `violations` is 0 for all of
+    them.
 
     Args:
         size: rows and columns of the board.
-        min_path: cells that the shortest path of a generated maze has at least, S and G among them. Mazes of
-            others may have shorter ones.
-        smallest: rows and columns of the smallest generated mazes; None: all are of `size`. Sizes are equally
-            frequent, smaller mazes stand anywhere on the board with walls around them, and their shortest paths are
-            as long as the share of the board lets one expect.
-        shortest: cells that the shortest path of the easiest generated mazes has at least; None: all have `min_path`.
-            Four lengths between the two are equally frequent. Long paths need many walls; with shorter ones there are
-            open places, too.
-        redrawn: how many mazes more each training maze gives, with its walls and another start and goal.
+        min_path: minimum number of cells, including S and G, of the shortest path of generated mazes. Mazes from
+        files may have shorter paths.
+        smallest: rows and columns of the smallest generated mazes; None: all have `size`. All sizes are equally
+        frequent. Smaller mazes are placed anywhere on the board, surrounded by walls, and `min_path` is scaled
+        down for them.
+        shortest: minimum number of cells of the shortest path of the easiest generated mazes; None: `min_path` for
+        all. Four lengths between the two are equally frequent. Long paths need many walls; mazes with shorter
+        paths also have open areas.
+        redrawn: number of additional training mazes per training maze, with the same walls but another start and goal.
 
     Raises:
-        HrmGymError: for a size out of range, or a path that is too long for it.
+        HrmGymError: if the size is out of range, or the path is too long for it.
     """
 
     symbols = "# SGo"
@@ -74,25 +74,25 @@ class MazeTask(Task):
         self.links = np.concatenate((down, right))
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
-        """As `Task.sample`: mazes from both splits, distributed as `generator` says."""
+        """As `Task.sample`: mazes from both splits, with the distribution of `generator`."""
         return self.generate(num, int(rng.integers(2**60)))
 
     def generate(self, num: int, seed: int, split: str | None = None) -> Puzzles:
-        """Random mazes of this kind, uint8 arrays of shape (num, L): a function of the arguments alone."""
+        """Generate random mazes, uint8 arrays of shape (num, L), determined by the arguments."""
         return sizes.generate(self.size, self.min_path, self.smallest, self.shortest, num, seed, split)
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
-        """How far each answer is from a shortest path, int64 of shape (N,); 0 exactly where it is one.
+        """Return how far each answer is from a shortest path, int64 of shape (N,); 0 if and only if it is one.
 
         The sum of three counts:
 
-        - cells that are altered in any other way than from free to path;
-        - broken links: a cell of the path has two neighbours on it, S and G have one each (S and G count as
-          neighbours); every neighbour too few or too many is one;
-        - by how many cells the path is longer or shorter than the shortest one.
+        - cells that changed in any other way than from free to path;
+        - missing or surplus neighbours: each cell of the path must have two neighbours on the path, S and G one (S
+        and G count as neighbours);
+        - the difference in cells between the path and the shortest path.
 
-        With the second at 0 the marked cells are a path from S to G and perhaps closed rings beside it; the
-        path alone is no shorter than the shortest one, so with the third at 0 it is that, and there is no ring.
+        If the second count is 0, the marked cells are a path from S to G, possibly with separate closed rings. The path
+        alone is at least as long as the shortest one, so if the third count is 0, it is shortest and there is no ring.
         """
         return counting.violations(puzzle, answer, self.shape)
 
@@ -101,47 +101,47 @@ class MazeTask(Task):
         return counting.count(puzzle, solution, answer, self.size)
 
     def valid(self, puzzle: Array, solution: Array, answer: Array) -> Array:
-        """As `Task.valid`, without a search, as the solution tells how long a shortest path is."""
+        """As `Task.valid`, without a search, because the solution gives the length of a shortest path."""
         if isinstance(answer, np.ndarray):
             return self.count(*map(as_bytes, (puzzle, solution, answer))) == 0
         return counting.is_shortest(puzzle, solution, answer, self.shape)
 
     def images(self, puzzles: Puzzles) -> Puzzles:
-        """As `Task.images`: the eight turned and mirrored images of each maze, with their own solutions."""
+        """As `Task.images`: the eight rotations and reflections of each maze, each solved again."""
         sources = symmetry.images(self.size)
         images = np.concatenate([puzzles.puzzle[:, source] for source in sources])
         identity = None if puzzles.identity is None else np.tile(puzzles.identity, len(sources))
         return Puzzles(images, solver.solve(images, self.size).astype(puzzles.solution.dtype), identity)
 
     def keys(self, puzzles: Puzzles) -> list[bytes]:
-        """As `Task.keys`: the least of the eight turned and mirrored images."""
+        """As `Task.keys`: the smallest of the eight rotations and reflections."""
         forms = symmetry.canonical_forms(np.ascontiguousarray(puzzles.puzzle, np.uint8), self.size)
         return [form.tobytes() for form in forms]
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
-        """As `Task.solve`; of several shortest paths, the one by the benchmark's rule (see `solver.solve`)."""
+        """As `Task.solve`; the benchmark's rule chooses among several shortest paths (see `solver.solve`)."""
         return solver.solve_one(puzzle, self.size)
 
     def trace(self, puzzles: np.ndarray, room: int) -> Traces:
-        """As `Task.trace`: A*, whose notes are the steps from the start to the cells that it closes."""
+        """As `Task.trace`: A*; its notes are the number of steps from the start to each closed cell."""
         return Traces(*trace.trace(np.ascontiguousarray(puzzles, np.uint8), self.size, self.num_tokens, room))
 
     def check(self, puzzle: np.ndarray) -> None:
-        """Refuses a maze, shape (L,), without exactly one S and one G and a way between them.
+        """Reject a maze, shape (L,), without exactly one S and one G and a path between them.
 
         Raises:
-            HrmGymError: saying what is missing, or what stands twice and where.
+            HrmGymError: with the missing or duplicate cell.
         """
         solver.solve_one(puzzle, self.size)
 
     def rate(self, puzzle: np.ndarray) -> np.ndarray:
-        """Cells of a shortest path of each puzzle, shape (N, L), S and G among them; int64 of shape (N,)."""
+        """Cells of a shortest path, including S and G, per puzzle, shape (N, L); int64 of shape (N,)."""
         return solver.path_cells(puzzle, self.size)
 
     def dataset(self, split: str) -> Puzzles:
-        """As `Task.dataset`: the mazes that ship with the package; for other sizes 10,000, 500 and 1,000 new ones.
+        """As `Task.dataset`: the shipped mazes, or for other sizes 10,000, 500 and 1,000 generated ones.
 
-        Training mazes with another start and goal (`redrawn`) follow the ones that they are made of.
+        Training mazes with another start and goal (`redrawn`) follow the original mazes.
         """
         return _dataset(self, split)
 
@@ -154,7 +154,7 @@ class MazeTask(Task):
 
     @property
     def name(self) -> str | None:
-        """The name of the shipped set, small or hard; None where none ships."""
+        """The name of the shipped set, small or hard; None if there is none."""
         for name, size in shipped.SIZES.items():
             least = shipped.MIN_PATHS[name]
             one_kind = self.smallest in (None, size) and self.shortest in (None, least)
@@ -163,10 +163,10 @@ class MazeTask(Task):
         return None
 
     def parse(self, text: str) -> np.ndarray:
-        """Tokens, uint8 of shape (L,), of a maze or a solved one; here spaces count, for they are free cells.
+        """As `Task.parse`, for mazes and solved mazes; spaces are free cells.
 
         Raises:
-            HrmGymError: as `Task.parse`, or where S or G is missing or stands twice.
+            HrmGymError: as in `Task.parse`, or if S or G is missing or occurs twice.
         """
         tokens = super().parse(text)
         solver.check_ends(tokens, self.size)

@@ -1,4 +1,4 @@
-"""The picture of a maze: walls, start and goal, the proposed path and, revealed, the true one."""
+"""Drawing a maze: walls, start and goal, the proposed path and the revealed solution."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ _SAMPLE = 24  # side of a cell in the key, logical pixels
 class MazeView:
     """Draws the maze of a frame.
 
-    A proposed path goes from amber (unsure) to blue (sure); under it, free cells that the agent does not quite rule
-    out are tinted, so that its search is seen before there is a path. A folded corner marks what this segment changed.
-    A given that the answer alters stays, with a card on it that shows what the answer has there. A line at the foot
-    marks where the path ends or branches. Revealed, the solution is a line, and what the answer marks elsewhere is
-    framed, unless it is another shortest path.
+    The colour of a proposed path goes from amber (unsure) to blue (sure). Free cells with some probability of being on
+    the path are tinted, so that the search is visible before there is a path. A folded corner marks a change in this
+    segment. A given that the answer alters keeps its picture, with a small card that shows the answer. An underline
+    marks where the path ends or branches. The revealed solution is a line; marked cells outside it have a frame, unless
+    the answer is another shortest path.
     """
 
     def __init__(self, task: Task) -> None:
         self._task, self._shape = task, task.shape
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
-        """Draws the maze of `frame` as large as `area` allows, in its middle."""
+        """Draw the maze of `frame` centred in `area` and as large as possible."""
         tiles = self.cells(area)
         first, last = tiles[0], tiles[-1]
         canvas.rect(Box(first.x, first.y, last.right - first.x, last.bottom - first.y).inset(-1.5), _STONE, 2)
@@ -72,13 +72,13 @@ class MazeView:
             mark_cursor(canvas, tiles[frame.cursor])
 
     def cells(self, area: Box) -> list[Box]:
-        """Where each cell of a maze in this area is."""
+        """Return the boxes of the cells of a maze in this area."""
         return square_cells(area, self._shape)
 
     def key(self, canvas: Canvas, area: Box) -> None:
-        """Draws what the marks mean."""
+        """Draw the legend of the marks."""
         confidence_key(canvas, area, "proposed path")
-        places = ((0, 92), (96, 104), (204, 88))  # of the columns: where they begin, how wide they are
+        places = ((0, 92), (96, 104), (204, 88))  # left edge and width of each column
         for i, name in enumerate(("perhaps", "changed now", "altered", "wrong", "breaks a rule", "solution")):
             (along, width), y = places[i % 3], area.y + 40 + 30 * (i // 3)
             tile = Box(area.x + along, y, _SAMPLE, _SAMPLE)
@@ -99,10 +99,10 @@ class MazeView:
             canvas.text(name, Box(tile.right + 5, tile.y, width - _SAMPLE - 5, _SAMPLE), 16, MUTED)
 
     def _cell(self, canvas: Canvas, tile: Box, frame: Frame, cell: int, wrong: bool) -> None:
-        """The ground: wall or floor, the proposed path on it, and the frame where that is wrong."""
+        """Draw a cell's background: wall or floor, the proposed path, and a frame if it is wrong."""
         given = int(frame.puzzle[cell])
         if given == WALL:
-            return  # the board is of stone
+            return  # the board's background is wall
         canvas.rect(tile, RULE)
         canvas.rect(tile.inset(0.5), CARD)
         if given == FREE and int(frame.answer[cell]) == FREE and frame.confidence is not None:
@@ -114,7 +114,7 @@ class MazeView:
                 outline_wrong(canvas, tile.inset(0.5))
 
     def _marks(self, canvas: Canvas, tile: Box, frame: Frame, cell: int) -> None:
-        """What stands above the solution: start and goal, altered cells and changes."""
+        """Draw the marks above the solution: start and goal, altered cells and changes."""
         given, token = int(frame.puzzle[cell]), int(frame.answer[cell])
         altered = given != token and (given, token) != (FREE, PATH)
         if given in _ENDS:
@@ -128,7 +128,7 @@ class MazeView:
     def _true_path(self, canvas: Canvas, tiles: list[Box], solution: np.ndarray) -> None:
         columns = self._shape[1]
         on_path = {int(cell) for cell in np.flatnonzero(np.isin(solution, (START, GOAL, PATH)))}
-        # A shortest path never comes beside itself, so cells of it that are neighbours follow each other.
+        # A shortest path never touches itself, so neighbouring cells on it are consecutive.
         right = [(cell, cell + 1) for cell in on_path if cell + 1 in on_path and (cell + 1) % columns]
         down = [(cell, cell + columns) for cell in on_path if cell + columns in on_path]
         lines = [[_middle(tiles[cell]) for cell in link] for link in right + down]
@@ -140,13 +140,13 @@ def _ground(frame: Frame, cell: int) -> Colour:
 
 
 def _thought_of(confidence: float) -> Colour:
-    """The ground of a free cell that is not proposed: the less sure the agent is of that, the more amber."""
+    """Return the background of a free cell outside the proposed path, more amber for lower confidence."""
     doubt = min(1.0, 2 * (1 - float(np.nan_to_num(confidence, nan=1.0))))
     return mix(CARD, confidence_colour(0.5), doubt**0.5 * 0.8)
 
 
 def _broken(frame: Frame, shape: tuple[int, int]) -> np.ndarray:
-    """Cells of the proposed path that have not two neighbours on it, bool (L,): a shortest path never branches."""
+    """Return the cells of the proposed path without exactly two neighbours on it, bool (L,)."""
     path = (frame.puzzle == FREE) & (frame.answer == PATH)
     way = np.pad((path | np.isin(frame.puzzle, (START, GOAL))).reshape(shape), 1)
     around = sum(np.roll(way, step, axis).astype(np.int64) for axis in (0, 1) for step in (-1, 1))
@@ -163,7 +163,7 @@ def _corner(tile: Box) -> Box:
 
 
 def _draw_lines(canvas: Canvas, lines: list[list[tuple[float, float]]], side: float) -> None:
-    # A white edge sets the line off from every ground; it comes first, or it would cut into its neighbours.
+    # A white outline gives the line contrast on every background; it is drawn first, below all segments of the line.
     width = min(side * 0.22, 7)
     for wide, colour in ((width * 1.8, CARD), (width, WRONG)):
         for line in lines:
@@ -177,7 +177,7 @@ def _end(canvas: Canvas, tile: Box, token: int) -> None:
 
 
 def _card(canvas: Canvas, tile: Box, token: int, ground: Colour) -> None:
-    """What the answer has in place of a given, or a wall, a start or a goal that it puts on the floor."""
+    """Draw the answer's token on a given that it alters, or a wall, start or goal that it puts on a free cell."""
     card = tile.inset(tile.width * 0.18)
     canvas.rect(card.inset(-tile.width * 0.06), WRONG, 2)
     canvas.rect(card, {WALL: _STONE, FREE: CARD, PATH: ground}.get(token, CARD), 1)

@@ -1,8 +1,8 @@
-"""Sequence tasks as a puzzle family each: a question, the sign `=`, and cells for the answer, on one row.
+"""Sequence tasks as puzzle families: one row with a question, the sign `=`, and cells for the answer.
 
-They are what algorithm-learning networks are measured with, above all on longer sequences than they were trained on:
-copying and its memory (Neural Turing Machines, arXiv 1410.5401), addition (Neural GPUs, arXiv 1511.08228), parity
-(adaptive computation time, arXiv 1603.08983; PonderNet, arXiv 2107.05407).
+They are standard tests of networks that learn algorithms, above all of generalization to longer sequences: copying
+(Neural Turing Machines, arXiv 1410.5401), addition (Neural GPUs, arXiv 1511.08228), parity (adaptive computation
+time, arXiv 1603.08983; PonderNet, arXiv 2107.05407).
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from hrm_gym.errors import HrmGymError
 
 BLANK, PADDING, EQUALS = 0, 1, 2
 LONGEST = 1_000
-_VALUE = "x"  # in a form: any of the family's values
+_VALUE = "x"  # in a form: any value of the family
 
 
 class SequenceTask(Task):
-    """A question of some length, `=`, and the cells of its answer; what is left of the row is padding.
+    """A question of variable length, `=`, and the cells of its answer; the rest of the row is padding.
 
-    Tokens: 0 is a cell to be filled in (`_`), 1 padding (`.`), 2 the sign `=`, then those of the family. Padding counts
-    neither in the loss nor in the grade, so one board holds sequences of many lengths. The row is as wide as a question
-    of `capacity` needs: give two tasks the same capacity, and an agent that was trained on short sequences can be
-    tested on longer ones.
+    Tokens: 0 is a blank cell (`_`), 1 padding (`.`), 2 the sign `=`, followed by the family's tokens. Padding counts
+    neither in the loss nor in the grade, so one board holds sequences of many lengths. The row is wide enough for a
+    question of length `capacity`. If two tasks have the same capacity, an agent trained on the one with short sequences
+    can be tested on the one with longer sequences.
 
     Args:
-        min_length: of the questions that are drawn.
-        max_length: of the questions that are drawn.
-        capacity: the longest question that the board has room for; None: `max_length`.
+        min_length: minimum length of sampled questions.
+        max_length: maximum length of sampled questions.
+        capacity: maximum length of questions that fit the board; None: `max_length`.
 
     Raises:
-        HrmGymError: for lengths out of range.
+        HrmGymError: if a length is out of range.
     """
 
     blank = BLANK
@@ -46,9 +46,9 @@ class SequenceTask(Task):
     violation_name = "wrong cells"
     view = SequenceView
     signs: ClassVar[str] = "_.="
-    """The symbols before the values: value v is token `len(signs) + v`."""
+    """Symbols before the values; value v is token `len(signs) + v`."""
     example: ClassVar[str]
-    """A question as it is written."""
+    """An example of a question as text."""
 
     def __init__(self, min_length: int, max_length: int, capacity: int | None, num_values: int) -> None:
         capacity = max_length if capacity is None else capacity
@@ -65,20 +65,20 @@ class SequenceTask(Task):
         cells = np.arange(self.num_cells)
         self.links = np.stack((cells[:-1], cells[1:]), axis=1)
 
-    # ---- what a family must give -----------------------------------------------------------------
+    # ---- required methods ------------------------------------------------------------------------
 
     @abc.abstractmethod
     def form(self, length: int) -> str:
-        """How a question of that length is written: `x` for a value, `_` for a cell of the answer, and signs."""
+        """Return a question of this length as text: `x` for a value, `_` for a cell of the answer, and signs."""
 
     @abc.abstractmethod
     def answer(self, puzzle: Array) -> Array:
-        """Values, integers of shape (N, L) or (N, 1), that stand in the blank cells of puzzles, int64 (N, L)."""
+        """Return the values of the blank cells of puzzles, int64 (N, L), as integers of shape (N, L) or (N, 1)."""
 
-    # ---- what follows from it --------------------------------------------------------------------
+    # ---- derived methods -------------------------------------------------------------------------
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
-        """As `Task.sample`: every length is equally likely, and so is every question of a length."""
+        """As `Task.sample`: all lengths are equally likely, and so are all questions of a length."""
         length = rng.integers(self.min_length, self.max_length + 1, size=num)
         value = rng.integers(self.num_values, size=(num, self.num_cells)) + len(self.signs)
         form = _forms(self)[length - 1]
@@ -90,7 +90,7 @@ class SequenceTask(Task):
         return where(puzzle == BLANK, self.answer(puzzle) + len(self.signs), puzzle)
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
-        """How many cells of each answer are wrong, those of the question among them; padding does not count."""
+        """Return the number of wrong cells of each answer, including altered cells of the question but not padding."""
         return ((answer != self._solved(puzzle)) & (puzzle != PADDING)).sum(-1)
 
     def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ class SequenceTask(Task):
         return ((answer != solution) & (puzzle != PADDING)).sum(-1)
 
     def length(self, puzzle: np.ndarray) -> np.ndarray:
-        """Of questions, tokens (N, L); integers of shape (N,)."""
+        """Return the lengths of questions, tokens (N, L), as integers of shape (N,)."""
         used = (puzzle != PADDING).sum(-1)
         return np.searchsorted((_forms(self) != PADDING).sum(-1), used) + 1
 
@@ -107,10 +107,10 @@ class SequenceTask(Task):
         return self.length(puzzle).astype(np.int64)
 
     def check(self, puzzle: np.ndarray) -> None:
-        """Refuses what is no question.
+        """Reject a board that is not a question.
 
         Raises:
-            HrmGymError: with an example of one.
+            HrmGymError: with an example of a question.
         """
         first = len(self.signs)
         if not (np.where(puzzle >= first, first, puzzle) == _forms(self)).all(-1).any():
@@ -125,10 +125,10 @@ class SequenceTask(Task):
         return self._solved(puzzle[None])[0].astype(np.uint8)
 
     def parse(self, text: str) -> np.ndarray:
-        """As `Task.parse`; padding and, after `=`, the blank cells may be left out: "314=" is "314=___...".
+        """As `Task.parse`; padding and the blank cells after `=` can be omitted: "314=" means "314=___...".
 
         Raises:
-            HrmGymError: with the offending character or length.
+            HrmGymError: if a character or the length is invalid.
         """
         text = "".join(text.split())
         if text.endswith("="):
@@ -142,31 +142,31 @@ class SequenceTask(Task):
 
 @functools.lru_cache(maxsize=32)
 def _forms(task: SequenceTask) -> np.ndarray:
-    """The forms of all lengths as tokens, (capacity, L), with the first value for every value."""
+    """Return the forms of all lengths as tokens, (capacity, L), with the first value in place of every `x`."""
     symbols = task.symbols.replace("0", _VALUE)
     forms = [task.form(length).ljust(task.num_cells, task.signs[PADDING]) for length in range(1, task.capacity + 1)]
     return np.array([[symbols.index(character) for character in form] for form in forms])
 
 
 def _equals(puzzle: Array) -> Array:
-    """Where the sign `=` stands, (N, 1)."""
+    """Return the position of the sign `=`, (N, 1)."""
     return ((puzzle == EQUALS) * like(np.arange(puzzle.shape[1]), puzzle)).sum(-1)[:, None]
 
 
 class CopyTask(SequenceTask):
-    """Repeat the sequence behind the sign: `31407=_____`.
+    """Copy the sequence into the cells after the sign: `31407=_____`.
 
-    A network must keep the whole sequence and give it back in order. Sequences of the shortest lengths are few; those
-    that are test puzzles are not trained on.
+    A network must remember the whole sequence and reproduce it in order. There are few sequences of the shortest
+    lengths; test puzzles never appear in training.
 
     Args:
-        min_length: symbols of a sequence.
-        max_length: symbols of a sequence.
-        capacity: the longest sequence that the board has room for; None: `max_length`.
-        num_symbols: different symbols, 2 to 10.
+        min_length: minimum number of symbols of a sequence.
+        max_length: maximum number of symbols of a sequence.
+        capacity: maximum length of sequences that fit the board; None: `max_length`.
+        num_symbols: number of different symbols, 2 to 10.
 
     Raises:
-        HrmGymError: for a number out of range.
+        HrmGymError: if a number is out of range.
     """
 
     example = "314=___"
@@ -188,17 +188,17 @@ class CopyTask(SequenceTask):
 
 
 class ParityTask(SequenceTask):
-    """Say whether the number of ones is even (0) or odd (1): `10110=_`.
+    """Determine whether the number of ones is even (0) or odd (1): `10110=_`.
 
-    Every bit changes the answer, so there is nothing to learn from parts of it.
+    Every bit changes the answer, so parts of the sequence carry no information about it.
 
     Args:
-        min_length: bits.
-        max_length: bits.
-        capacity: the most bits that the board has room for; None: `max_length`.
+        min_length: minimum number of bits.
+        max_length: maximum number of bits.
+        capacity: maximum number of bits that fit the board; None: `max_length`.
 
     Raises:
-        HrmGymError: for a number out of range.
+        HrmGymError: if a number is out of range.
     """
 
     example = "10110=_"
@@ -220,18 +220,18 @@ class ParityTask(SequenceTask):
 
 
 class AdditionTask(SequenceTask):
-    """Add two numbers of the same number of digits; the sum has one digit more: `027+481=____`.
+    """Add two numbers with the same number of digits; the sum has one more digit: `027+481=____`.
 
-    Numbers may begin with zeros. In the worst case a carry runs through all digits.
+    Numbers may begin with zeros. In the worst case a carry propagates through all digits.
 
     Args:
-        min_length: digits of either number.
-        max_length: digits of either number.
-        capacity: the most digits that the board has room for; None: `max_length`.
-        base: of the numbers, 2 to 10.
+        min_length: minimum number of digits of each number.
+        max_length: maximum number of digits of each number.
+        capacity: maximum number of digits that fit the board; None: `max_length`.
+        base: base of the numbers, 2 to 10.
 
     Raises:
-        HrmGymError: for a number out of range.
+        HrmGymError: if a number is out of range.
     """
 
     signs = "_.=+"
@@ -251,7 +251,7 @@ class AdditionTask(SequenceTask):
         length = (equals - 1) // 2
         value = puzzle - len(self.signs)
         carry, digits = length * 0, []
-        for place in range(self.capacity + 1):  # from the ones upwards
+        for place in range(self.capacity + 1):  # from the lowest digit upwards
             summands = [gather(value, (end - place).clip(0, None)) for end in (length - 1, equals - 1)]
             total = where(place < length, summands[0] + summands[1], 0) + carry
             digits.append(total % self.base)

@@ -1,4 +1,4 @@
-"""The board of a sequence task: the question on one line, the answer below it, and no padding."""
+"""Drawing a sequence task: the question on one line and the answer below it, without padding."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ if TYPE_CHECKING:
     from hrm_gym.envs.drawing.canvas import Box, Canvas
     from hrm_gym.envs.drawing.frame import Frame
 
-LARGEST = 96  # side of a tile, logical pixels
-READABLE = 44  # smaller tiles are avoided by breaking a part into lines
+LARGEST = 96  # maximum side of a tile, logical pixels
+READABLE = 44  # break lines to avoid smaller tiles
 
 
 class SequenceView(TokenGrid):
-    """Draws the tiles of `TokenGrid` as two lines, as large as the longer of them allows.
-
-    Long questions are wrapped to keep their tiles legible.
-    """
+    """Draws the tiles of `TokenGrid` as two lines, as large as possible; long lines are wrapped."""
 
     cells = None  # type: ignore[assignment]
-    """Where its tiles are depends on the question, so none is found by a click."""
+    """The positions of tiles depend on the question, so clicks are not supported."""
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         """See `TokenGrid`."""
@@ -42,14 +39,14 @@ class SequenceView(TokenGrid):
                 self._cell(canvas, tile, frame, int(cell), wrong=bool(wrong[cell]))
 
     def _parts(self, puzzle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The cells before the answer and those of the answer."""
+        """Return the cells of the question and those of the answer."""
         used = np.flatnonzero(puzzle != self._task.padding)
         begin = int((puzzle == self._task.symbols.index("=")).argmax()) + 1
         return used[used < begin], used[used >= begin]
 
 
 def _fit(area: Box, parts: list[np.ndarray]) -> tuple[int, list[np.ndarray]]:
-    """The largest side of a tile, whole pixels, with which the parts fit when each is broken into lines."""
+    """Return the largest side of a tile in whole pixels at which the wrapped parts fit, and their lines."""
     for side in range(LARGEST, 0, -1):
         wide = int(area.width // side)
         if wide == 0:

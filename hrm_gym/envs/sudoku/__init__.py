@@ -1,1 +1,1 @@
-"""Sudoku: the task, its generator, its solver and its symmetries."""
+"""Sudoku: task, generator, solver and symmetries."""

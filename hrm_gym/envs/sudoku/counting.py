@@ -1,4 +1,4 @@
-"""Broken rules of Sudokus and random images of them, compiled: what `SudokuTask` says in array operations."""
+"""Violations and random symmetries of Sudokus, compiled; `SudokuTask` has the same as array operations."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from hrm_gym.envs.compiled import count_bits
 from hrm_gym.envs.jit import njit
 
 LANE = np.uint64(16)
-"""Bits of a word that the digits of one column take, so that a word holds those of a box's columns, four at most."""
+"""Bits of a word per column, so that a word holds the digits of the columns of a box, at most four."""
 
 
 @njit(cache=True, nogil=True)
 def _digits(lanes: np.uint64) -> int:
-    """How many different digits the columns of a word hold together."""
+    """Return the number of different digits in all columns of a word."""
     lanes |= lanes >> np.uint64(32)
     return count_bits((lanes | lanes >> LANE) & np.uint64(0xFFFF))
 
 
 @njit(cache=True, nogil=True)
 def _bits(height: int, width: int) -> np.ndarray:
-    """The bit of each token in each column of a box, uint64 (width, size + 1); the blank has none."""
+    """Return the bit of each token in each column of a box, uint64 (width, size + 1); the blank has no bit."""
     bits = np.zeros((width, height * width + 1), np.uint64)
     for column in range(width):
         for digit in range(height * width):
@@ -30,7 +30,7 @@ def _bits(height: int, width: int) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _count(puzzle: np.ndarray, answer: np.ndarray, height: int, width: int, bits: np.ndarray) -> int:
-    """The violations of one answer, (L,)."""
+    """Return the violations of one answer, (L,)."""
     size = height * width
     altered = held = cell = 0
     columns, boxes = np.zeros(4, np.uint64), np.zeros(4, np.uint64)
@@ -58,10 +58,10 @@ def _count(puzzle: np.ndarray, answer: np.ndarray, height: int, width: int, bits
 
 @njit(cache=True, nogil=True)
 def _gain(puzzle: np.ndarray, answer: np.ndarray, before: np.ndarray, cell: int, height: int, width: int) -> int:
-    """By how much the violations grow with the change of one cell."""
+    """Return the increase of the violations by the change of one cell."""
     size = height * width
     row, column = cell // size, cell % size
-    # The digits that the other cells of its units hold.
+    # Digits of the other cells in its row, column and box.
     in_row = in_column = in_box = np.int64(0)
     corner = row // height * height * size + column // width * width
     for place in range(size):
@@ -75,14 +75,14 @@ def _gain(puzzle: np.ndarray, answer: np.ndarray, before: np.ndarray, cell: int,
     if given != 0:
         gain += (given != new) - (given != old)
     for held in (in_row, in_column, in_box):
-        held |= 1  # the blank is no digit
+        held |= 1  # the blank does not count as a digit
         gain += int((held >> new & 1) - (held >> old & 1))
     return gain
 
 
 @njit(cache=True, nogil=True)
 def count_violations(puzzle: np.ndarray, answer: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Digits missing in the rows, columns and boxes, and givens altered, int64 (N,).
+    """Return the number of digits missing in rows, columns and boxes plus altered givens, int64 (N,).
 
     Args:
         puzzle: tokens, uint8 (N, L).
@@ -100,7 +100,7 @@ def count_violations(puzzle: np.ndarray, answer: np.ndarray, height: int, width:
 def recount_violations(
     puzzle: np.ndarray, answer: np.ndarray, before: np.ndarray, counts: np.ndarray, height: int, width: int
 ) -> np.ndarray:
-    """As `count_violations`, where those of the answers `before` are known: `counts`, int64 (N,), -1 for unknown."""
+    """As `count_violations`, given earlier answers `before` and their violations `counts`, int64 (N,), -1: unknown."""
     bits, new = _bits(height, width), np.empty(len(puzzle), np.int64)
     for i in range(len(puzzle)):
         changed, sum_of_places = np.int32(0), np.int32(0)
@@ -119,7 +119,7 @@ def recount_violations(
 
 @njit(cache=True, nogil=True)
 def _order(numbers: np.ndarray, order: np.ndarray) -> None:
-    """Writes the places of `numbers` from the least to the greatest."""
+    """Write the indices that sort `numbers` to `order`."""
     for i in range(len(numbers)):
         place = i
         while place > 0 and numbers[order[place - 1]] > numbers[i]:
@@ -130,7 +130,7 @@ def _order(numbers: np.ndarray, order: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def _lines(outer: np.ndarray, inner: np.ndarray, length: int, lines: np.ndarray, order: np.ndarray) -> None:
-    """Writes where lines come from that move as groups of `length`, and within these: see `symmetry._nested`."""
+    """Write the sources of lines that are permuted within and as groups of `length`: see `symmetry._nested`."""
     groups = order[: len(outer)]
     _order(outer, groups)
     within = order[len(outer) : len(outer) + length]
@@ -142,7 +142,7 @@ def _lines(outer: np.ndarray, inner: np.ndarray, length: int, lines: np.ndarray,
 
 @njit(cache=True, nogil=True)
 def symmetries(uniforms: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the cells of images come from, uint8 (N, L), and what each token becomes, uint8 (N, size + 1).
+    """Return the source of each cell, uint8 (N, L), and the new value of each token, uint8 (N, size + 1).
 
     Args:
         uniforms: numbers in [0, 1), float64 (N, `symmetry.num_uniforms`).
@@ -152,7 +152,7 @@ def symmetries(uniforms: np.ndarray, height: int, width: int) -> tuple[np.ndarra
     size, num = height * width, len(uniforms)
     source, label = np.empty((num, size * size), np.uint8), np.zeros((num, size + 1), np.uint8)
     rows, columns, order = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(2 * size, np.int64)
-    # Where the numbers of the bands, the rows, the stacks and the columns begin, after those of the digits.
+    # First indices of the numbers of bands, rows, stacks and columns, which follow those of the digits.
     bands, row = size, size + width
     stacks, column = row + size, row + size + height
     for i in range(num):
@@ -171,7 +171,7 @@ def symmetries(uniforms: np.ndarray, height: int, width: int) -> tuple[np.ndarra
 
 @njit(cache=True, nogil=True)
 def images(tokens: np.ndarray, source: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """The images of boards, uint8 (N, L), under `symmetries`."""
+    """Apply `symmetries` to boards, uint8 (N, L)."""
     image = np.empty_like(tokens)
     for i in range(tokens.shape[0]):
         for j in range(tokens.shape[1]):

@@ -1,4 +1,4 @@
-"""The puzzles that ship with the package: how they are read, and how each file is made again bit for bit."""
+"""Loading the puzzles that ship with the package, and regenerating their files bit for bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOXES = {
     "deep": (3, 3),
     "16x16": (4, 4),
 }
-"""Rows and columns of a box, by the name of the set."""
+"""Rows and columns of a box in each set."""
 
 COUNTS = {
     "4x4": {"train": 20_000, "validation": 1_000, "test": 1_000},
@@ -32,30 +32,30 @@ COUNTS = {
     "deep": {"validation": 100, "test": 500},
     "16x16": {"train": 2_000, "validation": 500, "test": 1_000},
 }
-"""How many puzzles each set has."""
+"""Number of puzzles in each set."""
 
 SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1, "deep": 1, "16x16": 0}
-"""Of each set; made with one seed, the two of 9x9 boards would share their random minimal puzzles."""
+"""Seed of each set; with the same seed, the sets of 9x9 boards would share their random minimal puzzles."""
 
 HARD_BY = {"extreme": "guesses", "deep": "resistance"}
-"""What makes the searched puzzles for validation and tests hard, of the sets that are searched."""
+"""Measure of difficulty of the validation and test puzzles in sets that are found by search."""
 
 VALIDATION_SEED = 100
-"""Added to the seed of a set for its validation puzzles, which are drawn as the test puzzles are."""
+"""Added to a set's seed for its validation puzzles, which have the distribution of the test puzzles."""
 
 
 def _counts(name: str) -> dict[str, int]:
-    """How many puzzles each split of a set has; refuses a set that is not there."""
+    """Return the number of puzzles in each split of a set; raise an error for an unknown set."""
     if name not in COUNTS:
         raise unknown("set of puzzles", name, COUNTS)
     return COUNTS[name]
 
 
 def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
-    """The first `num` puzzles of a shipped split (default: all), generated anew.
+    """Generate the first `num` puzzles of a shipped split (default: all).
 
-    The extreme ones take half a second to eight seconds each and are drawn in pools, so the first are those of the
-    whole only where `num` is a multiple of `extreme.POOLS`; all others come at thousands a second, 16x16 ones at 80.
+    Puzzles found by search take 0.5 to 8 seconds each and are drawn in pools, so they equal the first shipped ones only
+    if `num` is a multiple of `extreme.POOLS`. Other sets take 1 second for thousands of puzzles, or for 80 of 16x16.
     """
     counts = _counts(name)
     if num is None:
@@ -66,9 +66,9 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
 
 
 def _validation(name: str, num: int) -> Puzzles:
-    """Puzzles drawn as the test ones are, by another seed, without those whose canonical form is that of a test puzzle.
+    """Generate puzzles like the test puzzles with another seed, without those that are symmetric to a test puzzle.
 
-    What keeps the test puzzles apart from the training puzzles keeps these apart from them, too.
+    Validation puzzles are separated from training puzzles in the same way as test puzzles are.
     """
     test = load(name, "test")
     known = {form.tobytes() for form in canonical_forms(test.puzzle, test.solution, BOXES[name])}
@@ -83,7 +83,7 @@ def _validation(name: str, num: int) -> Puzzles:
 
 
 def _draw(name: str, num: int, split: str, seed: int) -> Puzzles:
-    """The first `num` different puzzles of a sequence: on small boards the same ones come again."""
+    """Generate the first `num` distinct puzzles of a sequence; on small boards puzzles repeat."""
     if name in HARD_BY:
         return generate_extreme(num, seed, split, HARD_BY[name])
     drawn = num
@@ -97,7 +97,7 @@ def _draw(name: str, num: int, split: str, seed: int) -> Puzzles:
 
 
 def pack(name: str, puzzles: Puzzles) -> dict[str, np.ndarray]:
-    """The arrays of one split as they are stored: solutions, which cells are given (8 a byte), ratings."""
+    """Return the arrays to store for one split: solutions, givens (8 cells per byte) and ratings."""
     return {
         "solution": puzzles.solution,
         "given": np.packbits(puzzles.puzzle > 0, axis=1),
@@ -106,7 +106,7 @@ def pack(name: str, puzzles: Puzzles) -> dict[str, np.ndarray]:
 
 
 def shipped(name: str) -> dict[str, np.ndarray]:
-    """All arrays of the shipped file `name`, one of `COUNTS`, generated anew."""
+    """Generate all arrays of the shipped file `name`, one of `COUNTS`."""
     return {
         f"{split}_{key}": array
         for split in _counts(name)
@@ -115,19 +115,19 @@ def shipped(name: str) -> dict[str, np.ndarray]:
 
 
 def write_shipped(name: str, path: str | os.PathLike[str]) -> None:
-    """Generates the shipped set `name` and writes it to `path`: the same bytes wherever zlib is the same.
+    """Generate the shipped set `name` and write it to `path`, with the same bytes for the same version of zlib.
 
     Raises:
-        HrmGymError: for an unknown name, or where the file cannot be written.
+        HrmGymError: if the name is unknown or the file cannot be written.
     """
     save_arrays(shipped(name), path)
 
 
 def load(name: str, split: str) -> Puzzles:
-    """A shipped split, uint8 arrays of shape (N, L).
+    """Load a shipped split, uint8 arrays of shape (N, L).
 
     Raises:
-        HrmGymError: for an unknown set, a split that it does not have, or where the file is missing.
+        HrmGymError: if the set or split is unknown or the file is missing.
     """
     if split not in _counts(name):
         raise unknown("split", split, _counts(name))

@@ -17,22 +17,22 @@ from hrm_gym.envs.task import Puzzles, Task, Traces
 from hrm_gym.errors import HrmGymError, unknown
 
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3), 16: (4, 4)}
-"""Rows and columns of a box, by the size of the board."""
+"""Rows and columns of a box for each size of board."""
 
 
 class SudokuTask(Task):
-    """Fill the board so that every row, column and box holds every digit; the givens stay.
+    """Fill the board so that every row, column and box contains every digit, and keep the givens.
 
     Tokens: 0 is blank, 1 to `size` are the digits, written 1 to 9 and A to G.
 
     Args:
         size: rows of the board: 4, 6, 9 or 16.
-        extreme: search for hard puzzles, as hard as the Sudoku-Extreme benchmark's (9x9 only).
-        hard_by: what makes the searched puzzles for validation and tests hard: the "guesses" that they take, as many as
-            the benchmark's, or "resistance" to looking one guess ahead, which is nearer to what makes those hard.
+        extreme: use puzzles found by search that are as hard as those of the Sudoku-Extreme benchmark (9x9 only).
+        hard_by: measure of difficulty of these validation and test puzzles: "guesses", as many as in the benchmark,
+        or "resistance" to looking one guess ahead, which predicts better how hard the benchmark's puzzles are.
 
     Raises:
-        HrmGymError: for a size or a combination that does not exist.
+        HrmGymError: if the size or combination does not exist.
     """
 
     hintable = True
@@ -58,22 +58,22 @@ class SudokuTask(Task):
         boxes = cells.reshape(size // height, height, size // width, width).swapaxes(1, 2).reshape(size, size)
         self.groups = (cells, cells.T.copy(), boxes)
         self.group_symbols = tuple(range(1, size + 1))
-        # An image of a 4x4 training puzzle may be a test puzzle: there are only two grids up to symmetry.
+        # 4x4 has only two grids up to symmetry, so augmentation could turn a training puzzle into a test puzzle.
         self.num_uniforms = 0 if size == 4 else symmetry.num_uniforms(self.boxes)
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
-        """As `Task.sample`: puzzles with one solution and no given too many, from both splits; see `generator`."""
+        """As `Task.sample`: minimal puzzles with one solution, from both splits; see `generator`."""
         seed = int(rng.integers(2**62))
         if self.extreme:
             return extreme.generate_extreme(num, seed, hard_by=self.hard_by)
         return generator.generate(self.boxes, num, seed)
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
-        """Digits missing in the rows, columns and boxes, and givens altered, int64 of shape (N,)."""
+        """Return the number of digits missing in rows, columns and boxes plus altered givens, int64 of shape (N,)."""
         size, (height, width) = self.size, self.boxes
         if isinstance(answer, np.ndarray):
             return counting.count_violations(as_bytes(puzzle), as_bytes(answer), height, width)
-        # Cells first, so that every step works on long contiguous runs; the blank has no bit.
+        # The axis of cells comes first, so that every step works on contiguous memory; the blank has no bit.
         cells = ((1 << as_int64(answer).T) >> 1).reshape(size, size, -1)
         rows = _union(cells[:, i] for i in range(size))
         columns = _union(cells[i] for i in range(size))
@@ -90,23 +90,23 @@ class SudokuTask(Task):
     def recount(
         self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray, before: np.ndarray, counts: np.ndarray
     ) -> np.ndarray:
-        """As `Task.recount`: where one cell changed, from its row, its column and its box."""
+        """As `Task.recount`; if one cell changed, only its row, column and box are counted."""
         return counting.recount_violations(puzzle, answer, before, counts, *self.boxes)
 
     def augment(self, puzzles: Puzzles, uniforms: Array) -> Puzzles:
-        """As `Task.augment`: the whole symmetry group, but nothing for 4x4."""
+        """As `Task.augment`: the whole symmetry group, but none for 4x4."""
         if self.num_uniforms == 0:
             return puzzles
         return Puzzles(*symmetry.random_image(puzzles[:2], uniforms, self.boxes))
 
     def restore(self, answer: Array, uniforms: Array) -> Array:
-        """As `Task.restore`, for all but 4x4."""
+        """As `Task.restore`, except for 4x4."""
         if self.num_uniforms == 0:
             return super().restore(answer, uniforms)
         return symmetry.undo_image(answer, uniforms, self.boxes)
 
     def keys(self, puzzles: Puzzles) -> list[bytes]:
-        """As `Task.keys`: of 9x9 and 16x16 boards the solution grid's, so that a split has grids of its own."""
+        """As `Task.keys`; for 9x9 and 16x16 boards the key of the solution, so that splits share no solution."""
         forms = symmetry.canonical_forms(puzzles.puzzle, puzzles.solution, self.boxes)
         return [form.tobytes() for form in forms]
 
@@ -115,30 +115,30 @@ class SudokuTask(Task):
         return solver.solve(puzzle, self.boxes)
 
     def trace(self, puzzles: np.ndarray, room: int) -> Traces:
-        """As `Task.trace`: propagate, guess, undo."""
+        """As `Task.trace`: constraint propagation, guesses and backtracking."""
         groups = np.concatenate(self.groups)
         of_cell = np.stack([partition.ravel().argsort() // self.size for partition in self.groups], axis=1)
         of_cell += self.size * np.arange(3)
         return Traces(*trace.trace(np.ascontiguousarray(puzzles, np.uint8), groups, of_cell, room))
 
     def check(self, puzzle: np.ndarray) -> None:
-        """Refuses a puzzle, shape (L,), that does not have exactly one solution.
+        """Reject a puzzle, shape (L,), that does not have exactly one solution.
 
         Raises:
-            HrmGymError: with the contradiction, or that there are several solutions or none.
+            HrmGymError: with a contradiction among the givens, or the number of solutions: none or several.
         """
         solver.solve(puzzle, self.boxes)
 
     def rate(self, puzzle: Array) -> np.ndarray:
-        """Guesses that a solver needs for each puzzle, shape (N, L); int64 of shape (N,). See `solver.rate`."""
+        """Guesses that a solver needs per puzzle, shape (N, L); int64 of shape (N,). See `solver.rate`."""
         return solver.rate(puzzle, self.boxes)
 
     def dataset(self, split: str) -> Puzzles:
-        """As `Task.dataset`: the puzzles that ship with the package; for training the same whatever `hard_by` is."""
+        """As `Task.dataset`: the shipped puzzles; the training puzzles do not depend on `hard_by`."""
         return _shipped("extreme" if self.extreme and split == "train" else self.name, split)
 
     def write_shipped(self, path: Path) -> None:
-        """As `Task.write_shipped`; `SudokuExtreme-v0` takes an hour and a half, `SudokuDeep-v0` one."""
+        """As `Task.write_shipped`; `SudokuExtreme-v0` takes 1.5 hours, `SudokuDeep-v0` one hour."""
         shipped.write_shipped(self.name, path)
 
     @property
@@ -151,7 +151,7 @@ class SudokuTask(Task):
 
 @functools.lru_cache(maxsize=4)
 def _ones(size: int) -> np.ndarray:
-    """How many bits each mask of `size` bits has, int16 (2 ** size,)."""
+    """Return the number of set bits of each mask of `size` bits, int16 (2 ** size,)."""
     ones = np.zeros(1, np.int16)
     for _ in range(size):
         ones = np.concatenate([ones, ones + 1])

@@ -1,1 +1,1 @@
-"""Walks through mazes: what stands at places that one comes back to."""
+"""Walks through mazes: predict the object at a place that was visited before."""

@@ -1,4 +1,4 @@
-"""The board of a walk: moves above what is seen, broken into lines that can be read."""
+"""Drawing a walk: moves with the observations below them, wrapped to readable lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class WalkView(TokenGrid):
-    """Draws the tiles of `TokenGrid` in pairs of lines, with a gap between two pairs."""
+    """Draws the tiles of `TokenGrid` in pairs of lines, with a gap between pairs."""
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         """See `TokenGrid`."""
@@ -21,7 +21,7 @@ class WalkView(TokenGrid):
 
         wrong = wrong_cells(self._task, frame)
         steps = self._task.shape[1]
-        # The number of steps a line that makes the tiles largest: a pair of lines takes two tiles and half a one.
+        # The number of steps per line that maximizes the tiles; a pair of lines is two and a half tiles high.
         width = max(range(1, steps + 1), key=lambda wide: _side(area, steps, wide))
         side = max(1, int(_side(area, steps, width)))
         left = area.x + (area.width - side * width) / 2
