@@ -60,8 +60,7 @@ class Task(abc.ABC):
     """Display name of a valid answer that differs from the known solution."""
 
     groups: tuple[np.ndarray, ...] = ()
-    """Groups of cells that must contain each of the `group_symbols` exactly once. Each array, integers of shape (G, n),
-    holds G disjoint groups, such as the rows, the columns or the boxes of a Sudoku. Empty: none."""
+    """Partitions into groups that contain each of the `group_symbols` once, integers (G, n): rows, columns, boxes."""
 
     group_symbols: tuple[int, ...] = ()
     """The n tokens that each group contains."""
