@@ -132,6 +132,7 @@ def test_it_learns_to_tell_wrong_guesses(tmp_path, rule):
         guesses=0.9,
         max_segments=4,
         max_steps=250,
+        max_minutes=0,
         compile=False,
         run_dir=str(tmp_path / "run"),
         device="cpu",

@@ -37,7 +37,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from hrm_gym.agents.halting.rule import Experience, LearnedRule, Signals, halting_errors, halting_label
 from hrm_gym.envs.guesses import HASTE
@@ -92,6 +92,8 @@ class QLearning(LearnedRule):
             self.signals = (*type(self).signals, "q_give_up")
         super().__init__(config, num_features)
         self.gives_up = config.give_up
+        if config.give_up:
+            nn.init.constant_(self.head.bias[2:], -1.0)  # most puzzles have a solution
 
     def begin(self, num: int, max_segments: int, device: torch.device) -> None:
         """See `HaltingRule`."""
