@@ -32,7 +32,7 @@ from hrm_gym.agents.training.run import train
 from hrm_gym.agents.training.signals import Signals
 from hrm_gym.envs.registration import canonical_id, make_task
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import read_json, replacing
+from hrm_gym.files import is_there, read_json, replacing
 
 SEGMENTS = 16
 """Segments that every agent may think when it is tested, however many it had in training."""
@@ -169,7 +169,7 @@ def _keep_conditions(conditions: Conditions, out: Path) -> None:
     """Runs of different budgets do not belong into one table."""
     path = out / CONDITIONS
     told = dataclasses.asdict(conditions) | {"env": canonical_id(conditions.env)}
-    if path.exists():
+    if is_there(path):
         before = read_json(path)
         for name, value in told.items():
             if before.get(name) != value:
