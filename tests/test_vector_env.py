@@ -190,7 +190,7 @@ def test_puzzles_of_own_for_all_slots():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        *[({"num_envs": num}, "num_envs=.*give an integer, of at least 1") for num in (0, -1, 2.0, "2", True, None)],
+        *[({"num_envs": num}, "num_envs=.*give an integer, 1 to") for num in (0, -1, 2.0, "2", True, None)],
         *[({"max_episode_steps": most}, "max_episode_steps=.*at least 1") for most in (0, -5, 2.5, "3", True)],
         ({"max_episode_steps": float("nan")}, "max_episode_steps=nan"),
         ({"device": 2.5}, "device='cpu'"),
