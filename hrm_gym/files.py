@@ -99,6 +99,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything; nothing has a name that the system does not allow."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def is_folder(path: Path) -> bool:
     """Return whether the folder exists; False for names that the system does not allow."""
     try:

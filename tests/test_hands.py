@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import hrm_gym
+from hrm_gym.cli import main
 from hrm_gym.envs.datasets import puzzles_of
 from hrm_gym.envs.reading.writing import write_puzzles
 from hrm_gym.errors import HrmGymError
@@ -273,3 +274,25 @@ def test_what_torch_and_numpy_were_told_before_does_not_matter(tmp_path, dtype, 
         torch.set_default_device(None)
         torch.set_default_dtype(torch.float32)
         np.seterr(**before)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["analyze", "--env", ENV, "--out"],
+        ["compare", "--env", ENV, "--agents", "gru", "--steps", "1", "--out"],
+        ["generate", "--env", ENV, "--num", "1", "--out"],
+        ["export", "--out", "a.safetensors"],
+        ["convert", "--out", "a.safetensors"],
+        ["evaluate", "--env", ENV, "--puzzles"],
+        ["solve", "--env", ENV],
+    ],
+    ids=lambda words: words[0],
+)
+def test_names_that_no_system_allows_are_one_line(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a" * 300, "a\0b", "/proc/" + "b" * 5000):
+        assert main([*words, name]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("error: ") and len(told.splitlines()) == 1
+    assert not list(tmp_path.iterdir())

@@ -413,7 +413,7 @@ def test_own_puzzle(capsys):
     "arguments, message",
     [
         ({"puzzle": "12"}, "the puzzle has 2 characters"),
-        ({"puzzle": "x" + "." * 15}, "'x'"),
+        ({"puzzle": "y" + "." * 15}, "'y'"),
         ({"puzzle": "11" + "." * 14}, ""),
         ({"puzzle": "." * 16}, ""),
         ({"episodes": 0}, "--episodes 0"),

@@ -311,6 +311,13 @@ def test_a_size_of_no_family_is_one_line(capsys):
     assert "foreign character 'é'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/a.csv", "~", "~\r-T"])
+def test_names_with_a_tilde_are_one_line(name):
+    with pytest.raises(HrmGymError) as refusal:
+        read(name, NINE)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
 def test_a_name_that_is_nearly_right_is_proposed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "puzzles.csv").write_text(SEVERAL["a.CSV"])

@@ -86,6 +86,14 @@ def test_forged_checkpoints_are_refused(tmp_path, changed, message):
         Loop(loaded.config, loaded)
 
 
+@pytest.mark.parametrize("stage", ["abc", None, {}, [], -1, 1.5, True, 10**30])
+def test_a_stage_that_is_no_number_is_one_line(tmp_path, stage):
+    saved = Loop(tiny(agent="gru", halting="pondernet")).snapshot()
+    checkpoints.save(tmp_path / "a.safetensors", dataclasses.replace(saved, counters=saved.counters | {"stage": stage}))
+    with pytest.raises(HrmGymError, match="stage is"):
+        checkpoints.load(tmp_path / "a.safetensors")
+
+
 def test_a_looped_agent_draws_so_many_steps_and_no_more():
     agent = Loop(tiny(agent="looped", mean_steps=256, steps_spread=2.0)).policy.agent
     assert max(agent._draw_steps() for _ in range(2000)) == 1024

@@ -15,7 +15,7 @@ from hrm_gym.agents.analysis.style import require_matplotlib
 from hrm_gym.agents.saved.load import trained_env
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import check_new, make_folder, replacing
+from hrm_gym.files import check_new, is_folder, is_there, make_folder, replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
     if not args.env and args.checkpoint == "pretrained":
         raise HrmGymError("give --env, or the --checkpoint of a run, which knows its environment")
     out = Path(args.out)
-    if not args.out or (out.exists() and not out.is_dir()):
+    if not args.out or (is_there(out) and not is_folder(out)):
         raise HrmGymError(f"--out {args.out!r} is not a folder: give one")
     env = args.env or trained_env(args.checkpoint)
     subject = open_subject(env, args.checkpoint, args.split, args.device, args.beside, **args.settings.to_dict())

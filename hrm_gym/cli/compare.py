@@ -11,7 +11,7 @@ from hrm_gym.agents.studies.portrait_plot import plot
 from hrm_gym.cli.parse import parse
 from hrm_gym.cli.results import FILES, write_results
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import check_new, is_file
+from hrm_gym.files import check_new, is_file, is_folder, is_there, make_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,18 +54,19 @@ def run(argv: Sequence[str]) -> int:
     if not args.out:
         raise HrmGymError("--out is empty: give a folder")
     out = Path(args.out)
-    if out.exists() and not out.is_dir():
+    if is_there(out) and not is_folder(out):
         raise HrmGymError(f"--out {out} is a file: give a folder")
     settings = {name: value for name, value in (("preset", args.preset), ("num_envs", args.num_envs)) if value}
     conditions = Conditions(args.env, args.minutes, args.steps, args.test_puzzles, args.device, settings)
 
-    if out.is_dir() and not is_file(out / CONDITIONS):
+    if is_folder(out) and not is_file(out / CONDITIONS):
         for name in FILES:
             check_new(out / name, args.overwrite)
 
     def say(text: str) -> None:
         print(f"--- {text}", flush=True)
 
+    make_folder(out)
     found = compare(conditions, args.agents, args.seeds, out, say, args.at_once)
     if found is None:
         say("stopped; the same command goes on")

@@ -10,7 +10,7 @@ from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.card import card
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import check_new, replacing
+from hrm_gym.files import check_new, is_folder, replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
     folder, out = Path(args.run), Path(args.out)
     if out.suffix != ".safetensors":
         raise HrmGymError(f"--out {args.out!r}: the name must end in .safetensors")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise HrmGymError(f"no run at {args.run!r}: give the folder of a finished run")
     check_new(out.with_suffix(".md"), args.overwrite)
     saved, result = checkpoints.export(folder, out, args.overwrite)

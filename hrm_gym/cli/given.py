@@ -10,6 +10,7 @@ from hrm_gym.envs.reading.source import Given, read, read_text
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
+from hrm_gym.files import is_there
 from hrm_gym.hugging_face import HUB
 
 BY_SIZE = ("Sudoku4x4-v0", "Sudoku6x6-v0", "SudokuExtreme-v0", "Sudoku16x16-v0", "MazeSmall-v0", "MazeHard-v0")
@@ -61,10 +62,7 @@ def _read(source: str | None, text: str, task: Task) -> tuple[Given, bool]:
     if not source.strip():
         raise HrmGymError(f"the puzzle is empty: give {task.num_cells} cells, or a file of puzzles")
     path = Path(source)
-    try:
-        exists = path.exists()
-    except (OSError, ValueError):  # the puzzle is too long to be a path
-        exists = False
+    exists = is_there(path)  # a puzzle can be longer than a path may be
     if not exists and not source.startswith(HUB):
         named = path.suffix.lower() in (".csv", ".tsv", ".gz", ".bz2", ".xz", ".zip", ".txt", ".npy", ".npz", ".json")
         if any(c in source for c in "/\\") or named or path.suffix.lower() in (".jsonl", ".sdk", ".sdm", ".ss"):

@@ -10,6 +10,7 @@ from hrm_gym.agents.saved.hub import save_pretrained, upload
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
+from hrm_gym.files import is_folder
 from hrm_gym.hugging_face import HUB
 
 
@@ -31,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parse(Arguments, argv, "upload")
     folder, repo = Path(args.run), args.to.removeprefix(HUB)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise HrmGymError(f"no run at {args.run!r}: give the folder of a finished run")
     if args.folder:
         save_pretrained(folder, Path(args.folder), repo, args.license)

@@ -291,7 +291,7 @@ def _check_numbers(path: Path, board: Any, counters: Any) -> None:
     if not (isinstance(board, dict) and isinstance(counters, dict)):
         raise HrmGymError(f"{path}: its header holds no board or no counters: give another checkpoint")
     numbers = {name: board.get(name) for name in BOARD} | {"step": counters.get("step"), "averaged": 0, "seconds": 0}
-    numbers |= {name: counters[name] for name in ("averaged", "seconds") if name in counters}
+    numbers |= {name: counters[name] for name in ("averaged", "seconds", "stage") if name in counters}
     for name, value in numbers.items():
         kind = int | float if name == "seconds" else int
         if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < 1 << 53:

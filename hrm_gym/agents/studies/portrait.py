@@ -32,7 +32,7 @@ from hrm_gym.agents.training.interrupts import Interrupts
 from hrm_gym.agents.training.run import train
 from hrm_gym.envs.registration import canonical_id, make_task
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import read_json, replacing
+from hrm_gym.files import is_there, read_json, replacing
 
 SEGMENTS = 16
 """Maximum number of segments in the test of every agent, whatever it had in training."""
@@ -169,7 +169,7 @@ def _keep_conditions(conditions: Conditions, out: Path) -> None:
     """Record the conditions, and refuse a folder with others: one table compares equal budgets only."""
     path = out / CONDITIONS
     now = dataclasses.asdict(conditions) | {"env": canonical_id(conditions.env)}
-    if path.exists():
+    if is_there(path):
         before = read_json(path)
         for name, value in now.items():
             if before.get(name) != value:

@@ -84,7 +84,7 @@ def _read_path(name: str | bytes, task: Task, solved: bool) -> Given:
     own = task.read(name, None)
     if own is not None:
         return Given(own, "the family's own files")
-    path = _download(name) if name.startswith(HUB) else Path(name).expanduser()
+    path = _download(name) if name.startswith(HUB) else Path(os.path.expanduser(name))
     if is_folder(path):
         return Given(read_folder(path, task, check_answers), "a folder of arrays")
     if not (is_file(path) or _is_stream(path)):
