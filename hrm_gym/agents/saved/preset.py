@@ -32,7 +32,7 @@ class Preset:
     most_cells: int = 0
     """The largest board for which it is a default; 0: only `envs`."""
     on_gpu: bool = False
-    """Whether it is for GPUs or for CPUs (boards above the small size only)."""
+    """Whether it is for GPUs or for other devices; presets for small boards serve both."""
     joins_neighbours: bool = False
     """Whether it is for puzzles whose rules join only neighbours."""
 

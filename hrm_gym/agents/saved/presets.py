@@ -51,8 +51,8 @@ def resolve(options: Mapping[str, Any]) -> Config:
     """Resolve options to a complete configuration, with defaults from preset, agent and rule.
 
     Args:
-        options: options of run, agent and halting rule, by name; `env`, `agent`, `halting`, `preset` and `device` may be
-            "auto" or missing.
+        options: options of run, agent and halting rule, by name; `env`, `agent`, `halting`, `preset` and `device` may
+            be "auto" or missing.
 
     Raises:
         HrmGymError: on an unknown name, a value out of range, or a missing device.
