@@ -71,7 +71,7 @@ def analyses_of(names: Sequence[str]) -> list[Analysis]:
 def findings(
     subject: Subject, chosen: Sequence[Analysis], conditions: Mapping[str, object] | None = None
 ) -> Iterator[Finding | tuple[Analysis, str]]:
-    """The finding of each analysis in turn; for an analysis that does not suit the agent, the analysis and the reason."""
+    """The finding of each analysis in turn, or the analysis and the reason if it does not suit the agent."""
     shown = {
         "env": subject.env,
         "agent": subject.policy.name,
