@@ -29,8 +29,8 @@ class _Run(Options):
     agent: str = "auto"
     """The agent: a name, `module:NAME`, or `auto` for the preset's agent."""
     halting: str = "auto"
-    """The halting rule: a name, `module:NAME`, or `auto` for the default of the preset or agent. (In
-    `hrm-gym evaluate`, `--halting` only selects whether to use the rule.)"""
+    """The halting rule that learns when to stop: a name, `module:NAME`, or `auto` for the default of the preset or
+    agent. (In `hrm-gym evaluate`, `--halting` only selects whether to use the rule.)"""
     preset: str = "auto"
     """A named set of sizes and settings; `auto` chooses one by environment and device."""
     seed: int = number(0, least=0, most=INTEGERS)
