@@ -1,4 +1,4 @@
-"""What a trained agent looks like inside: one file an analysis, each with figures, a paragraph and a plot.
+"""Analyses of trained agents, one file each, with figures, a paragraph and a plot.
 
     import hrm_gym
 
@@ -6,7 +6,7 @@
         print(finding.text)
         finding.plot().savefig(f"{finding.analysis.name}.png")
 
-`ANALYSES` has all of them by name.
+`ANALYSES` lists all analyses by name.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ ANALYSES: dict[str, Analysis] = {
         interventions,
     )
 }
-"""All of them by name, in the order in which they are reported."""
+"""All analyses by name, in the order of the report."""
 
 
 def analyses_of(names: Sequence[str]) -> list[Analysis]:
-    """Those of these names; all where there are none.
+    """The analyses with these names; all if there are none.
 
     Raises:
         HrmGymError: on an unknown name.
@@ -71,7 +71,7 @@ def analyses_of(names: Sequence[str]) -> list[Analysis]:
 def findings(
     subject: Subject, chosen: Sequence[Analysis], conditions: Mapping[str, object] | None = None
 ) -> Iterator[Finding | tuple[Analysis, str]]:
-    """What each analysis finds, one after the other; where one does not suit the agent, it and the reason."""
+    """The finding of each analysis in turn, or the analysis and the reason if it does not suit the agent."""
     shown = {
         "env": subject.env,
         "agent": subject.policy.name,

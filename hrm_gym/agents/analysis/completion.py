@@ -1,6 +1,6 @@
-"""Are nearly solved boards easy? An agent that reasons should find them so; HRM has been seen to fail them.
+"""Are nearly solved boards easy? They should be for an agent that reasons, but HRM has been seen to fail on them.
 
-Part of the solution is given as well (arXiv 2601.10679 reports failures with a single open cell).
+Boards are shown with part of the solution filled in (arXiv 2601.10679 reports failures with a single open cell).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)
 
 
 def with_hints(task: Task, puzzles: Puzzles, open_cells: np.ndarray, rng: np.random.Generator) -> Puzzles:
-    """The puzzles (N, L) with so many cells left open, integers (N,), the others given; which ones is random."""
+    """Fill in random cells of the puzzles (N, L) until `open_cells`, integers (N,), remain open."""
     blank = ~task.is_given(puzzles.puzzle)
-    order = np.where(blank, rng.random(blank.shape), 2.0).argsort(1).argsort(1)  # rank of each open cell
+    order = np.where(blank, rng.random(blank.shape), 2.0).argsort(1).argsort(1)  # random rank of each open cell
     keep = blank & (order < open_cells[:, None])
     return puzzles._replace(puzzle=np.where(blank & ~keep, puzzles.solution, puzzles.puzzle))
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Accuracy by how much of the solution is given, down to one open cell and to none."""
+    """Accuracy by the share of the solution that is given, down to one open cell and none."""
     task, puzzles = subject.task, subject.puzzles
     if not task.hintable:
         raise Unsuited("cells of this family's solutions cannot be given as well (`Task.hintable`)")
@@ -50,7 +50,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What one sees."""
+    """The paragraph on the figures."""
     rows = figures["rows"]
     whole, one, done = rows[0]["after_all_segments"], rows[-2]["after_all_segments"], rows[-1]["after_all_segments"]
     lowest = min(rows, key=lambda row: row["after_all_segments"]["share"])
@@ -69,7 +69,7 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def draw(figure: Any, figures: dict[str, Any]) -> None:
-    """Accuracy from the puzzle as it is to the solved board."""
+    """Accuracy from the original puzzle to the solved board."""
     axes = figure.subplots()
     rows = figures["rows"]
     x = np.arange(len(rows))

@@ -1,9 +1,9 @@
-"""How far does each module still move its state? Forward residuals over calls and segments.
+"""How far does each module move its state? Forward residuals over calls and segments.
 
-HRM (arXiv 2506.21734) shows that L settles within each step of H and is stirred up by the next one, while H settles
-slowly, over the whole computation: "hierarchical convergence". Beside it the paper draws a recurrent network, which
-settles early, and a deep feed-forward one, whose first and last layers move most; other agents can be drawn beside the
-one that is looked at in the same way.
+HRM (arXiv 2506.21734) shows that L converges within each step of H and is moved again by the next one, while H
+converges slowly over the whole computation: "hierarchical convergence". For comparison the paper plots a recurrent
+network, which converges early, and a deep feed-forward network, whose first and last layers move most. Other agents can
+be plotted for comparison here, too.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from hrm_gym.agents.analysis.style import SERIES, curve, tidy
 from hrm_gym.agents.analysis.subject import Subject
 
 FADED = 0.1
-"""A state has come to rest when its residual stays below this share of its first one."""
+"""A state has converged when its residual stays below this share of its first residual."""
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Residuals of the agent, its twin and the agents beside it, and what they come to."""
+    """Residuals of the agent, its untrained twin and the agents for comparison, and their summaries."""
     trained = residuals(subject.policy, subject.traced, subject.trained_segments)
     untrained = residuals(subject.twin, subject.traced, subject.trained_segments)
     beside = []
@@ -45,7 +45,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def _tensors(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What the rows of each tensor come to."""
+    """The summary of the rows of each tensor."""
     found = {}
     for name in sorted({row["tensor"] for row in rows}):
         own = [row for row in rows if row["tensor"] == name]
@@ -63,10 +63,10 @@ def _tensors(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _stirred(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Of a fast tensor: how it settles between steps of the slow one, and what such a step does to it.
+    """For a fast tensor: how it converges between steps of the slow one, and how such a step moves it again.
 
-    Geometric means over all segments: `settling`, the last residual of a run of calls over its first; `stirring`, the
-    first residual after a step of the other tensor over the last one before it.
+    Geometric means over all segments. `settling`: the last residual of a run of calls divided by its first. `stirring`:
+    the first residual after a step of the slow tensor divided by the last one before it.
     """
     runs: list[list[dict[str, Any]]] = []
     for before, row in zip([None, *rows], rows, strict=False):
@@ -84,7 +84,7 @@ def _stirred(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What one sees."""
+    """The paragraph on the figures."""
     tensors = figures["tensors"]
     moves = _moves(tensors)
     text = f"{moves[0].upper()}{moves[1:]} {_hierarchy(figures['stirred'])}".strip()
@@ -101,7 +101,7 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def _moves(tensors: dict[str, dict[str, Any]]) -> str:
-    """From where to where residuals go."""
+    """The first and last residuals of each tensor, in words."""
     if LAYERS in tensors:
         layers = tensors[LAYERS]
         return (
@@ -131,7 +131,7 @@ def _faded(tensor: dict[str, Any]) -> str:
 
 
 def _hierarchy(stirred: dict[str, Any] | None) -> str:
-    """Whether the fast state settles and is stirred up again."""
+    """Whether the fast state converges and is moved again, in words."""
     if stirred is None:
         return ""
     name, settling, stirring = stirred["tensor"], stirred["settling"], stirred["stirring"]
@@ -145,7 +145,7 @@ def _hierarchy(stirred: dict[str, Any] | None) -> str:
 
 
 def draw(figure: Any, figures: dict[str, Any]) -> None:
-    """Residuals against segments, call by call, or against layers; an agent a panel."""
+    """Residuals against segments, call by call, or against layers; one panel per agent."""
     panels = [("trained", figures["trained"]), ("untrained", figures["untrained"])]
     panels += [(f"beside: {other['agent']}", other["rows"]) for other in figures["beside"]]
     columns = 2 if len(panels) != 3 else 3
@@ -168,7 +168,7 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
         axes.set_yscale("log")
         what = "layer" if names == [LAYERS] else "segments"
         tidy(axes, what, "|new − old| / |new|" if place % columns == 0 else "", title)
-        if place != 1:  # the twin's are the agent's
+        if place != 1:  # the twin has the same tensors as the agent
             axes.legend(frameon=False)
 
 

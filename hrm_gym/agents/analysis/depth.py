@@ -12,7 +12,7 @@ from hrm_gym.shares import in_percent, share_of, words
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Accuracy after each segment, of all puzzles and by difficulty."""
+    """Accuracy after each segment, for all puzzles and by difficulty."""
     right, measured = subject.long.right, difficulty(subject.task, subject.puzzles.puzzle)
     after = [share_of(column) for column in right.T]
     groups = [
@@ -28,7 +28,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What one sees."""
+    """The paragraph on the figures."""
     after, trained = figures["after"], figures["trained_segments"]
     best = max(range(len(after)), key=lambda i: after[i]["share"])
     text = (
@@ -58,7 +58,7 @@ def _half(group: dict[str, Any]) -> int:
 
 
 def draw(figure: Any, figures: dict[str, Any]) -> None:
-    """One curve a group, and all of them together; what lies beyond training is shaded."""
+    """One curve per group and one for all puzzles; segments beyond training are shaded."""
     axes = figure.subplots()
     x = range(1, len(figures["after"]) + 1)
 

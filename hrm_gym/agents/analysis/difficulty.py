@@ -1,4 +1,4 @@
-"""How hard puzzles are, without asking an agent, and groups of them from easy to hard."""
+"""Difficulty of puzzles, measured without an agent, and groups from easy to hard."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hrm_gym.envs.task import Task
 
 
 class Difficulty(NamedTuple):
-    """A measure of N puzzles."""
+    """A measure of difficulty for N puzzles."""
 
     name: str
     values: np.ndarray
-    """(N,)."""
+    """The difficulty of each puzzle, (N,)."""
 
 
 class Group(NamedTuple):
@@ -24,14 +24,15 @@ class Group(NamedTuple):
 
     label: str
     members: np.ndarray
-    """Indices."""
+    """Indices of its puzzles."""
 
 
 def difficulty(task: Task, puzzle: np.ndarray) -> Difficulty:
-    """The family's own rating; where it hardly tells the puzzles (N, L) apart, one that does.
+    """The family's own rating, or another measure if it hardly distinguishes the puzzles (N, L).
 
-    For families with groups that is the number of rounds in which elimination fills the board, all forced cells of a
-    round at once: 6x6 Sudokus take no guesses, but more or fewer rounds. Failing that, the number of open cells.
+    For families with groups the other measure is the number of rounds in which elimination fills the board, with all
+    forced cells of a round at once: 6x6 Sudokus need no guesses, but different numbers of rounds. Otherwise it is the
+    number of open cells.
     """
     rated = np.asarray(task.rate(puzzle))
     if np.unique(rated, return_counts=True)[1].max() <= 0.8 * len(rated):
@@ -44,9 +45,9 @@ def difficulty(task: Task, puzzle: np.ndarray) -> Difficulty:
 
 
 def elimination_rounds(task: Task, puzzle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """After how many rounds of elimination each board is full, or stuck, int64 (N,), and whether it is full, bool (N,).
+    """Rounds of elimination until each board is full or stuck, int64 (N,), and whether it is full, bool (N,).
 
-    A round fills all cells that have one candidate left, and all that are the only ones of a group for a symbol.
+    A round fills all cells with a single candidate, and all cells that are the only place of a symbol in a group.
     """
     symbols = np.asarray(task.group_symbols)
     partitions = [torch.as_tensor(groups) for groups in task.groups]
@@ -68,7 +69,7 @@ def elimination_rounds(task: Task, puzzle: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def groups_of(measure: Difficulty, most: int = 4) -> list[Group]:
-    """At most `most` groups of about equal size, in order; equal puzzles stay together, and no group is tiny."""
+    """At most `most` ordered groups of similar size; equally difficult puzzles stay together, and no group is tiny."""
     values = measure.values
     edges = np.unique(np.quantile(values, np.arange(1, most) / most, method="nearest"))
     place = np.searchsorted(edges, values, side="left")

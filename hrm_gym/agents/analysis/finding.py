@@ -1,4 +1,4 @@
-"""What an analysis is, and what it finds: figures, a paragraph, a picture."""
+"""An analysis and its finding: figures, a paragraph, a plot."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from hrm_gym.agents.analysis.subject import Subject
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """One question that is asked of an agent."""
+    """One question about an agent."""
 
     name: str
     title: str
     measure: Callable[[Subject], dict[str, Any]]
-    """The figures, as JSON has them; raises `Unsuited` where the agent or the family lacks what is asked for."""
+    """Computes the figures, in JSON types; raises `Unsuited` if the agent or the family lacks a requirement."""
     describe: Callable[[dict[str, Any]], str]
-    """A paragraph about them."""
+    """Writes a paragraph about the figures."""
     draw: Callable[[Any, dict[str, Any]], None]
-    """Draws them on a matplotlib figure."""
+    """Draws the figures on a matplotlib figure."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """The answer."""
+    """The result of an analysis."""
 
     analysis: Analysis
     conditions: dict[str, Any]
-    """Agent, puzzles, segments and whatever else a reader must know."""
+    """Agent, puzzles, segments and all other conditions for the reader."""
     figures: dict[str, Any]
     text: str
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """The whole finding in JSON types."""
         return {
             "analysis": self.analysis.name,
             "title": self.analysis.title,
@@ -48,7 +48,7 @@ class Finding:
         """A matplotlib figure.
 
         Raises:
-            HrmGymError: where matplotlib is missing.
+            HrmGymError: if matplotlib is missing.
         """
         figure = new_figure()
         self.analysis.draw(figure, self.figures)

@@ -1,6 +1,6 @@
-"""Does a solved board stay solved, and where do wrong answers come to rest?
+"""Does a solved board stay solved, and do wrong answers become fixed points?
 
-HRM-like models are known for wrong fixed points (arXiv 2601.10679): the answer no longer changes, and is not right.
+HRM-like models are known for wrong fixed points (arXiv 2601.10679): the answer no longer changes but is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STATES = ("right, at rest", "right, still changing", "wrong, still changing", "w
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """What became of boards that were once right, and how answers rest at the end."""
+    """The fate of boards that were right at some segment, and the stability of the final answers."""
     thoughts = subject.long
     right, segments = thoughts.right, thoughts.right.shape[1]
     if segments < 2:
@@ -27,12 +27,12 @@ def measure(subject: Subject) -> dict[str, Any]:
     first = right.argmax(1)
     after_first = np.arange(segments) >= first[:, None]
     stayed = (right | ~after_first).all(1)
-    # At rest: the answer has not changed in the last quarter of the segments.
+    # At rest: the answer did not change in the last quarter of the segments.
     window = max(1, segments // 4)
     rest = ~thoughts.changed[:, -window:].any(1)
     end = right[:, -1]
     kinds: list[np.ndarray] = [end & rest, end & ~rest, ~end & ~rest, ~end & rest]
-    # In the picture an answer rests where it does not change in the next `window` segments: (N, T - window).
+    # In the plot an answer is at rest if it does not change in the next `window` segments: (N, T - window).
     coming = np.lib.stride_tricks.sliding_window_view(thoughts.changed[:, 1:], window, axis=1).any(2)
     now = right[:, : coming.shape[1]]
     shares = [now & ~coming, now & coming, ~now & coming, ~now & ~coming]
@@ -56,7 +56,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What one sees."""
+    """The paragraph on the figures."""
     text = f"{words(figures['once_right'])} of the puzzles are right after some segment of {figures['segments']}."
     if figures["stayed_right"] is not None:
         text += (
@@ -83,7 +83,7 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def draw(figure: Any, figures: dict[str, Any]) -> None:
-    """Layers: right and wrong answers, at rest for good or not."""
+    """Stacked areas: right and wrong answers, at rest or not."""
     axes = figure.subplots()
     layers = [100 * np.array(figures["over_segments"][name]) for name in STATES]
     x = np.arange(1, len(layers[0]) + 1)

@@ -1,7 +1,7 @@
-"""Which state carries the thought? Each is frozen, reset, or exchanged between puzzles; what accuracy remains?
+"""Which state carries the computation? Each is frozen, reset, or exchanged between puzzles, and accuracy is measured.
 
-The change is made between segments, so inside a segment the agent works as ever: a frozen state begins every segment
-as it was after segment `at`.
+Changes happen between segments, so inside a segment the agent works as usual: a frozen state starts every segment with
+its value after segment `at`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ CHANGES = {
 
 
 def replaced(state: State, name: str, new: Tensor) -> State:
-    """The nest with the tensor of that name replaced."""
+    """The nest with the named tensor replaced."""
     fresh = iter([new if key == name else tensor for key, tensor in items(state)])
     return map_tensors(lambda _: next(fresh), state)
 
 
 class Change:
-    """One change to one tensor, for `think_through`.
+    """One change of one tensor, for `think_through`.
 
     Args:
-        kind: of `CHANGES`.
-        name: of the tensor.
+        kind: one of `CHANGES`.
+        name: the tensor's name.
         at: the segment after which it is frozen or exchanged.
-        initial: the agent's state of `n` slots that have thought nothing.
+        initial: gives the agent's initial state for `n` slots.
     """
 
     def __init__(self, kind: str, name: str, at: int, initial: Callable[[int], State]) -> None:
@@ -48,7 +48,7 @@ class Change:
         self._held: Tensor | None = None
 
     def __call__(self, segment: int, state: State) -> State:
-        """The state that goes into the next segment, `segment` having been thought."""
+        """The state for the next segment, after `segment` segments."""
         tensor = dict(items(state))[self.name]
         if segment == self.at:
             self._held = tensor
@@ -62,12 +62,12 @@ class Change:
 
 
 def in_agent(policy: Policy, change: Change) -> Callable[[int, State], State]:
-    """The change made to the agent's part of a state; what the halting rule carries stays."""
+    """Apply the change only to the agent's part of a state, not to the halting rule's."""
     return lambda segment, state: policy.with_agent(state, change(segment, policy.of_agent(state)))
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Accuracy at the end of an episode as in training, with every change to every named tensor."""
+    """Accuracy at the training length of an episode, with every change of every named tensor."""
     policy, task, segments = subject.policy, subject.task, subject.trained_segments
     if segments < 3:
         raise Unsuited(f"episodes of {segments} segments are too short to change a state within")
@@ -78,7 +78,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     if not names:
         raise Unsuited(f"the agent {policy.name!r} offers tensors that are no parts of its state as it is")
     untouched = subject.long.right[:, :segments]
-    # Where half of what will be right is right: later a change comes after the thought, earlier before it.
+    # Intervene when half of the finally right answers are right: later changes come too late, earlier ones too soon.
     share = untouched.mean(0)
     at = int(np.clip((share >= share[-1] / 2).argmax() + 1, 1, segments - 2))
     rows = []
@@ -97,7 +97,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What one sees."""
+    """The paragraph on the figures."""
     at, segments = figures["at"], figures["segments"]
     text = (
         f"Untouched, {words(figures['untouched'])} are right after {segments} segments, and "
@@ -123,7 +123,7 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def draw(figure: Any, figures: dict[str, Any]) -> None:
-    """Bars: what remains."""
+    """Bars of the remaining accuracy."""
     axes = figure.subplots()
     names = list(dict.fromkeys(row["tensor"] for row in figures["rows"]))
     axes.axhline(100 * figures["untouched"]["share"], color=BLUE, linewidth=1.2, label="untouched")

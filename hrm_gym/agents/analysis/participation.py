@@ -1,8 +1,8 @@
-"""In how many dimensions does each state live? The participation ratio, beside an untrained twin.
+"""How many dimensions does each state use? The participation ratio, compared with an untrained twin.
 
-Of the covariance C of state vectors, with eigenvalues l: (sum l)^2 / sum l^2, between 1 (all on a line) and F (the same
-in all directions). HRM (arXiv 2506.21734) reports 89.95 for z_H and 30.22 for z_L after training on Sudokus, of 512
-dimensions, and no difference before: a hierarchy of dimensions as in the cortex.
+For eigenvalues l of the covariance of state vectors it is (sum l)^2 / sum l^2, between 1 (all on a line) and F (equal
+variance in all directions). HRM (arXiv 2506.21734) reports 89.95 for z_H and 30.22 for z_L, of 512 dimensions, after
+training on Sudokus, and no difference before training: a hierarchy of dimensions as in the cortex.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from hrm_gym.agents.analysis.style import GREY, SERIES, curve, tidy
 from hrm_gym.agents.analysis.subject import Subject, Unsuited
 
 PAPER = {"z_h": 89.95, "z_l": 30.22, "ratio": 89.95 / 30.22, "dimensions": 512}
-"""What HRM's authors report for 27 M parameters."""
+"""The values in HRM's paper, for 27 M parameters."""
 
 
 class Moments:
-    """Sums over the state vectors of each of n puzzles, from which the ratio of any choice of puzzles follows.
+    """Sums over the state vectors of each of n puzzles, which give the ratio for any selection of puzzles.
 
     Args:
-        states: (n, T, ..., F): every segment and every position of a puzzle is one vector.
+        states: (n, T, ..., F); every segment and position of a puzzle is one vector.
     """
 
     def __init__(self, states: np.ndarray) -> None:
         num, size = states.shape[0], states.shape[-1]
         x = states.reshape(num, -1, size).astype(np.float64)
-        x = x - x.mean((0, 1))  # far from zero the difference of two large sums would lose its digits
+        x = x - x.mean((0, 1))  # centre: far from zero the difference of two large sums would lose precision
         self.count = x.shape[1]
         self.sums = x.sum(1)  # (n, F)
         self.squares = (x.transpose(0, 2, 1) @ x).reshape(num, -1)  # (n, F * F)
 
     def ratio(self, puzzles: np.ndarray) -> float:
-        """The participation ratio over the `puzzles`, indices that may repeat."""
+        """The participation ratio over `puzzles`, indices with possible repeats."""
         weights = np.bincount(puzzles, minlength=len(self.sums)).astype(np.float64)
         vectors = weights.sum() * self.count
         mean = weights @ self.sums / vectors
@@ -44,10 +44,10 @@ class Moments:
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Ratios by number of puzzles, of the agent and of its twin, with 95 % bootstrap intervals over puzzles."""
+    """Ratios by number of puzzles, for the agent and its twin, with 95 % bootstrap intervals over puzzles."""
     rng, draws = subject.rng(), subject.settings.draws
     result: dict[str, Any] = {"paper": PAPER, "trained": {}, "untrained": {}}
-    # What an agent carries and never changes has no dimensions.
+    # Skip tensors that never change: they have no dimensions.
     moving = [name for name, states in subject.states.items() if (states != states[:1, :1]).any()]
     if not moving:
         raise Unsuited(f"no state of the agent {subject.policy.name!r} differs between puzzles or segments")
@@ -56,7 +56,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         moments = {name: Moments(array) for name, array in states.items()}
         total = len(next(iter(states.values())))
         sizes = [n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n < total] + [total]
-        # The same puzzles are drawn for all tensors, so that their ratio has an interval, too.
+        # Draw the same puzzles for all tensors, so that the quotient of two tensors has an interval, too.
         choices = {n: [rng.integers(total, size=n) for _ in range(draws)] for n in sizes}
         for name, moment in moments.items():
             samples = {n: np.array([moment.ratio(choice) for choice in choices[n]]) for n in sizes}
@@ -75,7 +75,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def _between(result: dict[str, Any], which: str) -> None:
-    """How many times the first tensor's ratio is the second's, in the same draws."""
+    """The quotient of the first tensor's ratio and the second's, in the same draws."""
     tensors = result[which]
     drawn = [tensor.pop("samples") for tensor in tensors.values()]
     if len(tensors) != 2:
@@ -91,7 +91,7 @@ def _between(result: dict[str, Any], which: str) -> None:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What one sees."""
+    """The paragraph on the figures."""
     parts = []
     for name, tensor in figures["trained"].items():
         low, high = tensor["interval"][-1]
@@ -121,7 +121,7 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def draw(figure: Any, figures: dict[str, Any]) -> None:
-    """Left: against the number of puzzles, all segments together. Right: segment by segment."""
+    """Left: against the number of puzzles, over all segments. Right: by segment."""
     left, right = figure.subplots(1, 2, sharey=True)
     for which in ("trained", "untrained"):
         dashed = which == "untrained"

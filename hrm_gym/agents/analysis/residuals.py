@@ -1,4 +1,4 @@
-"""How far each call of a module moves a state, recorded by hooks on the modules."""
+"""How far each call of a module moves a state, recorded by module hooks."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.envs.task import Puzzles
 
 LAYERS = "layers"
-"""The name of what goes through a plain stack of layers (`Agent.layers`)."""
+"""The name for the activations of a stack of layers (`Agent.layers`)."""
 
 
 class StateRecorder:
-    """Notes every call that turns a named state into the next one: (name, how far each slot moved (B,)).
+    """Records every call that updates a named state: its name, and how far each slot moved, (B,).
 
-    A state is recognised by its memory: that of a tensor which was handed to the agent, or which an earlier such call
-    gave. It is the first argument of the call, or the second of one of torch's recurrent cells.
+    A state is recognised by its memory address: that of a tensor passed to the agent or returned by an earlier recorded
+    call. It is the first argument of the call, or the second argument of torch's recurrent cells.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Tensor]] = []
         self._names: dict[tuple[int, int], str] = {}
-        self._kept: list[Tensor] = []  # the memory of a tensor that is alive is not used again
+        self._kept: list[Tensor] = []  # keeps tensors alive, so that their addresses are not reused
         self._inside: nn.Module | None = None
         self._slots = 1
 
     def begin(self, tensors: dict[str, Tensor]) -> None:
-        """A segment begins with these states."""
+        """Start a segment with these states."""
         self.calls, self._kept, self._names = [], [], {}
         for name, tensor in tensors.items():
             self._know(name, tensor)
@@ -55,7 +55,7 @@ class StateRecorder:
         self._inside = None
         old = _state_of(module, arguments)
         if old is None or not isinstance(output, Tensor) or output.shape != old.shape:
-            return  # it reads the state, such as the head of the answer
+            return  # a reader of the state, such as the answer head
         name = self._names[_memory(old)]
         self.calls.append((name, change(old, output, self._slots)))
         self._know(name, output)
@@ -65,7 +65,7 @@ class StateRecorder:
 
     @contextlib.contextmanager
     def on(self, agent: nn.Module, layers: Sequence[nn.Module] = ()) -> Iterator[None]:
-        """Watch the modules of an agent for a while, or its `layers` alone where it is a plain stack of them."""
+        """Context that records the modules of an agent, or only its `layers` if it is a stack."""
         hooks = [layer.register_forward_hook(self._layer) for layer in layers]
         for module in () if layers else agent.children():
             for part in module.modules():
@@ -82,21 +82,21 @@ def _memory(tensor: Tensor) -> tuple[int, int]:
 
 
 def _state_of(module: nn.Module, arguments: tuple[Any, ...]) -> Tensor | None:
-    """The argument that may be a state."""
+    """The argument that could be a state."""
     place = 1 if isinstance(module, nn.RNNCellBase) else 0
     found = arguments[place] if len(arguments) > place else None
     return found if isinstance(found, Tensor) else None
 
 
 def change(old: Tensor, new: Tensor, slots: int) -> Tensor:
-    """|new - old| / |new| of each slot, (B,)."""
+    """|new - old| / |new| for each slot, (B,)."""
     a, b = (tensor.float().reshape(slots, -1) for tensor in (old, new))
     return (b - a).norm(dim=1) / b.norm(dim=1).clamp_min(1e-12)
 
 
 @torch.inference_mode()
 def residuals(policy: Policy, puzzles: Puzzles, segments: int) -> list[dict[str, Any]]:
-    """One row a call: its tensor, segment, place in the segment, and how far it moved, median and quartiles."""
+    """One row per call: tensor, segment, position in the segment, and median and quartiles of the residual."""
     boards = boards_of(puzzles, policy.device)
     obs = observation(boards.puzzle, boards.identity)
     state = policy.initial_state(len(boards.puzzle))
@@ -107,7 +107,7 @@ def residuals(policy: Policy, puzzles: Puzzles, segments: int) -> list[dict[str,
             recorder.begin(before)
             state = policy(state, obs)[0]
             calls = recorder.calls
-            if not calls:  # the agent's modules show no calls: what a whole segment did
+            if not calls:  # no calls were recorded: use the whole segment
                 after = named_tensors(policy, state)
                 calls = [(name, change(tensor, after[name], len(tensor))) for name, tensor in before.items()]
             for place, (name, moved) in enumerate(calls):

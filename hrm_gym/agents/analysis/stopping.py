@@ -14,21 +14,21 @@ from hrm_gym.shares import bars, share_of, words
 
 
 def rank(values: np.ndarray) -> np.ndarray:
-    """Ranks of values (n,), equal ones sharing the mean of theirs."""
+    """Ranks of values (n,); ties get their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum()
     return ((last - counts + last - 1) / 2)[place]
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Rank correlation; 0 where one of them does not vary."""
+    """Rank correlation; 0 if one of the two is constant."""
     x, y = (rank(values) - rank(values).mean() for values in (a, b))
     scale = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / scale) if scale else 0.0
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """When the agent halts within the segments of training, by difficulty, and how right it then is."""
+    """By difficulty: when the agent halts within the segments of training, and its accuracy then."""
     if not subject.policy.halting.signals:
         raise Unsuited("the agent's halting rule reads nothing, so it stops whatever the puzzle is")
     last = subject.trained_segments
@@ -64,7 +64,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What one sees."""
+    """The paragraph on the figures."""
     low, high = figures["correlation_interval"]
     text = (
         f"Deciding by itself the agent is right on {words(figures['right'])} of {figures['right']['puzzles']} puzzles, "
@@ -85,7 +85,7 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def draw(figure: Any, figures: dict[str, Any]) -> None:
-    """Left: how many halt when. Right: the mean, and how right they are."""
+    """Left: the distribution of halting segments. Right: their mean, and the accuracy."""
     left, right = figure.subplots(1, 2)
     groups = figures["groups"]
     x = np.arange(1, figures["max_segments"] + 1)

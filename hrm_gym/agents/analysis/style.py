@@ -1,6 +1,6 @@
-"""How the plots look: few colours, which differ in lightness too, no frame, a light grid.
+"""The style of the plots: few colours that also differ in lightness, no frame, a light grid.
 
-They are drawn by matplotlib, which is an extra: without it everything but the plots works.
+matplotlib is an optional dependency: everything except the plots works without it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LEVELS = ("#9ec1e8", "#5c93d0", "#245fa6", "#0e2f57")
 
 
 def require_matplotlib() -> None:
-    """Say so where the library that draws is missing."""
+    """Raise an error if matplotlib is missing."""
     extra("matplotlib.figure", "plots", "the plot")
 
 
@@ -26,7 +26,7 @@ def new_figure(width: float = 9.0, height: float = 4.0) -> Any:
     """An empty matplotlib figure.
 
     Raises:
-        HrmGymError: where matplotlib is missing.
+        HrmGymError: if matplotlib is missing.
     """
     require_matplotlib()
     from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ def new_figure(width: float = 9.0, height: float = 4.0) -> Any:
 
 
 def tidy(axes: Any, xlabel: str = "", ylabel: str = "", title: str = "") -> None:
-    """Labels, a light grid, and no frame above and to the right."""
+    """Set labels and a light grid, and remove the frame at the top and on the right."""
     axes.set_xlabel(xlabel, color=INK)
     axes.set_ylabel(ylabel, color=INK)
     axes.set_title(title, fontsize=10, color=INK, loc="left")
@@ -46,19 +46,19 @@ def tidy(axes: Any, xlabel: str = "", ylabel: str = "", title: str = "") -> None
 
 
 def percent(axes: Any, top: float = 104.0) -> None:
-    """The y axis in per cent of shares that are drawn times 100."""
+    """Format the y axis in per cent, for shares multiplied by 100."""
     axes.set_ylim(0, top)
     axes.yaxis.set_major_formatter("{x:.0f} %")
 
 
 def segment_axis(axes: Any, most: int) -> None:
-    """The x axis in segments, in powers of two: most happens early."""
+    """Scale the x axis of segments in powers of two, because most happens early."""
     axes.set_xscale("log", base=2)
     axes.set_xlim(0.93, most * 1.08)
     axes.xaxis.set_major_formatter("{x:g}")
 
 
 def curve(axes: Any, x: Any, y: Any, low: Any, high: Any, colour: str, label: str, dashed: bool = False) -> None:
-    """A line with its interval as a band."""
+    """Draw a line with its interval as a band."""
     axes.plot(x, y, color=colour, label=label, linewidth=1.8, linestyle="--" if dashed else "-")
     axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)

@@ -1,4 +1,4 @@
-"""What is looked at: a trained agent, its untrained twin, and the puzzles that both think about."""
+"""The subject of analyses: a trained agent, its untrained twin, and the puzzles for both."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ from hrm_gym.options import Options, number
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Options):
-    """How much is looked at."""
+    """The size of an analysis."""
 
     puzzles: int = number(500, least=2)
-    """Puzzles on which accuracies are counted."""
+    """Number of puzzles for measuring accuracy."""
     traced: int = number(100, least=2)
-    """Puzzles, the first of these, whose states are kept; the paper (arXiv 2506.21734) has 100."""
+    """Number of puzzles, the first of these, whose states are recorded (HRM, arXiv 2506.21734: 100)."""
     max_segments: int = number(0, least=0)
-    """Segments thought; 0: four times those of training."""
+    """Number of segments; 0: four times as many as in training."""
     draws: int = number(200, least=20)
-    """Bootstrap samples, of puzzles."""
+    """Number of bootstrap samples over puzzles."""
     seed: int = number(0, least=0, most=2**31 - 1)
-    """Of the twin's weights, the bootstrap and the exchanges."""
+    """Seed of the twin's weights, the bootstrap and the exchanges."""
 
 
 class Unsuited(HrmGymError):
-    """An analysis needs what this agent or this family does not have."""
+    """The agent or the family lacks a requirement of an analysis."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Thoughts:
-    """What N puzzles came to after each of T segments, whether the agent would have halted or not."""
+    """Results for N puzzles after each of T segments, without halting."""
 
     right: np.ndarray
-    """Whether the answer is right, by the rules where they decide, bool (N, T)."""
+    """Whether the answer is right, judged by the rules if they decide, bool (N, T)."""
     changed: np.ndarray
-    """Whether the answer differs from that of the segment before, bool (N, T); true in the first."""
+    """Whether the answer differs from the previous segment's, bool (N, T); true in the first segment."""
     halt: np.ndarray
     """Whether the halting rule would stop, bool (N, T)."""
     residual: np.ndarray
@@ -62,18 +62,18 @@ class Thoughts:
 
 @dataclasses.dataclass(frozen=True)
 class Beside:
-    """Another agent, drawn beside the one that is looked at."""
+    """Another agent, plotted for comparison."""
 
     policy: Policy
     trained_segments: int
-    """The longest episode in its training."""
+    """Maximum number of segments in its training."""
     checkpoint: str = ""
-    """Where it comes from."""
+    """Its source."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
-    """A trained agent under the microscope; analyses share what was recorded of it."""
+    """A trained agent under analysis; all analyses share its recordings."""
 
     policy: Policy
     twin: Policy
@@ -83,24 +83,24 @@ class Subject:
     """N puzzles as NumPy arrays (N, L)."""
     settings: Settings
     trained_segments: int
-    """The longest episode in training."""
+    """Maximum number of segments in training."""
     env: str = ""
     beside: tuple[Beside, ...] = ()
-    """Others for the same puzzles."""
+    """Other agents for the same puzzles, for comparison."""
 
     @property
     def max_segments(self) -> int:
-        """Segments thought."""
+        """Number of segments."""
         return self.settings.max_segments or 4 * self.trained_segments
 
     @property
     def traced(self) -> Puzzles:
-        """The puzzles whose states are kept."""
+        """The puzzles whose states are recorded."""
         return self.puzzles.map(lambda array: array[: self.settings.traced])
 
     @functools.cached_property
     def long(self) -> Thoughts:
-        """All puzzles thought about for all segments."""
+        """Results for all puzzles over all segments."""
         return think_through(self.policy, self.task, self.puzzles, self.max_segments)
 
     @functools.cached_property
@@ -109,10 +109,10 @@ class Subject:
         return self.states_of(self.policy)
 
     def states_of(self, policy: Policy, chosen: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """As `states`, of the twin, say, or of the `chosen` puzzles, indices.
+        """Like `states`, for another policy, such as the twin, or for `chosen` puzzles (indices).
 
         Raises:
-            Unsuited: where the agent names no tensors of real numbers.
+            Unsuited: if the agent has no named floating-point tensors.
         """
         kept: dict[str, list[np.ndarray]] = {}
         puzzles = self.traced if chosen is None else self.puzzles.map(lambda array: array[chosen])
@@ -127,7 +127,7 @@ class Subject:
         return {name: np.stack(tensors, axis=1) for name, tensors in kept.items()}
 
     def rng(self) -> np.random.Generator:
-        """A fresh generator, the same for every analysis."""
+        """A new generator with the same seed for every analysis."""
         return np.random.default_rng(self.settings.seed)
 
 
@@ -139,7 +139,7 @@ def open_subject(
     beside: Sequence[str | Path] = (),
     **settings: Any,
 ) -> Subject:
-    """The agent of a checkpoint, its untrained twin, the first puzzles of a split, and the agents of other checkpoints.
+    """Open the agent of a checkpoint, with its untrained twin, puzzles of a split, and agents for comparison.
 
     Raises:
         HrmGymError: as `load_agent`, and on a setting that is unknown or out of range.
@@ -159,7 +159,7 @@ def open_subject(
             "give at least so many, or 0"
         )
     for looked_at in (policy, twin, *(other.policy for other in others)):
-        looked_at.agent.dtype = torch.float32  # small residuals drown in bfloat16
+        looked_at.agent.dtype = torch.float32  # bfloat16 is too coarse for small residuals
     puzzles = task.dataset(split).map(lambda array: array[: chosen.puzzles])
     if len(puzzles.puzzle) < 2:
         raise HrmGymError(f"the {split} split of {env} has {len(puzzles.puzzle)} puzzles: at least 2 are needed")
@@ -167,7 +167,7 @@ def open_subject(
 
 
 def _opened(env: str, checkpoint: str | Path, device: str) -> tuple[Policy, Task, Config]:
-    """The agent of a checkpoint, its task, and how it was trained."""
+    """The policy of a checkpoint, its task and its training configuration."""
     policy, task = load_both(env, checkpoint, device)
     name = named(checkpoint)
     path = pretrained_path(env) if name == "pretrained" else Path(name)
@@ -175,10 +175,10 @@ def _opened(env: str, checkpoint: str | Path, device: str) -> tuple[Policy, Task
 
 
 def named_tensors(policy: Policy, state: State) -> dict[str, Tensor]:
-    """The tensors of real numbers that an agent offers, (B, ..., F) with features last; none of the halting rule's.
+    """The floating-point tensors that an agent names, (B, ..., F), features last; without those of the halting rule.
 
     Raises:
-        Unsuited: where it offers none.
+        Unsuited: if it has none.
     """
     tensors = policy.agent.tensors(policy.of_agent(state))
     offered = {name: t for name, t in tensors.items() if t.is_floating_point() and t.ndim > 1}
@@ -196,15 +196,15 @@ def think_through(
     change: Callable[[int, State], State] | None = None,
     batch_size: int = 256,
 ) -> Thoughts:
-    """Think all segments about N puzzles, halting never.
+    """Run all segments on N puzzles, without halting.
 
     Args:
         policy: on its device.
-        task: for the rules.
+        task: checks the rules.
         puzzles: NumPy arrays (N, L).
         segments: T.
-        change: what is done to the state before each segment; called with the number of segments thought and the state.
-        batch_size: puzzles thought about at once.
+        change: changes the state before each segment; called with the number of segments so far and the state.
+        batch_size: number of puzzles in parallel.
     """
     boards = boards_of(puzzles, policy.device)
     batches = []

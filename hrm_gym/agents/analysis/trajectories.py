@@ -1,7 +1,7 @@
-"""Where does thinking go? The states of puzzles over segments, projected to two dimensions.
+"""How do states move? The states of puzzles over segments, projected to two dimensions.
 
-All states of all puzzles, each as one long vector, are projected on their two first principal components. A path is a
-puzzle, from its first segment to its last.
+All states of all puzzles, flattened to vectors, are projected on their first two principal components. Each path is one
+puzzle from its first to its last segment.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from hrm_gym.agents.analysis.subject import Subject
 from hrm_gym.shares import share_of, words
 
 SHOWN = 40
-"""Paths in the picture."""
+"""Maximum number of paths in the plot."""
 
 
 def project(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two first principal components of states (n, T, ...): (n, T, 2), and their shares of the variance, (2,)."""
+    """Project states (n, T, ...) on two principal components: (n, T, 2), and their shares of the variance, (2,)."""
     num, segments = states.shape[:2]
     x = states.reshape(num * segments, -1).astype(np.float64)
     x -= x.mean(0)
-    # There are fewer states than numbers in one: the products of states are the smaller matrix.
+    # There are fewer states than dimensions, so the Gram matrix is smaller than the covariance.
     values, vectors = np.linalg.eigh(x @ x.T)
     top = np.maximum(values[:-3:-1], 0)
     points = vectors[:, :-3:-1] * np.sqrt(top)
@@ -34,7 +34,7 @@ def project(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def measure(subject: Subject) -> dict[str, Any]:
     """The paths of the traced puzzles, and how they end."""
     every = subject.long.right[:, : subject.trained_segments]
-    # Wrong ones are few as a rule, and all of them are of interest.
+    # Wrong answers are usually few and all of interest.
     wrong = np.flatnonzero(~every[:, -1])[: SHOWN // 2]
     chosen = np.concatenate((wrong, np.flatnonzero(every[:, -1])[: subject.settings.traced - len(wrong)]))
     right = every[chosen]
@@ -61,7 +61,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What one sees."""
+    """The paragraph on the figures."""
     wrong = int((~np.array(figures["right_at_end"])).sum())
     right = figures["right"]
     text = f"{words(right)} of {right['puzzles']} puzzles end right; {wrong} of the paths end wrong."
@@ -83,7 +83,7 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def draw(figure: Any, figures: dict[str, Any]) -> None:
-    """A panel a tensor; the dot is where a path ends."""
+    """One panel per tensor; a dot marks the end of a path."""
     panels = figure.subplots(1, len(figures["tensors"]), squeeze=False)[0]
     right = np.array(figures["right_at_end"])
     shown = np.concatenate((np.flatnonzero(~right)[: SHOWN // 2], np.flatnonzero(right)))[:SHOWN]

@@ -226,7 +226,7 @@ def refuse_other_puzzles(saved: Checkpoint, task: Task, place: str) -> None:
 
     Args:
         saved: the checkpoint.
-        task: the family as it is now.
+        task: the current family.
         place: name of the checkpoint in errors.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which device to compute on, and in which type of numbers."""
+"""The device to compute on, and the type of activations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hrm_gym.errors import HrmGymError, unknown
 
 
 def choose_device(name: str | torch.device) -> str:
-    """A torch device by name; "auto" is the GPU where there is one.
+    """A torch device by name; "auto" is the GPU if there is one.
 
     Raises:
-        HrmGymError: for a GPU where there is none, or a name that is no device.
+        HrmGymError: if there is no such GPU, or the name is not a device.
     """
     if isinstance(name, torch.device):
         name = str(name)
@@ -33,7 +33,7 @@ def choose_device(name: str | torch.device) -> str:
 
 
 def choose_dtype(device: str) -> Literal["bfloat16", "float32"]:
-    """The faster type of activations: bfloat16 where the device computes in it, else float32."""
+    """The faster type of activations: bfloat16 if the device supports it natively, else float32."""
     if torch.device(device).type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

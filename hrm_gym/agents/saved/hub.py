@@ -1,7 +1,7 @@
-"""Agents on the Hugging Face hub: a folder with the weights, the card and the result, sent or fetched.
+"""Upload and download of agents on the Hugging Face hub: a folder with weights, card and result.
 
-`hf:OWNER/NAME` stands for a checkpoint wherever one is asked for, `hf:OWNER/NAME@REVISION` for a certain version of it.
-What is fetched is opened as any file is: nothing in it is unpickled, and it names no code that would be imported.
+`hf:OWNER/NAME`, or `hf:OWNER/NAME@REVISION`, can be used in place of any checkpoint. Downloaded files are opened like
+all others: nothing is unpickled, and no code that they name is imported.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from hrm_gym.hugging_face import HUB, hub_library, not_downloaded
 
 CARD, RESULT = "README.md", "result.json"
 FILES = (checkpoints.FILE_NAME, CARD, RESULT)
-"""What a folder on the hub holds."""
+"""The files of a folder on the hub."""
 
 
 def save_pretrained(run_dir: Path, folder: Path, repo: str = "OWNER/NAME", license: str = "") -> None:
-    """Write a finished run as the hub wants it: averaged weights, a card with metadata, the result.
+    """Write a finished run in the hub's format: averaged weights, a card with metadata, the result.
 
     Args:
         run_dir: the run's folder.
-        folder: made where it is missing; files of the same names are replaced.
-        repo: what the card tells people to write after `hf:`.
-        license: named in the metadata, such as "mit"; empty: none.
+        folder: created if missing; existing files are replaced.
+        repo: the name for `hf:` in the card's instructions.
+        license: license in the metadata, such as "mit"; empty: none.
 
     Raises:
-        HrmGymError: where the run is not finished, or a file cannot be written.
+        HrmGymError: if the run is unfinished, or a file cannot be written.
     """
     make_folder(folder)
     saved, result = checkpoints.export(run_dir, folder / checkpoints.FILE_NAME, overwrite=True)
@@ -44,10 +44,10 @@ def save_pretrained(run_dir: Path, folder: Path, repo: str = "OWNER/NAME", licen
 
 
 def upload(run_dir: Path, repo: str, private: bool = False, license: str = "") -> str:
-    """Send a finished run to the hub; the repository is made where it is missing. Gives its address.
+    """Upload a finished run to the hub, creating the repository if needed; returns its URL.
 
     Raises:
-        HrmGymError: where the library is missing, the name is none, or the hub refuses.
+        HrmGymError: if the library is missing, the name is invalid, or the hub refuses.
     """
     hub = hub_library(f"uploading to {HUB}{repo}")
     _check(repo)
@@ -57,21 +57,21 @@ def upload(run_dir: Path, repo: str, private: bool = False, license: str = "") -
             api = hub.HfApi()
             address = api.create_repo(repo, private=private, exist_ok=True)
             api.upload_folder(repo_id=repo, folder_path=folder, commit_message="An agent of hrm-gym")
-        except Exception as error:  # its many kinds share no base class
+        except Exception as error:  # its errors share no base class
             reason = first_line(error)
             raise HrmGymError(f"cannot upload to {HUB}{repo} ({reason}): are you logged in (hf auth login)?") from None
     return str(address)
 
 
 def download(source: str, folder: Path | None = None) -> Path:
-    """Fetch an agent; gives the folder with its files.
+    """Download an agent; returns the folder with its files.
 
     Args:
         source: `hf:OWNER/NAME`, or `hf:OWNER/NAME@REVISION`.
-        folder: where to; None: the library's cache.
+        folder: the target folder; None: the library's cache.
 
     Raises:
-        HrmGymError: where the library is missing, the name is none, or there is no agent under it.
+        HrmGymError: if the library is missing, the name is invalid, or there is no such agent.
     """
     repo, _, revision = source.removeprefix(HUB).partition("@")
     hub = hub_library(source)
@@ -90,7 +90,7 @@ def _check(repo: str) -> None:
 
 
 def _metadata(result: Mapping[str, Any], license: str) -> str:
-    """The head of the card, which the hub reads: YAML, of which JSON is a part."""
+    """The card's metadata for the hub: JSON, which is valid YAML."""
     name = f"{result['agent']} on {result['env']}"
     metrics = [
         {"type": key, "value": round(float(result[key]), 4), "name": key.replace("_", " ")}

@@ -1,4 +1,4 @@
-"""Trained agents ready for use: shipped ones, those of a run, those of a file."""
+"""Loading of trained agents: shipped ones, runs and files."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ from hrm_gym.errors import HrmGymError
 
 
 def trained_env(checkpoint: Any) -> str:
-    """The id of the environment that the agent of a checkpoint was trained on.
+    """The environment id on which the agent of a checkpoint was trained.
 
     Raises:
-        HrmGymError: where there is no checkpoint, or nobody has registered the environment: a file never chooses which
-            module is imported.
+        HrmGymError: if there is no checkpoint, or the environment is not registered: a file never causes an import.
     """
     env_id = checkpoints.load(find(named(checkpoint))).config.env
     if env_id not in task_ids():
@@ -35,28 +34,28 @@ def trained_env(checkpoint: Any) -> str:
 
 
 def load_agent(env: str, checkpoint: Any = "pretrained", device: str = "auto") -> Policy:
-    """The agent of a checkpoint with its averaged weights and its halting rule.
+    """Load the policy of a checkpoint, with its averaged weights.
 
     Args:
-        env: an environment id; its board must be one that the agent can think about.
-        checkpoint: "pretrained", a run or its folder, a file, or a policy, which is given back.
-        device: where the agent is to live: "auto", "cpu" or "cuda".
+        env: an environment id whose board fits the agent.
+        checkpoint: "pretrained", a run or its folder, a file, or a policy, which is returned.
+        device: the agent's device: "auto", "cpu" or "cuda".
 
     Returns:
         A `Policy`: `policy(state, obs)` thinks for one segment.
 
     Raises:
-        HrmGymError: on a missing or foreign file, an agent for another board, or one that knows its puzzles by
-            numbers where the data set is not what it was.
+        HrmGymError: on a missing or foreign file, an agent for another board, or an agent with puzzle embeddings whose
+            data set has changed.
     """
     return load_both(env, checkpoint, device)[0]
 
 
 def load_task(env: str, checkpoint: Any) -> Task:
-    """The puzzle family of an environment, as the agent of a checkpoint was trained on it.
+    """The puzzle family of an environment, built as in the training of a checkpoint's agent.
 
-    An agent that learned embeddings of puzzles knows those of its training set by their numbers, so the family
-    is built with the data set and the arguments of the run.
+    Puzzle embeddings are indexed by the puzzles of the training set, so the family gets the data set and arguments of
+    the run.
 
     Raises:
         HrmGymError: as `load_agent`.
@@ -66,7 +65,7 @@ def load_task(env: str, checkpoint: Any) -> Task:
 
 @undisturbed()
 def load_both(env: str, checkpoint: Any = "pretrained", device: str = "auto") -> tuple[Policy, Task]:
-    """What `load_agent` and `load_task` give, reading the file once.
+    """The results of `load_agent` and `load_task` from a single read of the file.
 
     Raises:
         HrmGymError: as `load_agent`.
@@ -75,13 +74,13 @@ def load_both(env: str, checkpoint: Any = "pretrained", device: str = "auto") ->
         return _in_hand(env, checkpoint, device), make_task(env)
     device = choose_device(device)
     path, saved, task = _open(env, checkpoint)
-    # An agent that was trained in bfloat16 runs in float32 where the device has no native bfloat16.
+    # An agent trained in bfloat16 runs in float32 on devices without native bfloat16.
     dtype = "float32" if choose_dtype(device) == "float32" else saved.config.dtype
     return checkpoints.restore_policy(saved, path, TaskSpec.of(task), dtype).to(device).eval(), task
 
 
 def _in_hand(env_id: str, policy: Policy, device: str) -> Policy:
-    """A policy as it is; where it must live elsewhere, or is in training, a copy of it."""
+    """The given policy; a copy if it is on another device or in training mode."""
     spec = TaskSpec.of(make_task(env_id))
     if not type(policy.agent).fits(policy.agent.spec, spec):
         ours, theirs = (f"{s.rows}x{s.columns}, {s.num_tokens} symbols" for s in (spec, policy.agent.spec))
@@ -93,7 +92,7 @@ def _in_hand(env_id: str, policy: Policy, device: str) -> Policy:
 
 
 def _open(env_id: str, checkpoint: Any) -> tuple[Path, Checkpoint, Task]:
-    task = make_task(env_id)  # first, so that the error names a misspelt id
+    task = make_task(env_id)  # first, so that errors name a misspelt id
     name = named(checkpoint)
     path = pretrained_path(env_id) if name == "pretrained" else Path(name)
     saved = checkpoints.load(find(path))

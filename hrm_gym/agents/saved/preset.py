@@ -1,4 +1,4 @@
-"""A preset: options that are known to work together, its agent, and the boards for which it is the default."""
+"""A preset: options known to work together, its agent, and the boards for which it is the default."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ ANY_SIZE = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A named set of options of a run, an agent and a halting rule."""
+    """A named set of options for a run, its agent and its halting rule."""
 
     about: str
-    """What it is for, in one line."""
+    """Its purpose, in one line."""
     agent: str
-    """What `--agent auto` stands for."""
+    """The agent for `--agent auto`."""
     options: Mapping[str, Any]
-    """By name."""
+    """Options by name."""
     halting: str = ""
-    """What `--halting auto` stands for; empty: the agent's own rule."""
+    """The halting rule for `--halting auto`; empty: the agent's default."""
     board: str = "SudokuExtreme-v0"
-    """An environment of the kind that it is for."""
+    """A typical environment for it."""
     envs: tuple[str, ...] = ()
-    """The environments for which it is the default, before any other; empty: it is chosen by the board."""
+    """Environments for which it is the default, with precedence; empty: chosen by board."""
     steps: int = 0
-    """Optimizer steps in which it has learned most of what it learns; 0: unknown."""
+    """Optimizer steps after which most of the learning is done; 0: unknown."""
     most_cells: int = 0
-    """The largest board for which it is a default; 0: for none but `envs`."""
+    """The largest board for which it is a default; 0: only `envs`."""
     on_gpu: bool = False
-    """Whether larger boards than small ones have it on GPUs, or elsewhere."""
+    """Whether it is for GPUs or for other devices; presets for small boards serve both."""
     joins_neighbours: bool = False
-    """Whether it is for puzzles whose rules join neighbours alone."""
+    """Whether it is for puzzles whose rules join only neighbours."""
 
     def suits(self, task: Task, env: str, on_gpu: bool) -> bool:
-        """Whether it is the default of a family with this id, if no preset before it is."""
+        """Whether it is the default for this id, unless an earlier preset is."""
         if env in self.envs:
             return on_gpu == self.on_gpu
         if task.num_cells > self.most_cells or (self.joins_neighbours and not task.local):

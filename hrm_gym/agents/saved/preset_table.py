@@ -1,7 +1,6 @@
-"""The table of presets: sizes and settings that are known to work, each with its agent and where it is the default.
+"""The table of presets: sizes and settings known to work, each with its agent and default environments.
 
-What is said to be measured has its conditions in `docs/`. Options that the chosen agent or rule does not have are left
-out.
+`docs/` has the conditions of the measurements. Options that the chosen agent or rule does not have are ignored.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from typing import Any
 
 from hrm_gym.agents.saved.preset import ANY_SIZE, Preset
 
-# Q-learning that costs no second forward pass: continuing learns from the segment that comes next anyway.
+# Q-learning without a second forward pass: the target of continuing comes from the slot's next segment.
 _Q: dict[str, Any] = {"halt_target": "next_segment", "gamma": 0.95}
-# The recipe of the fastest public runs on GPUs ("Speed is Confidence", arXiv 2601.19085); it has not been run here yet.
+# The recipe of the fastest public GPU runs ("Speed is Confidence", arXiv 2601.19085); not run here yet.
 _GPU: dict[str, Any] = {
     **_Q,
     "hidden_size": 512,
@@ -45,18 +44,18 @@ _GROUPS: dict[str, Any] = {
     "clip": 1.0,
     "halt_weight": 0.35,
     "hints": 0.4,
-    "augment": False,  # the network is the same under every symmetry
+    "augment": False,  # the network is equivariant under every symmetry
     "compile": True,
 }
-# Convolved boards of any size.
+# Convolutions for boards of any size.
 _GRID: dict[str, Any] = {
     **_Q,
     "h_cycles": 2,
     "l_cycles": 4,
     "gradient": "last_cycle",
-    "exploration": 0.5,  # else solved boards leave training, and the agent drifts away from what it has solved
-    "wrong_halt_cost": 8.0,  # a segment is cheap; one that is missing loses a maze that two more would have solved
-    "gamma": 0.97,  # at 1 a right answer is worth the same now or later, and Q-learning has no reason to stop
+    "exploration": 0.5,  # otherwise solved boards leave training early, and the agent forgets them
+    "wrong_halt_cost": 8.0,  # a segment is cheap, but halting two segments too early loses a maze
+    "gamma": 0.97,  # at 1 Q-learning has no reason to stop: a right answer is worth the same now or later
     "loss": "softmax",
     "lr": 1e-3,
     "decay_from": 0.05,
@@ -117,7 +116,7 @@ PRESETS: dict[str, Preset] = {
             "give_up": True,
             "course": "0.06 env=Sudoku6x6-v0 guesses=0.2; 0.34 guesses=0.2; 0.6",
             "growth": 0.5,
-            "exploration": 0.5,  # 0.25 drifts on boards that are solved, 0.8 does not
+            "exploration": 0.5,  # 0.25 drifts on solved boards, 0.8 does not
             "hidden_size": 64,
             "weight_decay": 0.2,  # weights shrink to 1/e in 10,000 steps, as in published runs (1e-4, 1.0)
             "max_minutes": 300.0,
@@ -152,7 +151,7 @@ PRESETS: dict[str, Preset] = {
         steps=20_000,
         options={
             **_GRID,
-            # 10x10, then 10x10 to 16x16 with longer paths, then 30x30 with other starts and goals, too.
+            # 10x10, then 10x10 to 16x16 with longer paths, then 30x30 with redrawn starts and goals.
             "task_args": "redrawn=4",
             "course": "0.12 env=MazeSmall-v0; 0.48 env=MazeSmall-v0 "
             "task_args=size=16,min_path=48,shortest=28,smallest=10,redrawn=1; 0.4 num_envs=16",
@@ -192,7 +191,7 @@ PRESETS: dict[str, Preset] = {
             "mixer": "convolution",
             "l_cycles": 3,
             "gradient": "last_cycle",
-            "max_segments": 8,  # solved in three; twice as fast to 80 % as with 16
+            "max_segments": 8,  # most are solved in three; reaches 80 % twice as fast as with 16
             "lr": 1e-3,
             "max_minutes": 10.0,
             "eval_minutes": 1.0,
@@ -223,19 +222,19 @@ PRESETS: dict[str, Preset] = {
             **_GROUPS,
             "guesses": 0.5,
             "give_up": True,
-            # Width 64 underfits: it solves 22 % of its deep training puzzles. Published runs have 128 to 256. A GPU
-            # multiplies wide matrices at a larger share of its rate, and all sizes are multiples of its tiles.
+            # Width 64 underfits: it solves 22 % of its deep training puzzles. Published runs use 128 to 256. GPUs are
+            # more efficient on wide matrices, and all sizes are multiples of their tiles.
             "hidden_size": 192,
             "message_size": 128,
             "mlp_size": 384,
             "num_envs": 512,  # published: 272 to 768
-            "nodes_per_board": 256,  # training boards have 229 on average, with a deviation of 18, and fewer with hints
+            "nodes_per_board": 256,  # training boards have 229 on average (standard deviation 18), and fewer with hints
             "warmup_steps": 500,
             "decay_from": 0.3,
-            # Weights shrink by lr * weight_decay a step: to 1/e in 10,000 steps of published runs (1e-4, 1.0), in
-            # 20,000 here, of perhaps 30,000. At 1.0 the matrices of mazes shrank until training came apart.
+            # Weights shrink by lr * weight_decay per step: to 1/e in 10,000 steps of published runs (1e-4, 1.0), in
+            # 20,000 of perhaps 30,000 steps here. At 1.0 the matrices for mazes shrank until training collapsed.
             "weight_decay": 0.1,
-            "exploration": 0.5,  # 0.25 drifts on boards that are solved, 0.8 does not
+            "exploration": 0.5,  # 0.25 drifts on solved boards, 0.8 does not
             "max_minutes": 18.0,
             "save_minutes": 4.0,  # the states of 512 boards are 290 MB
             "eval_minutes": 3.0,
@@ -250,7 +249,7 @@ PRESETS: dict[str, Preset] = {
         most_cells=ANY_SIZE,
         options={
             **_GRID,
-            "hidden_size": 128,  # of 9 x 128 inputs a product of the convolution: wide enough for a GPU's matrix units
+            "hidden_size": 128,  # 9 x 128 inputs per product of the convolution: wide enough for a GPU's matrix units
             "mlp_size": 256,
             "num_envs": 128,  # 115,200 cells of 30x30 mazes
             "warmup_steps": 200,
@@ -273,7 +272,7 @@ PRESETS: dict[str, Preset] = {
             "positions": "rope2d",
             "prefix_tokens": 16,
             "num_envs": 128,
-            "augment": False,  # turned and mirrored mazes are said to hurt with rotary positions
+            "augment": False,  # rotated and mirrored mazes reportedly hurt with rotary positions
             "muon_lr": 0.005,
         },
     ),

@@ -1,4 +1,4 @@
-"""Which preset suits a board, an agent and a device, and the complete configuration that some options stand for."""
+"""The choice of a preset for board, agent and device, and the resolution of options to a complete configuration."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
 
 SMALL = 36
-"""Cells of a board that is soon learned cell by cell."""
+"""Boards up to this many cells are learned quickly cell by cell."""
 
 
 def choose_preset(task: Task, env: str, device: str, agent: str = "auto") -> str:
-    """The preset that `auto` stands for: the first of the table that suits.
+    """The preset for `auto`: the first suitable one in the table.
 
     Args:
-        task: the family.
+        task: the puzzle family.
         env: its id.
-        device: where the run computes.
-        agent: a name, or "auto", for the form that suits the board.
+        device: the run's device.
+        agent: a name, or "auto" for one whose form suits the board.
     """
     form = _form(task) if agent == "auto" else agent_class(agent).form
     suited = {name: preset for name, preset in PRESETS.items() if agent_class(preset.agent).form == form}
@@ -35,27 +35,27 @@ def choose_preset(task: Task, env: str, device: str, agent: str = "auto") -> str
 
 
 def _form(task: Task) -> str:
-    """The form in which agents see a family's boards best."""
+    """The best form of agents for a family's boards."""
     if task.num_cells <= SMALL:
         return "cells"
     return "groups" if task.groups and task.hintable else "neighbours" if task.local else "cells"
 
 
 def as_text(value: Any) -> Any:
-    """Paths, and runs by their folders, as texts; everything else as it is."""
+    """Convert paths, and runs (to their folders), to text; everything else is unchanged."""
     value = getattr(value, "folder", value)
     return os.fsdecode(os.fspath(value)) if isinstance(value, os.PathLike) else value
 
 
 def resolve(options: Mapping[str, Any]) -> Config:
-    """The complete configuration that some options stand for; all others are those of preset, agent and rule.
+    """Resolve options to a complete configuration, with defaults from preset, agent and rule.
 
     Args:
-        options: of a run, an agent and a halting rule, by name; `env`, `agent`, `halting`, `preset` and `device` may be
-            "auto" or missing.
+        options: options of run, agent and halting rule, by name; `env`, `agent`, `halting`, `preset` and `device` may
+            be "auto" or missing.
 
     Raises:
-        HrmGymError: on an unknown name, a value that is not allowed, or a device that is not there.
+        HrmGymError: on an unknown name, a value out of range, or a missing device.
     """
     options = {name: as_text(value) for name, value in options.items()}
     run = RunOptions()
@@ -80,7 +80,7 @@ def resolve(options: Mapping[str, Any]) -> Config:
         suits.pop("hints", None)
     if not can_guess(task):
         suits = {name: value for name, value in suits.items() if name not in ("guesses", "give_up")}
-    # A course begins with certain other boards and untrained weights.
+    # A course starts from other boards and untrained weights.
     if env not in chosen.envs or options.get("init_from") or options.get("dataset"):
         suits = {name: value for name, value in suits.items() if name not in ("course", "task_args")}
     whole = {**suits, **agent_class(agent).run_defaults, **options, "env": env, "preset": preset, "device": device}

@@ -1,4 +1,4 @@
-"""Where a checkpoint lies that is named and not given by its path: one that ships, or one on the hub."""
+"""Resolution of checkpoint names to paths: shipped agents and the hub."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from hrm_gym.hugging_face import HUB
 PRETRAINED = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
 
 SHIPPED = "pretrained:"
-"""Before the id of an environment, where a checkpoint is asked for: the agent that ships for it."""
+"""Prefix of an environment id, in place of a checkpoint: the shipped agent of that environment."""
 
 LENT = {"Sudoku9x9-v0": "SudokuExtreme-v0", "SudokuDeep-v0": "SudokuExtreme-v0"}
-"""Environments whose shipped agent is that of another one: it solves more of their puzzles than one of their own
-did, or has learned on the same training puzzles."""
+"""Environments that use the shipped agent of another one, because it solves more of their puzzles than their own did,
+or was trained on the same puzzles."""
 
 GUESSES = "-guesses"
-"""What the name of an agent ends with that ships beside an environment's own, for `--boards`."""
+"""Suffix of the name of an environment's second shipped agent, for `--boards`."""
 
 
 def pretrained_path(env_id: str) -> Path:
-    """The shipped agent of an environment, or one that ships under a name of its own (`GUESSES`).
+    """The path of the shipped agent of an environment, or of one with the suffix `GUESSES`.
 
     Raises:
-        HrmGymError: where none is shipped; names those that are.
+        HrmGymError: if none is shipped, with the list of those that are.
     """
     ending = GUESSES if env_id.endswith(GUESSES) else ""
     name = canonical_id(env_id.removesuffix(ending)) + ending
@@ -44,13 +44,13 @@ def pretrained_path(env_id: str) -> Path:
 
 
 def named(checkpoint: Any) -> str:
-    """What a caller gives as a checkpoint as a text: a path, or one of the names that `find` knows.
+    """Convert a checkpoint argument to text: a path, or a name for `find`.
 
     Args:
-        checkpoint: that text, a path, or a finished run.
+        checkpoint: a text, a path, or a finished run.
 
     Raises:
-        HrmGymError: where it is something else.
+        HrmGymError: if it is something else.
     """
     source = getattr(checkpoint, "folder", checkpoint)
     if not isinstance(source, str | os.PathLike):
@@ -64,11 +64,11 @@ def find(source: str | Path) -> Path:
     """The path of a checkpoint.
 
     Args:
-        source: `hf:OWNER/NAME` for one on the Hugging Face hub, which is downloaded; `pretrained:ID` for the agent that
-            ships for the environment `ID`; anything else is a path already.
+        source: `hf:OWNER/NAME` for an agent on the Hugging Face hub, which is downloaded; `pretrained:ID` for the
+            shipped agent of environment `ID`; anything else is a path.
 
     Raises:
-        HrmGymError: where none ships for the environment, or the hub gives none.
+        HrmGymError: if no agent ships for the environment, or the download fails.
     """
     name = str(source)
     if name.startswith(HUB):
