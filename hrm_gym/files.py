@@ -230,7 +230,7 @@ def shipped_arrays(package: str, name: str) -> dict[str, np.ndarray]:
     """
     path = resources.files(package).joinpath("data", f"{name}.npz")
     if not path.is_file():
-        raise HrmGymError(f"the shipped puzzles {path} are missing: install the package again, or make them anew")
+        raise HrmGymError(f"the shipped puzzles {path} are missing: reinstall the package or regenerate them")
     return read_arrays(path)
 
 

@@ -1,4 +1,4 @@
-"""Watch an agent think: in a window, in a recording or as text."""
+"""`hrm-gym play`: watch an agent in a window, in a recording or as text."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def play(args: Arguments) -> int:
 
     Raises:
         HrmGymError: if an argument, puzzle or checkpoint is invalid, there is no display, or the recording cannot be
-        written.
+            written.
     """
     for name in ("episodes", "max_segments", "speed", "seconds"):
         value = getattr(args, name)

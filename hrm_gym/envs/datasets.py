@@ -35,7 +35,7 @@ def puzzles_of(task: Task, split: str, dataset: str | None = None, num_examples:
 
     Raises:
         HrmGymError: if the split is unknown, the number is out of range, or a file is missing, malformed or has no
-        usable puzzle of the split.
+            usable puzzle of the split.
     """
     if not isinstance(split, str) or split not in SPLITS:
         raise unknown("split", split, SPLITS)

@@ -62,12 +62,12 @@ def register_task(env_id: str, entry: str, **kwargs: Any) -> None:
     Args:
         env_id: the name, such as "LightsOut5x5-v0".
         entry: import path of the subclass of `hrm_gym.envs.task.Task`, such as "my_module:LightsOut". It is imported
-        when an environment is made, and must be importable in every process that makes one.
+            when an environment is made, and must be importable in every process that makes one.
         **kwargs: arguments of the class, serializable as JSON.
 
     Raises:
         HrmGymError: if the id or entry is malformed, an argument is not serializable as JSON or has the name of an
-        option of environments, or the id is registered differently. Repeating a registration is allowed.
+            option of environments, or the id is registered differently. Repeating a registration is allowed.
     """
     if not re.fullmatch(_ID, env_id):
         raise HrmGymError(f"malformed id {env_id!r}: write Name-vNUMBER, such as 'LightsOut5x5-v0'")

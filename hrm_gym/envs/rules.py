@@ -207,7 +207,7 @@ class Rules:
         Args:
             state: the state of N slots.
             before: the answers one step earlier and their violations, -1 for slots with a new puzzle. In NumPy,
-            violations are then counted only for answers that changed.
+                violations are then counted only for answers that changed.
         """
         puzzle, solution, answer = state[:3]
         right, cell_accuracy = self.task.match(solution, answer)

@@ -240,7 +240,7 @@ class Task(abc.ABC):
 
         Raises:
             HrmGymError: if the family has symmetries by `augment`, which the default cannot list and which require an
-            override.
+                override.
         """
         if self.num_uniforms:
             raise HrmGymError(

@@ -150,7 +150,7 @@ class PuzzleVectorEnv(SlotsEnv):
 
         Raises:
             HrmGymError: if actions are invalid, `reset` was never called, or autoreset is disabled and a finished slot
-            was not reset.
+                was not reset.
         """
         before = self._started()
         actions = self.rules.check(self._uniforms.put(actions, "actions"), self.num_envs)

@@ -68,13 +68,13 @@ def read(source: str | None, version: int = 1) -> Collection:
 
     Args:
         source: None for the official tasks. A folder can have `training.json` and `evaluation.json`, subfolders
-        `training` and `evaluation` with one file per task, or the competition's files
-        `arc-agi_training_challenges.json` and so on; one of the two parts is enough. The repository of ARC-AGI,
-        which has these in `data`, works too. Tasks of any other JSON file, or folder of JSON files, are evaluation
-        tasks; a folder without JSON files is searched recursively (ConceptARC). A file contains a dict of tasks, or
-        a single task, which is named after the file. Outputs missing in `NAME_challenges.json` are taken from
-        `NAME_solutions.json`. A list of pairs (RE-ARC) is a task with the first four as demonstrations and the
-        fifth as test.
+            `training` and `evaluation` with one file per task, or the competition's files
+            `arc-agi_training_challenges.json` and so on; one of the two parts is enough. The repository of ARC-AGI,
+            which has these in `data`, works too. Tasks of any other JSON file, or folder of JSON files, are evaluation
+            tasks; a folder without JSON files is searched recursively (ConceptARC). A file contains a dict of tasks, or
+            a single task, which is named after the file. Outputs missing in `NAME_challenges.json` are taken from
+            `NAME_solutions.json`. A list of pairs (RE-ARC) is a task with the first four as demonstrations and the
+            fifth as test.
         version: version of the official tasks: 1 (ARC-AGI-1) or 2 (ARC-AGI-2).
 
     Raises:

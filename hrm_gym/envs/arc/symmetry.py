@@ -91,7 +91,7 @@ def images(
         number: number of the form, int64 of shape (N,), each below `count`.
         count: number of forms to choose from.
         shift: numbers in [0, 1) of shape (N, 2) that choose how far both grids move down and to the right, among the
-        offsets at which the larger one fits; None leaves them in the corner.
+            offsets at which the larger one fits; None leaves them in the corner.
 
     Returns:
         Canvases of the same shapes and types.

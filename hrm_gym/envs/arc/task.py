@@ -37,7 +37,7 @@ class ARCTask(Task):
         augmentations: number of additional forms of each task; see `symmetry`.
         num_tasks: number of training tasks and of evaluation tasks to keep, in order of name; 0 keeps all.
         side: rows and columns of the canvas; tasks with larger grids are left out. A canvas smaller than the
-        benchmark's 30 can be learned on a CPU in minutes.
+            benchmark's 30 can be learned on a CPU in minutes.
 
     Raises:
         HrmGymError: if a number is out of range. Files are read, and may be rejected, only when they are needed.

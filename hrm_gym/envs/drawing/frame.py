@@ -76,7 +76,7 @@ class Frame:
         return {"": "continue", "halted": "halt", "out_of_segments": "continue, out of segments"}[self.ended]
 
     def follows(self, before: Frame) -> bool:
-        """Return whether this frame shows the same puzzle as `before`."""
+        """Return whether this frame is another segment of the same puzzle."""
         return self.puzzle is before.puzzle and self.segment != before.segment
 
 

@@ -36,7 +36,7 @@ class Recorder:
 
     Raises:
         HrmGymError: if the suffix is unknown, the folder is not writable, or the file exists already. This is checked
-        before the first frame.
+            before the first frame.
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:

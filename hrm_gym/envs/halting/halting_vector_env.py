@@ -93,7 +93,7 @@ class HaltingVectorEnv(SlotsEnv):
 
         Raises:
             HrmGymError: if actions are invalid, `reset` was never called, or autoreset is disabled and a finished slot
-            was not reset.
+                was not reset.
         """
         before = self._started()
         actions = self.rules.check(as_numpy(actions, "actions"))

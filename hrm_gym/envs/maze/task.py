@@ -25,14 +25,14 @@ class MazeTask(Task):
 
     Args:
         size: rows and columns of the board.
-        min_path: minimum number of cells, including S and G, of the shortest path of generated mazes. Mazes from
-        files may have shorter paths.
+        min_path: minimum number of cells, including S and G, of the shortest path of generated mazes. Mazes from files
+            may have shorter paths.
         smallest: rows and columns of the smallest generated mazes; None: all have `size`. All sizes are equally
-        frequent. Smaller mazes are placed anywhere on the board, surrounded by walls, and `min_path` is scaled
-        down for them.
-        shortest: minimum number of cells of the shortest path of the easiest generated mazes; None: `min_path` for
-        all. Four lengths between the two are equally frequent. Long paths need many walls; mazes with shorter
-        paths also have open areas.
+            frequent. Smaller mazes are placed anywhere on the board, surrounded by walls, and `min_path` is scaled down
+            for them.
+        shortest: minimum number of cells of the shortest path of the easiest generated mazes; None: `min_path` for all.
+            Four lengths between the two are equally frequent. Long paths need many walls; mazes with shorter paths also
+            have open areas.
         redrawn: number of additional training mazes per training maze, with the same walls but another start and goal.
 
     Raises:

@@ -55,7 +55,7 @@ def generate_split(name: str, split: str, num: int | None = None) -> Puzzles:
     """Generate the first `num` puzzles of a shipped split (default: all).
 
     Puzzles found by search take 0.5 to 8 seconds each and are drawn in pools, so they equal the first shipped ones only
-    if `num` is a multiple of `extreme.POOLS`. Other sets take 1 second for thousands of puzzles, or for 80 of 16x16.
+    if `num` is a multiple of `extreme.POOLS`. Other sets are generated at thousands of puzzles per second, 16x16 at 80.
     """
     counts = _counts(name)
     if num is None:

@@ -28,8 +28,8 @@ class SudokuTask(Task):
     Args:
         size: rows of the board: 4, 6, 9 or 16.
         extreme: use puzzles found by search that are as hard as those of the Sudoku-Extreme benchmark (9x9 only).
-        hard_by: measure of difficulty of these validation and test puzzles: "guesses", as many as in the benchmark,
-        or "resistance" to looking one guess ahead, which predicts better how hard the benchmark's puzzles are.
+        hard_by: measure of difficulty of these validation and test puzzles: "guesses", as many as in the benchmark, or
+            "resistance" to looking one guess ahead, which predicts better how hard the benchmark's puzzles are.
 
     Raises:
         HrmGymError: if the size or combination does not exist.
