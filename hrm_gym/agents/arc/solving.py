@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -41,8 +42,12 @@ FITTED_LOOKS = 3
 """A network that leaves something out stops once it has reproduced all else in so many looks in a row."""
 LEAST_STEPS = 40
 """Steps without which a network has learned nothing: with time for fewer, forms are not compared."""
-GOOD_STEPS, MOST_NETWORKS = 200, 4
-"""Steps after which another network is worth more than further steps, and how many networks there are at most."""
+GOOD_STEPS, SEEDS = 200, 4
+"""Steps that a network is given where there is time for several, and for how many networks they are saved up."""
+VOTING_LOOKS = 8
+"""A network has voted when it has reproduced all demonstrations in so many looks in a row."""
+LEAST_SHARE = 0.3
+"""What must be left of a network's time for another one to begin."""
 VOTES_FROM = 0.25
 """The share of its time after which a network votes."""
 UNFITTED = 0.1
@@ -174,23 +179,31 @@ class Solver:
     # ---- answering -------------------------------------------------------------------------------
 
     def _answer(self, step: float) -> Iterator[Event]:
-        """Networks of the chosen form vote, as many as there is time for with steps of so many seconds."""
+        """Networks of the chosen form vote, one after the other until the time is over; a step takes `step` seconds.
+
+        Once a network fits, it goes on to learn chance properties of the demonstrations: another one is worth more.
+        """
         left = self._budget - self.seconds
-        num = max(1, min(MOST_NETWORKS, int(left / (GOOD_STEPS * step))))
-        for done in range(num):
+        each = left / max(1, min(SEEDS, int(left / (GOOD_STEPS * step))))
+        for number in itertools.count(1):
+            seconds = min(each, self._budget - self.seconds)
+            if number > 1 and seconds < each * LEAST_SHARE:
+                return
+            fit, run = self._fit(self._rung, self._seed + number, self.boards.shown, self.boards.asked), 0
             votes: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
             before = [collections.Counter(old) for old in self._votes]
-            fit = self._fit(self._rung, self._seed + 1 + done, self.boards.shown, self.boards.asked)
-            seconds = (self._budget - self.seconds) / (num - done)
             for look in fit.train(seconds):
-                if fit.seconds > VOTES_FROM * seconds:
+                run = run + 1 if look.fitted else 0
+                if look.fitted or fit.seconds > VOTES_FROM * seconds:
                     self._fitted |= look.fitted
                     self._count(votes, look.answers, 1.0 if look.fitted else UNFITTED)
                     self._votes = [
                         collections.Counter({g: old[g] + new.get(g, 0.0) for g in {*old, *new}})
                         for old, new in zip(before, map(_normalised, votes), strict=True)
                     ]
-                yield self._event(f"{self._rung}, network {done + 1} of {num}", self._rung, look, 0)
+                yield self._event(f"{self._rung}, network {number}", self._rung, look, 0)
+                if run >= VOTING_LOOKS:
+                    break
             self._steps += fit.learner.steps
 
     def _fit(self, rung: str, seed: int, shown: Sequence[Board], asked: Sequence[Board]) -> Fit:
