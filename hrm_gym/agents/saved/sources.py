@@ -15,7 +15,11 @@ PRETRAINED = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
 SHIPPED = "pretrained:"
 """Before the id of an environment, where a checkpoint is asked for: the agent that ships for it."""
 
-LENT = {"Sudoku9x9-v0": "SudokuExtreme-v0", "SudokuDeep-v0": "SudokuExtreme-v0"}
+LENT = {
+    "Sudoku9x9-v0": "SudokuExtreme-v0",
+    "SudokuDeep-v0": "SudokuExtreme-v0",
+    "SudokuVicinity-v0": "SudokuExtreme-v0",
+}
 """Environments whose shipped agent is that of another one: it solves more of their puzzles than one of their own
 did, or has learned on the same training puzzles."""
 

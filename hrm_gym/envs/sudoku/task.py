@@ -10,7 +10,7 @@ import numpy as np
 
 from hrm_gym.envs.arrays import Array, as_int64, like
 from hrm_gym.envs.sudoku import shipped, solver, symmetry, trace
-from hrm_gym.envs.sudoku.making import extreme, generator
+from hrm_gym.envs.sudoku.making import extreme, generator, mixture
 from hrm_gym.envs.sudoku.making.extreme import HARD_BY
 from hrm_gym.envs.task import Puzzles, Task, Traces
 from hrm_gym.errors import HrmGymError, unknown
@@ -28,7 +28,8 @@ class SudokuTask(Task):
         size: rows of the board: 4, 6, 9 or 16.
         extreme: search for hard puzzles, as hard as the Sudoku-Extreme benchmark's (9x9 only).
         hard_by: what makes the searched puzzles for validation and tests hard: the "guesses" that they take, as many as
-            the benchmark's, or "resistance" to looking one guess ahead, which is nearer to what makes those hard.
+            the benchmark's, or "resistance" to looking one guess ahead, which is nearer to what makes those hard, or both
+            in the "vicinity" of published hard puzzles.
 
     Raises:
         HrmGymError: for a size or a combination that does not exist.
@@ -66,6 +67,8 @@ class SudokuTask(Task):
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: puzzles with one solution and no given too many, from both splits; see `generator`."""
         seed = int(rng.integers(2**62))
+        if self.hard_by == "vicinity":
+            return mixture.generate_mixture(num, seed)
         if self.extreme:
             return extreme.generate_extreme(num, seed, hard_by=self.hard_by)
         return generator.generate(self.boxes, num, seed)
@@ -128,12 +131,12 @@ class SudokuTask(Task):
         return _shipped("extreme" if self.extreme and split == "train" else self.name, split)
 
     def write_shipped(self, path: Path) -> None:
-        """As `Task.write_shipped`; `SudokuExtreme-v0` takes an hour and a half, `SudokuDeep-v0` one."""
+        """As `Task.write_shipped`; `SudokuExtreme-v0` takes an hour and a half, `SudokuDeep-v0` one, others minutes."""
         shipped.write_shipped(self.name, path)
 
     @property
     def name(self) -> str:
-        """The name of the shipped set: 4x4, 6x6, 9x9, 16x16, extreme or deep."""
+        """The name of the shipped set: 4x4, 6x6, 9x9, 16x16, extreme, deep or vicinity."""
         if not self.extreme:
             return f"{self.size}x{self.size}"
         return next(name for name, hard_by in shipped.HARD_BY.items() if hard_by == self.hard_by)
