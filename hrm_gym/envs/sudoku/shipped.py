@@ -32,7 +32,7 @@ COUNTS = {
     "9x9": {"train": 20_000, "validation": 1_000, "test": 2_000},
     "extreme": {"train": 1_000, "validation": 1_000, "test": 10_000},
     "deep": {"validation": 100, "test": 500},
-    "vicinity": {"validation": 60, "test": 240},
+    "vicinity": {"validation": 45, "test": 150},
     "16x16": {"train": 2_000, "validation": 500, "test": 1_000},
 }
 """How many puzzles each set has."""

@@ -28,8 +28,8 @@ class SudokuTask(Task):
         size: rows of the board: 4, 6, 9 or 16.
         extreme: search for hard puzzles, as hard as the Sudoku-Extreme benchmark's (9x9 only).
         hard_by: what makes the searched puzzles for validation and tests hard: the "guesses" that they take, as many as
-            the benchmark's, or "resistance" to looking one guess ahead, which is nearer to what makes those hard, or both
-            in the "vicinity" of published hard puzzles.
+            the benchmark's, or "resistance" to looking one guess ahead, which is nearer to what makes those hard, or
+            both, in the "vicinity" of published hard puzzles.
 
     Raises:
         HrmGymError: for a size or a combination that does not exist.

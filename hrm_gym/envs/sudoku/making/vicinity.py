@@ -3,7 +3,7 @@
 A walk from a random puzzle ends at a resistance (see `deep`) of 110 to 210. Near published hard puzzles there
 are others of 200 to 260, as the benchmark has them. A step takes one given away, or two, and looks at all
 solutions that are left. It puts one digit in that a single solution has, or two that a single solution has both
-of, and takes away what is not needed any more. All hard puzzles that are found so may be changed next.
+of, and takes away what is not needed any more. Any puzzle that is found so may be changed next.
 
 Looking one guess ahead again and again, and striking out what is refuted, leaves nearly all of the benchmark's
 hard puzzles closed. So it must leave these: see `closure`.
@@ -253,7 +253,7 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
             beginning, and how many steps it is away from it.
 
     Returns:
-        How many there are.
+        How many there are; some of those near the five have less than `LEAST` and `FEWEST`.
     """
     stack, order, images = new_stack(3, 3), np.arange(81), np.zeros((0, 0), np.uint8)
     many, counts = np.zeros((SOLUTIONS, 81), np.uint8), np.zeros((729, 729), np.int16)
@@ -265,9 +265,9 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
         num = len(BEGINNINGS)
         puzzles[:num] = BEGINNINGS
         found[:num] = 0
-        found[:num, BEGINNING] = np.arange(num)
         for i in range(num):
-            _guesses(stack, BEGINNINGS[i], one)
+            found[i, 0] = _resistance(state, stack, order, puzzles[i], 0)
+            found[i, 1], found[i, BEGINNING] = _guesses(stack, puzzles[i], one), i
             _canonical_into(puzzles[i], one[0], images, 9, grids[i])
     for _ in range(draws):
         parent = _parent(state, found, num)
@@ -277,6 +277,8 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
             continue
         alone, possible = _completions(many[:left], removed, counts, choices)
         met = 0
+        # Two of the five resist less than what is wanted: from there it climbs.
+        least, fewest = min(LEAST, found[parent, 0]), min(FEWEST, found[parent, 1])
         for i in range(min(possible, TRIALS)):
             other = i + below(state, (alone if i < alone else possible) - i)
             choices[i], choices[other] = choices[other].copy(), choices[i].copy()
@@ -284,15 +286,15 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
             for code in choices[i]:
                 if code >= 0:
                     trial[code // 9] = code % 9 + 1
-            resistance = _resistance(state, stack, order, trial, LEAST - _SLACK)
+            resistance = _resistance(state, stack, order, trial, least - _SLACK)
             if resistance == _NONE:
                 continue
             givens = np.count_nonzero(trial)
             minimize(state, stack, 3, 3, order, trial, one)
             if np.count_nonzero(trial) < givens:
-                resistance = _resistance(state, stack, order, trial, LEAST)
+                resistance = _resistance(state, stack, order, trial, least)
             guesses = _guesses(stack, trial, one)
-            if resistance < LEAST or guesses < FEWEST:
+            if resistance < least or guesses < fewest:
                 continue
             _canonical_into(trial, one[0], images, 9, form)
             closed = _closure(stack, trial)
