@@ -48,7 +48,9 @@ DRAWS = 1_500
 DRAWS_PER_PUZZLE = 40
 """Draws for each puzzle that is wanted: some twice as many are found as are needed, half of them of the other split."""
 
-LEFT_OUT = frozenset("2012d505aa76beac 5dc4d9fdf9972385 cb874eef0265bc94 d23855524bf284ef eed2a4970e6fa9fa".split())
+LEFT_OUT = frozenset(
+    ["2012d505aa76beac", "5dc4d9fdf9972385", "cb874eef0265bc94", "d23855524bf284ef", "eed2a4970e6fa9fa"]
+)
 """Grids of published puzzles that the search for the shipped sets met, by `_digest` of the canonical form.
 
 The lists of those are no part of the package. Agents are compared on them, so no puzzle of ours has such a grid.
