@@ -25,7 +25,7 @@ SIZES = sorted(BOXES)
 SEEDS = st.integers(0, 2**32)
 PUZZLES_DIR = os.environ.get("PUZZLES_DIR")
 EXTREME = Path(shipped.__file__).parent / "data" / "extreme.npz"
-NAMES = ["4x4", "6x6", "9x9", "16x16", "extreme", "deep"]
+NAMES = ["4x4", "6x6", "9x9", "16x16", "extreme", "deep", "vicinity"]
 
 needs_puzzles = pytest.mark.skipif(not PUZZLES_DIR, reason="PUZZLES_DIR names no folder of real puzzles")
 

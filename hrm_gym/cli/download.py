@@ -9,7 +9,7 @@ from pathlib import Path
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved import hub
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.files import make_folder
 
 
@@ -19,6 +19,8 @@ class Arguments:
 
     out: str
     """Folder for `checkpoint.safetensors`, `README.md` and `result.json`."""
+    source: str = positional("SOURCE")
+    """`OWNER/NAME`, or `OWNER/NAME@REVISION`."""
 
 
 def run(argv: Sequence[str]) -> int:

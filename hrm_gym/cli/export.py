@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.card import card
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, is_folder, replacing
 
@@ -19,6 +19,8 @@ class Arguments:
 
     out: str
     """File for the weights, FILE.safetensors. The card is written to FILE.md."""
+    run: str = positional("RUN")
+    """The run's folder."""
     overwrite: bool = False
     """Replace existing weights and card."""
 

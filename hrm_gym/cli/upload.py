@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hrm_gym.agents.saved.hub import save_pretrained, upload
 from hrm_gym.cli.bar import bar
-from hrm_gym.cli.parse import parse
+from hrm_gym.cli.parse import parse, positional
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import is_folder
 from hrm_gym.hugging_face import HUB
@@ -20,6 +20,8 @@ class Arguments:
 
     to: str
     """Repository on the hub, `OWNER/NAME`; it is created if it does not exist."""
+    run: str = positional("RUN")
+    """The run's folder."""
     folder: str = ""
     """Write the files to this folder instead of uploading them."""
     private: bool = False

@@ -41,12 +41,11 @@ def njit(**options: Any) -> Callable[[Any], Any]:
 @contextlib.contextmanager
 def _kept_in(folder: str) -> Iterator[None]:
     """A function finds its cache when it is decorated; other people's functions keep theirs."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = folder
+    before, config.CACHE_DIR = config.CACHE_DIR, folder  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        config.CACHE_DIR = before  # type: ignore[attr-defined]
 
 
 @functools.cache

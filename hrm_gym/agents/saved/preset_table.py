@@ -107,7 +107,7 @@ PRESETS: dict[str, Preset] = {
         "9x9 Sudokus by candidates and guesses: small boards, then large ones, then guesses, in five hours of one core",
         agent="hrm_symbols",
         halting="q_learning",
-        envs=("SudokuExtreme-v0", "SudokuDeep-v0", "Sudoku9x9-v0"),
+        envs=("SudokuExtreme-v0", "SudokuDeep-v0", "SudokuVicinity-v0", "Sudoku9x9-v0"),
         steps=10_000,
         options={
             **_GROUPS,

@@ -17,7 +17,11 @@ PRETRAINED = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
 SHIPPED = "pretrained:"
 """Prefix of an environment id, in place of a checkpoint: the shipped agent of that environment."""
 
-LENT = {"Sudoku9x9-v0": "SudokuExtreme-v0", "SudokuDeep-v0": "SudokuExtreme-v0"}
+LENT = {
+    "Sudoku9x9-v0": "SudokuExtreme-v0",
+    "SudokuDeep-v0": "SudokuExtreme-v0",
+    "SudokuVicinity-v0": "SudokuExtreme-v0",
+}
 """Environments that use the shipped agent of another one, because it solves more of their puzzles than their own did,
 or was trained on the same puzzles."""
 

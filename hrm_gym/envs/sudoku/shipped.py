@@ -8,6 +8,7 @@ import numpy as np
 
 from hrm_gym.envs.sudoku.making.extreme import generate_extreme
 from hrm_gym.envs.sudoku.making.generator import generate
+from hrm_gym.envs.sudoku.making.mixture import generate_mixture
 from hrm_gym.envs.sudoku.solver import rate
 from hrm_gym.envs.sudoku.symmetry import canonical_forms
 from hrm_gym.envs.task import Puzzles
@@ -20,6 +21,7 @@ BOXES = {
     "9x9": (3, 3),
     "extreme": (3, 3),
     "deep": (3, 3),
+    "vicinity": (3, 3),
     "16x16": (4, 4),
 }
 """Rows and columns of a box in each set."""
@@ -30,14 +32,15 @@ COUNTS = {
     "9x9": {"train": 20_000, "validation": 1_000, "test": 2_000},
     "extreme": {"train": 1_000, "validation": 1_000, "test": 10_000},
     "deep": {"validation": 100, "test": 500},
+    "vicinity": {"validation": 45, "test": 150},
     "16x16": {"train": 2_000, "validation": 500, "test": 1_000},
 }
 """Number of puzzles in each set."""
 
-SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1, "deep": 1, "16x16": 0}
+SEEDS = {"4x4": 0, "6x6": 0, "9x9": 2, "extreme": 1, "deep": 1, "vicinity": 3, "16x16": 0}
 """Seed of each set; with the same seed, the sets of 9x9 boards would share their random minimal puzzles."""
 
-HARD_BY = {"extreme": "guesses", "deep": "resistance"}
+HARD_BY = {"extreme": "guesses", "deep": "resistance", "vicinity": "vicinity"}
 """Measure of difficulty of the validation and test puzzles in sets that are found by search."""
 
 VALIDATION_SEED = 100
@@ -74,7 +77,7 @@ def _validation(name: str, num: int) -> Puzzles:
     known = {form.tobytes() for form in canonical_forms(test.puzzle, test.solution, BOXES[name])}
     seed, drawn = SEEDS[name] + VALIDATION_SEED, num
     while True:
-        puzzles = _draw(name, drawn, "test", seed)
+        puzzles = _draw(name, drawn, "test", seed, frozenset(known))
         forms = canonical_forms(puzzles.puzzle, puzzles.solution, BOXES[name])
         new = np.array([form.tobytes() not in known for form in forms])
         if new.sum() >= num:
@@ -82,8 +85,13 @@ def _validation(name: str, num: int) -> Puzzles:
         drawn *= 2
 
 
-def _draw(name: str, num: int, split: str, seed: int) -> Puzzles:
-    """Generate the first `num` distinct puzzles of a sequence; on small boards puzzles repeat."""
+def _draw(name: str, num: int, split: str, seed: int, known: frozenset[bytes] = frozenset()) -> Puzzles:
+    """Generate the first `num` distinct puzzles of a sequence; on small boards puzzles repeat.
+
+    The search of a vicinity meets the same grids with every seed, so it leaves out the `known` ones.
+    """
+    if name == "vicinity":
+        return generate_mixture(num, seed, split, known)
     if name in HARD_BY:
         return generate_extreme(num, seed, split, HARD_BY[name])
     drawn = num

@@ -11,7 +11,7 @@ import numpy as np
 
 from hrm_gym.envs.arrays import Array, as_bytes, as_int64, like
 from hrm_gym.envs.sudoku import counting, shipped, solver, symmetry, trace
-from hrm_gym.envs.sudoku.making import extreme, generator
+from hrm_gym.envs.sudoku.making import extreme, generator, mixture
 from hrm_gym.envs.sudoku.making.extreme import HARD_BY
 from hrm_gym.envs.task import Puzzles, Task, Traces
 from hrm_gym.errors import HrmGymError, unknown
@@ -28,8 +28,9 @@ class SudokuTask(Task):
     Args:
         size: rows of the board: 4, 6, 9 or 16.
         extreme: use puzzles found by search that are as hard as those of the Sudoku-Extreme benchmark (9x9 only).
-        hard_by: measure of difficulty of these validation and test puzzles: "guesses", as many as in the benchmark, or
-            "resistance" to looking one guess ahead, which predicts better how hard the benchmark's puzzles are.
+        hard_by: measure of difficulty of these validation and test puzzles: "guesses", as many as in the benchmark;
+            "resistance" to looking one guess ahead, which predicts better how hard the benchmark's puzzles are; or
+            "vicinity", both, near published hard puzzles.
 
     Raises:
         HrmGymError: if the size or combination does not exist.
@@ -64,6 +65,8 @@ class SudokuTask(Task):
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: minimal puzzles with one solution, from both splits; see `generator`."""
         seed = int(rng.integers(2**62))
+        if self.hard_by == "vicinity":
+            return mixture.generate_mixture(num, seed)
         if self.extreme:
             return extreme.generate_extreme(num, seed, hard_by=self.hard_by)
         return generator.generate(self.boxes, num, seed)
@@ -138,12 +141,12 @@ class SudokuTask(Task):
         return _shipped("extreme" if self.extreme and split == "train" else self.name, split)
 
     def write_shipped(self, path: Path) -> None:
-        """As `Task.write_shipped`; `SudokuExtreme-v0` takes 1.5 hours, `SudokuDeep-v0` one hour."""
+        """As `Task.write_shipped`; `SudokuExtreme-v0` takes 1.5 hours, `SudokuDeep-v0` one hour, others minutes."""
         shipped.write_shipped(self.name, path)
 
     @property
     def name(self) -> str:
-        """The name of the shipped set: 4x4, 6x6, 9x9, 16x16, extreme or deep."""
+        """The name of the shipped set: 4x4, 6x6, 9x9, 16x16, extreme, deep or vicinity."""
         if not self.extreme:
             return f"{self.size}x{self.size}"
         return next(name for name, hard_by in shipped.HARD_BY.items() if hard_by == self.hard_by)

@@ -30,11 +30,12 @@ from hrm_gym.envs.task import Puzzles
 EASY_SHARE = 0.2686
 """The share of random minimal puzzles in the benchmark."""
 
-HARD_BY = ("guesses", "resistance")
+HARD_BY = ("guesses", "resistance", "vicinity")
 """What makes the searched puzzles hard, other than those for training.
 
 `guesses`: they take as many guesses as those of the benchmark, and are far easier for an agent. `resistance` (`deep`):
-they resist looking one guess ahead, as those of the benchmark do even more; they take a dozen guesses.
+they resist looking one guess ahead, as those of the benchmark do even more; they take a dozen guesses. `vicinity`
+(`mixture`, not made here): both, as those of the benchmark.
 """
 
 DEEP_SHARE = 0.5
