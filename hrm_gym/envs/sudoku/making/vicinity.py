@@ -19,7 +19,7 @@ from hrm_gym.envs.sudoku.making.climbing import is_new
 from hrm_gym.envs.sudoku.making.generator import minimize
 from hrm_gym.envs.sudoku.propagation import place, propagate, start
 from hrm_gym.envs.sudoku.solver import new_stack, search
-from hrm_gym.envs.sudoku.symmetry import _canonical_into
+from hrm_gym.envs.sudoku.symmetry import canonical_into
 
 _PUBLISHED = (
     "1....7.9..3..2...8..96..5....53..9...1..8...26....4...3......1..4......7..7...3..",
@@ -268,7 +268,7 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
         for i in range(num):
             found[i, 0] = _resistance(state, stack, order, puzzles[i], 0)
             found[i, 1], found[i, BEGINNING] = _guesses(stack, puzzles[i], one), i
-            _canonical_into(puzzles[i], one[0], images, 9, grids[i])
+            canonical_into(puzzles[i], one[0], images, 9, grids[i])
     for _ in range(draws):
         parent = _parent(state, found, num)
         base[:] = puzzles[parent]
@@ -296,7 +296,7 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
             guesses = _guesses(stack, trial, one)
             if resistance < least or guesses < fewest:
                 continue
-            _canonical_into(trial, one[0], images, 9, form)
+            canonical_into(trial, one[0], images, 9, form)
             closed = _closure(stack, trial)
             if not closed or not is_new(form, grids[:num]):
                 continue
