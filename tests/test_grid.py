@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.models.grid import GridBlock, GridTRM, _sureness, refine
+from hrm_gym.agents.models.grid import GridBlock, GridTRM, refine, sureness
 from hrm_gym.agents.models.layers import rms_norm
 from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.presets import resolve
@@ -74,11 +74,11 @@ def test_halting_reads_the_least_sure_cells_and_not_how_many_there_are():
     logits = torch.zeros(2, 100, 5)
     logits[..., 2] = 3.0
     logits[1, 37, 4] = 2.5  # one cell is not sure
-    features = _sureness(logits)
+    features = sureness(logits)
     assert features.shape == (2, 16) and (features[0] == 3).all()
     assert features[1, 0] == 0.5 and (features[1, 1:] == 3).all()
-    assert torch.equal(_sureness(logits[:, 30:50]), features)
-    assert _sureness(10 * logits).max() == 10 and (_sureness(logits[:, :4])[:, 4:] == 10).all()
+    assert torch.equal(sureness(logits[:, 30:50]), features)
+    assert sureness(10 * logits).max() == 10 and (sureness(logits[:, :4])[:, 4:] == 10).all()
 
 
 def test_no_gradient_of_halting_reaches_the_network():

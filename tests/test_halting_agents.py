@@ -253,7 +253,7 @@ RULE = Fixed(FixedConfig(), 1)
         (lambda: gym.make("Sudoku6x6-Halt-v0", agent=str(_shipped())), "give a checkpoint trained on it"),
         (lambda: gym.make_vec(HALT, 2, autoreset_mode="Nextstep", **FEW), "did you mean 'NextStep'"),
         (lambda: gym.make_vec(HALT, 2, max_episode_steps=3, **FEW), "max_segments"),
-        (lambda: gym.make_vec(HALT, 0, **FEW), "at least 1"),
+        (lambda: gym.make_vec(HALT, 0, **FEW), "num_envs=0: give an integer, 1 to"),
         (lambda: hand_made().column("q_hallt"), "did you mean 'q_halt'"),
         (lambda: policies.fixed(hand_made(), 4), "1 to 3"),
         (lambda: policies.learn(hand_made(), "dqnn", 0.1), "did you mean 'dqn'"),

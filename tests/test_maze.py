@@ -370,7 +370,7 @@ def test_the_picture_shows_what_it_should():
         Frame(puzzle=puzzle, answer=solution, confidence=sure),
         Frame(puzzle=puzzle, answer=solution, confidence=sure, previous=puzzle),
         Frame(puzzle=puzzle, answer=solution, confidence=sure, solution=solution, reveal=True),
-        Frame(puzzle=puzzle, answer=solution, confidence=sure, solution=puzzle, reveal=True),
+        Frame(puzzle=puzzle, answer=altered, confidence=sure, solution=solution, reveal=True),
     ]
     boards = [renderer.rgb(frame)[:, :620] for frame in frames]
     assert renderer.rgb(frames[0]).shape == (HEIGHT, WIDTH, 3)

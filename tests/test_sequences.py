@@ -123,7 +123,7 @@ def test_the_view_draws_every_cell_that_is_no_padding_and_no_other(task, monkeyp
     renderer = Renderer(task)
     drawn = []
     monkeypatch.setattr(
-        type(renderer._view), "_cell", lambda self, canvas, tile, frame, cell: drawn.append((cell, tile))
+        type(renderer._view), "_cell", lambda self, canvas, tile, frame, cell, **marks: drawn.append((cell, tile))
     )
     renderer.rgb(Frame(puzzle=puzzle, answer=solution, solution=solution))
     assert [cell for cell, _ in drawn] == np.flatnonzero(puzzle != task.padding).tolist()

@@ -18,7 +18,7 @@ from hrm_gym.envs.sudoku.making.extreme import EASY_SHARE, places
 from hrm_gym.envs.sudoku.making.generator import SPLIT_CODES, generate
 from hrm_gym.envs.sudoku.making.vicinity import BEGINNINGS, FEWEST, LEAST, grow
 from hrm_gym.envs.sudoku.solver import _search_all
-from hrm_gym.envs.sudoku.symmetry import is_test
+from hrm_gym.envs.sudoku.symmetry import form_is_test
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
@@ -113,7 +113,7 @@ def population(seed: int, number: int, split: str | None, draws: int = DRAWS) ->
     kept = np.arange(len(BEGINNINGS), num)
     kept = kept[(found[kept, 0] >= LEAST) & (found[kept, 1] >= FEWEST)]
     if split is not None:
-        kept = kept[[is_test(grids[i]) == (split == "test") for i in kept]]
+        kept = kept[[form_is_test(grids[i]) == (split == "test") for i in kept]]
     return puzzles[kept], grids[kept], found[kept]
 
 
