@@ -76,7 +76,11 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
         HrmGymError: on an unknown option, or a value that is not allowed.
     """
     named = {"env": env, "agent": agent, **options}
-    asked = {name: as_text(value) for name, value in named.items() if name != "env" or value != "auto"}
+    asked = {
+        name: as_text(value)
+        for name, value in named.items()
+        if name != "env" or not (isinstance(value, str) and value == "auto")
+    }
     saved = None
     if resume := asked.pop("resume", ""):
         others = {name: value for name, value in asked.items() if name not in NAMES}

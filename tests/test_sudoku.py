@@ -41,7 +41,7 @@ def random_images(boards, boxes, seed):
 
 
 def count_solutions(puzzles, boxes, limit=2):
-    return solver._search_all(puzzles, *boxes, limit)[1][:, 0]
+    return solver.search_all(puzzles, *boxes, limit)[1][:, 0]
 
 
 def assert_unique_and_minimal(puzzles, solutions, boxes):
@@ -266,7 +266,7 @@ def test_shipped_splits_share_nothing_up_to_symmetry(name):
 def test_shipped_puzzles_have_their_solution_and_rating(name):
     puzzles, rating = shipped.load(name, "test"), shipped_arrays(shipped.__package__, name)["test_rating"]
     puzzle, solution = (array[:1000] for array in puzzles[:2])
-    solutions, counts = solver._search_all(puzzle, *shipped.BOXES[name], 2)
+    solutions, counts = solver.search_all(puzzle, *shipped.BOXES[name], 2)
     assert (counts[:, 0] == 1).all() and (solutions == solution).all()
     assert (solver.rate(puzzle, shipped.BOXES[name]) == rating[:1000]).all()
 
@@ -354,7 +354,7 @@ def real(name, limit=None):
 @pytest.mark.parametrize("name", ["sudoku-extreme-real-rows.csv", "sudoku-forum-hardest.csv.gz"])
 def test_real_puzzles_are_solved(name):
     puzzles, _ = real(name, 500)
-    solutions, counts = solver._search_all(puzzles.puzzle, 3, 3, 2)
+    solutions, counts = solver.search_all(puzzles.puzzle, 3, 3, 2)
     assert (counts[:, 0] == 1).all() and (solutions == puzzles.solution).all()
 
 

@@ -53,7 +53,7 @@ def test_a_solution_that_takes_guesses_is_found():
     puzzle = TASK.dataset("test").puzzle[:20].copy()
     for row in puzzle:
         row[np.flatnonzero(row)[::8]] = 0
-    solutions, counts = solver._search_all(puzzle, 4, 4, 1)
+    solutions, counts = solver.search_all(puzzle, 4, 4, 1)
     assert (counts[:, 0] == 1).all() and (counts[:, 1] > 0).any()
     assert (TASK.violations(puzzle.astype(int), solutions.astype(int)) == 0).all()
 

@@ -46,8 +46,8 @@ class _Run(Options):
     max_minutes: float = number(0.0, least=0)
     """Stop after this many minutes of wall-clock time, including evaluations; 0: no limit."""
     max_steps: int = number(0, least=0)
-    """Stop after this many optimizer steps (one per segment); 0: no limit. If set, the learning-rate schedule counts
-    steps instead of minutes, and resuming on a CPU is exact to the bit."""
+    """Stop after this many optimizer steps; 0: no limit. If set, the learning rate follows the steps, not the minutes,
+    and resuming on a CPU is exact to the bit."""
     target_accuracy: float = share(0.0)
     """Stop early once the accuracy on validation puzzles reaches this share; 0: never."""
 

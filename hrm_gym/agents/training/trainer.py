@@ -87,6 +87,7 @@ class Trainer:
             except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
                 raise HrmGymError(f"the checkpoint does not hold the state of a run ({first_line(error)})") from None
         self._began = time.monotonic() - self.seconds
+        self._grow()
 
     # ---- stages ----------------------------------------------------------------------------------
 
@@ -169,6 +170,10 @@ class Trainer:
         if due > self.stage:
             self.stage = due
             self._advance()
+        self._grow()
+
+    def _grow(self) -> None:
+        """Set puzzles and agents to the used share of the budget."""
         self.envs.grow(self.progress)
         self.learner.average.policy.agent.grow(self.progress)
         if self.policy.agent.grow(self.progress):

@@ -83,7 +83,7 @@ def search(stack: np.ndarray, height: int, width: int, solutions: np.ndarray) ->
 
 
 @njit(cache=True, nogil=True)
-def _search_all(puzzles: np.ndarray, height: int, width: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
+def search_all(puzzles: np.ndarray, height: int, width: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """First solutions, shape (N, L), and counts of solutions and guesses, shape (N, 2)."""
     stack = new_stack(height, width)
     solutions = np.zeros_like(puzzles)
@@ -102,7 +102,7 @@ def _tokens(puzzles: np.ndarray) -> np.ndarray:
 
 def rate(puzzles: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
     """The difficulty of each puzzle, shape (N, L): guesses to find the solution, int64 of shape (N,)."""
-    return _search_all(_tokens(puzzles), *boxes, 1)[1][:, 1]
+    return search_all(_tokens(puzzles), *boxes, 1)[1][:, 1]
 
 
 def solve(puzzle: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
@@ -114,7 +114,7 @@ def solve(puzzle: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
     height, width = boxes
     puzzle = _tokens(puzzle)
     _refuse_contradiction(puzzle, height, width)
-    solutions, counts = _search_all(puzzle[None], height, width, 2)
+    solutions, counts = search_all(puzzle[None], height, width, 2)
     if counts[0, 0] == 0:
         raise HrmGymError("the puzzle has no solution: its givens exclude each other; check them for a slip")
     if counts[0, 0] > 1:

@@ -17,7 +17,7 @@ from hrm_gym.envs.splitmix import seed_stream
 from hrm_gym.envs.sudoku.making.extreme import EASY_SHARE, places
 from hrm_gym.envs.sudoku.making.generator import SPLIT_CODES, generate
 from hrm_gym.envs.sudoku.making.vicinity import BEGINNINGS, FEWEST, LEAST, grow
-from hrm_gym.envs.sudoku.solver import _search_all
+from hrm_gym.envs.sudoku.solver import search_all
 from hrm_gym.envs.sudoku.symmetry import form_is_test
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
@@ -149,5 +149,5 @@ def generate_mixture(
         raise HrmGymError(f"{len(first)} hard puzzles found where {wanted} are wanted: give more than {draws} draws")
     chosen = first[choose(found[first], aims(wanted, seed))]
     puzzles.puzzle[hard] = found_puzzles[chosen]
-    puzzles.solution[hard] = _search_all(found_puzzles[chosen], 3, 3, 1)[0]
+    puzzles.solution[hard] = search_all(found_puzzles[chosen], 3, 3, 1)[0]
     return puzzles

@@ -12,8 +12,8 @@ hard puzzles closed. So it must leave these: see `closure`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, shuffle
 from hrm_gym.envs.sudoku.making.climbing import is_new
 from hrm_gym.envs.sudoku.making.generator import minimize
