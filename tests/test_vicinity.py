@@ -35,7 +35,7 @@ def test_what_the_search_finds_is_unique_and_minimal_and_has_the_measures_that_i
     num = vicinity.grow(state, 150, 0, puzzles, grids, found)
     assert num > 7
     puzzles, grids, found = puzzles[5:num], grids[5:num], found[5:num]
-    solutions = solver._search_all(puzzles, 3, 3, 1)[0]
+    solutions = solver.search_all(puzzles, 3, 3, 1)[0]
     assert_unique_and_minimal(puzzles, solutions, (3, 3))
     assert (deep.resistance(puzzles) == found[:, 0]).all() and (found[:, 0] >= 188).all()  # the least of the five
     assert (solver.rate(puzzles, (3, 3)) == found[:, 1]).all()
