@@ -78,7 +78,7 @@ def test_a_task_is_solved_within_its_seconds():
     told = []
     examples = examples_of(SWAP)
     solution = solve_task(examples, seconds=8, tell=told.append)
-    assert solution.fitted and solution.complete and 7 < solution.seconds < 12
+    assert solution.fitted and solution.complete and solution.seconds < 12
     assert frozen(examples.tests[0].output) in solution.attempts[0]
     assert told and [event.seconds for event in told] == sorted(event.seconds for event in told)
     assert all(len(event.look.answers) == 1 for event in told)  # of the test alone, whatever is left out

@@ -34,7 +34,7 @@ class _Run(Options):
     preset: str = "auto"
     """A named set of sizes and settings; `auto` chooses one by environment and device."""
     seed: int = number(0, least=0, most=INTEGERS)
-    """Seed of weights, puzzles and exploration, which get separate seeds derived from it."""
+    """Seed of weights, puzzles and exploration."""
     device: str = "auto"
     """`auto` (the GPU if there is one), `cpu`, `cuda` or `cuda:N`."""
     run_dir: str = ""
@@ -62,9 +62,9 @@ class RunOptions(PuzzleOptions, _Run):
 
     # ---- data and episodes
     num_examples: int = number(0, least=0)
-    """Train on only the first N puzzles of the split (the paper: 1000); 0: all."""
+    """Train on the first N puzzles only (paper: 1000); 0: all."""
     dataset: str = ""
-    """Train on the puzzles in this file or folder instead of those of the environment."""
+    """Train on the puzzles in this file or folder."""
     augment: bool = True
     """Show training puzzles under random symmetries."""
     max_segments: int = number(16, least=1, most=10_000)
@@ -78,7 +78,7 @@ class RunOptions(PuzzleOptions, _Run):
     task_args: str = ""
     """Arguments of the puzzle family as comma-separated `name=value` pairs: `augmentations=30,num_tasks=10`."""
     num_envs: int = number(64, least=1, most=1 << 20)
-    """Number of parallel puzzles, the batch size of every step; the processes of `torchrun` share them."""
+    """Batch size: parallel puzzles, over all processes."""
 
     # ---- learning
     loss: Literal["stablemax", "softmax"] = "stablemax"
