@@ -184,7 +184,7 @@ def test_files_are_read_in_one_sitting():
     assert not long, f"longer than {MOST_LINES} lines: {long}"
 
 
-@pytest.mark.parametrize("line", ["trainer.envs.step(", "trainer.look_ahead(", "trainer.learner.step("])
+@pytest.mark.parametrize("line", ["trainer.envs.step(", "trainer.learner.look_ahead(", "trainer.learner.step("])
 def test_the_lines_of_the_loop_stand_once(line):
     files = [path for folder in ("hrm_gym", "benchmarks") for path in (PACKAGE.parent / folder).rglob("*.py")]
     assert [path for path in files if line in path.read_text()] == [PACKAGE / "agents" / "training" / "loop.py"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -186,16 +186,6 @@ class Fit:
         uniforms = torch.rand((len(segment), rule.num_uniforms), generator=self._generator)
         with torch.no_grad():
             return output.logits.argmax(-1), rule.explore(signals, segment, uniforms).long()
-
-    def look_ahead(self, state: State, obs: dict[str, Tensor]) -> Callable[..., Signals]:
-        """See `Experience.look_ahead`."""
-
-        def signals(averaged: bool = False) -> Signals:
-            model = self.learner.average.policy if averaged else self.policy
-            with torch.no_grad():
-                return model(state, obs)[2]
-
-        return signals
 
     # ---- looking ---------------------------------------------------------------------------------
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.halting.rule import Experience
+from hrm_gym.agents.halting.rule import Experience, Signals
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.config import RunOptions
+from hrm_gym.agents.state import State
 from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.losses import answer_loss
 from hrm_gym.agents.training.optimizers import Average, SignSGD, learning_rate, make_optimizer
@@ -48,6 +50,16 @@ class Learner:
         if output.aux_loss is not None:
             parts["aux"] = output.aux_loss
         return parts
+
+    def look_ahead(self, state: State, obs: dict[str, Tensor]) -> Callable[..., Signals]:
+        """See `Experience.look_ahead`."""
+
+        def signals(averaged: bool = False) -> Signals:
+            model = self.average.policy if averaged else self.policy
+            with torch.no_grad():
+                return model(state, obs)[2]
+
+        return signals
 
     def step(self, experience: Experience, progress: float) -> dict[str, Tensor]:
         """One gradient step; returns mean losses, which stay on the device.

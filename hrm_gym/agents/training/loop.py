@@ -39,7 +39,7 @@ def segments(trainer: Trainer) -> Iterator[Record]:
         answer, decision = trainer.act(output, signals, obs["segment"] + 1)
         next_obs, graded, cells = trainer.envs.step(obs, answer, decision)  # graded, with rewards
         agent_state = detach(agent_state)
-        ahead = trainer.look_ahead(agent_state, obs)
+        ahead = trainer.learner.look_ahead(agent_state, obs)
         transition = Experience(output=output, signals=signals, look_ahead=ahead, **graded)
         losses = trainer.learner.step(transition, trainer.progress)  # learn from it at once
         # Finished slots start from the initial state.

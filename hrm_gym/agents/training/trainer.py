@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -219,16 +218,6 @@ class Trainer:
         uniforms = torch.rand(shape, generator=self.generator, device=self.device)[self.envs.own]
         with torch.no_grad():
             return output.logits.argmax(-1), rule.explore(signals, segment, uniforms).long()
-
-    def look_ahead(self, state: State, obs: dict[str, Tensor]) -> Callable[..., Signals]:
-        """See `Experience.look_ahead`."""
-
-        def signals(averaged: bool = False) -> Signals:
-            model = self.learner.average.policy if averaged else self.policy
-            with torch.no_grad():
-                return model(state, obs)[2]
-
-        return signals
 
     # ---- saving ----------------------------------------------------------------------------------
 
