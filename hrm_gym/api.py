@@ -13,9 +13,10 @@ import numpy as np
 from hrm_gym.agents.analysis import Finding, analyses_of, findings, open_subject
 from hrm_gym.agents.arc.many import score_on_the_spot
 from hrm_gym.agents.arc.solving import TaskSolution, solve_task
-from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
+from hrm_gym.agents.inference.evaluation import Evaluation
 from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
 from hrm_gym.agents.inference.loading import load_guessing, pretrained_for
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.solving import Solution, Solving, solve_puzzles
 from hrm_gym.agents.inference.voting import evaluate_by_votes

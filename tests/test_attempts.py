@@ -8,7 +8,8 @@ import hrm_gym
 from hrm_gym import make_task
 from hrm_gym.agents.inference import solving
 from hrm_gym.agents.inference.attempts import Attempts
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import evaluate
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.inference.solving import solve_puzzles, suited
 from hrm_gym.agents.inference.think import boards_of
 from hrm_gym.agents.saved.load import load_both

@@ -11,7 +11,7 @@ import train_and_score
 import training
 
 import hrm_gym as package
-from hrm_gym.agents.inference.evaluation import Protocol
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.cli import main
 
 SMALL = {"num_envs": 2, "hidden_size": 8, "mlp_size": 8, "h_cycles": 1, "l_cycles": 1}

@@ -13,9 +13,10 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.inference import solving
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import evaluate
 from hrm_gym.agents.inference.guessing import BOARDS, FIRST, SEGMENTS, Guessing, guessing
 from hrm_gym.agents.inference.loading import load_guessing
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.presets import resolve

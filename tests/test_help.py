@@ -15,7 +15,7 @@ from hrm_gym.agents.saved.presets import PRESETS, resolve
 from hrm_gym.agents.saved.sources import LENT, PRETRAINED
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.run import train
-from hrm_gym.cli import COMMANDS, evaluate
+from hrm_gym.cli import COMMANDS
 from hrm_gym.cli.train import COMMON
 from hrm_gym.envs.registration import task_ids
 from hrm_gym.errors import HrmGymError
@@ -136,8 +136,8 @@ def test_a_card_without_a_headline_is_one_line(tmp_path):
 
 
 def test_a_submission_without_a_competition_is_refused_before_the_work(hrm_gym, tmp_path, monkeypatch):
-    for name in ("load_both", "grade"):
-        monkeypatch.setattr(evaluate, name, lambda *_: pytest.fail("the work began"))
+    for name in ("hrm_gym.agents.saved.load.load_both", "hrm_gym.api.grade"):
+        monkeypatch.setattr(name, lambda *_: pytest.fail("the work began"))
     path = tmp_path / "answers.json"
     code, _, err = hrm_gym("evaluate", "--env", "Sudoku4x4-v0", "--submission", path)
     assert code == 2 and "--submission: Sudoku4x4-v0 has no competition" in err and err.count("\n") == 1

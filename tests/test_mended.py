@@ -19,7 +19,8 @@ from loop import Loop, tiny
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import hrm_gym
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import evaluate
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.monitor import EARLY_REPORTS, Monitor

@@ -1,16 +1,41 @@
 """Agents that think in segments, rules for when to stop, and how both learn.
 
 Training steps a `gymnasium.vector.VectorEnv` of torch tensors. `agents` imports `envs`; `envs` never imports `agents`.
+Names are loaded on first use, because registries and configurations are read without torch.
 """
 
-from hrm_gym.agents.agent import Agent, Output, TaskSpec
-from hrm_gym.agents.halting.rule import Experience, HaltingRule, LearnedRule
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate
-from hrm_gym.agents.inference.think import think
-from hrm_gym.agents.policy import Policy
-from hrm_gym.agents.registry import agent_names, halting_names, register_agent, register_halting
-from hrm_gym.agents.saved.load import load_agent
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from hrm_gym.options import Options, number, share
+
+if TYPE_CHECKING:
+    from hrm_gym.agents.agent import Agent, Output, TaskSpec
+    from hrm_gym.agents.halting.rule import Experience, HaltingRule, LearnedRule
+    from hrm_gym.agents.inference.evaluation import evaluate
+    from hrm_gym.agents.inference.protocol import Protocol
+    from hrm_gym.agents.inference.think import think
+    from hrm_gym.agents.policy import Policy
+    from hrm_gym.agents.registry import agent_names, halting_names, register_agent, register_halting
+    from hrm_gym.agents.saved.load import load_agent
+
+_LAZY = {
+    "Agent": "agent",
+    "Output": "agent",
+    "TaskSpec": "agent",
+    "Experience": "halting.rule",
+    "HaltingRule": "halting.rule",
+    "LearnedRule": "halting.rule",
+    "evaluate": "inference.evaluation",
+    "Protocol": "inference.protocol",
+    "think": "inference.think",
+    "Policy": "policy",
+    "agent_names": "registry",
+    "halting_names": "registry",
+    "register_agent": "registry",
+    "register_halting": "registry",
+    "load_agent": "saved.load",
+}
 
 __all__ = [
     "Agent",
@@ -32,3 +57,13 @@ __all__ = [
     "share",
     "think",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'hrm_gym.agents' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"hrm_gym.agents.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

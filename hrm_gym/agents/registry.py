@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import inspect
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hrm_gym.agents.agent import Agent
-from hrm_gym.agents.halting.rule import HaltingRule
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.options import from_dict, to_dict
 from hrm_gym.outside import import_module, load_class, shown, where
+
+if TYPE_CHECKING:
+    from hrm_gym.agents.agent import Agent
+    from hrm_gym.agents.halting.rule import HaltingRule
 
 _MODELS = "hrm_gym.agents.models"
 _LINEAGE = "hrm_gym.agents.lineage"
@@ -90,7 +93,7 @@ def agent_class(name: str) -> type[Agent]:
     Raises:
         HrmGymError: on an unknown name, or an entry that is not an agent.
     """
-    return _class(_agents, "agent", name, Agent)
+    return _class(_agents, "agent", name, "hrm_gym.agents.agent:Agent")
 
 
 def halting_class(name: str) -> type[HaltingRule]:
@@ -99,7 +102,7 @@ def halting_class(name: str) -> type[HaltingRule]:
     Raises:
         HrmGymError: on an unknown name, or an entry that is not a halting rule.
     """
-    return _class(_rules, "halting rule", name, HaltingRule)
+    return _class(_rules, "halting rule", name, "hrm_gym.agents.halting.rule:HaltingRule")
 
 
 def import_named(name: str) -> str:
@@ -126,10 +129,11 @@ def _register(table: dict[str, str], kind: str, name: str, entry: str) -> None:
         raise HrmGymError(f"{kind} {name!r} is already {table[name]}: choose another name")
 
 
-def _class(table: dict[str, str], kind: str, name: str, base: type) -> Any:
+def _class(table: dict[str, str], kind: str, name: str, base: str) -> Any:
     if name not in table:
         raise unknown(kind, name, table)
-    cls = load_class(table[name], kind, base)
+    module, _, base_name = base.partition(":")  # imported late: classes need torch, names do not
+    cls = load_class(table[name], kind, getattr(importlib.import_module(module), base_name))
     _check_config(cls)
     return cls
 

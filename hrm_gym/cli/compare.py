@@ -6,10 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from hrm_gym.agents.studies.portrait import CONDITIONS, Conditions, compare, table
-from hrm_gym.agents.studies.portrait_plot import plot
 from hrm_gym.cli.parse import parse
 from hrm_gym.cli.results import FILES, write_results
+from hrm_gym.envs.registration import task_class
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, is_file, is_folder, is_there, make_folder
 
@@ -56,6 +55,11 @@ def run(argv: Sequence[str]) -> int:
     out = Path(args.out)
     if is_there(out) and not is_folder(out):
         raise HrmGymError(f"--out {out} is a file: give a folder")
+    task_class(args.env)
+    # Imported late: torch takes seconds, and the checks above do not need it.
+    from hrm_gym.agents.studies.portrait import CONDITIONS, Conditions, compare, table
+    from hrm_gym.agents.studies.portrait_plot import plot
+
     settings = {name: value for name, value in (("preset", args.preset), ("num_envs", args.num_envs)) if value}
     conditions = Conditions(args.env, args.minutes, args.steps, args.test_puzzles, args.device, settings)
 

@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from hrm_gym.agents.saved import checkpoint as checkpoints
-from hrm_gym.agents.saved import reference
 from hrm_gym.cli.parse import parse, positional
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new
@@ -45,6 +43,10 @@ def run(argv: Sequence[str]) -> int:
     if out.suffix != ".safetensors":
         raise HrmGymError(f"--out {args.out!r}: the name must end in .safetensors")
     check_new(out, args.overwrite)
+    # Imported late: torch takes seconds, and the checks above do not need it.
+    from hrm_gym.agents.saved import checkpoint as checkpoints
+    from hrm_gym.agents.saved import reference
+
     given = {"H_cycles": args.h_cycles, "L_cycles": args.l_cycles, "num_heads": args.num_heads}
     read = reference.read(Path(args.file), Path(args.config) if args.config else None, **given)
     saved = reference.convert(read, args.env, args.puzzle, args.file)

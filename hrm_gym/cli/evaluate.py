@@ -8,19 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from hrm_gym.agents.inference.evaluation import Protocol
-from hrm_gym.agents.inference.events import log_evaluation
-from hrm_gym.agents.inference.loading import pretrained_for
-from hrm_gym.agents.inference.report import report
-from hrm_gym.agents.saved.load import load_both, trained_env
-from hrm_gym.api import choose_puzzles, grade
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.cli import tasks
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.given import tell_format
 from hrm_gym.cli.parse import parse
 from hrm_gym.envs.registration import make_task
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import check_new, replacing
+from hrm_gym.files import check_new, is_there, replacing
 from hrm_gym.options import Options, number
 from hrm_gym.shares import after_in_words, in_percent, in_words
 
@@ -66,9 +61,19 @@ def run(argv: Sequence[str]) -> int:
         check_new(Path(args.submission), args.overwrite)
     if not args.env and args.checkpoint == "pretrained":
         raise HrmGymError("give --env, or the --checkpoint of a run, which knows its environment")
+    if args.env:
+        _check_env(args.env, args.submission)
+    if args.puzzles and not is_there(Path(args.puzzles)):
+        raise HrmGymError(f"--puzzles: no file or folder at {args.puzzles}")
+    # Imported late: torch takes seconds, and the checks above do not need it.
+    from hrm_gym.agents.inference.events import log_evaluation
+    from hrm_gym.agents.inference.loading import pretrained_for
+    from hrm_gym.agents.inference.report import report
+    from hrm_gym.agents.saved.load import load_both, trained_env
+    from hrm_gym.api import choose_puzzles, grade
+
     env = args.env or trained_env(args.checkpoint)
-    if args.submission and make_task(env).num_variants == 1:
-        raise HrmGymError(f"--submission: {env} has no competition to send answers to; leave it out")
+    _check_env(env, args.submission)
     policy, task = load_both(env, pretrained_for(env, args.checkpoint, args.protocol.boards), args.device)
     given = choose_puzzles(task, args.split, args.puzzles, args.limit)
     puzzles = given.puzzles
@@ -90,6 +95,12 @@ def run(argv: Sequence[str]) -> int:
     for name, value in in_lines(figures):
         print(f"{name:24} {value}")
     return 0
+
+
+def _check_env(env: str, submission: str) -> None:
+    """Refuse an unknown environment, and a submission to a competition that it does not have."""
+    if make_task(env).num_variants == 1 and submission:
+        raise HrmGymError(f"--submission: {env} has no competition to send answers to; leave it out")
 
 
 def in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hrm_gym
-from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
-from hrm_gym.agents.saved.load import load_both
-from hrm_gym.agents.studies.halting_study import Row, check_costs, plot, study, table
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
 from hrm_gym.cli.results import FILES, write_results
+from hrm_gym.envs.registration import task_class
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, is_file, make_folder
 from hrm_gym.options import Options, number
+
+if TYPE_CHECKING:
+    from hrm_gym.agents.studies.halting_study import Row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Arguments(Options):
 def run(argv: Sequence[str]) -> int:
     """Record the agent's outputs, run all policies and write the results."""
     args = parse(Arguments, argv, "halting")
-    check_costs(args.costs)
+    task_class(args.env)
     for seed in args.seeds:
         if not 0 <= seed < 1 << 32:  # the range that Stable-Baselines3 accepts
             raise HrmGymError(f"--seeds {seed}: give integers of 0 to {(1 << 32) - 1}")
@@ -61,6 +63,12 @@ def run(argv: Sequence[str]) -> int:
     out = Path(args.out)
     if is_file(out):
         raise HrmGymError(f"--out {out} is a file: give a folder")
+    # Imported late: torch takes seconds, and the checks above do not need it.
+    from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
+    from hrm_gym.agents.saved.load import load_both
+    from hrm_gym.agents.studies.halting_study import check_costs, plot, study, table
+
+    check_costs(args.costs)
     make_folder(out)
     for name in FILES:
         check_new(out / name, args.overwrite)

@@ -184,11 +184,17 @@ def _help(options: Sequence[Option], command: str, description: str, common: Seq
 
 
 def _parse(form: Any, argv: Sequence[str], options: Sequence[Option]) -> Any:
-    parser = Parser()
-    add_options(parser, options, {})
-    found, left = parser.parse_known_args(_spelled(argv, list(parser._option_string_actions)))
+    built, left = _build_from(form, _spelled(argv, [option.flag for option in options]), options)
     if left:
         raise HrmGymError(f"unexpected argument {left[0]!r}")
+    return built
+
+
+def _build_from(form: Any, words: Sequence[str], options: Sequence[Option]) -> tuple[Any, list[str]]:
+    """Build the dataclass from its options among the words, and return it with the remaining words."""
+    parser = Parser()
+    add_options(parser, options, {})
+    found, left = parser.parse_known_args(list(words))
     tree: dict[str, Any] = {}
     for option in options:
         if (name := ".".join(option.path)) in found:
@@ -203,7 +209,29 @@ def _parse(form: Any, argv: Sequence[str], options: Sequence[Option]) -> Any:
         name, verb, rest = str(error).partition(" is ")
         flags = [option.flag for option in options if option.path[-1] == name]
         raise HrmGymError(f"{flags[0]}{verb}{rest}" if flags else str(error)) from error
-    return built
+    return built, left
+
+
+def check_values(form: Any, argv: Sequence[str], command: str) -> None:
+    """Refuse bad values of the options of `form`; other options, and all of them if `argv` asks for help, are ignored.
+
+    Args:
+        form: a dataclass with defaults.
+        argv: as for `parse`.
+        command: name of the command.
+
+    Raises:
+        HrmGymError: if a value is not allowed.
+    """
+    if {"-h", "--help", "--help-all"} & set(argv):
+        return
+    options = list(options_of(form))
+    flags = {option.flag for option in options}
+    words = [word.replace("_", "-") if word.replace("_", "-") in flags else word for word in argv]
+    try:
+        _build_from(form, words, options)
+    except HrmGymError as error:
+        raise HrmGymError(f"{error}; see hrm-gym {command} --help-all") from error
 
 
 def _spelled(argv: Sequence[str], flags: Sequence[str]) -> list[str]:

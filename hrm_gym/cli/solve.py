@@ -67,14 +67,16 @@ def run(argv: Sequence[str]) -> int:
     if not env:
         family = find_family(args.puzzle)
         env = family[0]
-    if args.exact:
-        task = make_task(env)
-    else:
+    task = make_task(env)
+    read, many = read_given(args.puzzle, task) if family is None else family[1:]
+    given = read.puzzles
+    if not args.exact:
+        for puzzle in np.asarray(given.puzzle):
+            task.check(puzzle)
+        # Imported late: torch takes seconds, and the checks above do not need it.
         from hrm_gym.agents.inference.loading import load_guessing
 
         policy, task = load_guessing(env, args.checkpoint, args.device, args.boards)
-    read, many = read_given(args.puzzle, task) if family is None else family[1:]
-    given = read.puzzles
     puzzles = np.asarray(given.puzzle)
     if family or read.format != "text":
         tell_format(read, env)
@@ -85,8 +87,6 @@ def run(argv: Sequence[str]) -> int:
     else:
         from hrm_gym.agents.inference.solving import solve_puzzles
 
-        for puzzle in puzzles:
-            task.check(puzzle)
         with bar("solving") as tell:
             found = solve_puzzles(
                 policy, task, given, args.rollouts, args.max_segments, args.seconds, args.vary, tell=tell

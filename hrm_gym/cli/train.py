@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hrm_gym.agents.registry import agent_names, halting_names
-from hrm_gym.agents.saved.config import Config
+from hrm_gym.agents.saved.config import Config, RunOptions
 from hrm_gym.agents.saved.preset_table import PRESETS
-from hrm_gym.agents.saved.presets import resolve
-from hrm_gym.agents.training import parallel
-from hrm_gym.agents.training.resume import resumed
-from hrm_gym.agents.training.run import free_run_dir, train
-from hrm_gym.cli.parse import Parser, parse
-from hrm_gym.envs.registration import task_class, task_ids
-from hrm_gym.errors import HrmGymError
+from hrm_gym.cli.parse import Parser, check_values, parse
+from hrm_gym.envs.registration import canonical_id, task_class, task_ids
+from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.files import is_folder
 
 COMMON = (
     *("env", "agent", "halting", "preset", "seed", "device", "run_dir", "resume", "init_from", "max_minutes"),
@@ -33,6 +30,12 @@ def run(argv: Sequence[str]) -> int:
         first.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name)
     chosen, _ = first.parse_known_args(list(argv))
     given = {name: value for name, value in vars(chosen).items() if value is not None}
+    _check_early(given, argv)
+    # Imported late: torch takes seconds, and the checks above do not need it.
+    from hrm_gym.agents.saved.presets import resolve
+    from hrm_gym.agents.training import parallel
+    from hrm_gym.agents.training.run import free_run_dir, train
+
     if "resume" in given:
         return _resume(given, argv)
     config = _parse(
@@ -46,6 +49,18 @@ def run(argv: Sequence[str]) -> int:
     train(config, run_dir)
     parallel.leave()
     return 0
+
+
+def _check_early(given: Mapping[str, str], argv: Sequence[str]) -> None:
+    """Refuse names and values that are wrong for every agent and halting rule."""
+    canonical_id(given.get("env", RunOptions().env))
+    for name, known in (("agent", agent_names()), ("halting", halting_names()), ("preset", tuple(PRESETS))):
+        value = given.get(name, "auto")
+        if value not in ("auto", *known) and ":" not in value:
+            raise unknown("halting rule" if name == "halting" else name, value, (*known, "auto"))
+    if not is_folder(Path(given.get("resume") or ".")):
+        raise HrmGymError(f"--resume {given['resume']!r}: there is no such folder; give the folder of a run")
+    check_values(RunOptions(), argv, "train")
 
 
 def _refuse_hopeless(config: Config, given: dict[str, str]) -> None:
@@ -74,6 +89,10 @@ def _parse(argv: Sequence[str], default: Config, description: str) -> Config:
 
 
 def _resume(given: dict[str, str], argv: Sequence[str]) -> int:
+    from hrm_gym.agents.training import parallel
+    from hrm_gym.agents.training.resume import resumed
+    from hrm_gym.agents.training.run import train
+
     config, folder, saved = resumed(given["resume"], given, lambda usual: _parse(argv, usual, "Go on with a run."))
     train(dataclasses.replace(config, device=parallel.join(config.device)), folder, saved)
     parallel.leave()

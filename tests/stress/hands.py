@@ -13,7 +13,7 @@ import torch
 
 from hrm_gym import make_task
 from hrm_gym.agents.analysis import Settings
-from hrm_gym.agents.inference.evaluation import Protocol
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.saved.config import RunOptions
 from hrm_gym.cli import (
@@ -171,15 +171,15 @@ def commands(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
     tally = Tally("impossible command lines")
     chosen = [command for command in COMMANDS if command not in ("envs", "agents")] + ["envs", "agents", "slove"]
     with (
-        mock.patch("hrm_gym.cli.train.train", lambda *told: None),
-        mock.patch("hrm_gym.cli.train.free_run_dir", lambda config: Path(folder / "run")),
-        mock.patch("hrm_gym.cli.evaluate.grade", _reached),
+        mock.patch("hrm_gym.agents.training.run.train", lambda *told: None),
+        mock.patch("hrm_gym.agents.training.run.free_run_dir", lambda config: Path(folder / "run")),
+        mock.patch("hrm_gym.api.grade", _reached),
         mock.patch("hrm_gym.agents.inference.solving.solve_puzzles", _reached),
-        mock.patch("hrm_gym.cli.halting.record", _reached),
+        mock.patch("hrm_gym.agents.inference.frozen_agent.record", _reached),
         mock.patch("hrm_gym.cli.generate.write_puzzles", _reached),
         mock.patch("hrm_gym.cli.play.Player", _reached),
         mock.patch("hrm_gym.cli.analyze.findings", _reached),
-        mock.patch("hrm_gym.cli.compare.compare", _reached),
+        mock.patch("hrm_gym.agents.studies.portrait.compare", _reached),
     ):
         for i in range(size.commands):
             command = chosen[i % len(chosen)]

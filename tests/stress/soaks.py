@@ -15,7 +15,8 @@ import numpy as np
 from loop import Loop, tiny
 
 import hrm_gym
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import evaluate
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.cli.play import load, random_cases
 from hrm_gym.cli.player import KEYS, Player
 from hrm_gym.envs.drawing.frame import Frame

@@ -9,19 +9,18 @@ The first attempt gets the puzzle unchanged. The others differ from it in one of
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from hrm_gym.agents import state as nests
+from hrm_gym.agents.inference.protocol import Vary
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State
 from hrm_gym.envs.guesses import can_guess, possible
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
-
-Vary = Literal["noise", "symmetry", "guess"]
 
 
 class Shown(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hrm_gym.agents.inference.evaluation import Evaluation, Protocol
+from hrm_gym.agents.inference.evaluation import Evaluation
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.policy import Policy
 from hrm_gym.shares import wilson
 

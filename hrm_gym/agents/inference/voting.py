@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hrm_gym.agents.inference.evaluation import Evaluation, Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import Evaluation, evaluate
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.policy import Policy
 from hrm_gym.envs.task import Ballots, Puzzles, Task, VoteResult
 

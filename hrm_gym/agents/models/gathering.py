@@ -25,13 +25,21 @@ def rounded(num: int) -> int:
     return -(-num // step) * step
 
 
-@torch.library.custom_op("hrm_gym::bag", mutates_args=())
 def bag(x: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
     """Sums of the rows index[offsets[i]:offsets[i + 1]] of `x`: (R, M) -> (len(offsets) - 1, M)."""
+    if torch.compiler.is_compiling():
+        return _bag(x, index, offsets)
+    return _sums(x, index, offsets)  # the first call of an operator imports the compiler, which takes a second
+
+
+def _sums(x: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
     return F.embedding_bag(index, x.contiguous(), offsets, mode="sum", include_last_offset=True)
 
 
-@bag.register_fake
+_bag = torch.library.custom_op("hrm_gym::bag", _sums, mutates_args=())
+
+
+@_bag.register_fake
 def _(x: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
     return x.new_empty(offsets.shape[0] - 1, x.shape[1])
 

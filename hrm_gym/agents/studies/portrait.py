@@ -17,7 +17,8 @@ import torch
 
 import hrm_gym
 from hrm_gym.agents.agent import TaskSpec
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate_stops
+from hrm_gym.agents.inference.evaluation import evaluate_stops
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.registry import import_named

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate
+from hrm_gym.agents.inference.evaluation import evaluate
 from hrm_gym.agents.inference.guessing import BOARDS
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.commands import again

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hrm_gym.agents.inference.evaluation import Protocol, evaluate_stops
+from hrm_gym.agents.inference.evaluation import evaluate_stops
+from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.commands import again
 from hrm_gym.agents.training import parallel
@@ -209,7 +210,8 @@ class Monitor:
     def _report(self, show: Progress) -> None:
         """Transfer the figures of the last steps to the host, all in one transfer."""
         trainer, figures = self._trainer, self._figures
-        seconds = max(trainer.seconds - self._reported, 1e-9)
+        now = trainer.elapsed  # `trainer.seconds` does not include the last step yet
+        seconds = max(now - self._reported, 1e-9)
         means = {name: float(torch.stack([f[name] for f in figures]).mean()) for name in figures[0] if name != "ended"}
         trainer.policy.agent.check()
         if not all(math.isfinite(value) for value in means.values()):
@@ -227,7 +229,7 @@ class Monitor:
             trainer.learner.steps, means, trainer.seconds, trainer.seconds / used - trainer.seconds if used else None
         )
         show.halting(trainer.learner.steps, ended, self._config.max_segments)
-        self._reported, self._figures = trainer.seconds, []
+        self._reported, self._figures = now, []
 
     def _evaluate(self, show: Progress) -> None:
         trainer = self._trainer
