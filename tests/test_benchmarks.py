@@ -6,6 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import parts
 import pytest
 import train_and_score
 import training
@@ -163,3 +164,25 @@ def test_the_fastest_form_must_learn_as_the_plain_one():
 
 def test_spans_are_counted_once_where_they_overlap():
     assert training.covered([(0, 2), (1, 3), (1.5, 2.5), (5, 6)]) == 4 and training.covered([]) == 0
+
+
+# ---- the parts of HRM ------------------------------------------------------------------------------------
+
+
+def test_every_part_is_trained_once_and_has_a_row(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(parts, "FORMS", {"Sudoku4x4-v0": ""})
+    words = [tmp_path, "--env", "Sudoku4x4-v0", "--steps", 1, "--seeds", 1, "--test-puzzles", 2]
+    run(monkeypatch, parts, *words)
+    table = (tmp_path / "table.md").read_text()
+    assert table == capsys.readouterr().out[-len(table) :]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| Sudoku4x4-v0")]
+    assert len({tuple(row[:4]) for row in rows}) == 8
+    for _, agent, gradient, rule, right, alone, *_ in rows:
+        result = json.loads((tmp_path / f"Sudoku4x4-v0-{agent}-{gradient}-{rule}-0" / "result.json").read_text())
+        config = json.loads((tmp_path / f"Sudoku4x4-v0-{agent}-{gradient}-{rule}-0" / "config.json").read_text())
+        assert (config["agent"], config["agent_options"]["gradient"], config["halting"]) == (agent, gradient, rule)
+        assert right == f"{100 * result['valid_accuracy']:.1f} %"
+        assert alone == f"{100 * result['halting_by_itself']['valid_accuracy']:.1f} % by itself"
+    monkeypatch.setattr(parts.hrm_gym, "train", lambda *_, **__: pytest.fail("trained twice"))
+    run(monkeypatch, parts, *words)
+    assert (tmp_path / "table.md").read_text() == table

@@ -136,7 +136,7 @@ def test_a_card_without_a_headline_is_one_line(tmp_path):
 
 
 def test_a_submission_without_a_competition_is_refused_before_the_work(hrm_gym, tmp_path, monkeypatch):
-    for name in ("hrm_gym.agents.saved.load.load_both", "hrm_gym.api.grade"):
+    for name in ("hrm_gym.agents.inference.loading.load_both", "hrm_gym.api.grade"):
         monkeypatch.setattr(name, lambda *_: pytest.fail("the work began"))
     path = tmp_path / "answers.json"
     code, _, err = hrm_gym("evaluate", "--env", "Sudoku4x4-v0", "--submission", path)

@@ -265,6 +265,17 @@ def test_one_step_gradient_differs_from_the_last_cycle_but_the_answer_does_not()
     assert not torch.allclose(first, second, rtol=1e-2)
 
 
+@pytest.mark.parametrize("agent", ["hrm", "trm"])
+@pytest.mark.parametrize(("gradient", "calls"), [("one_step", 2), ("last_cycle", 4)])
+def test_the_gradient_reaches_as_far_back_as_asked(agent, gradient, calls):
+    policy = small(agent=agent, gradient=gradient, h_cycles=2, l_cycles=3)
+    recorded = []
+    for net in set(policy.agent.slow_and_fast()):
+        net.register_forward_hook(lambda *_: recorded.append(torch.is_grad_enabled()))
+    policy(policy.initial_state(2), {"puzzle": torch.randint(0, 5, (2, 16))})
+    assert recorded == [False] * (8 - calls) + [True] * calls  # 2 cycles of 3 calls of L and one of H
+
+
 def test_a_held_h_state_stays_in_its_subspace_and_nothing_else_is_held():
     torch.manual_seed(0)
     policy = small(h_dimensions=3, h_cycles=2)

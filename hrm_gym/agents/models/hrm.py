@@ -9,7 +9,7 @@ only the last call of each module (the paper's one-step approximation of the gra
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.board import BoardAgent
 from hrm_gym.agents.models.layers import Blocks
-from hrm_gym.agents.models.two_states import Cyclic, Growing
+from hrm_gym.agents.models.two_states import Cyclic, Gradient, Growing
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import CYCLES, depth, number
 
@@ -34,7 +34,7 @@ class Cycles(Growing):
     """Steps of H per segment."""
     l_cycles: int = depth(2, most=CYCLES)
     """Steps of L per step of H."""
-    gradient: Literal["one_step", "last_cycle"] = "one_step"
+    gradient: Gradient = "one_step"
     """How far to backpropagate. `one_step`: through the last call of each module (as in the paper). `last_cycle`:
     through the last cycle of H."""
 
@@ -95,21 +95,9 @@ class TwoModules(Cyclic):
         self.h_net = self.module(config.h_layers)
         self.l_net = self.module(config.l_layers)
 
-    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        """See `TwoStates.think`."""
-        h_cycles, l_cycles = self.cycles
-        with_gradient = 1 if self.config.gradient == "one_step" else l_cycles  # calls of L in the last cycle of H
-        with torch.no_grad():
-            for cycle in range(h_cycles):
-                last = cycle == h_cycles - 1
-                for _ in range(l_cycles - with_gradient if last else l_cycles):
-                    z_l = self.l_net(z_l, z_h + x, context)
-                if not last:
-                    z_h = self.h_net(z_h, z_l, context)
-        for _ in range(with_gradient):
-            z_l = self.l_net(z_l, z_h + x, context)
-        z_h = self.h_net(z_h, z_l, context)
-        return z_h, z_l
+    def slow_and_fast(self) -> tuple[Any, Any]:
+        """See `Cyclic`."""
+        return self.h_net, self.l_net
 
 
 class HRM(TwoModules, BoardAgent):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from hrm_gym.options import Options, share
 
 STAGES = 3
 """Number of stages in which recursion grows."""
+
+Gradient = Literal["one_step", "last_cycle"]
+"""How far the gradient reaches back: through the last call of each module, or through the last cycle of H."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,3 +92,24 @@ class Cyclic(TwoStates, abc.ABC):
         stage = min(STAGES, 1 + int((STAGES - 1) * progress / c.growth)) if c.growth else STAGES
         self.cycles = -(-c.h_cycles * stage // STAGES), -(-c.l_cycles * stage // STAGES)
         return self.cycles != before
+
+    @abc.abstractmethod
+    def slow_and_fast(self) -> tuple[Any, Any]:
+        """The slow module H and the fast module L, which may be one."""
+
+    def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        """See `TwoStates.think`."""
+        slow, fast = self.slow_and_fast()
+        h_cycles, l_cycles = self.cycles
+        with_gradient = 1 if self.config.gradient == "one_step" else l_cycles  # calls of L in the last cycle of H
+        with torch.no_grad():
+            for cycle in range(h_cycles):
+                last = cycle == h_cycles - 1
+                for _ in range(l_cycles - with_gradient if last else l_cycles):
+                    z_l = fast(z_l, z_h + x, context)
+                if not last:
+                    z_h = slow(z_h, z_l, context)
+        for _ in range(with_gradient):
+            z_l = fast(z_l, z_h + x, context)
+        z_h = slow(z_h, z_l, context)
+        return z_h, z_l
