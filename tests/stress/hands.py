@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+import hrm_gym.api  # noqa: F401 (binds what `commands` replaces for a while)
 from hrm_gym import make_task
 from hrm_gym.agents.analysis import Settings
 from hrm_gym.agents.inference.protocol import Protocol
