@@ -6,6 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import fit_search
 import parts
 import pytest
 import train_and_score
@@ -13,6 +14,8 @@ import training
 
 import hrm_gym as package
 from hrm_gym.agents.inference.protocol import Protocol
+from hrm_gym.agents.inference.search_options import SearchOptions
+from hrm_gym.agents.saved.load import load_both
 from hrm_gym.cli import main
 
 SMALL = {"num_envs": 2, "hidden_size": 8, "mlp_size": 8, "h_cycles": 1, "l_cycles": 1}
@@ -186,3 +189,27 @@ def test_every_part_is_trained_once_and_has_a_row(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(parts.hrm_gym, "train", lambda *_, **__: pytest.fail("trained twice"))
     run(monkeypatch, parts, *words)
     assert (tmp_path / "table.md").read_text() == table
+
+
+# ---- the constants of the search -------------------------------------------------------------------------
+
+
+def test_the_constants_of_the_search_are_fitted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fit_search, "CHOICES", {"margin": (0.0, 50.0)})
+    monkeypatch.setattr(fit_search, "DEEPEST", 2)
+    monkeypatch.setattr(fit_search, "SEGMENTS", 16)
+    run(monkeypatch, fit_search, "--puzzles", 3, "--boards", 4, "--json", tmp_path / "fitted.json")
+    fitted = SearchOptions.from_dict(json.loads((tmp_path / "fitted.json").read_text()))
+    first, *scores, last = capsys.readouterr().out.splitlines()
+    assert first.endswith(str(fitted.solved)) and len(fitted.solved) == 3
+    numbers = [float(line.split()[0]) for line in scores]
+    assert len(numbers) == 3 and float(last.split()[0]) == max(numbers)
+    assert fitted.margin == (2.0, 0.0, 50.0)[numbers.index(max(numbers))]
+
+
+def test_right_guesses_are_right_and_as_many_as_asked():
+    policy, task = load_both("SudokuExtreme-v0", "pretrained", "cpu")
+    puzzles = task.dataset("validation").map(lambda array: array[:2])
+    shown = fit_search.with_right_guesses(policy, task, puzzles, 3, first=1)
+    filled = shown.puzzle != puzzles.puzzle
+    assert (filled.sum(1) == 3).all() and (shown.puzzle[filled] == puzzles.solution[filled]).all()

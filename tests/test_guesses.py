@@ -14,9 +14,10 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.halting.rule import Experience
 from hrm_gym.agents.inference import solving
 from hrm_gym.agents.inference.evaluation import evaluate
-from hrm_gym.agents.inference.guessing import BOARDS, FIRST, SEGMENTS, Guessing, guessing
+from hrm_gym.agents.inference.guessing import Guessing, guessing
 from hrm_gym.agents.inference.loading import load_guessing
 from hrm_gym.agents.inference.protocol import Protocol
+from hrm_gym.agents.inference.search_options import BOARDS, SearchOptions
 from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.presets import resolve
@@ -192,7 +193,7 @@ def test_a_search_goes_as_deep_as_it_must(guesses):
         if signals["q_halt"][0] > 0:
             break
     assert torch.equal(output.logits.argmax(-1), solution)
-    assert segment > FIRST + SEGMENTS * (guesses - 3)
+    assert segment > SearchOptions().first + SearchOptions().segments * (guesses - 3)
     assert torch.equal(state.board[:, 0], puzzle)
     # What it is sure of, it goes on saying.
     for _ in range(8):
@@ -204,7 +205,7 @@ def test_hopeless_boards_make_room_at_once_and_only_possible_ones_wait():
     search, puzzle, solution = searching(99)
     spec = search.agent.spec
     state = search.initial_state(1)
-    for _ in range(FIRST):
+    for _ in range(SearchOptions().first):
         state, *_ = search(state, {"puzzle": puzzle})
     assert state.used.sum() == 8 and (state.depth[0, 1:] == 3).all() and (state.age[0, 1:] == 0).all()
     assert (state.promise[0].diff() <= 0).all()
@@ -228,7 +229,7 @@ def test_a_search_that_finds_nothing_begins_anew():
         state, *_ = search(state, {"puzzle": puzzle})
         if (state.depth[0, 1:][state.age[0, 1:] == 0] == 3).all() and state.used.all():
             begun.append(segment)
-    assert begun[0] == FIRST and len(begun) > 1
+    assert begun[0] == SearchOptions().first and len(begun) > 1
 
 
 def test_puzzles_do_not_see_each_other_and_states_are_nests():
@@ -359,3 +360,10 @@ def test_the_python_door_takes_boards_and_finds_the_agent_for_them():
     assert found["protocol"]["boards"] == 2 and found["num_puzzles"] == 2
     with pytest.raises(HrmGymError, match="cannot tell a wrong guess"):
         hrm_gym.evaluate("Sudoku6x6-v0", boards=2, limit=2)
+
+
+def test_more_boards_need_a_larger_margin():
+    options = SearchOptions(margin=3.0)
+    margins = [options.margin_for(boards) for boards in (2, 8, BOARDS, 128)]
+    assert margins == sorted(margins) and margins[2] == 3.0
+    assert SearchOptions.from_dict(json.loads(options.to_json())) == options

@@ -27,6 +27,7 @@ from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Output
 from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.halting.soundness import HOPELESS
+from hrm_gym.agents.inference.search_options import BOARDS, SearchOptions
 from hrm_gym.agents.policy import Policy, Search
 from hrm_gym.agents.policy import probabilities as normalised
 from hrm_gym.agents.state import State
@@ -34,20 +35,8 @@ from hrm_gym.envs.guesses import can_guess, possible
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
-BOARDS = 32
-"""Default number of boards in parallel."""
-FIRST = 2
-"""Segments on the puzzle before the first guesses."""
-AT_ONCE = 3
-"""Cells in the first guess."""
-SEGMENTS = 3
-"""Segments on a board with guesses before its next guess."""
 WAITING = 64
 """Maximum number of waiting boards per puzzle."""
-MARGIN = 2.0
-"""Subtracted from the logit that an answer is right: among many boards, one looks right by chance."""
-SOLVED = (1.0, 0.15, 0.3, 0.45, 0.65, 0.8, 0.9)
-"""Approximate share of hard real puzzles solved within eight segments after 0, 1, 2, ... right guesses."""
 CHUNK = 128
 """Boards in one forward pass: larger batches do not fit a CPU's caches."""
 
@@ -90,12 +79,13 @@ class Guessing(Policy):
         policy: a policy whose rule detects hopeless puzzles (`HaltingRule.solvable`).
         task: the puzzle family, which must support guesses.
         boards: K, boards in parallel, at least 2.
+        options: the constants of the search.
 
     Raises:
         HrmGymError: if the rule cannot detect hopeless puzzles, or the family has no guesses.
     """
 
-    def __init__(self, policy: Policy, task: Task, boards: int) -> None:
+    def __init__(self, policy: Policy, task: Task, boards: int, options: SearchOptions | None = None) -> None:
         if boards < 2:
             raise HrmGymError(f"boards is {boards}: give 2 or more, of which one is the puzzle itself")
         if not policy.halting.gives_up:
@@ -108,7 +98,9 @@ class Guessing(Policy):
         super().__init__(policy.name, policy.agent, policy.halting, policy.loss)
         self.task, self.boards = task, boards
         self._symbols = torch.tensor(task.group_symbols, device=self.device)
-        self._solved = torch.tensor(SOLVED, device=self.device)
+        self.options = options or SearchOptions()
+        self._solved = torch.tensor(self.options.solved, device=self.device)
+        self._margin = self.options.margin_for(boards)
         self._right = policy.halting.signals.index("q_halt")
 
     def initial_state(self, num: int) -> Boards:
@@ -174,7 +166,7 @@ class Guessing(Policy):
             some = slice(begin, begin + CHUNK)
             inner, output, signals = super().forward(nests.take(state, some), {"puzzle": boards[some]})
             read = torch.stack([signals[name].float() for name in self.halting.signals], 1)
-            read[:, self._right] -= MARGIN
+            read[:, self._right] -= self._margin
             parts.append((inner, output.logits.float(), read, output.features.float()))
         together = parts[0]
         for part in parts[1:]:
@@ -203,12 +195,13 @@ class Guessing(Policy):
         age, not_first = state.age.flatten()[used], used % self.boards > 0
         sound = cast(Tensor, self.halting.solvable(self._named(signals)))
         hopeless = not_first & (sound < HOPELESS)
-        done = not_first & (age >= SEGMENTS)
+        done = not_first & (age >= self.options.segments)
         probabilities = normalised(logits, self.loss)[..., self._symbols]  # (M, L, S)
         # If no board is left, start again from the current state on the puzzle.
         idle = (state.used.sum(1) == 1) & (state.promise.amax(1) <= 0)
-        begins = ~not_first & ((age == FIRST) | ((age > FIRST) & idle[used // self.boards]))
-        state = self._offered(state, used, begins, AT_ONCE, probabilities, torch.ones_like(sound))
+        first = self.options.first
+        begins = ~not_first & ((age == first) | ((age > first) & idle[used // self.boards]))
+        state = self._offered(state, used, begins, self.options.at_once, probabilities, torch.ones_like(sound))
         state = self._offered(state, used, done & ~hopeless, 1, probabilities, sound.sigmoid())
         ended = torch.zeros_like(state.used).flatten().index_copy(0, used, hopeless | done)
         state = state._replace(given_up=state.given_up.index_add(0, used // self.boards, hopeless.long()))
@@ -233,7 +226,7 @@ class Guessing(Policy):
         places = used[chosen]
         found, chance = self._combinations(state.board.flatten(0, 1)[places], probabilities[chosen], cells)
         depth = state.depth.flatten()[places] + cells
-        solved = self._solved[depth.clamp_max(len(SOLVED) - 1)]
+        solved = self._solved[depth.clamp_max(len(self._solved) - 1)]
         chance = chance * (certainty[chosen] * solved)[:, None]  # (m, W)
         # Scatter into slots, (B, K * W); the entries of boards that were not chosen stay empty.
         slots, width = batch * wide, chance.shape[1]

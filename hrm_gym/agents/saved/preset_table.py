@@ -122,6 +122,7 @@ PRESETS: dict[str, Preset] = {
             "max_minutes": 300.0,
             "eval_minutes": 10.0,
             "eval_puzzles": 200,
+            "test_puzzles": 400,  # each with 32 boards takes a second of one core or more
         },
     ),
     "groups": Preset(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hrm_gym.agents.inference.evaluation import evaluate
-from hrm_gym.agents.inference.guessing import BOARDS
 from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.inference.report import report
+from hrm_gym.agents.inference.search_options import BOARDS
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.commands import again
 from hrm_gym.agents.saved.preset_table import PRESETS
