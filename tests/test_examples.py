@@ -1,10 +1,12 @@
 """The examples with other libraries: what their policies come to, and what they say where a library is missing."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -70,3 +72,19 @@ def test_hrm_in_one_file_learns():
     assert len(source.splitlines()) <= 200
     assert "hrm_gym" not in source.replace('f"hrm_gym:{env}"', "").replace("python examples/minimal_hrm.py", "")
     assert minimal_hrm.accuracy(minimal_hrm.train(minutes=0.75)) > 0.5
+
+
+def test_tasks_of_one_row_are_tasks(monkeypatch, capsys):
+    from examples import arc_1d
+
+    rng = np.random.default_rng(0)
+    for rule in arc_1d.RULES:
+        for _ in range(20):
+            pairs = [pair for part in arc_1d.task(rule, rng).values() for pair in part]
+            rows = np.array([[pair["input"], pair["output"]] for pair in pairs])  # (5, 2, 1, width)
+            assert rows.shape[:3] == (5, 2, 1) and rows.min() >= 0 and rows.max() <= 9
+            assert (rows[:, 0] != rows[:, 1]).any()
+    monkeypatch.setattr("sys.argv", ["arc_1d", "--seconds", "0.5", "--each", "1"])
+    monkeypatch.setattr(arc_1d, "RULES", arc_1d.RULES[:1])
+    arc_1d.main()
+    assert re.search(r"^[01] of 1 tasks, 0.5 seconds of one core each$", capsys.readouterr().out, re.M)
