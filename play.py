@@ -12,7 +12,7 @@ speed, s reveals the solution, h shows help, q quits.
 
 import sys
 
-from hrm_gym.cli import main
+from hrm_gym_command import main
 
 if __name__ == "__main__":
     sys.exit(main(["play", *sys.argv[1:]]))

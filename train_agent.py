@@ -12,7 +12,7 @@ Ctrl-C saves the run and exits. The run's folder holds the checkpoint, TensorBoa
 
 import sys
 
-from hrm_gym.cli import main
+from hrm_gym_command import main
 
 if __name__ == "__main__":
     sys.exit(main(["train", *sys.argv[1:]]))

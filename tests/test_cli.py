@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -279,3 +280,17 @@ def test_the_console_script_and_a_reader_that_leaves():
     command = f"{sys.executable} -m hrm_gym envs | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.startswith("id") and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["train_agent.py", "play.py", "hrm_gym_command.py"])
+def test_ctrl_c_while_the_package_is_imported_is_one_line(script, tmp_path):
+    (tmp_path / "gymnasium.py").write_text("raise KeyboardInterrupt\n")
+    call = f"import runpy, sys; sys.exit(runpy.run_path({str(ROOT / script)!r})['main']())"
+    done = subprocess.run(
+        [sys.executable, "-c", call],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")

@@ -111,7 +111,7 @@ class Evil:
         (lambda f: torch.save([1, 2], f), "holds no tensors of HRM or TRM"),
         (lambda f: f.write_bytes(f.read_bytes()[:-100]), "cannot be read as tensors alone"),
         (lambda f: (f.parent / "all_config.yaml").write_text("arch: [1"), "cannot read"),
-        (lambda f: (f.parent / "all_config.yaml").write_text("3"), "no part 'arch'"),
+        (lambda f: (f.parent / "all_config.yaml").write_text("3"), "no field 'arch'"),
         (
             lambda f: (f.parent / "all_config.yaml").write_text("arch: {H_cycles: x, L_cycles: 2, num_heads: 2}"),
             "h_cycles",

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hrm_gym.envs.sudoku import shipped, solver, symmetry
-from hrm_gym.envs.sudoku.making import deep, extreme
+from hrm_gym.envs.sudoku.making import deep, extreme, probing
 from hrm_gym.envs.sudoku.making.extreme import generate_pool
 from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.envs.sudoku.task import BOXES, SudokuTask
@@ -302,7 +302,7 @@ def test_searched_puzzles_resist_as_their_split_says():
     def resistance_of_searched(name, split):
         puzzles = shipped.load(name, split).puzzle[:1000]
         searched = extreme.places(0, len(puzzles), shipped.SEEDS[name]) >= extreme.EASY_SHARE
-        resistance = deep.resistance(puzzles)
+        resistance = probing.resistance(puzzles)
         assert not (resistance[~searched] >= deep.DEEP["train"]).any()
         return resistance[searched]
 
@@ -315,7 +315,7 @@ def test_searched_puzzles_resist_as_their_split_says():
 @given(seed=SEEDS)
 def test_resistance_is_the_same_for_all_images_of_a_puzzle(seed):
     puzzles = generate((3, 3), 5, seed)
-    assert (deep.resistance(random_images(puzzles, (3, 3), seed)[0]) == deep.resistance(puzzles.puzzle)).all()
+    assert (probing.resistance(random_images(puzzles, (3, 3), seed)[0]) == probing.resistance(puzzles.puzzle)).all()
 
 
 @pytest.mark.parametrize("split", [0, 1])
@@ -324,7 +324,7 @@ def test_a_deep_puzzle_is_unique_minimal_and_of_its_split(split):
     puzzles, solutions = np.zeros((2, 81), np.uint8), np.zeros((2, 81), np.uint8)
     deep.hunt_deep(state, split, deep.DEEP["train"], puzzles, solutions, 2)
     met = puzzles.any(1)
-    assert met[0] and (deep.resistance(puzzles[met]) >= deep.DEEP["train"]).all()
+    assert met[0] and (probing.resistance(puzzles[met]) >= deep.DEEP["train"]).all()
     assert (symmetry.is_test(puzzles[met], solutions[met], (3, 3)) == split).all()
     assert_unique_and_minimal(puzzles[met], solutions[met], (3, 3))
 
@@ -360,8 +360,8 @@ def test_real_puzzles_are_solved(name):
 
 @needs_puzzles
 def test_the_hardest_real_puzzles_are_deep_and_random_ones_are_not():
-    assert (deep.resistance(real("sudoku-forum-hardest.csv.gz", 300)[0].puzzle) >= deep.DEEP["train"]).mean() > 0.98
-    assert not (deep.resistance(real("sudoku-unbiased.csv.gz", 300)[0].puzzle) >= deep.DEEP["train"]).any()
+    assert (probing.resistance(real("sudoku-forum-hardest.csv.gz", 300)[0].puzzle) >= deep.DEEP["train"]).mean() > 0.98
+    assert not (probing.resistance(real("sudoku-unbiased.csv.gz", 300)[0].puzzle) >= deep.DEEP["train"]).any()
 
 
 def statistics(rating):
@@ -379,8 +379,8 @@ def test_extreme_puzzles_are_as_hard_as_the_benchmark():
 @needs_puzzles
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 def test_as_many_deep_puzzles_resist_as_in_the_benchmark():
-    wanted = (deep.resistance(real("sudoku-extreme-matched.csv.gz", 2000)[0].puzzle) >= deep.DEEP["train"]).mean()
-    got = (deep.resistance(shipped.load("deep", "test").puzzle) >= deep.DEEP["train"]).mean()
+    wanted = (probing.resistance(real("sudoku-extreme-matched.csv.gz", 2000)[0].puzzle) >= deep.DEEP["train"]).mean()
+    got = (probing.resistance(shipped.load("deep", "test").puzzle) >= deep.DEEP["train"]).mean()
     assert abs(got - wanted) <= 0.03, (got, wanted)
 
 

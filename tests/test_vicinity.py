@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hrm_gym.envs.sudoku import shipped, solver, symmetry
-from hrm_gym.envs.sudoku.making import deep, mixture, vicinity
+from hrm_gym.envs.sudoku.making import mixture, probing, vicinity
 from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.errors import HrmGymError
 from tests.test_sudoku import PUZZLES_DIR, assert_unique_and_minimal, needs_puzzles
@@ -28,6 +28,11 @@ def forms(puzzles, solutions):
     return {form.tobytes() for form in symmetry.canonical_forms(puzzles, solutions, (3, 3))}
 
 
+def closures(puzzles):
+    stack = solver.new_stack(3, 3)
+    return np.array([probing.closure(stack, puzzle) for puzzle in puzzles])
+
+
 def test_what_the_search_finds_is_unique_and_minimal_and_has_the_measures_that_it_says():
     state = np.array([5], np.uint64)
     puzzles, grids = np.zeros((12, 81), np.uint8), np.zeros((12, 81), np.uint8)
@@ -37,16 +42,16 @@ def test_what_the_search_finds_is_unique_and_minimal_and_has_the_measures_that_i
     puzzles, grids, found = puzzles[5:num], grids[5:num], found[5:num]
     solutions = solver.search_all(puzzles, 3, 3, 1)[0]
     assert_unique_and_minimal(puzzles, solutions, (3, 3))
-    assert (deep.resistance(puzzles) == found[:, 0]).all() and (found[:, 0] >= 188).all()  # the least of the five
+    assert (probing.resistance(puzzles) == found[:, 0]).all() and (found[:, 0] >= 188).all()  # the least of the five
     assert (solver.rate(puzzles, (3, 3)) == found[:, 1]).all()
-    assert (vicinity.closure(puzzles) == found[:, 2]).all() and (found[:, 2] > 0).all()
+    assert (closures(puzzles) == found[:, 2]).all() and (found[:, 2] > 0).all()
     assert (symmetry.canonical_forms(puzzles, solutions, (3, 3)) == grids).all()
     assert len(np.unique(grids, axis=0)) == len(grids)
 
 
 def test_looking_ahead_again_and_again_opens_random_puzzles_and_not_the_published_ones():
-    assert (vicinity.closure(vicinity.BEGINNINGS) >= 200).sum() >= 4
-    assert (vicinity.closure(generate((3, 3), 50, 0).puzzle) == 0).all()
+    assert (closures(vicinity.BEGINNINGS) >= 200).sum() >= 4
+    assert (closures(generate((3, 3), 50, 0).puzzle) == 0).all()
 
 
 def test_the_aims_follow_the_histogram_and_each_puzzle_is_chosen_once():
@@ -74,7 +79,7 @@ def test_no_two_splits_share_a_grid():
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_searched_puzzles_resist_and_stay_closed(split):
     puzzles, solutions = searched(split)
-    assert (deep.resistance(puzzles) >= vicinity.LEAST).all() and (vicinity.closure(puzzles) > 0).all()
+    assert (probing.resistance(puzzles) >= vicinity.LEAST).all() and (closures(puzzles) > 0).all()
     assert len(forms(puzzles, solutions)) == len(puzzles)
 
 

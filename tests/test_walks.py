@@ -59,7 +59,7 @@ def test_violations_count_wrong_cells_alike_in_numpy_and_torch():
         ("*>*abc", "step 3 of the walk is '*'"),
         ("*><abc", "step 3 of the walk: write"),
         ("*>>ab_", "step 3 of the walk: write"),
-        ("*>>a^b", "what is seen at step 2"),
+        ("*>>a^b", "the object of step 2"),
     ],
 )
 def test_what_is_no_walk_is_refused_in_one_line(text, message):

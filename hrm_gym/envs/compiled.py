@@ -1,6 +1,6 @@
-"""The steps of an episode that every family shares, compiled: one pass over a batch of NumPy boards.
+"""Compiled steps of an episode for batches of NumPy boards, shared by all families.
 
-Boards are uint8 of shape (N, L). `Rules` says the same in array operations for tensors.
+Boards are uint8 of shape (N, L). `Rules` implements the same as array operations for tensors.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from hrm_gym.envs.jit import njit
 
 @njit(cache=True, nogil=True)
 def in_range(actions: np.ndarray, most: np.ndarray) -> bool:
-    """Whether actions, int64 (N, M), are 0 to `most`, int64 (M,)."""
+    """Whether all actions, int64 (N, M), lie between 0 and `most`, int64 (M,)."""
     wrong = np.uint64(0)
     for i in range(actions.shape[0]):
         for j in range(actions.shape[1]):
-            # A number below 0, or above `most`, makes one of the two differences negative.
+            # One of these two numbers is negative if the action is out of range.
             wrong |= np.uint64(actions[i, j]) | np.uint64(most[j] - actions[i, j])
     return wrong >> np.uint64(63) == 0
 
 
 @njit(cache=True, nogil=True)
 def submit(actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The answers, uint8 (N, L), and the decisions, int64 (N,), of board actions, int64 (N, L + 1), in range."""
+    """The answers, uint8 (N, L), and decisions, int64 (N,), of valid board actions, int64 (N, L + 1)."""
     num, cells = actions.shape[0], actions.shape[1] - 1
     answer, decision = np.empty((num, cells), np.uint8), np.empty(num, np.int64)
     for i in range(num):
@@ -40,7 +40,7 @@ def submit(actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @njit(cache=True, nogil=True)
 def edit(answer: np.ndarray, actions: np.ndarray, num_tokens: int) -> tuple[np.ndarray, np.ndarray]:
-    """The answers after an edit each, int64 (N,) in range, and the decisions, int64 (N,): 1 for one that halts."""
+    """The answers after one valid edit action each, int64 (N,), and the decisions, int64 (N,): 1 for halt."""
     num, cells = answer.shape
     edited, decision = answer.copy(), np.zeros(num, np.int64)
     for i in range(num):
@@ -54,9 +54,9 @@ def edit(answer: np.ndarray, actions: np.ndarray, num_tokens: int) -> tuple[np.n
 
 @njit(cache=True, nogil=True)
 def match(solution: np.ndarray, answer: np.ndarray, padding: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which answers equal their solutions in all cells that count, and in what share of these: bool and float64 (N,).
+    """Exact matches with the solution, bool (N,), and shares of right cells, float64 (N,).
 
-    Cells whose solution is `padding` do not count; -1: all do. An answer of which no cell counts is not right.
+    Cells whose solution is `padding` are ignored; -1 ignores none. An answer without a counted cell is not right.
     """
     num, cells = answer.shape
     right, share = np.empty(num, np.bool_), np.empty(num, np.float64)
@@ -78,7 +78,7 @@ def match(solution: np.ndarray, answer: np.ndarray, padding: int) -> tuple[np.nd
 
 @njit(cache=True, nogil=True)
 def write_one_hot(flat: np.ndarray, puzzle: np.ndarray, answer: np.ndarray, num_tokens: int) -> None:
-    """Writes both boards into the beginning of vectors, float32 (N, 2 * L * V or more); the rest becomes 0."""
+    """Writes both boards one-hot into `flat`, float32 (N, 2 * L * V or more), and zeros into the rest."""
     num, cells = puzzle.shape
     flat[:] = 0
     for i in range(num):
@@ -89,7 +89,7 @@ def write_one_hot(flat: np.ndarray, puzzle: np.ndarray, answer: np.ndarray, num_
 
 @njit(cache=True, nogil=True)
 def count_bits(mask: np.uint64) -> int:
-    """How many bits are set, in the form that compilers replace by one instruction."""
+    """The number of set bits, in the form that compilers replace by one instruction."""
     mask -= (mask >> np.uint64(1)) & np.uint64(0x5555555555555555)
     mask = (mask & np.uint64(0x3333333333333333)) + ((mask >> np.uint64(2)) & np.uint64(0x3333333333333333))
     mask = (mask + (mask >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -97,23 +97,23 @@ def count_bits(mask: np.uint64) -> int:
 
 
 class Buffers:
-    """Large arrays to hand out, each used again once nobody holds it any more.
+    """A pool of large arrays; an array is reused once no one else refers to it.
 
-    Fresh memory costs the operating system more time than it takes to write the observations into it.
+    Fresh memory costs more time than writing the observations into it.
     """
 
     LEAST = 1 << 14
-    """Arrays with fewer numbers are made fresh."""
+    """Smaller arrays are not pooled."""
     MOST = 8
-    """Arrays of a kind that are kept: those of a step, and those of the step before, which a learner still holds."""
+    """Pooled arrays of one kind: those of a step and of the step before, which a learner still holds."""
     KINDS = 2
-    """Shapes and types that are kept."""
+    """The maximum number of kinds, pairs of shape and type."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[tuple[int, ...], Any], deque[np.ndarray]] = {}
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.int64) -> np.ndarray:
-        """An array like `np.empty`, of which nobody else has a reference or a view."""
+        """An uninitialized array without other references or views."""
         kind = shape, dtype
         if math.prod(shape) < self.LEAST or (kind not in self._kept and len(self._kept) == self.KINDS):
             return np.empty(shape, dtype)
@@ -140,4 +140,4 @@ def _holders(kept: deque[np.ndarray], place: int) -> int:
 
 
 _UNHELD = _holders(deque([np.empty(1)]), 0)
-"""What an array counts that only the deque holds."""
+"""The reference count of an array that only the deque holds."""

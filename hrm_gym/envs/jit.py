@@ -1,4 +1,4 @@
-"""Compiling loops to machine code, kept between processes wherever the machine lets us keep it."""
+"""Numba compilation with a cache on disk wherever one can be written."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from numba.core import config
 
 
 def njit(**options: Any) -> Callable[[Any], Any]:
-    """As `numba.njit`, whose cache stands beside the code, or where `NUMBA_CACHE_DIR` says.
+    """`numba.njit` with a cache beside the code, or in `NUMBA_CACHE_DIR`.
 
-    Where neither can be written to, as in a container or for a user without a home, the code is kept in the folder of
-    temporary files, and where that fails, too, it is compiled in every process; a line in the log says so.
+    If neither can be written, as in a container or without a home folder, the cache goes to the temporary folder. If
+    that fails too, every process compiles. A log line reports both cases.
     """
 
     def decorate(function: Any) -> Any:
@@ -40,7 +40,7 @@ def njit(**options: Any) -> Callable[[Any], Any]:
 
 @contextlib.contextmanager
 def _kept_in(folder: str) -> Iterator[None]:
-    """A function finds its cache when it is decorated; other people's functions keep theirs."""
+    """Redirects the cache of functions decorated inside; functions of other packages are not affected."""
     before, config.CACHE_DIR = config.CACHE_DIR, folder  # type: ignore[attr-defined]
     try:
         yield
@@ -50,7 +50,7 @@ def _kept_in(folder: str) -> Iterator[None]:
 
 @functools.cache
 def _temporary() -> str | None:
-    """A folder that belongs to this user alone: what is in it is run. None where there can be none."""
+    """A folder that only this user can write, because its contents are executed; None if there is none."""
     folder = None
     try:
         place = Path(tempfile.gettempdir()) / f"hrm-gym-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"

@@ -1,7 +1,7 @@
 """Random numbers for compiled functions: SplitMix64 (Steele, Lea and Flood, 2014), a counter and a mixing function.
 
-A stream is one 64-bit number in an array of shape (1,), begun for the puzzle that it is to make: so puzzle `number`
-of a seed is the same whatever was made before it.
+The state is one 64-bit number in an array of shape (1,). It is seeded for each puzzle, so puzzle `number` of a seed
+does not depend on the puzzles before it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hrm_gym.envs.jit import njit
 
 @njit(cache=True, nogil=True)
 def scramble(z: np.uint64) -> np.uint64:
-    """SplitMix64's mixing function: one to one, and every bit of the result depends on every bit of `z`."""
+    """SplitMix64's mixing function, a bijection in which every output bit depends on every bit of `z`."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
@@ -28,7 +28,7 @@ def _mix(state: np.ndarray) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def below(state: np.ndarray, bound: int) -> int:
-    """A random integer from 0 to bound - 1, for bounds so small that the modulo's bias does not matter."""
+    """A random integer from 0 to bound - 1; the modulo bias is negligible for small bounds."""
     return np.int64((_mix(state) >> np.uint64(32)) % np.uint64(bound))  # type: ignore[return-value]
 
 
@@ -42,7 +42,7 @@ def shuffle(state: np.ndarray, array: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def seed_stream(state: np.ndarray, seed: int, number: int) -> None:
-    """Sets `state` to the beginning of the random numbers of puzzle `number`."""
+    """Seeds `state` for puzzle `number`."""
     state[0] = np.uint64(seed)
     state[0] = _mix(state) + np.uint64(number)
     state[0] = _mix(state)
@@ -50,7 +50,7 @@ def seed_stream(state: np.ndarray, seed: int, number: int) -> None:
 
 @njit(cache=True, nogil=True)
 def is_one_in(tokens: np.ndarray, many: int) -> bool:
-    """Whether `tokens` are one in so `many`: a fixed choice, by their FNV-1a hash, folded."""
+    """A fixed choice of one board in `many`, by the folded FNV-1a hash of its tokens."""
     code = np.uint64(0xCBF29CE484222325)
     for token in tokens:
         code = (code ^ np.uint64(token)) * np.uint64(0x100000001B3)

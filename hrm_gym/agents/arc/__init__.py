@@ -1,1 +1,1 @@
-"""ARC tasks learned on the spot: a network of its own for each, trained on its demonstrations."""
+"""Test-time training on ARC: one network per task, trained on the task's demonstrations."""

@@ -1,4 +1,4 @@
-"""An ARC task as boards for an agent on planes: of the size of the answer, with what each cell reads of the input."""
+"""An ARC task as boards for an agent on planes: a board has the size of the answer and views of the input."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from hrm_gym.envs.arc.sources import Examples
 from hrm_gym.errors import HrmGymError
 
 Grid = tuple[tuple[int, ...], ...]
-"""Colours, row by row: equal grids are equal keys."""
+"""Colours, row by row, in a hashable form."""
 
 OPEN = FIRST_COLOUR + len(COLOURS)
-"""The token of a cell of the answer that reads nothing."""
+"""The token of a cell of the answer without a matching cell of the input."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Board:
-    """A pair, or a test input, as an agent sees it."""
+    """A demonstration or a test input as an agent sees it."""
 
     views: np.ndarray
-    """What each cell of the answer reads of the input, colours or `NOTHING`, int64 (V, rows, columns)."""
+    """The colour of the input, or `NOTHING`, for each cell of the answer in V views, int64 (V, rows, columns)."""
     answer: Grid | None
-    """The output, where it may be known."""
+    """The output; None for a test input."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -38,12 +38,12 @@ class Board:
 
     @property
     def colours(self) -> frozenset[int]:
-        """What its cells read."""
+        """The colours in the views."""
         return frozenset(self.views[self.views != NOTHING].tolist())
 
     @property
     def fallback(self) -> Grid:
-        """An answer without thought: what the cells read, black where that is nothing."""
+        """The answer without a network: the first view, with black for `NOTHING`."""
         return frozen(np.maximum(self.views[0], 0))
 
 
@@ -52,35 +52,35 @@ class Boards:
     """A task."""
 
     shown: list[Board]
-    """The demonstrations; none where no rule gives the size of the answers."""
+    """The demonstrations; empty if no rule predicts the size of the answers."""
     asked: list[Board]
     """The test inputs."""
     reading: str
-    """How answers read inputs, in words."""
+    """The rule that aligns answers with inputs, in words."""
 
     @property
     def views(self) -> int:
-        """V."""
+        """The number of views V."""
         return len(self.asked[0].views)
 
 
 def boards_of_task(examples: Examples) -> Boards:
-    """The boards of a task; the outputs of its tests are not looked at.
+    """The boards of a task. The outputs of its tests are not read.
 
     Raises:
-        HrmGymError: where it has no demonstration.
+        HrmGymError: if it has no demonstration.
     """
     pairs = [(pair.input, pair.output) for pair in examples.demonstrations if pair.output is not None]
     if not pairs:
         raise HrmGymError("the task has no demonstration with an output: there is nothing to learn from")
     inputs = [pair.input for pair in examples.tests]
     reading = reading_of(pairs, inputs)
-    if reading is None:  # what cannot be answered is answered by the input
+    if reading is None:  # without a rule for the size, the answer is the input
         return Boards([], [Board(grid[None].astype(np.int64), None) for grid in inputs], "no rule gives its size")
 
     def board(grid: np.ndarray, output: np.ndarray | None) -> Board:
         views = reading.look(grid)
-        assert views is not None  # the reading suits all inputs
+        assert views is not None  # the reading was chosen to fit all inputs
         return Board(views, None if output is None else frozen(output))
 
     return Boards([board(*pair) for pair in pairs], [board(grid, None) for grid in inputs], reading.name)
@@ -92,9 +92,10 @@ def frozen(grid: np.ndarray) -> Grid:
 
 
 def added_colours(shown: Sequence[Board]) -> Tensor:
-    """Which colours a board may have that its input does not show, bool (10,).
+    """The colours that an answer may use although its input lacks them, bool (10,).
 
-    Those of all outputs; and where these do not explain all outputs, every one that some output adds.
+    These are the colours common to all outputs. If those do not explain all outputs, the colours that any output adds
+    are included.
     """
     wanted = [{colour for row in board.answer or () for colour in row} for board in shown]
     common = set.intersection(*wanted)
@@ -104,7 +105,7 @@ def added_colours(shown: Sequence[Board]) -> Tensor:
 
 
 def spec_of(boards: Sequence[Board]) -> TaskSpec:
-    """The canvas that all boards fit on: their views stand one below the other."""
+    """The canvas that all boards fit on, with their views stacked vertically."""
     rows, columns = (max(board.shape[i] for board in boards) for i in range(2))
     return TaskSpec(rows * len(boards[0].views), columns, OPEN + 1, colours=COLOURS, uncoloured=OPEN)
 
@@ -120,7 +121,7 @@ def puzzles_of(boards: Sequence[Board], spec: TaskSpec) -> Tensor:
 
 
 def solutions_of(boards: Sequence[Board], spec: TaskSpec) -> Tensor:
-    """Tokens of their answers, int64 (B, L): padding wherever there is nothing to answer."""
+    """Tokens of their answers, int64 (B, L), with padding in cells that need no answer."""
     canvas = np.full((len(boards), spec.rows, spec.columns), PADDING)
     for place, board in zip(canvas, boards, strict=True):
         place[: board.shape[0], : board.shape[1]] = np.array(board.answer) + FIRST_COLOUR
@@ -128,6 +129,6 @@ def solutions_of(boards: Sequence[Board], spec: TaskSpec) -> Tensor:
 
 
 def grid_of(answer: Tensor, board: Board, spec: TaskSpec) -> Grid:
-    """The grid that tokens, (L,), give as the answer of a board."""
+    """The answer grid of a board from tokens, (L,)."""
     tokens = answer.view(spec.shape)[: board.shape[0], : board.shape[1]] - FIRST_COLOUR
     return tuple(map(tuple, tokens.clamp(0, len(COLOURS) - 1).tolist()))

@@ -1,7 +1,7 @@
-"""A network of its own for one ARC task, trained on the task's demonstrations alone.
+"""A network for one ARC task, trained on the task's demonstrations alone.
 
-It learns as in any run, by the same loop, losses, optimizer and halting rule: one segment and one gradient step at a
-time. The demonstrations are the batch; there is nothing else to draw.
+It uses the loop, losses, optimizer and halting rule of any run, with one gradient step per segment. The batch always
+consists of all demonstrations.
 """
 
 from __future__ import annotations
@@ -47,24 +47,24 @@ SETTINGS: dict[str, Any] = {
     "ema": 0.98,
     "dtype": "float32",
 }
-"""Of an agent on planes that has seconds to learn one task."""
+"""Options for an agent on planes that learns one task within seconds."""
 
 LOOK_EVERY = 20
-"""Steps between two looks at the averaged network."""
+"""Gradient steps between two evaluations of the averaged network."""
 
 
 class Look(NamedTuple):
-    """What the averaged network says after some steps."""
+    """The answers of the averaged network after some steps."""
 
     steps: int
     fitted: bool
     """Whether it reproduces every demonstration."""
     answers: list[list[Grid]]
-    """Of each test input, the grid after each segment."""
+    """For each test input, the grid after each segment."""
 
 
 def configuration(agent: str, num_envs: int, **options: Any) -> Config:
-    """Of an agent that learns `num_envs` demonstrations; options over `SETTINGS`, where the agent has such."""
+    """The configuration for `num_envs` demonstrations: `SETTINGS` and then `options`, without those the agent lacks."""
     halting = agent_class(agent).halting
     classes = RunOptions, agent_class(agent).Config, halting_class(halting).Config
     known = {field.name for cls in classes for field in dataclasses.fields(cls)}
@@ -73,12 +73,12 @@ def configuration(agent: str, num_envs: int, **options: Any) -> Config:
 
 
 class Demonstrations:
-    """The environments of a task: a slot for each demonstration, which it begins again when an episode ends.
+    """The environments of a task: each slot repeats one demonstration, episode after episode.
 
     Args:
         puzzle: tokens, int64 (B, L).
         solution: tokens, int64 (B, L).
-        max_segments: after which an episode ends.
+        max_segments: maximum length of an episode.
     """
 
     def __init__(self, puzzle: Tensor, solution: Tensor, max_segments: int) -> None:
@@ -91,7 +91,7 @@ class Demonstrations:
     def step(
         self, obs: dict[str, Tensor], answer: Tensor, decision: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Any], Tensor]:
-        """Grade and pay: the next observations, the fields of `Experience` that these fill, right cells (B,)."""
+        """The next observations, the graded fields of `Experience`, and the share of right cells, (B,)."""
         counts = self.solution != PADDING
         same = (answer == self.solution) & counts
         segment, halted, right = obs["segment"] + 1, decision.bool(), self.right(answer)
@@ -108,19 +108,19 @@ class Demonstrations:
         return {**obs, "segment": torch.where(ended, 0, segment)}, graded, same.sum(1) / counts.sum(1)
 
     def right(self, answer: Tensor) -> Tensor:
-        """Which demonstrations answers, (B, L), reproduce, bool (B,)."""
+        """Whether each answer, (B, L), reproduces its demonstration, bool (B,)."""
         return ((answer == self.solution) | (self.solution == PADDING)).all(1)
 
 
 class Fit:
-    """A network in training on demonstrations: what `segments` needs of a run, without files and evaluations.
+    """A network in training on demonstrations; offers `segments` what a `Trainer` does, without files and evaluations.
 
     Args:
-        shown: the demonstrations, whose answers are known.
-        asked: what it is asked from time to time.
-        seed: of the weights and of the exploration.
+        shown: boards with known answers, to learn from.
+        asked: boards that `look` answers.
+        seed: seed of the weights and of the exploration.
         agent: a registered agent on planes.
-        **options: of the run, the agent and the halting rule, over `SETTINGS`.
+        **options: options of the run, the agent and the halting rule; they override `SETTINGS`.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Fit:
         self._segments = segments(cast(Trainer, self))
 
     def train(self, seconds: float) -> Iterator[Look]:
-        """Train for so many seconds of a core; a look at the average every `LOOK_EVERY` steps, and at the end."""
+        """Train for `seconds` of a core; yields a look every `LOOK_EVERY` steps and at the end."""
         began, self._budget = time.thread_time() - self.seconds, seconds
         for _ in self._segments:
             if self.learner.steps % LOOK_EVERY == 0:
@@ -161,27 +161,27 @@ class Fit:
         """One segment and one gradient step."""
         next(self._segments)
 
-    # ---- what `segments` asks for ----------------------------------------------------------------
+    # ---- the interface of `segments` -------------------------------------------------------------
 
     @property
     def progress(self) -> float:
-        """The share of its seconds that is spent, which the learning rate follows."""
+        """The share of the budget that is spent; the learning rate follows it."""
         return min(1.0, self.seconds / self._budget)
 
     @property
     def is_over(self) -> bool:
-        """Whether all of them are."""
+        """Whether the budget is spent."""
         return self.seconds >= self._budget
 
     def prepare(self) -> None:
-        """Nothing grows in seconds."""
+        """Do nothing: these networks do not grow."""
 
     def initial_state(self) -> State:
-        """States that have thought nothing yet."""
+        """The state at the beginning of an episode, for all slots."""
         return self.policy.initial_state(len(self.envs.puzzle))
 
     def act(self, output: Output, signals: Signals, segment: Tensor) -> tuple[Tensor, Tensor]:
-        """The answers so far, (B, L), and the decision with exploration, int64 (B,)."""
+        """The current answers, (B, L), and the decisions with exploration, int64 (B,)."""
         rule = self.policy.halting
         uniforms = torch.rand((len(segment), rule.num_uniforms), generator=self._generator)
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Many ARC tasks: processes side by side, a file with a line a task that can be gone on with, and the score."""
+"""Many ARC tasks: parallel processes, a results file that can be continued, and the score."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from hrm_gym.envs.arc.sources import Examples
 from hrm_gym.errors import HrmGymError, first_line, unknown
 from hrm_gym.shares import wilson
 
-Told = Callable[[str, Event], None]
-"""Told the name of a task and what goes on in its solver."""
+Progress = Callable[[str, Event], None]
+"""A callback for the name of a task and an event of its solver."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A task that was solved, or tried."""
+    """The result of one task."""
 
     name: str
     solution: TaskSolution
     first: bool | None
-    """Whether the first attempts are right for all tests; None where an output is not known."""
+    """Whether the first attempts are right for all tests; None if an output is unknown."""
     two: bool | None
-    """Whether one of the two attempts is, likewise."""
+    """Whether one of the two attempts is right for each test; None if an output is unknown."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """A form that JSON can hold."""
         return {"name": self.name, **dataclasses.asdict(self.solution), "first": self.first, "two": self.two}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Row:
-        """From what `to_dict` gave and JSON kept."""
+        """The inverse of `to_dict`, after a round trip through JSON."""
         own = {field.name for field in dataclasses.fields(TaskSolution)}
         values = {name: value for name, value in fields.items() if name in own}
         values["attempts"] = [[tuple(map(tuple, grid)) for grid in grids] for grids in values["attempts"]]
@@ -53,27 +53,27 @@ def solve_tasks(
     processes: int = 1,
     seed: int = 0,
     agent: str = "hrm_planes",
-    tell: Told | None = None,
+    tell: Progress | None = None,
 ) -> Iterator[Row]:
-    """Solve tasks, a row each as it is done: in order in one process, as they come in several.
+    """Solve tasks and yield a row when one is done: in order with one process, in order of completion with several.
 
     Args:
-        tasks: by name; outputs of tests are read for grading alone.
-        seconds: of one core, a task.
-        processes: side by side, each on one core.
-        seed: of all networks.
+        tasks: by name; outputs of tests are only used for grading.
+        seconds: seconds of one core for each task.
+        processes: number of parallel processes, each on one core.
+        seed: seed of all networks.
         agent: a registered agent on planes.
-        tell: what goes on, in one process only.
+        tell: called with the name of the task and each `Event`; ignored with several processes.
     """
     if processes == 1 or len(tasks) == 1:
         for name, examples in tasks.items():
-            told = None if tell is None else (lambda event, name=name: tell(name, event))
-            row = _row(name, examples, solve_task(examples, seconds, seed, agent, told))
+            on_event = None if tell is None else (lambda event, name=name: tell(name, event))
+            row = _row(name, examples, solve_task(examples, seconds, seed, agent, on_event))
             yield row
             if not row.solution.complete:
                 raise KeyboardInterrupt
         return
-    # A process that was forked from one that has used torch's threads may hang: each begins afresh.
+    # A fork of a process that has used torch's threads may hang, so start fresh processes.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,))
     with pool:
@@ -82,17 +82,17 @@ def solve_tasks(
             for done in concurrent.futures.as_completed(pending):
                 yield _row(pending[done], tasks[pending[done]], done.result())
         except concurrent.futures.process.BrokenProcessPool:
-            raise HrmGymError("a process that solved tasks has died: is there memory enough for so many?") from None
+            raise HrmGymError("a worker process has died, perhaps for lack of memory: try fewer processes") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def score(rows: Sequence[Row], num_tasks: int) -> dict[str, Any]:
-    """What `hrm-gym evaluate` prints: shares of all tasks, those that were not reached among them.
+    """The figures of `hrm-gym evaluate`: shares of all tasks; a task without a row counts as wrong.
 
     Args:
-        rows: of tasks whose outputs are known.
-        num_tasks: the denominator.
+        rows: results of tasks with known outputs.
+        num_tasks: the number of tasks, the denominator.
     """
     figures: dict[str, Any] = {}
     for name, wins in (("pass@1", [row.first for row in rows]), ("pass@2", [row.two for row in rows])):
@@ -110,7 +110,7 @@ def score(rows: Sequence[Row], num_tasks: int) -> dict[str, Any]:
 
 
 def score_on_the_spot(tasks: Mapping[str, Examples], **settings: Any) -> dict[str, Any]:
-    """`score` of tasks that are solved now.
+    """Solve tasks and return their `score`.
 
     Args:
         tasks: by name, with the outputs of their tests.
@@ -125,14 +125,14 @@ def score_on_the_spot(tasks: Mapping[str, Examples], **settings: Any) -> dict[st
     return score(list(solve_tasks(tasks, **settings)), len(tasks))
 
 
-# ---- a file that can be gone on with -----------------------------------------------------------------
+# ---- results file --------------------------------------------------------------------------------------
 
 
 def read_rows(path: Path, conditions: Mapping[str, Any]) -> dict[str, Row]:
-    """The rows that a file holds, by name; none where there is no file.
+    """The rows of a results file by name; empty if there is no file.
 
     Raises:
-        HrmGymError: where the file is none of ours, or was made under other conditions.
+        HrmGymError: if it is not a results file, or was made under other conditions.
     """
     if not path.exists():
         return {}
@@ -152,17 +152,18 @@ def read_rows(path: Path, conditions: Mapping[str, Any]) -> dict[str, Row]:
 
 @contextlib.contextmanager
 def appending(path: Path, conditions: Mapping[str, Any]) -> Iterator[Callable[[Row], None]]:
-    """Write rows to a file, each at once, after those that it holds.
+    """Append rows to a results file, each one immediately.
 
     Raises:
-        HrmGymError: where it cannot be written.
+        HrmGymError: if it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+") as file:
             file.seek(0)
             text = file.read()
-            file.truncate(len(text[: text.rfind("\n") + 1].encode()))  # what a killed process left half written
+            # Drop a line that a killed process left incomplete.
+            file.truncate(len(text[: text.rfind("\n") + 1].encode()))
             if not text:
                 file.write(f"{json.dumps({'conditions': dict(conditions)})}\n")
 
@@ -177,7 +178,7 @@ def appending(path: Path, conditions: Mapping[str, Any]) -> Iterator[Callable[[R
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """All lines but a last one that a killed process left half written."""
+    """All lines except an incomplete last one, left by a killed process."""
     text = path.read_text()
     return text[: text.rfind("\n") + 1].splitlines()
 

@@ -1,9 +1,9 @@
-"""An ARC task solved from its demonstrations: which network, for how long, and what its votes come to.
+"""An ARC task solved from its demonstrations: the choice of a network, its training time, and the vote.
 
-Four forms of network (`RUNGS`) see more and more: colours without and with names, directions without and with names.
-Each is judged by demonstrations that it does not see. Networks of the best one, from several seeds, then learn all
-demonstrations, and vote. Time is a budget of seconds of one core, and climbing ends early where a form has every
-left-out demonstration right.
+Four forms of network (`RUNGS`) distinguish more and more: symmetric or directional, without or with names of colours.
+Each form is validated on left-out demonstrations. Networks of the best form, from several seeds, then learn all
+demonstrations and vote. The budget is in seconds of one core. The comparison ends early if a form predicts every
+left-out demonstration.
 """
 
 from __future__ import annotations
@@ -29,76 +29,76 @@ RUNGS: dict[str, dict[str, Any]] = {
     "directional": {"form": "directional", "colour_names": False},
     "directional, colours": {"form": "directional", "colour_names": True},
 }
-"""From the one that sees least; of equals the first is chosen."""
+"""From the simplest form; ties go to the first."""
 
 USUAL = "symmetric, colours"
-"""The form that is right most often, taken where there is no time or no demonstration to choose by."""
+"""The form that is right most often, used if time or demonstrations do not suffice for a choice."""
 
 LEFT_OUT = 2
-"""Demonstrations that are left out in turn."""
+"""The maximum number of demonstrations that are left out, one at a time."""
 CHOOSING = 0.5
-"""The share of the budget that choosing may take."""
+"""The maximum share of the budget for the choice of a form."""
 FITTED_LOOKS = 3
-"""A network that leaves something out stops once it has reproduced all else in so many looks in a row."""
+"""Training for the choice stops once this many looks in a row reproduce all shown demonstrations."""
 LEAST_STEPS = 40
-"""Steps without which a network has learned nothing: with time for fewer, forms are not compared."""
+"""The minimum number of steps for a useful network; forms are not compared if the budget allows fewer."""
 GOOD_STEPS, SEEDS = 200, 4
-"""Steps that a network is given where there is time for several, and for how many networks they are saved up."""
+"""Steps for each voting network if there is time for several, and the maximum number of planned networks."""
 VOTING_LOOKS = 8
-"""A network has voted when it has reproduced all demonstrations in so many looks in a row."""
+"""A network stops voting once this many looks in a row reproduce all demonstrations."""
 LEAST_SHARE = 0.3
-"""What must be left of a network's time for another one to begin."""
+"""The minimum share of a network's time that must be left to start another one."""
 VOTES_FROM = 0.25
 """The share of its time after which a network votes."""
 UNFITTED = 0.1
-"""What a vote counts while the network does not reproduce the demonstrations."""
+"""The weight of a vote while the network does not reproduce the demonstrations."""
 EARLY = 1e-3
-"""What the votes of networks count that were made for choosing: they fill places that stay empty."""
+"""The weight of votes from the choice of a form: they only fill empty places."""
 SURE = {True: 5 / 6, None: 4 / 9, False: 2 / 9}
 """How often the first attempt was right where all, some or none of the left-out demonstrations were (24 training
 tasks of ARC-AGI-1 with sides up to 12)."""
 
 
 class Event(NamedTuple):
-    """What goes on in a solver."""
+    """Progress of a solver."""
 
     seconds: float
-    """Of a core, spent so far."""
+    """Seconds of a core spent so far."""
     doing: str
-    """In words: which network, and what for."""
+    """The current network and its purpose, in words."""
     rung: str
     look: Look
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskSolution:
-    """What a task's demonstrations taught."""
+    """The attempts at a task, and how they were found."""
 
     attempts: list[list[Grid]]
-    """For each test input at most two grids, the best first."""
+    """For each test input one or two grids, the best first."""
     rung: str
-    """The form that was chosen."""
+    """The chosen form."""
     fitted: bool
     """Whether a network reproduced all demonstrations."""
     left_out: tuple[int, int]
-    """How many left-out demonstrations the chosen form had right, and of how many."""
+    """The number of left-out demonstrations that the chosen form predicted, and their total number."""
     sure: float
     """The estimated chance that the first attempt is right, in [0, 1]."""
     seconds: float
-    """Of a core."""
+    """Seconds of a core."""
     steps: int
     """Gradient steps of all networks."""
     complete: bool = True
-    """False where it was interrupted."""
+    """False if the solver was interrupted."""
 
 
 class Solver:
-    """Solves one task. `events` does the work; `solution` is the best so far at any time.
+    """Solves one task. `events` does the work; `solution` gives the best attempts at any time.
 
     Args:
-        examples: of the task; the outputs of its tests are not looked at.
-        seconds: of one core.
-        seed: of all networks.
+        examples: the task; the outputs of its tests are not read.
+        seconds: budget in seconds of one core.
+        seed: seed of all networks.
         agent: a registered agent on planes.
     """
 
@@ -112,11 +112,11 @@ class Solver:
 
     @property
     def seconds(self) -> float:
-        """Of a core, spent so far."""
+        """Seconds of a core spent so far."""
         return time.thread_time() - self._began
 
     def events(self) -> Iterator[Event]:
-        """Solve, and tell what goes on, a look after the other."""
+        """Solve the task, and yield an event at every look."""
         if self.boards.shown:
             step = self._seconds_a_step()
             if self._budget * CHOOSING >= LEAST_STEPS * step * len(RUNGS) * LEFT_OUT:
@@ -139,7 +139,7 @@ class Solver:
         )
 
     def _seconds_a_step(self) -> float:
-        """Of a network of the usual form. The first step of a process also loads compiled loops."""
+        """Seconds per step of a network of the usual form, without the first step, which also loads compiled code."""
         fit = self._fit(USUAL, self._seed, self.boards.shown, self.boards.asked)
         fit.step()
         began = time.thread_time()
@@ -149,7 +149,7 @@ class Solver:
     # ---- choosing --------------------------------------------------------------------------------
 
     def _choose(self) -> Iterator[Event]:
-        """Judge the forms by demonstrations that they do not see."""
+        """Choose a form by its accuracy on left-out demonstrations."""
         shown = self.boards.shown
         tried = min(LEFT_OUT, len(shown)) if len(shown) > 1 else 0
         each = self._budget * CHOOSING / (len(RUNGS) * LEFT_OUT)
@@ -179,9 +179,12 @@ class Solver:
     # ---- answering -------------------------------------------------------------------------------
 
     def _answer(self, step: float) -> Iterator[Event]:
-        """Networks of the chosen form vote, one after the other until the time is over; a step takes `step` seconds.
+        """Let networks of the chosen form vote, one after the other, until the time is over.
 
-        Once a network fits, it goes on to learn chance properties of the demonstrations: another one is worth more.
+        Once a network fits, further steps overfit the demonstrations, so a new network is worth more.
+
+        Args:
+            step: seconds per gradient step.
         """
         left = self._budget - self.seconds
         each = left / max(1, min(SEEDS, int(left / (GOOD_STEPS * step))))
@@ -228,20 +231,20 @@ def solve_task(
     """Two attempts at every test input of a task, learned from its demonstrations alone.
 
     Args:
-        examples: of the task; the outputs of its tests are not looked at.
-        seconds: of one core.
-        seed: of all networks.
+        examples: the task; the outputs of its tests are not read.
+        seconds: budget in seconds of one core.
+        seed: seed of all networks.
         agent: a registered agent on planes.
-        tell: is told each `Event`.
+        tell: called with each `Event`.
 
     Returns:
-        The solution; where Ctrl-C interrupts, the best so far, with `complete` False.
+        The solution. After Ctrl-C, it holds the best attempts so far, with `complete` False.
 
     Raises:
-        HrmGymError: where the task has no demonstration.
+        HrmGymError: if the task has no demonstration.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # such small products of matrices are slower on several
+    torch.set_num_threads(1)  # small matrix products are slower on several threads
     try:
         solver = Solver(examples, seconds, seed, agent)
         with contextlib.suppress(KeyboardInterrupt):
@@ -254,7 +257,7 @@ def solve_task(
 
 
 def grade(examples: Examples, solution: TaskSolution) -> tuple[bool, bool] | None:
-    """Whether the first attempts, or one of two each, are right for all tests; None where an output is not known."""
+    """Whether all tests are solved by the first attempt, and by one of two; None if an output is unknown."""
     truths = [frozen(pair.output) for pair in examples.tests if pair.output is not None]
     if len(truths) < len(examples.tests):
         return None
@@ -268,7 +271,7 @@ def _normalised(votes: Mapping[Grid, float]) -> dict[Grid, float]:
 
 
 def _alike(guess: Grid | None, answer: Grid | None) -> float:
-    """The share of cells in which two grids of one size are alike; else 0."""
+    """The share of equal cells of two grids; 0 if their sizes differ."""
     if guess is None or answer is None or (len(guess), len(guess[0])) != (len(answer), len(answer[0])):
         return 0.0
     return float((np.array(guess) == np.array(answer)).mean())

@@ -1,8 +1,8 @@
-"""Checkpoints of the repositories of HRM (sapientinc/HRM) and TRM (SamsungSAILMontreal/TinyRecursiveModels) as ours.
+"""Conversion of checkpoints of HRM (sapientinc/HRM) and TRM (SamsungSAILMontreal/TinyRecursiveModels).
 
-Theirs are pickled tensors by name, with the sizes in a YAML file beside them. Their token 0 is padding, which no board
-of a Sudoku or a maze shows: its embedding and its logit are left out. Every such puzzle has one and the same learned
-embedding before the board, which becomes the agent's `learned_prefix`.
+Such a checkpoint holds pickled tensors by name; a YAML file beside it holds the sizes. Token 0 is padding and never
+occurs on a Sudoku or maze, so its embedding and its logit are dropped. All these puzzles share one learned embedding
+before the board, which becomes the agent's `learned_prefix`.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from hrm_gym.files import is_file, is_folder
 
 CONFIG = "all_config.yaml"
 BY_VOCABULARY = {11: "SudokuExtreme-v0", 6: "MazeHard-v0"}
-"""The environment whose tokens and padding are so many."""
+"""The environment by its number of tokens, including padding."""
 _MOST_NESTED = 3
 
 
 class Reference(NamedTuple):
-    """What their checkpoint says."""
+    """The contents of a reference checkpoint."""
 
     weights: dict[str, Tensor]
-    """By their names, without what wraps them: "H_level.layers.0.mlp.down_proj.weight"."""
+    """Tensors by name, without prefixes of wrappers: "H_level.layers.0.mlp.down_proj.weight"."""
     sizes: dict[str, Any]
-    """The fields of `arch` in their YAML."""
+    """The fields of `arch` in the YAML file."""
 
 
-# Their names, rewritten to ours in this order.
+# Replacements from reference names to our names, applied in this order.
 RENAMES = [
     (r"embed_tokens\.embedding_weight", "embed_tokens.weight"),
     (r"embed_pos\.embedding_weight", "embed_positions.weight"),
@@ -56,22 +56,22 @@ RENAMES = [
 
 
 def our_name(name: str, agent: str) -> str:
-    """The name of a tensor of theirs in our `agent`, "hrm" or "trm"."""
+    """Our name for a reference tensor in `agent`, "hrm" or "trm"."""
     for pattern, replacement in [*RENAMES, ("L_level", "l_net" if agent == "hrm" else "net")]:
         name = re.sub(pattern, replacement, name)
     return re.sub("^q_head", "halting.head", name) if name.startswith("q_head") else f"agent.{name}"
 
 
 def read(path: Path, config: Path | None = None, **sizes: Any) -> Reference:
-    """Read a checkpoint of theirs; nothing but tensors is unpickled.
+    """Read a reference checkpoint; only tensors are unpickled.
 
     Args:
-        path: the file, or a folder with one.
-        config: their YAML; by default the one beside the checkpoint.
-        **sizes: over those of the YAML.
+        path: the file, or a folder with one such file.
+        config: the YAML file; by default the one beside the checkpoint.
+        **sizes: sizes that override the YAML file.
 
     Raises:
-        HrmGymError: where it is no such file, holds more than tensors, or its sizes are not known.
+        HrmGymError: if the file is missing or of another kind, or holds more than tensors.
     """
     if is_folder(path):
         files = [one for one in sorted(path.iterdir()) if one.suffix in (".pt", ".pth", "") and is_file(one)]
@@ -82,17 +82,17 @@ def read(path: Path, config: Path | None = None, **sizes: Any) -> Reference:
         raise HrmGymError(f"no file at {path}: give a checkpoint of the HRM or TRM repository")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
-    except Exception as error:  # what torch raises for foreign and damaged files is of many kinds
+    except Exception as error:  # torch raises many types of errors for foreign and damaged files
         raise HrmGymError(
             f"{path} cannot be read as tensors alone ({first_line(error)[:120]}): give a whole state_dict, saved by "
-            "torch.save; what runs code when it is read is not opened"
+            "torch.save; files that run code on loading are not opened"
         ) from None
     weights = _unwrapped(saved, path)
     return Reference(weights, {**_yaml(path, config), **{k: v for k, v in sizes.items() if v}})
 
 
 def _unwrapped(saved: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors of their inner model by name, whatever compiled, parallel or training code wrapped them in."""
+    """The tensors of the inner model by name, without wrappers of compilation, data parallelism or training."""
     for _ in range(_MOST_NESTED):
         if not isinstance(saved, Mapping):
             break
@@ -117,12 +117,12 @@ def _yaml(path: Path, config: Path | None) -> dict[str, Any]:
         return {}
     yaml = extra("yaml", "hub", f"reading {place}", "give --h-cycles, --l-cycles and --num-heads")
     try:
-        told = yaml.safe_load(place.read_text(encoding="utf-8"))
+        content = yaml.safe_load(place.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise HrmGymError(f"cannot read {place} ({first_line(error)}): give their whole {CONFIG}") from None
-    arch = told.get("arch", told) if isinstance(told, dict) else None
+    arch = content.get("arch", content) if isinstance(content, dict) else None
     if not isinstance(arch, dict):
-        raise HrmGymError(f"{place} has no part 'arch': give their whole {CONFIG}")
+        raise HrmGymError(f"{place} has no field 'arch': give their whole {CONFIG}")
     return {str(name): value for name, value in arch.items()}
 
 
@@ -130,16 +130,16 @@ def _yaml(path: Path, config: Path | None) -> dict[str, Any]:
 
 
 def convert(reference: Reference, env: str = "", puzzle: int = 0, place: str = "the checkpoint") -> Checkpoint:
-    """An agent of ours that computes what theirs does.
+    """An agent that computes the same as the reference.
 
     Args:
-        reference: what was read.
-        env: the environment; empty: the one whose tokens are as many.
-        puzzle: which of their puzzle embeddings stands before the board.
-        place: what errors call the checkpoint.
+        reference: the checkpoint, from `read`.
+        env: the environment; empty: chosen by the number of tokens.
+        puzzle: index of the puzzle embedding to use.
+        place: name of the checkpoint in errors.
 
     Raises:
-        HrmGymError: where the environment is another one, or the network has a part that ours lacks.
+        HrmGymError: if the environment does not match, or our network lacks a part of the reference.
     """
     weights, sizes = dict(reference.weights), reference.sizes
     vocabulary, hidden = weights["embed_tokens.embedding_weight"].shape
@@ -147,8 +147,8 @@ def convert(reference: Reference, env: str = "", puzzle: int = 0, place: str = "
     task = make_task(env)
     if task.num_identities:
         raise HrmGymError(
-            f"{place} knows its puzzles by the numbers of its own data set, and {env} by others: agents of ARC cannot "
-            "be converted"
+            f"{place} numbers the puzzles of its own data set, and {env} numbers them differently: agents of ARC "
+            "cannot be converted"
         )
     if vocabulary != task.num_tokens + 1:
         raise HrmGymError(f"{place} has {vocabulary} tokens, and {env} {task.num_tokens} and padding: give its --env")
@@ -163,8 +163,8 @@ def convert(reference: Reference, env: str = "", puzzle: int = 0, place: str = "
     else:
         options["prefix_tokens"] = 0
     for name in ("embed_tokens.embedding_weight", "lm_head.weight"):
-        weights[name] = weights[name][1:]  # their padding
-    if options["halting"] == "classifier":  # their head for the value of continuing is trained with nothing
+        weights[name] = weights[name][1:]  # drop padding
+    if options["halting"] == "classifier":  # the output for the value of continuing is untrained
         weights |= {name: weights[name][:1] for name in ("q_head.weight", "q_head.bias")}
     ours = {our_name(name, agent): tensor.float().contiguous() for name, tensor in weights.items()}
     if row is not None:
@@ -187,7 +187,7 @@ def _env_of(vocabulary: int, place: str) -> str:
 
 
 def _options(weights: Mapping[str, Tensor], sizes: Mapping[str, Any], agent: str, place: str) -> dict[str, Any]:
-    """The options of our agent that say the same as their sizes."""
+    """The options of our agent that correspond to the reference's sizes."""
     for name, usual in (("rms_norm_eps", 1e-5), ("rope_theta", 10_000.0)):
         if float(_number(sizes.get(name, usual), name, place)) != usual:
             raise HrmGymError(f"{place} has {name} {sizes[name]}, and our networks {usual:g}: it cannot be converted")
@@ -236,15 +236,15 @@ def _prefix(
     num_cells: int,
     place: str,
 ) -> int:
-    """Positions before the board: what the shapes say, else what the YAML says, else the repository's default."""
+    """The number of positions before the board, from tensor shapes, else from the YAML file, else the default."""
     for name, tensor in weights.items():
         if name.endswith("embed_pos.embedding_weight"):
             return len(tensor) - num_cells
         if name.endswith("mlp_t.gate_up_proj.weight"):
             return tensor.shape[1] - num_cells
     needed = math.ceil(row.shape[1] / hidden)
-    told = sizes.get("puzzle_emb_len", 16 if agent == "trm" else 0)
-    return int(_number(told, "puzzle_emb_len", place)) or needed
+    length = sizes.get("puzzle_emb_len", 16 if agent == "trm" else 0)
+    return int(_number(length, "puzzle_emb_len", place)) or needed
 
 
 def _number(value: Any, name: str, place: str) -> float:
@@ -254,7 +254,7 @@ def _number(value: Any, name: str, place: str) -> float:
 
 
 def described(saved: Checkpoint) -> str:
-    """What a checkpoint holds, in words."""
+    """A description of a checkpoint in one line."""
     c = saved.config
     num = sum(t.numel() for t in saved.tensors.values())
     options = dataclasses.asdict(c.agent_options)

@@ -1,4 +1,4 @@
-"""A window that shows frames and hears keys."""
+"""A window that shows frames and reads keys."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from hrm_gym.errors import HrmGymError
 if TYPE_CHECKING:
     import pygame
 
-# SDL falls back to these where there is no screen. Asked for by name they are fine (tests, servers); chosen
-# in silence they would leave a person waiting for a window that never comes.
+# SDL falls back to these drivers silently if there is no screen, and the user would wait for a window that never opens.
+# They are accepted only by name (tests, servers).
 _SCREENLESS = ("dummy", "offscreen")
 
 
 class NoDisplayError(HrmGymError):
-    """A window was asked for where there is no display; whoever asked knows what to do instead."""
+    """No display is available; the caller decides what to do instead."""
 
 
 class Window:
-    """A window of WIDTH by HEIGHT pixels, beside other windows of the program, which it leaves alone.
+    """A window of WIDTH by HEIGHT pixels that does not interfere with other windows of the program.
 
-    Where somebody else ends pygame, and this window with it, the next frame opens it again.
+    If other code quits pygame, which closes the window, the next frame opens it again.
 
     Args:
-        renderer: draws its frames.
-        title: in its title bar.
-        fade: seconds in which a segment gives way to the next; `show` must then be called many times a second.
+        renderer: draws the frames.
+        title: text of the title bar.
+        fade: seconds of cross-fading between segments; `show` must then be called many times a second.
 
     Raises:
-        NoDisplayError: where no display is available.
+        NoDisplayError: if no display is available.
     """
 
     def __init__(self, renderer: Renderer, title: str = "hrm-gym", fade: float = 0.0) -> None:
         self._renderer = renderer
         self._fade = fade
-        self._since = 0  # when the shown frame came, in milliseconds
+        self._since = 0  # time of the current frame in milliseconds
         self._before: pygame.Surface | None = None  # while it fades out
         self._picture: pygame.Surface | None = None
         self._shown: Frame | None = None
@@ -68,18 +68,18 @@ class Window:
 
     @property
     def surface(self) -> pygame.Surface | None:
-        """What is on the screen; None once it is closed."""
+        """The surface of the window; None once it is closed."""
         return None if self._window is None else self._window.get_surface()
 
     def show(self, frame: Frame) -> None:
-        """Shows a frame; drawn once, however often it is shown. Does nothing once the window is closed."""
+        """Show a frame; it is drawn only at the first call. Does nothing once the window is closed."""
         if self._window is None:
             return
         import pygame
 
         try:
             screen = self._window.get_surface()
-        except pygame.error:  # somebody else has ended pygame
+        except pygame.error:  # other code has quit pygame
             self._open()
             self._shown = self._before = None
             screen = self._window.get_surface()
@@ -96,18 +96,18 @@ class Window:
             screen.blit(self._picture, (0, 0))
             if share == 1.0:
                 self._before = None
-        pygame.event.pump()  # a window that never asks for its events counts as hung
+        pygame.event.pump()  # a window that does not process events counts as hung
         self._window.flip()
 
     def wait(self, fps: float) -> float:
-        """Sleeps until `fps` calls a second are kept; returns the seconds since the last call."""
+        """Sleep to limit the rate to `fps` calls a second; return the seconds since the last call."""
         return self._clock.tick(fps) / 1000
 
     def events(self) -> list[str]:
-        """What was pressed since the last call.
+        """Keys and clicks since the last call.
 
-        A key that writes a character is that character in lower case ("r", "+"), others go by their name
-        ("space", "right", "escape"); closing the window is "quit", and a click on a cell is "cell 17".
+        A key that writes a character is that character in lower case ("r", "+"); other keys have their names ("space",
+        "right", "escape"). Closing the window is "quit", and a click on a cell is "cell 17".
         """
         if self._window is None:
             return []
@@ -116,7 +116,7 @@ class Window:
         pressed = []
         for event in pygame.event.get() if pygame.display.get_init() else []:
             if getattr(event, "window", None) not in (None, self._window):
-                pygame.event.post(event)  # another window's
+                pygame.event.post(event)  # belongs to another window
             elif event.type in (pygame.QUIT, pygame.WINDOWCLOSE):
                 pressed.append("quit")
             elif event.type == pygame.KEYDOWN:
@@ -129,7 +129,7 @@ class Window:
         return pressed
 
     def close(self) -> None:
-        """Closes this window and no other; closing it again does nothing."""
+        """Close this window; closing it again does nothing."""
         if self._window is not None:
             self._window.destroy()
         self._window = None

@@ -1,13 +1,12 @@
-"""Random mazes with a long way from start to goal, distributed as in the Maze-Hard benchmark.
+"""Random mazes with a long path from start to goal, distributed as in the Maze-Hard benchmark.
 
-The distribution: a density of walls is drawn uniformly, every cell is a wall with that probability, start and
-goal are two random free cells; of all such mazes, those are kept whose shortest path has at least so many
-cells. Of 30x30 mazes that would keep 2 in 100,000 where the path must have 110. Instead, a Markov
-chain walks within the mazes that are kept: walls come and go one at a time, start and goal are drawn anew in
-between. Each maze is the end of a chain of its own, so mazes are independent of each other; how long a chain
-must be to forget its beginning was measured (see `SWEEPS`).
+The distribution is defined by rejection: draw a density of walls uniformly, make every cell a wall with that
+probability, pick two random free cells as start and goal, and keep the maze if its shortest path has enough cells. Of
+30x30 mazes this would keep 2 in 100,000 for a path of 110 cells. Instead, a Markov chain moves within the accepted
+mazes: it adds and removes single walls, and redraws start and goal in between. Each maze comes from its own chain, so
+mazes are independent. The required length of a chain was measured (see `SWEEPS`).
 
-Maze number `i` of a seed and split is a function of these alone.
+Maze number `i` of a seed and split depends on these alone.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ LARGEST = 60
 """Rows and columns of the largest maze: rows must fit into the bits of an integer (see `solver`)."""
 
 SWEEPS = 60
-"""Passes over the board after the chain has reached mazes with a path that is long enough.
+"""Passes over the board after the chain has reached a path that is long enough.
 
-Measured on 400 chains of 30x30, two boards of a chain that are 10 sweeps apart: the correlation of their walls is
-0.004, those of their numbers of walls and of the lengths of their paths scatter around 0 by what chance gives, and
-chains of 120 sweeps have the same percentiles. What lasts (0.2 after 30 sweeps) is on which side the start lies; so a
-random symmetry has the last word.
+We compared boards of 400 chains of 30x30 that are 10 sweeps apart. The correlation of their walls is 0.004. The
+correlations of the number of walls and of the length of the path do not differ from 0 by more than chance. Chains of
+120 sweeps have the same percentiles. Only the side of the start persists (0.2 after 30 sweeps), so a random symmetry
+is applied in the end.
 """
 
 
 @njit(cache=True, nogil=True)
 def _trace(distance: np.ndarray, stride: int, goal: int, path: np.ndarray) -> None:
-    """Marks in `path` the cells of a shortest path to `goal`, by the distances from its beginning."""
+    """Marks in `path` the cells of a shortest path to `goal`, given the distances from its start."""
     path[:] = 0
     path[goal] = 1
     cell = goal
@@ -61,11 +60,11 @@ def _sweep(
     goal: int,
     least: int,
 ) -> None:
-    """Proposes to change every cell, once each; the shortest path keeps at least `least` steps.
+    """Proposes a change of every cell once; the shortest path keeps at least `least` steps.
 
-    A density that is uniform makes all numbers of walls equally likely: with k walls in n cells, each board
-    has the weight 1 / binomial(n, k), and the ratios of the weights are the probabilities of acceptance.
-    `path` marks the cells of some path from start to goal.
+    With a uniform density, all numbers of walls are equally likely. So a board with k walls in n cells has the weight
+    1 / binomial(n, k), and the ratio of two weights is the acceptance probability. `path` marks the cells of one path
+    from start to goal.
     """
     columns, rows = stride - 2, len(free) // stride - 2
     cells = rows * columns - 2
@@ -81,7 +80,7 @@ def _sweep(
                 continue
             free[cell] = 0
             walls += 1
-            # A wall makes no path shorter; beside the path that is known, it cannot cut the goal off either.
+            # A wall shortens no path, and outside the known path it cannot cut off the goal.
             if path[cell]:
                 if measure(free, stride, start, goal, queue, distance) < 0:
                     free[cell] = 1
@@ -96,7 +95,7 @@ def _sweep(
             around = 0
             for step in steps(stride):
                 around += free[cell + step]
-            # A cell with one free neighbour is on no way.
+            # A cell with one free neighbour lies on no path.
             if around > 1 and measure(free, stride, start, goal, queue, distance) < least:
                 free[cell] = 0
                 walls += 1
@@ -104,7 +103,7 @@ def _sweep(
 
 @njit(cache=True, nogil=True)
 def pick(state: np.ndarray, distance: np.ndarray, least: int, climb: bool) -> int:
-    """A random cell at least `least` steps away; a random one of the farthest where the chain is to climb."""
+    """A random cell at least `least` steps away; with `climb`, a random one of the farthest."""
     if climb:
         least = distance.max()
     left = below(state, (distance >= least).sum())
@@ -118,7 +117,7 @@ def pick(state: np.ndarray, distance: np.ndarray, least: int, climb: bool) -> in
 
 @njit(cache=True, nogil=True)
 def _read(state: np.ndarray, free: np.ndarray, start: int, goal: int, images: np.ndarray, puzzle: np.ndarray) -> None:
-    """Writes a random image of the maze, start and goal as they are or exchanged: all are equally likely."""
+    """Writes a random image of the maze, with start and goal exchanged half of the time."""
     size = int(np.sqrt(len(puzzle)))
     image = images[below(state, len(images))]
     if below(state, 2):
@@ -145,7 +144,7 @@ def _generate(
         start, goal = stride + 1, stride * stride - stride - 2
         done = 0
         while True:
-            # Start and goal; while the path is still too short, they go as far apart as they can.
+            # Redraw start and goal: as far apart as possible while the path is still too short.
             climb = done == 0
             measure(free, stride, start, -1, queue, distance)
             goal = pick(state, distance, min_path - 1, climb)
@@ -153,7 +152,7 @@ def _generate(
             start = pick(state, distance, min_path - 1, climb)
             least = min(distance[start], min_path - 1)
             if done >= sweeps:
-                # A maze of the other split: the chain goes on until it meets one of its own.
+                # The chain continues until the maze belongs to the requested split.
                 _read(state, free, start, goal, images, puzzles[i])
                 least_image(puzzles[i], images, form)
                 if split == 0 or form_is_test(form) == (split == 2):
@@ -167,21 +166,21 @@ def _generate(
 SPLIT_CODES = {None: 0, "train": 1, "test": 2}
 
 VALIDATION_SEED = 100
-"""Added to a seed for validation mazes, which are drawn as the test mazes are."""
+"""Added to the seed for validation mazes, which are drawn like test mazes."""
 
 
 def generate(
     size: int, min_path: int, num: int, seed: int, split: str | None = None, first: int = 0, sweeps: int = SWEEPS
 ) -> Puzzles:
-    """Random mazes with their solutions, uint8 arrays of shape (num, L); a function of the arguments alone.
+    """Random mazes with their solutions, uint8 arrays of shape (num, L); they depend on the arguments alone.
 
     Args:
         size: rows and columns.
-        min_path: cells that the shortest path has at least, start and goal among them.
-        num: how many mazes.
+        min_path: minimum number of cells of the shortest path, including start and goal.
+        num: number of mazes.
         seed: which sequence of mazes.
-        split: only mazes of that split ("train" or "test"); None for all.
-        first: the number, in the sequence, of the first of them.
+        split: only mazes of that split ("train" or "test"); None for both.
+        first: index of the first maze in the sequence.
         sweeps: length of the Markov chains.
     """
     code = SPLIT_CODES[split]
@@ -190,10 +189,10 @@ def generate(
 
 
 def generate_validation(size: int, min_path: int, num: int, seed: int, test: np.ndarray) -> Puzzles:
-    """Mazes of the test split that are no image of the mazes `test`, uint8 of shape (N, L).
+    """Mazes of the test split of which none is an image of the mazes `test`, uint8 of shape (N, L).
 
-    What keeps test mazes apart from training mazes keeps these apart from them, too. The other arguments are those of
-    `generate`.
+    As members of the test split they share nothing with the training split, either. See `generate` for the other
+    arguments.
     """
     known = {form.tobytes() for form in canonical_forms(test, size)}
     drawn = num
@@ -207,13 +206,13 @@ def generate_validation(size: int, min_path: int, num: int, seed: int, test: np.
 
 
 def check_size(size: int, min_path: int) -> None:
-    """Refuse a size out of range, or a path length that mazes of this size seldom have or never.
+    """Reject a size out of range, or a path length that is rare or impossible at this size.
 
     Raises:
-        HrmGymError: with the range that is allowed.
+        HrmGymError: with the allowed range.
     """
     if not 4 <= size <= LARGEST:
         raise HrmGymError(f"no maze of size {size!r}: choose 4 to {LARGEST}")
-    longest = max(2 * size - 1, size * size // 5)  # corner to corner; what chains reach in good time
+    longest = max(2 * size - 1, size * size // 5)  # corner to corner, or a length that chains reach quickly
     if not 2 <= min_path <= longest:
         raise HrmGymError(f"no mazes of size {size} with min_path={min_path!r}: choose 2 to {longest}")

@@ -1,4 +1,4 @@
-"""Mazes of several sizes and path lengths on one board, and training mazes used again with another start and goal."""
+"""Mazes of several sizes and path lengths on one board, and training mazes reused with another start and goal."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
 NUM_TEST = 1_000
-"""Test mazes, of all sizes and path lengths together."""
+"""The number of test mazes, over all sizes and path lengths."""
 
 LEVELS = 4
-"""How many least path lengths mazes of a size have where they are to differ."""
+"""The number of different minimum path lengths for mazes of one size."""
 
 
 def check_sizes(size: int, min_path: int, smallest: int | None, shortest: int | None) -> None:
-    """Refuse sizes out of range, and path lengths that mazes of a size never have.
+    """Reject sizes out of range, and path lengths that are impossible at a size.
 
     Raises:
-        HrmGymError: with the range that is allowed.
+        HrmGymError: with the allowed range.
     """
     generator.check_size(size, min_path)
     if smallest is not None:
@@ -39,12 +39,12 @@ def check_sizes(size: int, min_path: int, smallest: int | None, shortest: int | 
 
 
 def path_of(side: int, size: int, min_path: int) -> int:
-    """The least cells of a shortest path in a maze of `side` where those of `size` have `min_path`: by their areas."""
+    """The minimum path of a maze of `side`: `min_path`, which holds for `size`, scaled by the area."""
     return max(2, min_path * side**2 // size**2)
 
 
 def levels(min_path: int, shortest: int | None) -> list[int]:
-    """The least path lengths from `shortest` to `min_path` in equal steps, each once."""
+    """The minimum path lengths from `shortest` to `min_path` in equal steps, without duplicates."""
     if shortest is None:
         return [min_path]
     return sorted({shortest + (min_path - shortest) * step // (LEVELS - 1) for step in range(LEVELS)})
@@ -59,9 +59,9 @@ def generate(
     seed: int,
     split: str | None = None,
 ) -> Puzzles:
-    """Random mazes of the sizes `smallest` to `size`, uint8 (num, size * size): a function of the arguments alone.
+    """Random mazes of the sizes `smallest` to `size`, uint8 (num, size * size); they depend on the arguments alone.
 
-    Mazes of each size are those of `generator`, so that the splits share none of them.
+    `generator` makes the mazes of each size, so the splits share none.
     """
     sides = [size] if smallest is None else list(range(smallest, size + 1))
     wanted = levels(min_path, shortest)
@@ -81,25 +81,25 @@ def generate(
 
 
 def _of_one_kind(side: int, path: int, paths: list[int], num: int, seed: int, split: str | None) -> Puzzles:
-    """Mazes of one size and least path length; those of validation are no test mazes of any of `paths`."""
+    """Mazes of one size and minimum path; validation mazes differ from the test mazes of all `paths`."""
     if split == "validation":
         test = np.concatenate([_test(side, other, seed).puzzle for other in paths])
         return generator.generate_validation(side, path, num, seed, test)
-    if split == "test" and num <= NUM_TEST:  # the first mazes of a sequence do not depend on how many there are
+    if split == "test" and num <= NUM_TEST:  # the first mazes of a sequence do not depend on its length
         return _test(side, path, seed).map(lambda array: array[:num])
     return generator.generate(side, path, num, seed, split)
 
 
 @functools.lru_cache(maxsize=64)
 def _test(side: int, min_path: int, seed: int) -> Puzzles:
-    """Test mazes of one size and path length, which validation mazes are kept apart from: made once for both splits."""
+    """Test mazes of one size and minimum path, cached because the validation split needs them too."""
     return generator.generate(side, min_path, NUM_TEST, seed, "test")
 
 
 def with_other_ends(puzzles: Puzzles, size: int, times: int) -> Puzzles:
-    """The mazes, and after them `times` as many with the same walls and another start and goal.
+    """The mazes, followed by `times` as many with the same walls and another start and goal.
 
-    The new paths are no shorter than the shortest of the old ones. Mazes that belong to the test split are left out.
+    The new paths are at least as long as the shortest old one. Mazes of the test split are left out.
     """
     shortest = int(solver.path_cells(puzzles.puzzle, size).min())
     drawn = _redraw(np.ascontiguousarray(puzzles.puzzle, np.uint8), size, shortest, times)
@@ -122,7 +122,7 @@ def _redraw(puzzles: np.ndarray, size: int, min_path: int, times: int) -> np.nda
         start, _ = enter(puzzle, size, free)
         for cell in range(size * size):
             board[cell] = WALL if puzzle[cell] == WALL else FREE
-        # From the old start to a new goal, from there to a new start: both far enough, if there is such a cell.
+        # Draw a new goal far enough from the old start, then a new start far enough from it, if there is such a cell.
         for _ in range(2):
             measure(free, stride, start, -1, queue, distance)
             start, goal = pick(state, distance, min(min_path - 1, distance.max()), False), start

@@ -1,9 +1,9 @@
-"""Shortest paths: how long they are, and the one that is the solution.
+"""Shortest paths: their length, and the one that is the solution.
 
 Tokens: 0 wall, 1 free, 2 start, 3 goal, 4 path. A path goes from cell to cell up, down, left and right.
 
-The compiled functions work on a board with a frame of walls around it, flattened, so that every cell has four
-neighbours; `stride` is the length of its rows, `columns + 2`.
+The compiled functions work on a flattened board with a frame of walls, so every cell has four neighbours. `stride`, the
+length of its rows, is `columns + 2`.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ WALL, FREE, START, GOAL, PATH = range(5)
 
 @njit(cache=True, nogil=True)
 def steps(stride: int) -> tuple[int, int, int, int]:
-    """From a cell to its neighbours, in the order in which the benchmark's labels look at them."""
+    """Offsets from a cell to its neighbours, in the order of the search that made the benchmark's labels."""
     return stride, -1, 1, -stride
 
 
 @njit(cache=True, nogil=True)
 def measure(free: np.ndarray, stride: int, start: int, goal: int, queue: np.ndarray, distance: np.ndarray) -> int:
-    """How many steps the shortest path from `start` to `goal` has, -1 where there is none.
+    """The number of steps of the shortest path from `start` to `goal`, -1 if there is none.
 
     Args:
-        free: which cells are no walls, of the framed board.
+        free: 1 for each cell of the framed board that is not a wall.
         stride: length of its rows.
         start: a cell.
         goal: a cell; -1 measures all distances.
-        queue: room for the cells.
-        distance: gets the steps from `start` to each cell; -1 where no path leads or `goal` was found before,
-            -2 for walls.
+        queue: scratch space for the cells.
+        distance: gets the steps from `start` to each cell; -1 for cells that the search did not reach, -2 for walls.
     """
     if start < 0:
         return -1
@@ -60,7 +59,7 @@ def measure(free: np.ndarray, stride: int, start: int, goal: int, queue: np.ndar
 
 @njit(cache=True, nogil=True)
 def enter(puzzle: np.ndarray, columns: int, free: np.ndarray) -> tuple[int, int]:
-    """Writes a puzzle, shape (L,), into the framed board; returns its start and goal, -1 for none."""
+    """Writes a puzzle, shape (L,), into the framed board; returns start and goal, -1 if missing."""
     start = goal = -1
     free[:] = 0
     for row in range(len(puzzle) // columns):
@@ -77,15 +76,15 @@ def enter(puzzle: np.ndarray, columns: int, free: np.ndarray) -> tuple[int, int]
 
 @njit(cache=True, nogil=True)
 def _solve_all(puzzles: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Solutions, shape (N, L), and the steps of their paths, shape (N,), -1 where there is none."""
+    """Solutions, shape (N, L), and the steps of their paths, shape (N,), -1 if there is none."""
     stride = columns + 2
     size = (puzzles.shape[1] // columns + 2) * stride
     free, distance, queue = np.zeros(size, np.uint8), np.zeros(size, np.int16), np.zeros(size, np.int16)
     solutions, lengths = puzzles.copy(), np.zeros(len(puzzles), np.int64)
     for i in range(len(puzzles)):
         start, goal = enter(puzzles[i], columns, free)
-        # The first discoverer being the parent, the benchmark's path is the first of all shortest ones in the
-        # order of their steps: walk from the start and take the first step that comes nearer to the goal.
+        # In the benchmark's search, the first discoverer of a cell becomes its parent. So its path always takes the
+        # first step, in the order of `steps`, that comes nearer to the goal.
         lengths[i] = measure(free, stride, goal, start, queue, distance)
         cell = start
         for left in range(lengths[i] - 1, 0, -1):
@@ -107,7 +106,7 @@ def solve(puzzles: np.ndarray, columns: int) -> np.ndarray:
 
 
 def path_cells(puzzles: np.ndarray, columns: int) -> np.ndarray:
-    """How many cells a shortest path has, start and goal among them, int64 of shape (N,); 0 for no path."""
+    """The number of cells of a shortest path, including start and goal, int64 of shape (N,); 0 for no path."""
     return _solve_all(as_bytes(puzzles), columns)[1] + 1
 
 
@@ -115,8 +114,8 @@ def solve_one(puzzle: np.ndarray, columns: int) -> np.ndarray:
     """The solution, uint8 of shape (L,), of one puzzle, shape (L,).
 
     Raises:
-        HrmGymError: where a path is given already, start or goal is missing or stands twice, or no path leads
-            from one to the other.
+        HrmGymError: if the puzzle already contains a path, if start or goal is missing or repeated, or if no path
+            connects them.
     """
     puzzle = as_bytes(puzzle)
     check_ends(puzzle, columns)
@@ -130,10 +129,10 @@ def solve_one(puzzle: np.ndarray, columns: int) -> np.ndarray:
 
 
 def check_ends(board: np.ndarray, columns: int) -> None:
-    """Refuse a board, shape (L,), without exactly one start and one goal.
+    """Reject a board, shape (L,), without exactly one start and one goal.
 
     Raises:
-        HrmGymError: saying which of them is missing, or where it stands twice.
+        HrmGymError: naming the missing or repeated one.
     """
     for token, name in ((START, "S"), (GOAL, "G")):
         cells = np.flatnonzero(board == token)

@@ -1,7 +1,7 @@
-"""The eight symmetries of the square: images of mazes, canonical forms and the split made of them.
+"""The eight symmetries of the square: images of mazes, canonical forms, and the split by them.
 
-Whether a maze is for training or for testing is a fixed function of its canonical form, the same for all its
-images. So the two splits share nothing up to symmetry, however many mazes are ever generated.
+A fixed function of the canonical form decides whether a maze is for training or for testing. All images of a maze share
+the form, so the two splits share nothing up to symmetry, however many mazes are generated.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import is_one_in
 
 TEST_ONE_IN = 10
-"""One in so many canonical forms is for testing."""
+"""One of this many canonical forms is for testing."""
 
 
 @functools.cache
 def images(size: int) -> np.ndarray:
-    """The symmetries as an array (8, L): cell `i` of image `g` comes from cell `[g, i]`; the first moves none."""
+    """The symmetries as an array (8, L): cell `i` of image `g` comes from cell `[g, i]`. The first is the identity."""
     cells = np.arange(size * size).reshape(size, size)
     turned = [np.rot90(board, turns) for board in (cells, cells.T) for turns in range(4)]
     return np.stack([board.reshape(-1) for board in turned])
@@ -55,7 +55,7 @@ def _all_forms(puzzles: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 
 def canonical_forms(puzzles: np.ndarray, size: int) -> np.ndarray:
-    """The least image of each puzzle, shape (N, L), uint8 of that shape; it decides the split."""
+    """The least image of each puzzle, uint8 of the same shape (N, L); it decides the split."""
     return _all_forms(np.ascontiguousarray(puzzles, np.uint8), images(size))
 
 

@@ -1,8 +1,8 @@
-"""A maze solver that tells its steps: A* (Hart, Nilsson and Raphael, 1968) with the distance along rows and columns.
+"""A maze solver that records its steps: A* (Hart, Nilsson and Raphael, 1968) with the Manhattan distance.
 
-Of the cells that are reached but not closed, it closes the one with the least sum of steps from the start and distance
-to the goal; of equals, the one with the most steps behind it, then the one that was reached first. When the goal's turn
-comes, the path is told from the goal back to the start.
+Each step closes the open cell with the least sum of steps from the start and distance to the goal. It breaks ties by
+the most steps from the start, then by the order of discovery. When the goal is next, the path is recorded from the goal
+back to the start.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from hrm_gym.envs.maze.solver import GOAL, PATH, START, WALL
 def trace(
     puzzles: np.ndarray, columns: int, num_tokens: int, room: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The parts of `Traces` for mazes, uint8 (N, L); a note is the number of steps from the start."""
+    """The arrays of `Traces` for mazes, uint8 (N, L); a note is the number of steps from the start."""
     num, length = puzzles.shape
     rows = length // columns
     search, num_search = np.zeros((num, room, 2), np.int64), np.zeros(num, np.int64)
     answer, num_answer = np.zeros((num, length, 2), np.int64), np.zeros(num, np.int64)
     parent, behind = np.zeros(length, np.int64), np.zeros(length, np.int64)
-    state, order = np.zeros(length, np.int64), np.zeros(length, np.int64)  # 0 new, 1 reached, 2 closed
+    state, order = np.zeros(length, np.int64), np.zeros(length, np.int64)  # 0 new, 1 open, 2 closed
     for i in range(num):
         start = goal = -1
         for cell in range(length):

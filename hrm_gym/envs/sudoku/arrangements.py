@@ -1,10 +1,10 @@
-"""How a digit may be arranged in a band or stack of a Sudoku: tables over sets of places.
+"""The arrangements of a digit in a band or stack of a Sudoku, as tables over sets of places.
 
-In a band a digit stands once in every row and once in every box, so its places are a permutation of the boxes;
-likewise in a stack. A set of places is a bit mask, bit `line * boxes + box`, and there are two, three or four boxes.
+In a band, a digit occurs once in every row and once in every box, so its places form a permutation of the boxes; the
+same holds in a stack. A set of places is a bit mask with bit `line * boxes + box`, for two, three or four boxes.
 
-For two and three boxes a table of all 16 or 512 sets says what is asked. Four boxes have 65,536 sets. Of them the
-tables look at two lines at a time, 256 sets: the upper two lines take two of the boxes, one of six pairs, and the
+For two and three boxes, the tables have an entry for each of the 16 or 512 sets. Four boxes have 65,536 sets, so their
+tables cover two lines at a time, with 256 sets. The upper two lines take two of the boxes, one of six pairs, and the
 lower two lines take the other two.
 """
 
@@ -17,21 +17,21 @@ import numpy as np
 from hrm_gym.envs.jit import njit
 
 ARRANGEMENTS = np.zeros((3, 24), np.int64)
-"""The permutations as sets of places, 0 where there are fewer. First index: 0 for two boxes, 1 for 3, 2 for 4."""
+"""The permutations as sets of places, padded by 0. First index: number of boxes minus two."""
 
 # ---- two and three boxes ------------------------------------------------------------------------------
 
 _POSSIBLE = np.zeros((2, 512), np.int64)
-"""For a set of places: the places that some arrangement within it uses."""
+"""By set of places: the places that at least one arrangement within the set uses."""
 
 _FORCED = np.full((2, 512), 511, np.int64)
-"""For a set of places: the places that every arrangement within it uses."""
+"""By set of places: the places that every arrangement within the set uses."""
 
 _COUNT = np.zeros((2, 512), np.int64)
-"""For a set of places: how many arrangements lie within it."""
+"""By set of places: the number of arrangements within the set."""
 
 _BOXES_HIT = np.zeros((2, 512), np.int64)
-"""For a set of columns: the boxes, of two or of three columns (first index 0 or 1), that they lie in."""
+"""By box width minus two and set of columns: the boxes that contain the columns."""
 
 for _kind, _width in enumerate((2, 3)):
     for _box in range(3):
@@ -51,18 +51,18 @@ for _kind, _boxes in enumerate((2, 3, 4)):
 # ---- four boxes ---------------------------------------------------------------------------------------
 
 _TWO_LINES = np.zeros((256, 6), np.int64)
-"""For a set of places of two lines and each pair of boxes: in how many ways (0, 1, 2) the lines can take the pair."""
+"""By set of places of two lines and pair of boxes: the number of ways (0, 1, 2) in which the lines take the pair."""
 
 _PAIRS = np.zeros(256, np.int64)
-"""For a set of places of two lines: the pairs of boxes that they can take, as six bits."""
+"""By set of places of two lines: the possible pairs of boxes, as six bits."""
 
 _TWO_POSSIBLE = np.zeros((256, 64), np.int64)
-"""For a set of places of two lines and a set of pairs: the places used by some way to take one of these pairs."""
+"""By set of places of two lines and set of pairs: the places used by at least one way to take one of the pairs."""
 
 _TWO_FORCED = np.full((256, 64), 255, np.int64)
-"""The same, by every way."""
+"""The same for every way."""
 
-# The boxes of a pair and the other two: pair `i` leaves pair `5 - i`.
+# Pair `5 - i` consists of the boxes that are not in pair `i`.
 for _i, _pair in enumerate(itertools.combinations(range(4), 2)):
     for _upper, _lower in (_pair, _pair[::-1]):
         _mask = 1 << _upper | 1 << 4 + _lower
@@ -75,18 +75,18 @@ for _i in range(6):
     _PAIRS[_TWO_LINES[:, _i] > 0] |= 1 << _i
 
 _LEFT = np.array([sum((_pairs >> _i & 1) << 5 - _i for _i in range(6)) for _pairs in range(64)])
-"""For a set of pairs: the pairs that they leave."""
+"""By set of pairs: their complementary pairs."""
 
 
-# ---- one question, two kinds of tables ----------------------------------------------------------------
+# ---- look-ups -----------------------------------------------------------------------------------------
 
-# `four` is None for two and three boxes and True for four. Numba compiles a function anew for each type, so the choice
-# costs nothing while it runs.
+# `four` is None for two and three boxes and True for four. Numba compiles a version for each type, so the branch costs
+# nothing at run time.
 
 
 @njit(cache=True, nogil=True)
 def possible(boxes: int, places: int, four: bool | None) -> int:
-    """The places that some arrangement within `places` uses, 0 where there is none."""
+    """The places that at least one arrangement within `places` uses; 0 if there is no arrangement."""
     if four is None:
         return _POSSIBLE[boxes - 2, places]
     pairs = _PAIRS[places & 255] & _LEFT[_PAIRS[places >> 8]]
@@ -95,7 +95,7 @@ def possible(boxes: int, places: int, four: bool | None) -> int:
 
 @njit(cache=True, nogil=True)
 def forced(boxes: int, places: int, four: bool | None) -> int:
-    """The places that every arrangement within `places` uses; all where there is no arrangement."""
+    """The places that every arrangement within `places` uses; all if there is no arrangement."""
     if four is None:
         return _FORCED[boxes - 2, places]
     pairs = _PAIRS[places & 255] & _LEFT[_PAIRS[places >> 8]]
@@ -104,7 +104,7 @@ def forced(boxes: int, places: int, four: bool | None) -> int:
 
 @njit(cache=True, nogil=True)
 def count(boxes: int, places: int, four: bool | None) -> int:
-    """How many arrangements lie within `places`."""
+    """The number of arrangements within `places`."""
     if four is None:
         return _COUNT[boxes - 2, places]
     num = 0
@@ -115,7 +115,7 @@ def count(boxes: int, places: int, four: bool | None) -> int:
 
 @njit(cache=True, nogil=True)
 def boxes_hit(width: int, columns: int, four: bool | None) -> int:
-    """The boxes, of `width` columns, that a set of columns lies in."""
+    """The boxes, of `width` columns, that contain a set of columns."""
     if four is None:
         return _BOXES_HIT[width - 2, columns]
     columns |= columns >> 2

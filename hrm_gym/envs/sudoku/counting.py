@@ -1,4 +1,4 @@
-"""Violations and random symmetries of Sudokus, compiled; `SudokuTask` has the same as array operations."""
+"""Violations and random symmetries of Sudokus, compiled. `SudokuTask` implements the same for tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hrm_gym.envs.compiled import count_bits
 from hrm_gym.envs.jit import njit
 
 LANE = np.uint64(16)
-"""Bits of a word per column, so that a word holds the digits of the columns of a box, at most four."""
+"""Bits per column in a word: one word holds the digits of all columns of a box, at most four."""
 
 
 @njit(cache=True, nogil=True)

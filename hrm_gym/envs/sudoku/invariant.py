@@ -1,13 +1,12 @@
-"""A code of a full Sudoku grid that all its symmetric images share: what splits of 16x16 puzzles are made by.
+"""A hash of a full Sudoku grid that is equal for all its symmetric images; it decides the split of 16x16 puzzles.
 
-A 16x16 grid has some 10^27 images, and the least of them is out of reach. But two rows define a permutation of the
-columns: from where a digit stands in the one to where it stands in the other. To relabel the digits does not change
-it, and to permute the columns changes which column is which but not the lengths of the cycles. So the code is made of
-the cycle lengths of all pairs of rows and all pairs of columns, and of whether the two share a box, by sums of hashes,
-which do not depend on an order.
+A 16x16 grid has about 10^27 images, too many to find the least one. But two rows define a permutation of the columns,
+from the place of a digit in one row to its place in the other. Relabelling digits keeps this permutation, and permuting
+columns keeps its cycle lengths. So the hash combines the cycle lengths of all pairs of rows and of all pairs of
+columns, and whether the two lines share a box. Sums of hashes make it independent of their order.
 
-Images have equal codes. Grids that are no images of each other have different ones but for chance, and where they do
-not, they go into the same split, which does no harm.
+Images have equal hashes. Two grids that are not images of each other may share one by chance; they then fall into the
+same split, which does no harm.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from hrm_gym.envs.splitmix import scramble
 
 @njit(cache=True, nogil=True)
 def _cycles(one: np.ndarray, place: np.ndarray) -> np.uint64:
-    """The lengths of the cycles of the permutation from line `one` to that whose digit `d` stands at `place[d]`."""
+    """A hash of the cycle lengths of the permutation from line `one` to the line with digit `d` at `place[d]`."""
     code = np.uint64(0)
     seen = 0
     for first in range(len(one)):
@@ -37,7 +36,7 @@ def _cycles(one: np.ndarray, place: np.ndarray) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def _code_of_lines(lines: np.ndarray, height: int) -> np.uint64:
-    """The code of all pairs of rows of `lines`, shape (size, size), of which bands have `height`."""
+    """The hash of all pairs of rows of `lines`, shape (size, size), in bands of `height` rows."""
     size = len(lines)
     place = np.empty((size, size + 1), np.int64)
     for line in range(size):
@@ -59,7 +58,7 @@ def _code_of_lines(lines: np.ndarray, height: int) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def grid_code(grid: np.ndarray, side: int) -> np.uint64:
-    """The code of a full grid, shape (side ** 4,), with boxes of `side` rows and columns."""
+    """The hash of a full grid, shape (side ** 4,), with boxes of `side` rows and columns."""
     size = side * side
     lines = grid.reshape(size, size).astype(np.int64)
     return _code_of_lines(lines, side) + _code_of_lines(lines.T.copy(), side)
@@ -67,7 +66,7 @@ def grid_code(grid: np.ndarray, side: int) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def write_code(grid: np.ndarray, side: int, form: np.ndarray) -> None:
-    """Writes the code into the first eight bytes of `form`, uint8 of the shape of `grid`, and 0 into the others."""
+    """Writes the hash into the first eight bytes of `form`, uint8 of the shape of `grid`, and 0 into the rest."""
     code = grid_code(grid, side)
     form[:] = 0
     for i in range(8):

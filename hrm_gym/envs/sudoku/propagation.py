@@ -1,8 +1,8 @@
-"""What follows from the givens of a Sudoku without guessing: boards as bit masks, and their propagation.
+"""Propagation of the givens of a Sudoku without guessing, on boards of bit masks.
 
-A board of `size` digits is an array of bit masks, `masks[d, r]`: in which columns of row `r` digit `d` may
-still stand (bit `c` for column `c`). One more line, `masks[size]`, marks the cells that are settled, and another is
-for the notes of a search. So whole rows, bands and stacks are looked at with a few bit operations.
+Bit `c` of `masks[d, r]` says whether digit `d` is still possible in row `r`, column `c`. The extra line `masks[size]`
+marks the settled cells, and one more holds notes of a search. A few bit operations thus treat whole rows, bands and
+stacks.
 
 A band is a row of boxes, a stack a column of boxes; `height` and `width` are the rows and columns of a box.
 """
@@ -19,7 +19,7 @@ from hrm_gym.envs.sudoku.arrangements import boxes_hit, count, forced, possible
 
 @njit(cache=True, nogil=True)
 def place(masks: np.ndarray, height: int, width: int, digit: int, row: int, bit: int) -> bool:
-    """Settles `digit` in one cell and removes it from its peers; False where it could not stand there."""
+    """Settles `digit` in one cell and removes it from the peers; False if it is not possible there."""
     size = height * width
     if not masks[digit, row] & bit:
         return False
@@ -41,10 +41,10 @@ def place(masks: np.ndarray, height: int, width: int, digit: int, row: int, bit:
 def settle_singles(masks: np.ndarray, height: int, width: int) -> int:
     """Settles cells with one candidate and digits with one cell in a row.
 
-    What has one cell in a column or box is found too: `_reduce_places` leaves it alone in its row.
+    `_reduce_places` turns singles of columns and boxes into singles of rows.
 
     Returns:
-        1 where something changed, 0 where not, -1 for a contradiction.
+        1 if something changed, 0 if nothing did, -1 for a contradiction.
     """
     size = height * width
     full = (1 << size) - 1
@@ -77,10 +77,10 @@ def settle_singles(masks: np.ndarray, height: int, width: int) -> int:
 
 @njit(cache=True, nogil=True)
 def places_of(masks: np.ndarray, height: int, width: int, digit: int, line: int) -> int:
-    """Where `digit` may stand in a band or stack, as a set of places.
+    """The possible places of `digit` in a band or stack, as a bit set.
 
-    Lines 0 to width - 1 are the bands, bit (row * height + box); the others are the stacks, bit
-    (box * width + column), rows, columns and boxes counted within the band or stack.
+    Lines 0 to width - 1 are the bands, with bit (row * height + box). The other lines are the stacks, with bit
+    (box * width + column). Rows, columns and boxes are counted within the band or stack.
     """
     if width == 4:
         return _places_of(masks, height, width, digit, line, True)
@@ -105,7 +105,7 @@ def _places_of(masks: np.ndarray, height: int, width: int, digit: int, line: int
 
 @njit(cache=True, nogil=True)
 def keep(masks: np.ndarray, height: int, width: int, digit: int, line: int, places: int) -> None:
-    """Removes `digit` from what is not among the `places` of a band or stack; `line` as in `places_of`."""
+    """Restricts `digit` to the given places of a band or stack; `line` as in `places_of`."""
     if line < width:
         for i in range(height):
             box = (1 << width) - 1
@@ -123,15 +123,15 @@ def keep(masks: np.ndarray, height: int, width: int, digit: int, line: int, plac
 
 @njit(cache=True, nogil=True)
 def _reduce_places(masks: np.ndarray, height: int, width: int, four: bool | None) -> tuple[int, int, int, int]:
-    """Removes what no arrangement of a digit in a band or stack uses, and finds what is best guessed.
+    """Removes candidates that no arrangement of a digit in a band or stack uses, and finds the best guess.
 
-    A place, where a box and a line meet, has as many cells as digits: when so many digits must stand there,
-    the others cannot, and when only so many can, they must. `four` is as in `arrangements`.
+    A place is the intersection of a box and a line. If as many digits must be in a place as it has cells, no other
+    digit fits; if only so many digits can be there, all of them must be. `four` is as in `arrangements`.
 
     Returns:
-        The change as `settle_singles`; then the digit with the fewest arrangements in the band or stack
-        nearest to being settled, the line of that as in `places_of`, and the number of arrangements, 0 where
-        all is settled.
+        The change as in `settle_singles`; then the best guess: a digit, a line as in `places_of`, and the number of its
+        arrangements there, 0 if all is settled. The line is the one nearest to being settled, the digit the one with
+        the fewest arrangements in it.
     """
     size = height * width
     changed = 0
@@ -139,7 +139,7 @@ def _reduce_places(masks: np.ndarray, height: int, width: int, four: bool | None
     guess_digit = guess_line = guess_count = 0
     for line in range(width + height):
         boxes, cells = (height, width) if line < width else (width, height)
-        # Bit masks of the places that at least one, two, ... digits can take; that so many must take.
+        # Bit masks of the places that at least one, two, ... digits can take, and must take.
         can1 = can2 = can3 = can4 = can5 = 0
         must1 = must2 = must3 = must4 = must5 = 0
         total = best = 0
@@ -196,8 +196,8 @@ def propagate(masks: np.ndarray, height: int, width: int) -> tuple[bool, int, in
     """Draws all consequences of `masks`, in place.
 
     Returns:
-        False for a contradiction, and what is best guessed then: a digit, a line and the number of
-        arrangements, as in `_reduce_places`.
+        False for a contradiction; then the best guess as in `_reduce_places`: a digit, a line and a number of
+        arrangements.
     """
     while True:
         change = settle_singles(masks, height, width)
@@ -216,7 +216,7 @@ def propagate(masks: np.ndarray, height: int, width: int) -> tuple[bool, int, in
 
 @njit(cache=True, nogil=True)
 def start(masks: np.ndarray, height: int, width: int, puzzle: np.ndarray) -> bool:
-    """Sets `masks`, shape (size + 1, size), to the givens of `puzzle`; False where two of them collide."""
+    """Sets `masks`, shape (size + 1 or more, size), to the givens of `puzzle`; False if two givens collide."""
     size = height * width
     masks[:size] = (1 << size) - 1
     masks[size:] = 0

@@ -1,8 +1,8 @@
 """A compiled Sudoku solver: counts solutions, finds one, and rates how much guessing a puzzle takes.
 
-Depth first: what follows without guessing is settled; then the digit with the fewest arrangements in a band
-or stack is guessed, one arrangement after the other. So does the tdoku solver, whose guesses are the rating
-of the Sudoku-Extreme benchmark; ours are as many for a set of puzzles, though not for each of them.
+The search is depth-first: propagate, then guess the digit with the fewest arrangements in a band or stack, one
+arrangement after the other. The tdoku solver, whose guesses are the rating of the Sudoku-Extreme benchmark, does the
+same. Over a set of puzzles our average agrees with the rating; for a single puzzle the two may differ.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from hrm_gym.envs.sudoku.propagation import keep, places_of, propagate, read, st
 from hrm_gym.errors import HrmGymError
 
 SYMBOLS = ".123456789ABCDEFG"
-"""How the blank and the digits are written; those of a smaller board are the first of them."""
+"""Characters of the blank and the digits; a smaller board uses the first ones."""
 
 # ---- search -----------------------------------------------------------------------------------------
 
 
 @njit(cache=True, nogil=True)
 def new_stack(height: int, width: int) -> np.ndarray:
-    """Room for one `search`: a board of masks for every level that it can reach."""
+    """Scratch space for one `search`: a board of masks for every level that it can reach."""
     size = height * width
-    # A guess settles one digit in one band or stack and leaves all other arrangements but one waiting below it.
+    # A guess settles one digit in one band or stack, and at most `waiting` alternatives stay on the stack.
     waiting = 23 if size == 16 else 5
     levels = waiting * size * (height + width) + 1
     return np.zeros((levels, size + 2, size), np.int32)
@@ -32,7 +32,7 @@ def new_stack(height: int, width: int) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def search(stack: np.ndarray, height: int, width: int, solutions: np.ndarray) -> tuple[int, int]:
-    """Depth-first search from the masks in `stack[0]`, up to as many solutions as `solutions` has rows for.
+    """Depth-first search from the masks in `stack[0]` for as many solutions as `solutions` has rows.
 
     Args:
         stack: masks, one board a level, from `new_stack`; overwritten.
@@ -41,8 +41,7 @@ def search(stack: np.ndarray, height: int, width: int, solutions: np.ndarray) ->
         solutions: gets the solutions found, shape (limit, L).
 
     Returns:
-        The number of solutions found and the number of guesses made, an alternative that is the last of its
-        kind being no guess.
+        The number of solutions found and the number of guesses. The last alternative of a digit is not a guess.
     """
     size = height * width
     found = guesses = 0
@@ -61,7 +60,7 @@ def search(stack: np.ndarray, height: int, width: int, solutions: np.ndarray) ->
                 break
             depth -= 1
             continue
-        # The alternatives, the first on top; the one at the bottom is what remains when all others failed.
+        # Push the alternatives, the first on top; the bottom one remains when all others have failed.
         places = places_of(masks, height, width, digit, line)
         kind = (height if line < width else width) - 2
         level = depth + count - 1
@@ -109,14 +108,14 @@ def solve(puzzle: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
     """The only solution, uint8 of shape (L,), of one puzzle, shape (L,).
 
     Raises:
-        HrmGymError: where two givens contradict each other, or there is no solution or more than one.
+        HrmGymError: if two givens contradict each other, or there is no solution, or more than one.
     """
     height, width = boxes
     puzzle = _tokens(puzzle)
     _refuse_contradiction(puzzle, height, width)
     solutions, counts = search_all(puzzle[None], height, width, 2)
     if counts[0, 0] == 0:
-        raise HrmGymError("the puzzle has no solution: its givens exclude each other; check them for a slip")
+        raise HrmGymError("the puzzle has no solution: its givens exclude each other; check them for a mistake")
     if counts[0, 0] > 1:
         raise HrmGymError(
             f"the puzzle has several solutions with its {np.count_nonzero(puzzle)} givens, "

@@ -1,12 +1,11 @@
-"""The symmetry group of Sudoku: random images for augmentation, canonical forms and the split made of them.
+"""The symmetry group of Sudoku: random images for augmentation, canonical forms, and the split by them.
 
-Relabelling the digits, permuting the bands, the rows within a band, the stacks and the columns within a stack
-turn a Sudoku into a Sudoku, and so does transposition where boxes are square. A band is a row of boxes, a
-stack a column of boxes.
+These operations turn a Sudoku into a Sudoku: relabel the digits, permute the bands, the rows within a band, the stacks
+or the columns within a stack, and, if boxes are square, transpose. A band is a row of boxes, a stack a column of boxes.
 
-Whether something is for training or for testing is a fixed function of its canonical form, the same for all
-its images. So the two splits share nothing up to symmetry, however many puzzles are ever generated. Of 16x16 grids
-it is a function of what all images share, see `invariant`.
+A fixed function of the canonical form decides whether a puzzle is for training or for testing. All images of a puzzle
+share the form, so the two splits share nothing up to symmetry, however many puzzles are generated. For 16x16 grids an
+invariant hash replaces the canonical form, see `invariant`.
 """
 
 from __future__ import annotations
@@ -23,26 +22,26 @@ from hrm_gym.envs.sudoku import counting
 from hrm_gym.envs.sudoku.invariant import write_code
 
 TEST_ONE_IN = 10
-"""One in so many canonical forms of 4x4 and 6x6 is for testing."""
+"""One of this many canonical forms of 4x4 and 6x6 is for testing."""
 
 TEST_ONE_IN_LARGE = 2
-"""The same for 9x9, since hard puzzles are dear, and more are wanted for testing than for training; and for 16x16."""
+"""The same for 9x9 and 16x16: hard puzzles are expensive, and we need more for testing than for training."""
 
 
 # ---- random images ----------------------------------------------------------------------------------
 
 
 def num_uniforms(boxes: tuple[int, int]) -> int:
-    """How many uniform numbers one random symmetry consumes, for boxes of (rows, columns)."""
+    """The number of uniform numbers for one random symmetry, with boxes of (rows, columns)."""
     height, width = boxes
     return 3 * height * width + height + width + (height == width)
 
 
 def random_image(tokens: tuple[Array, ...], uniforms: Array, boxes: tuple[int, int]) -> tuple[Array, ...]:
-    """One random symmetry a row, the same for all arrays of `tokens`; the blank (0) stays blank.
+    """Applies one random symmetry per row to all arrays of `tokens`; the blank (0) stays blank.
 
-    The permutations are the ranks of uniform numbers, so that all of it is array arithmetic: it runs on torch tensors
-    of any device without a look at a value. For NumPy arrays the same is compiled.
+    The permutations are the ranks of uniform numbers, so tensors on a GPU need no transfer. NumPy arrays take a
+    compiled version.
 
     Args:
         tokens: arrays of shape (N, L), for instance puzzles and their solutions.
@@ -66,7 +65,7 @@ def undo_image(tokens: Array, uniforms: Array, boxes: tuple[int, int]) -> Array:
 
 
 def _symmetries(uniforms: Array, boxes: tuple[int, int]) -> tuple[Array, Array]:
-    """Where the cells of the images come from, (N, L), and what the digits become, from 0 for digit 1: (N, size)."""
+    """The source of each cell, (N, L), and the image of each digit, counted from 0, (N, size)."""
     height, width = boxes
     size = height * width
     ends = np.cumsum([size, width, size, height, size])
@@ -84,7 +83,7 @@ def _symmetries(uniforms: Array, boxes: tuple[int, int]) -> tuple[Array, Array]:
 
 
 def _nested(outer: Array, inner: Array) -> Array:
-    """Permutations, shape (N, size), of lines that move as groups (N, G) and within groups (N, G, S)."""
+    """Permutations of lines, (N, size), from ranks of groups, (N, G), and ranks within groups, (N, G, S)."""
     groups, lines = outer.argsort(-1), inner.argsort(-1)
     return (groups[:, :, None] * inner.shape[2] + lines).reshape(len(outer), -1)
 
@@ -102,7 +101,7 @@ def _relabel(tokens: Array, label: Array) -> Array:
 def geometric_images(boxes: tuple[int, int]) -> np.ndarray:
     """Every symmetry that moves cells, as an array (G, L): cell `i` of image `g` comes from cell `[g, i]`.
 
-    G is 128 for 4x4 and 3,456 for 6x6; 9x9 has 3,359,232, for which `canonical_grids` knows a shorter way.
+    G is 128 for 4x4 and 3,456 for 6x6. It is 3,359,232 for 9x9, where `_least_grid` avoids the list.
     """
     height, width = boxes
     size = height * width
@@ -149,12 +148,12 @@ def _least_image(puzzle: np.ndarray, images: np.ndarray, size: int, best: np.nda
 def _least_grid(grid: np.ndarray, best: np.ndarray) -> None:
     """Writes the canonical form of a full 9x9 grid, shape (81,), into `best`.
 
-    It is the lexicographically least of the normal images. A normal image has 123456789 as its first row, and
-    its second row is as small as the choice of what comes first (a row, a second row, a stack and the order of its
-    columns) allows: every digit of it takes the first free place in the stack where the first row has it. Such a
-    row begins with two digits or three of the second stack, for exchanging the second and the third stack would
-    make any other less; so all places are decided by the time they are needed. The other two bands stand in the
-    order of the least digit above 3 in their first column, the rows within each in that of all digits there.
+    The form is the lexicographically least of the normal images. A normal image is determined by a first row, a second
+    row of the same band, a first stack and the order of its columns. Its first row is 123456789. Its second row is the
+    least possible: each digit takes the first free place in the stack that has the digit in the first row. In the least
+    image, the second row begins with two or three digits of the second stack; otherwise exchanging the second and the
+    third stack would give a smaller row. So every place is decided before it is needed. The other two bands are sorted
+    by the least digit above 3 in their first column, and the rows within each band by their digit there.
     """
     lines = np.empty((9, 9), np.int64)
     label = np.empty(10, np.int64)
@@ -185,7 +184,7 @@ def _least_grid(grid: np.ndarray, best: np.ndarray) -> None:
                     if in_second < 2:
                         continue
                     for inner in orders:
-                        # Columns of the image: the first stack as `inner` says, the others as they are met.
+                        # Columns of the image: the first stack in the order `inner`, the others in order of occurrence.
                         label[:] = 0
                         for j in range(3):
                             place[j] = 3 * stacks[0] + inner[j]
@@ -199,7 +198,7 @@ def _least_grid(grid: np.ndarray, best: np.ndarray) -> None:
                                 free[stack] += 1
                                 label[lines[first, column]] = free[stack]
                             if j == 2 and free[1] == 5:
-                                # Two of three are placed, and so is the third.
+                                # Two columns of three are placed, which decides the third.
                                 for k in range(3):
                                     if not label[lines[first, 3 * stacks[1] + k]]:
                                         place[5] = 3 * stacks[1] + k
@@ -220,12 +219,12 @@ def _compare(
     image: np.ndarray,
     best: np.ndarray,
 ) -> None:
-    """Sorts the other bands and rows of one image and keeps it in `best` where it is less."""
+    """Sorts the other bands and rows of one image, and writes it to `best` if it is less."""
     sequence[0], sequence[1], sequence[2] = first, second, third
     less = False
     for row in range(9):
         if row == 3:
-            # Each of the other bands has a digit above 3 in its first column, which says where it comes.
+            # Each of the other bands has a digit above 3 in its first column, which decides their order.
             filled = 3
             for digit in range(4, 10):
                 for line in range(9):
@@ -261,7 +260,7 @@ def _append_band(
 
 @njit(cache=True, nogil=True)
 def canonical_into(puzzle: np.ndarray, solution: np.ndarray, images: np.ndarray, size: int, form: np.ndarray) -> None:
-    """Writes what decides the split into `form`, shape (L,): see `canonical_forms`."""
+    """Writes the form that decides the split into `form`, shape (L,): see `canonical_forms`."""
     if size == 16:
         write_code(solution, 4, form)
     elif size == 9:
@@ -287,16 +286,16 @@ def _all_forms(puzzles: np.ndarray, solutions: np.ndarray, images: np.ndarray, s
 
 
 def images_for_split(boxes: tuple[int, int]) -> np.ndarray:
-    """The images among which `canonical_forms` takes the least: those of 6x6, and none for other boards."""
+    """The images that `canonical_forms` compares: all for 6x6, none for other boards."""
     return geometric_images(boxes) if boxes == (2, 3) else np.empty((0, 0), np.uint8)
 
 
 def canonical_forms(puzzle: np.ndarray, solution: np.ndarray, boxes: tuple[int, int]) -> np.ndarray:
-    """What decides the split of each puzzle, uint8 of shape (N, L).
+    """The form that decides the split of each puzzle, uint8 of shape (N, L).
 
-    A code that all images of the solution share for 16x16, where canonical forms are out of reach (`invariant`). The
-    least normal image of the solution for 9x9, the least image of the puzzle for 6x6 (there are but 49
-    grids of 6x6 up to symmetry); the puzzle as it is for 4x4, with its 2 grids up to symmetry.
+    For 16x16, where canonical forms are out of reach, it is an invariant hash of the solution (`invariant`). For 9x9 it
+    is the least normal image of the solution. For 6x6 it is the least image of the puzzle, as there are only 49 grids
+    up to symmetry. For 4x4, with 2 grids up to symmetry, it is the puzzle itself.
 
     Args:
         puzzle: tokens, shape (N, L).

@@ -1,9 +1,9 @@
-"""A Sudoku solver that tells its steps: propagate, guess, undo.
+"""A Sudoku solver that records its steps: propagate, guess, undo.
 
-One cell at a time, as a person would write: the first cell with one candidate left; else the first digit with one place
-left in a row, column or box; else a guess, the least candidate of the cell that has fewest. A blank cell without a
-candidate is a contradiction: what was written since the last guess is erased, the latest first, and the next candidate
-is tried.
+It writes one cell at a time, as a person would. It takes the first cell with one candidate; else the first digit with
+one place in a row, column or box; else it guesses the smallest candidate of the cell with the fewest. A blank cell
+without a candidate is a contradiction: the solver then erases cells in reverse order back to the last guess, and tries
+the next candidate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hrm_gym.envs.jit import njit
 
 @njit(cache=True, nogil=True)
 def _solve(board: np.ndarray, groups: np.ndarray, of_cell: np.ndarray, search: np.ndarray) -> int:
-    """Solves `board` in place and tells the steps.
+    """Solves `board` in place and records the steps.
 
     Args:
         board: tokens, (L,).
@@ -24,11 +24,11 @@ def _solve(board: np.ndarray, groups: np.ndarray, of_cell: np.ndarray, search: n
         search: gets cell and digit of each step, 0 for an erased one, (room, 2).
 
     Returns:
-        How many steps there are, even if `search` has room for fewer; all of them are erasures in the end where the
-        puzzle has no solution.
+        The number of steps, which may exceed the length of `search`. If the puzzle has no solution, all digits are
+        erased in the end.
     """
     size, num = groups.shape[1], len(board)
-    cells, options = np.zeros(num, np.int64), np.zeros(num, np.int64)  # what was written, and what is left to try there
+    cells, options = np.zeros(num, np.int64), np.zeros(num, np.int64)  # written cells and untried candidates
     guessed = np.zeros(num, np.bool_)
     left = np.zeros(num, np.int64)  # candidates of each cell as bits
     depth = steps = 0
@@ -62,7 +62,7 @@ def _solve(board: np.ndarray, groups: np.ndarray, of_cell: np.ndarray, search: n
                 steps += 1
             if not depth:
                 return steps
-            depth -= 1  # a guess with something left to try
+            depth -= 1  # a guess with an untried candidate
             cell = cells[depth]
             board[cell] = 0
             if steps < len(search):
@@ -102,7 +102,7 @@ def _solve(board: np.ndarray, groups: np.ndarray, of_cell: np.ndarray, search: n
 def trace(
     puzzles: np.ndarray, groups: np.ndarray, of_cell: np.ndarray, room: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The parts of `Traces` for puzzles, uint8 (N, L); the answer names the blank cells in the order of the board."""
+    """The arrays of `Traces` for puzzles, uint8 (N, L); the answer lists the blank cells in board order."""
     num, length = puzzles.shape
     search, num_search = np.zeros((num, room, 2), np.int64), np.zeros(num, np.int64)
     answer, num_answer = np.zeros((num, length, 2), np.int64), np.zeros(num, np.int64)

@@ -1,4 +1,4 @@
-"""Walks through mazes that nobody shows: what stands at a place that one comes back to?
+"""Walks through hidden mazes: which object is at a place seen before?
 
 The task of the Tolman-Eichenbaum machine (Whittington et al., Cell 2020), as a puzzle of the gym.
 """
@@ -19,14 +19,14 @@ DOWN, RIGHT = (-1, 0, 1, 0), (0, 1, 0, -1)  # of the moves up, right, down, left
 
 
 class WalkTask(Task):
-    """Say what stands at places that a walk comes back to.
+    """Name the objects at places that a walk revisits.
 
-    The board has two rows and a column a step: above, the move (`^>v<`, first `*`), below, the object that is seen
-    then. Where a place is seen for the second time, the third, ..., the object is to be filled in. Every walk leads
-    through a maze of its own, whose objects are drawn anew, so all that can be learned is what moves do: three steps
-    around a corner and one back is where one was. The maze itself is not shown.
+    The board has two rows and one column per step. The upper row has the move (`^>v<`, first `*`), the lower row the
+    object seen after it. At every later visit of a place the object is blank and must be filled in. Every walk has a
+    random hidden maze with random objects. So an agent can only learn the geometry of moves, such as that four turns
+    around a block lead back.
 
-    Tokens: 0 is a blank (`_`), 1 the beginning, 2 to 5 the moves, then the objects (`a`, `b`, ...).
+    Tokens: 0 is a blank (`_`), 1 the beginning, 2 to 5 are the moves, then come the objects (`a`, `b`, ...).
 
     Args:
         steps: columns of the board.
@@ -54,7 +54,7 @@ class WalkTask(Task):
         self.symbols = "_*^>v<" + "abcdefghijklmnopqrst"[:num_objects]
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
-        """As `Task.sample`: mazes and objects at random; the walk never turns back but at a dead end."""
+        """As `Task.sample`: random mazes and objects; a walk turns back only at a dead end."""
         cells = self.side**2
         free = rng.random((num, cells)) >= self.walls
         objects = rng.integers(FIRST_OBJECT, self.num_tokens, size=(num, cells))
@@ -67,15 +67,15 @@ class WalkTask(Task):
         return Puzzles(puzzle, np.concatenate((move, seen), axis=1).astype(np.uint8))
 
     def places(self, puzzle: Array) -> Array:
-        """Where each step of walks, (N, L), leads, counted from the beginning: one integer a place, int64 (N, T)."""
+        """The place after each step of walks, (N, L), relative to the start: one integer per place, int64 (N, T)."""
         move = as_int64(puzzle)[:, : self.steps]
-        wide = 2 * self.steps + 1  # no walk is so wide
+        wide = 2 * self.steps + 1  # wider than any walk
         by_token = np.zeros(self.num_tokens, np.int64)
         by_token[FIRST_MOVE:FIRST_OBJECT] = wide * np.array(DOWN) + np.array(RIGHT)
         return like(by_token, move)[move].cumsum(-1)
 
     def violations(self, puzzle: Array, answer: Array) -> Array:
-        """How many cells of each answer are wrong, int64 (N,)."""
+        """The number of wrong cells of each answer, int64 (N,)."""
         return (answer != self._solved(puzzle)).sum(-1)
 
     def count(self, puzzle: np.ndarray, solution: np.ndarray, answer: np.ndarray) -> np.ndarray:
@@ -85,22 +85,22 @@ class WalkTask(Task):
     def _solved(self, puzzle: Array) -> Array:
         puzzle = as_int64(puzzle)
         seen, place = puzzle[:, self.steps :], self.places(puzzle)
-        same = place[:, :, None] == place[:, None]  # a place is told once, so the sum is that object
+        same = place[:, :, None] == place[:, None]  # the object of a place is written once, so the sum is that object
         known = (same * seen[:, None]).sum(-1)
         return where(puzzle == BLANK, _below(known, puzzle), puzzle)
 
     def rate(self, puzzle: np.ndarray) -> np.ndarray:
-        """As `Task.rate`: how many objects are asked for."""
+        """As `Task.rate`: the number of blank objects."""
         return (puzzle == BLANK).sum(-1).astype(np.int64)
 
     def check(self, puzzle: np.ndarray) -> None:
-        """Refuses what is no walk, or asks for what was never seen, or tells twice what stands at a place.
+        """Reject a board that is not a walk, has a blank at a new place, or an object at a known place.
 
         Raises:
             HrmGymError: naming the step.
         """
         move, seen, place = puzzle[: self.steps], puzzle[self.steps :], self.places(puzzle[None])[0]
-        told: set[int] = set()
+        known: set[int] = set()
         for step in range(self.steps):
             allowed = (BEGIN,) if step == 0 else self.moves
             if move[step] not in allowed:
@@ -109,14 +109,10 @@ class WalkTask(Task):
                     f"step {step + 1} of the walk is {self.symbols[move[step]]!r}: write one of {wanted!r}"
                 )
             if seen[step] != BLANK and seen[step] < FIRST_OBJECT:
-                raise HrmGymError(
-                    f"what is seen at step {step + 1} is {self.symbols[seen[step]]!r}: write an object or _"
-                )
-            if (seen[step] == BLANK) != (int(place[step]) in told):
-                raise HrmGymError(
-                    f"step {step + 1} of the walk: write what is seen where a place is new, and _ where it is not"
-                )
-            told.add(int(place[step]))
+                raise HrmGymError(f"the object of step {step + 1} is {self.symbols[seen[step]]!r}: write a letter or _")
+            if (seen[step] == BLANK) != (int(place[step]) in known):
+                raise HrmGymError(f"step {step + 1} of the walk: write an object at a new place, and _ at a known one")
+            known.add(int(place[step]))
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """As `Task.solve`."""
@@ -125,7 +121,7 @@ class WalkTask(Task):
 
 
 def _below(known: Array, puzzle: Array) -> Array:
-    """`known`, (N, T), in the lower row of boards, (N, 2 T), over nothing."""
+    """Boards, (N, 2 T), with `known`, (N, T), in the lower row and zeros in the upper one."""
     board = puzzle * 0
     board[:, known.shape[1] :] = known
     return board
@@ -133,9 +129,9 @@ def _below(known: Array, puzzle: Array) -> Array:
 
 @njit(cache=True, nogil=True)
 def _walk(free: np.ndarray, side: int, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Moves as tokens and places as cells, int64 (N, T) each, in mazes whose `free` cells, (N, cells), get a few more.
+    """Moves as tokens and places as cells, int64 (N, T) each, in mazes with the given free cells, bool (N, cells).
 
-    The walk begins anywhere, the cell below or above being free as well, so that it can go on.
+    A walk begins in any cell. This cell and one neighbour are made free, so that the walk can continue.
     """
     num, steps = uniforms.shape[0], uniforms.shape[1] - 1
     move, place = np.zeros((num, steps), np.int64), np.zeros((num, steps), np.int64)

@@ -1,4 +1,4 @@
-"""What the searches for hard puzzles share: a step from one minimal puzzle to the next, and memory of the grids met."""
+"""Shared by the searches for hard puzzles: a step between minimal puzzles, guesses, and a test for known grids."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import search
 
 SOLUTIONS = 64
-"""How many solutions of a puzzle without one of its givens are looked at for what could replace it."""
+"""The number of solutions at which a search for replacements of a given stops."""
 
 TRIALS = 30
-"""How many replacements of one given are tried."""
+"""The maximum number of replacements tried for one given."""
 
 APART = 4
-"""How many replacements lie at least between two puzzles of one walk."""
+"""The minimum number of replacements between two puzzles of one walk."""
 
 
 @njit(cache=True, nogil=True)
 def replacements(
     state: np.ndarray, stack: np.ndarray, puzzle: np.ndarray, many: np.ndarray, choices: np.ndarray
 ) -> tuple[int, int]:
-    """Takes a random given out of `puzzle` and lists what would leave one solution in its place.
+    """Removes a random given of `puzzle` and lists the givens that would make the solution unique again.
 
-    Where there are too many solutions to look at, a digit of one of them is put in as well, up to twice.
+    If there are too many solutions, a digit of one of them is added first, up to twice.
 
     Args:
         state: random numbers.
-        stack: room for the solver.
+        stack: scratch space of the solver.
         puzzle: changed in place, shape (81,).
-        many: room for the solutions to look at.
+        many: scratch space for solutions; its length is the limit.
         choices: gets the replacements as 9 * cell + digit - 1, in random order, shape (729,).
 
     Returns:
-        How many replacements there are, and how many givens were taken out or put in without them.
+        The number of replacements, and the number of givens removed or added so far.
     """
     removed = below(state, 81)
     while not puzzle[removed]:
@@ -71,8 +71,15 @@ def replacements(
 
 
 @njit(cache=True, nogil=True)
+def count_guesses(stack: np.ndarray, puzzle: np.ndarray, solutions: np.ndarray) -> int:
+    """Guesses until as many solutions are found as `solutions` has rows, or until there are no more."""
+    start(stack[0], 3, 3, puzzle)
+    return search(stack, 3, 3, solutions)[1]
+
+
+@njit(cache=True, nogil=True)
 def is_new(grid: np.ndarray, solutions: np.ndarray) -> bool:
-    """Whether none of the solutions is `grid`: a walk comes back to the hardest puzzles that it has met."""
+    """Whether `grid` is not among the solutions: a walk returns to the hardest puzzles that it has met."""
     for solution in solutions:
         cell = 0
         while cell < 81 and solution[cell] == grid[cell]:

@@ -1,8 +1,8 @@
-"""Random Sudokus that singles alone solve, as beginners do: what 16x16 boards are made by.
+"""Random 16x16 Sudokus that singles alone solve.
 
-A grid is filled at random. Then givens are taken away in random order, each one that singles find again from what is
-left: a cell with one candidate, or a digit with one place in a row, column or box. So a puzzle has one solution by
-construction, takes no guess, and without any one of its givens singles would not solve it.
+A single is a cell with one candidate, or a digit with one place in a row, column or box. Givens are removed from a full
+grid in random order, each one that singles recover from the rest. So the solution is unique by construction, no guess
+is needed, and every remaining given is necessary for a solver that knows only singles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hrm_gym.envs.sudoku.propagation import place, settle_singles, start
 
 @njit(cache=True, nogil=True)
 def _settle_in_columns(masks: np.ndarray, height: int, width: int) -> bool:
-    """Settles digits with one cell in a column; whether there were any."""
+    """Settles digits with one cell in a column; returns whether there were any."""
     size = height * width
     changed = False
     for digit in range(size):
@@ -35,7 +35,7 @@ def _settle_in_columns(masks: np.ndarray, height: int, width: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _settle_in_boxes(masks: np.ndarray, height: int, width: int) -> bool:
-    """Settles digits with one cell in a box; whether there were any."""
+    """Settles digits with one cell in a box; returns whether there were any."""
     size = height * width
     changed = False
     for digit in range(size):
@@ -57,14 +57,14 @@ def _settle_in_boxes(masks: np.ndarray, height: int, width: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def follows(masks: np.ndarray, height: int, width: int, puzzle: np.ndarray, cell: int) -> bool:
-    """Whether singles find the given in `cell` again from the others; `masks` are overwritten."""
+    """Whether singles recover the given in `cell` from the other givens; `masks` are overwritten."""
     size = height * width
     digit = puzzle[cell]
     puzzle[cell] = 0
     start(masks, height, width, puzzle)
     puzzle[cell] = digit
     row, bit = cell // size, 1 << (cell % size)
-    # It need not go on to the end: with this given the rest is known to follow.
+    # This given is enough: with it, singles solve the rest.
     while not masks[size, row] & bit:
         if settle_singles(masks, height, width) == 1:
             continue
@@ -75,7 +75,7 @@ def follows(masks: np.ndarray, height: int, width: int, puzzle: np.ndarray, cell
 
 @njit(cache=True, nogil=True)
 def thin(state: np.ndarray, masks: np.ndarray, height: int, width: int, order: np.ndarray, puzzle: np.ndarray) -> None:
-    """Takes givens away in random order, each one that follows from the others by singles alone."""
+    """Removes givens in random order, each one that singles recover from the others."""
     shuffle(state, order)
     for cell in order:
         if puzzle[cell] and follows(masks, height, width, puzzle, cell):

@@ -1,16 +1,16 @@
 """A search for hard 9x9 Sudokus whose difficulties are distributed as in the Sudoku-Extreme benchmark.
 
-About a quarter of the benchmark are random minimal puzzles, which a few guesses solve; the others were
-hunted for and take dozens. So a random puzzle is either taken as it is, or it is changed step by step on a
-walk that prefers hard puzzles, until it meets a target drawn from the distribution of those others. A step
-takes one given away and puts another in, chosen among those that leave one solution.
+About a quarter of the benchmark are random minimal puzzles, which take a few guesses; the others were searched for and
+take dozens. We take a random puzzle for the first kind. For the second kind, a walk that prefers hard puzzles changes a
+random puzzle step by step until its hardness meets a target drawn from the benchmark's distribution. A step replaces
+one given by another that also leaves one solution.
 
-Hardness is the number of guesses that it takes to find the solution *and* to exclude any other, the mean
-over the puzzle and a mirror image: finding alone is a matter of luck, and a search would collect unlucky
-puzzles, not hard ones.
+Hardness is the number of guesses to find the solution *and* to exclude any other, averaged over the puzzle and a mirror
+image. The guesses to find the solution depend on luck, so a search by them would collect unlucky puzzles, not hard
+ones.
 
-Guesses are not all: see `deep`. Of the puzzles for training, half of the searched ones are deep instead; of those for
-tests all, where that is asked for.
+Two puzzles with as many guesses can still differ in difficulty: see `deep`. Half of the searched puzzles for training
+are deep instead; for testing all of them are, if asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, seed_stream, shuffle
-from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new, replacements
+from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, count_guesses, is_new, replacements
 from hrm_gym.envs.sudoku.making.deep import DEEP, hunt_deep
 from hrm_gym.envs.sudoku.making.generator import SPLIT_CODES, generate, minimize, random_grid
 from hrm_gym.envs.sudoku.propagation import start
@@ -31,17 +31,17 @@ EASY_SHARE = 0.2686
 """The share of random minimal puzzles in the benchmark."""
 
 HARD_BY = ("guesses", "resistance", "vicinity")
-"""What makes the searched puzzles hard, other than those for training.
+"""What makes searched puzzles hard, outside the training split.
 
-`guesses`: they take as many guesses as those of the benchmark, and are far easier for an agent. `resistance` (`deep`):
-they resist looking one guess ahead, as those of the benchmark do even more; they take a dozen guesses. `vicinity`
-(`mixture`, not made here): both, as those of the benchmark.
+`guesses`: they take as many guesses as the benchmark's, but are far easier for an agent. `resistance` (`deep`): they
+resist looking one guess ahead, though less than the benchmark's, and take a dozen guesses. `vicinity` (`mixture`, not
+made here): they match the benchmark in both.
 """
 
 DEEP_SHARE = 0.5
-"""The share of deep puzzles among those searched for training, in place of those that take fewest guesses.
+"""The share of deep puzzles among the searched ones for training; they replace those with the fewest guesses.
 
-A network has to meet them in training, or it will not learn to look further ahead.
+Without deep puzzles in training, a network does not learn to look further ahead.
 """
 
 _QUANTILES = np.array(
@@ -51,37 +51,31 @@ _QUANTILES = np.array(
         [69.5, 72.0, 72.0, 72.0, 72.0, 72.0, 72.0],
     ]
 ).ravel()
-"""Hardness of the others at every 20th of them, measured; cut at 72, as harder ones take too long."""
+"""Measured hardness of the searched puzzles at every 5 % of their distribution, cut at 72 to save time."""
 
 POOLS = {"guesses": 1000, "resistance": 100}
-"""How many puzzles are looked for together: the more, the less time goes into meeting the last targets of guesses."""
+"""Puzzles that are searched together: a larger pool loses less time on its last targets."""
 
 _PER_WALK = 32
-"""How many puzzles one walk may yield."""
+"""The maximum number of puzzles from one walk."""
 
 _TOLERANCE = 0.1
-"""By what share of itself a target may be missed."""
+"""The accepted relative error of a target."""
 
 _PATIENCE = 1500
-"""After how many searches that brought nothing harder and met no target a new walk begins."""
+"""A new walk begins after this many searches without a harder puzzle or a met target."""
 
 _PROMISING = 0.5
-"""A puzzle with a given too many is worth a closer look from this share of the hardness that it must have."""
-
-
-@njit(cache=True, nogil=True)
-def _guesses(stack: np.ndarray, puzzle: np.ndarray, solutions: np.ndarray) -> int:
-    start(stack[0], 3, 3, puzzle)
-    return search(stack, 3, 3, solutions)[1]
+"""A puzzle with redundant givens is examined further from this share of the required hardness."""
 
 
 @njit(cache=True, nogil=True)
 def _hardness(stack: np.ndarray, puzzle: np.ndarray, mirror: np.ndarray, solutions: np.ndarray) -> float:
-    """Guesses to prove the solution the only one, mean of the puzzle and a mirror image of it."""
+    """Guesses to prove that the solution is unique, averaged over the puzzle and a mirror image."""
     for i in range(81):
         token = puzzle[80 - (i % 9 * 9 + i // 9)]
         mirror[i] = 10 - token if token else 0
-    return (_guesses(stack, mirror, solutions) + _guesses(stack, puzzle, solutions)) / 2
+    return (count_guesses(stack, mirror, solutions) + count_guesses(stack, puzzle, solutions)) / 2
 
 
 @njit(cache=True, nogil=True)
@@ -93,7 +87,7 @@ def _scattered(
     puzzle: np.ndarray,
     two: np.ndarray,
 ) -> None:
-    """Writes a minimal puzzle with one solution whose givens are spread out, as they are in hard puzzles.
+    """Writes a minimal puzzle with one solution whose givens are spread out, as in hard puzzles.
 
     It begins with one given in each row and each column of every box.
     """
@@ -118,7 +112,7 @@ def _scattered(
 
 @njit(cache=True, nogil=True)
 def _nearest(targets: np.ndarray, hardness: float) -> int:
-    """The target that a hardness meets, or -1 where none is near; those already met are negative."""
+    """The index of the open target nearest to a hardness, or -1 if none is near; met targets are negative."""
     best = -1
     for i in range(len(targets)):
         near = targets[i] >= 0 and abs(targets[i] - hardness) <= 1 + _TOLERANCE * targets[i]
@@ -131,11 +125,11 @@ def _nearest(targets: np.ndarray, hardness: float) -> int:
 def _hunt(
     state: np.ndarray, targets: np.ndarray, split: int, puzzles: np.ndarray, solutions: np.ndarray, walks: int
 ) -> None:
-    """Writes a puzzle of the split for each target, and its solution, each another grid, in whatever order met.
+    """Writes a puzzle of the split and its solution for each target; all solutions differ.
 
-    A Metropolis walk begins at a random puzzle; to one that is less hard it goes with the probability (new
-    hardness / old hardness) ** 8. It ends when it has yielded enough, or is above all targets left, or finds
-    nothing for long.
+    A Metropolis walk begins at a random puzzle. It accepts an easier puzzle with the probability
+    (new hardness / old hardness) ** 8. It ends when it has produced enough puzzles, is harder than all open targets,
+    or has made no progress for long.
     """
     stack = new_stack(3, 3)
     many = np.zeros((SOLUTIONS, 81), np.uint8)
@@ -165,12 +159,12 @@ def _hunt(
         for choice in choices[: min(num, TRIALS)]:
             trial[:] = base
             trial[choice // 9] = choice % 9 + 1
-            # Square roots are exact to the last bit on every machine, as powers need not be.
+            # Square roots are exact to the last bit on every machine; powers need not be.
             floor = (hardness + 1) * np.sqrt(np.sqrt(np.sqrt((1 + below(state, 1 << 20)) / (1 << 20)))) - 1
-            if _guesses(stack, trial, two) < _PROMISING * floor:
+            if count_guesses(stack, trial, two) < _PROMISING * floor:
                 continue
             minimize(state, stack, 3, 3, order, trial, two[:1])
-            if not 0.8 * floor <= _guesses(stack, trial, two) <= 1.2 * ceiling:
+            if not 0.8 * floor <= count_guesses(stack, trial, two) <= 1.2 * ceiling:
                 continue
             new = _hardness(stack, trial, form, two)
             if not floor <= new <= ceiling:
@@ -195,7 +189,7 @@ def _hunt(
 
 
 def _hunt_pool(seed: int, pool: int, targets: np.ndarray, split: int, walks: int) -> tuple[np.ndarray, np.ndarray]:
-    """A puzzle for each target, and its solution."""
+    """A puzzle and a solution for each target."""
     puzzles, solutions = np.zeros((len(targets), 81), np.uint8), np.zeros((len(targets), 81), np.uint8)
     _hunt(_stream(seed, pool, split), targets, split, puzzles, solutions, walks)
     return puzzles, solutions
@@ -204,23 +198,23 @@ def _hunt_pool(seed: int, pool: int, targets: np.ndarray, split: int, walks: int
 def _hunt_deep_pool(
     seed: int, pool: int, num: int, split: int, least: int, walks: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """So many deep puzzles, and their solutions."""
+    """`num` deep puzzles and their solutions."""
     puzzles, solutions = np.zeros((num, 81), np.uint8), np.zeros((num, 81), np.uint8)
     hunt_deep(_stream(seed, pool + (1 << 32), split), split, least, puzzles, solutions, walks)
     return puzzles, solutions
 
 
 def _stream(seed: int, pool: int, split: int) -> np.ndarray:
-    """Random numbers, another sequence for each split: puzzles of one walk resemble each other."""
+    """Random numbers, a separate stream for each split, because puzzles of one walk resemble each other."""
     state = np.zeros(1, np.uint64)
     seed_stream(state, seed, 3 * pool + 1 + split)
     return state
 
 
 def places(first: int, num: int, seed: int) -> np.ndarray:
-    """Where in the distribution each puzzle of a stretch of numbers stands, (num,) in [0, 1); easy ones first.
+    """The quantile of difficulty of puzzles `first` to `first + num - 1`, (num,) in [0, 1); easy ones are low.
 
-    The golden ratio spreads any stretch evenly, so that few puzzles are distributed as well as many.
+    Multiples of the golden ratio spread any range evenly, so a few puzzles are distributed as well as many.
     """
     return (np.random.default_rng([seed, 0]).random() + (first + np.arange(num)) * 0.6180339887498949) % 1.0
 
@@ -228,14 +222,14 @@ def places(first: int, num: int, seed: int) -> np.ndarray:
 def generate_pool(
     num: int, seed: int, split: str | None, pool: int, walks: int = 1 << 62, hard_by: str = "guesses"
 ) -> Puzzles:
-    """Pool number `pool` of `num` puzzles; the others are as for `generate_extreme`.
+    """Pool number `pool`, of `num` puzzles; see `generate_extreme`.
 
     Args:
-        num: how many puzzles.
+        num: number of puzzles.
         seed: which sequence.
         split: "train", "test" or None.
-        pool: the number of the pool in the sequence.
-        walks: stop after so many walks, and leave the puzzles that they did not meet all blank (for tests).
+        pool: the index of the pool in the sequence.
+        walks: the maximum number of walks; puzzles not found by then stay blank (for tests).
         hard_by: one of `HARD_BY`.
     """
     first = pool * _pool_size(split, hard_by)
@@ -256,13 +250,13 @@ def generate_pool(
 def generate_extreme(num: int, seed: int, split: str | None = None, hard_by: str = "guesses") -> Puzzles:
     """Minimal 9x9 puzzles as hard as the benchmark's, uint8 arrays of shape (num, 81).
 
-    Those for training take one and a half seconds each, others half a second by guesses and five by resistance.
+    A training puzzle takes 1.5 seconds; others take 0.5 seconds by guesses and 5 by resistance.
 
     Args:
-        num: how many puzzles.
-        seed: which sequence; the result is a function of the arguments alone.
-        split: only puzzles of that split ("train" or "test"); None for all.
-        hard_by: one of `HARD_BY`; those for training are half of one kind and half of the other in any case.
+        num: number of puzzles.
+        seed: which sequence; the result depends on the arguments alone.
+        split: only puzzles of that split ("train" or "test"); None for both.
+        hard_by: one of `HARD_BY`; ignored for training, where half of the searched puzzles are of each kind.
     """
     size = _pool_size(split, hard_by)
     pools = [

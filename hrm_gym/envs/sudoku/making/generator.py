@@ -1,7 +1,6 @@
-"""Random Sudokus with exactly one solution and no given too many: 16x16 ones are easy (see `easy`), others minimal.
+"""Random Sudokus with exactly one solution and no redundant given: 16x16 ones are easy (see `easy`), others minimal.
 
-Puzzle number `i` of a seed is a function of the seed and `i` alone, so any part of a sequence can be made
-again without the rest.
+Puzzle number `i` of a seed depends on the seed and `i` alone, so any part of a sequence can be regenerated.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from hrm_gym.envs.task import Puzzles
 def random_grid(
     state: np.ndarray, stack: np.ndarray, height: int, width: int, order: np.ndarray, grid: np.ndarray
 ) -> None:
-    """Writes a random full grid: random digits in random cells, anew after a contradiction.
+    """Writes a random full grid: random digits in random cells, restarted after a contradiction.
 
-    A grid of 16x16 takes seven contradictions on average: there the candidate that led to one is struck out, and all
-    begins anew only where the board contradicts itself without it, too.
+    A 16x16 grid meets seven contradictions on average. There, the candidate that led to the contradiction is removed,
+    and the grid is restarted only if the board is contradictory without it, too.
     """
     size = height * width
     masks, before = stack[0], stack[1]
@@ -54,7 +53,7 @@ def random_grid(
 
 @njit(cache=True, nogil=True)
 def needed(stack: np.ndarray, height: int, width: int, puzzle: np.ndarray, cell: int, scratch: np.ndarray) -> bool:
-    """Whether a puzzle with one solution loses it with the given in `cell`, another digit fitting there."""
+    """Whether the given in `cell` is necessary: without it, another digit in that cell leads to a solution."""
     size = height * width
     digit = puzzle[cell]
     puzzle[cell] = 0
@@ -74,7 +73,7 @@ def minimize(
     puzzle: np.ndarray,
     scratch: np.ndarray,
 ) -> None:
-    """Takes givens away in random order, each one that is not needed; what is left is minimal."""
+    """Removes redundant givens in random order, until the puzzle is minimal."""
     shuffle(state, order)
     for cell in order:
         if puzzle[cell] and not needed(stack, height, width, puzzle, cell, scratch):
@@ -98,7 +97,7 @@ def _generate(
         while True:
             random_grid(state, stack, height, width, order, solutions[i])
             puzzles[i] = solutions[i]
-            # The split of a 9x9 or 16x16 puzzle is that of its grid, known before the work.
+            # The split of a 9x9 or 16x16 puzzle depends on its grid alone, so it is checked before the slow part.
             if size < 9:
                 minimize(state, stack, height, width, order, puzzles[i], scratch)
             if split >= 0:
@@ -117,13 +116,13 @@ SPLIT_CODES = {None: -1, "train": 0, "test": 1}
 
 
 def generate(boxes: tuple[int, int], num: int, seed: int, split: str | None = None, first: int = 0) -> Puzzles:
-    """Random puzzles, uint8 arrays of shape (num, L); a function of the arguments alone.
+    """Random puzzles, uint8 arrays of shape (num, L); they depend on the arguments alone.
 
     Args:
         boxes: rows and columns of a box.
-        num: how many puzzles.
+        num: number of puzzles.
         seed: which sequence of puzzles.
-        split: only puzzles of that split ("train" or "test"); None for all.
-        first: the number, in the sequence, of the first of them.
+        split: only puzzles of that split ("train" or "test"); None for both.
+        first: index of the first puzzle in the sequence.
     """
     return Puzzles(*_generate(*boxes, first, num, seed, SPLIT_CODES[split], images_for_split(boxes)))

@@ -1,8 +1,7 @@
-"""A set of 9x9 Sudokus whose guesses and resistance are spread together as in the Sudoku-Extreme benchmark.
+"""A set of 9x9 Sudokus with the joint distribution of guesses and resistance of the Sudoku-Extreme benchmark.
 
-A quarter of the benchmark are random puzzles. The others were searched for, and puzzles from the search of a
-`vicinity` stand for those. More are found than are needed, and chosen so that their guesses and their resistance
-follow the joint histogram of the benchmark's.
+A quarter of the benchmark are random puzzles. The others were searched for; here, the search in `vicinity` makes them.
+It finds more than needed, and we choose those that follow the benchmark's joint histogram of guesses and resistance.
 """
 
 from __future__ import annotations
@@ -39,32 +38,32 @@ _HISTOGRAM = np.array(
         [14, 34, 76, 118, 75, 42],
     ]
 )
-"""How many of 7,314 hard puzzles of the benchmark lie between two guesses (a row each) and two resistances, measured;
-the few beyond the first and the last edges are counted with their neighbours."""
+"""Measured histogram of 7,314 hard puzzles of the benchmark: a row per bin of guesses, a column per bin of resistance.
+The few outside the edges are counted in the nearest bin."""
 
 DRAWS = 1_500
-"""How often each population takes givens away: the more, the further it gets from the five."""
+"""Steps of each population: with more steps it moves further from the published puzzles."""
 
 DRAWS_PER_PUZZLE = 40
-"""Draws for each puzzle that is wanted: some twice as many are found as are needed, half of them of the other split."""
+"""Steps for each requested puzzle: they find about twice as many as needed, half of them in the other split."""
 
 LEFT_OUT = frozenset(
     ["2012d505aa76beac", "5dc4d9fdf9972385", "cb874eef0265bc94", "d23855524bf284ef", "eed2a4970e6fa9fa"]
 )
-"""Grids of published puzzles that the search for the shipped sets met, by `_digest` of the canonical form.
+"""Grids of published test puzzles that the search for the shipped sets found, by `_digest` of the canonical form.
 
-The lists of those are no part of the package. Agents are compared on them, so no puzzle of ours has such a grid.
+Agents are compared on those published puzzles, so our sets exclude their grids. The lists are not in the package.
 """
 
 _ROUND = 250
-"""Draws of one call of the compiled search."""
+"""Steps per call of the compiled search."""
 
 _ROOM = 6_000
-"""The most puzzles of one population."""
+"""The maximum number of puzzles in one population."""
 
 
 def aims(num: int, seed: int) -> np.ndarray:
-    """So many (guesses, resistance) spread as in the benchmark's hard puzzles, float64 of shape (num, 2)."""
+    """`num` targets (guesses, resistance) distributed as the benchmark's hard puzzles, float64 of shape (num, 2)."""
     share = _HISTOGRAM.ravel() * (num / _HISTOGRAM.sum())
     counts = np.floor(share).astype(np.int64)
     counts[np.argsort(counts - share, kind="stable")[: num - counts.sum()]] += 1
@@ -76,13 +75,13 @@ def aims(num: int, seed: int) -> np.ndarray:
 
 
 def choose(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """For each aim the nearest puzzle that is left, those that take most guesses first; indices of shape (num,).
+    """The nearest unused puzzle for each target, starting with the most guesses; indices of shape (num,).
 
     Args:
-        found: resistance and guesses of the puzzles, its first two columns, shape (N, 2 or more).
-        wanted: aims as (guesses, resistance), shape (num, 2), no more than there are puzzles.
+        found: resistance and guesses of the puzzles in its first two columns, shape (N, 2 or more).
+        wanted: targets (guesses, resistance), shape (num, 2) with num <= N.
     """
-    # Ten guesses weigh as much as eight of resistance: a third of the standard deviation of each.
+    # Ten guesses and eight units of resistance weigh the same: a third of the standard deviation of each.
     guesses, resistance = found[:, 1] / 10, found[:, 0] / 8
     free = np.ones(len(found), bool)
     chosen = np.empty(len(wanted), np.int64)
@@ -102,13 +101,13 @@ def _is_published(form: bytes) -> bool:
 
 
 def population(seed: int, number: int, split: str | None, draws: int = DRAWS) -> tuple[np.ndarray, ...]:
-    """Puzzles of the split from one population, the canonical forms of their grids, and what `grow` knows of them."""
+    """Puzzles of the split from one population, the canonical forms of their grids, and their measures (see `grow`)."""
     state = np.zeros(1, np.uint64)
     seed_stream(state, seed, 3 * number + 1 + SPLIT_CODES[split])
     puzzles, grids = np.zeros((_ROOM, 81), np.uint8), np.zeros((_ROOM, 81), np.uint8)
     found = np.zeros((_ROOM, 5), np.int64)
     num = 0
-    for done in range(0, draws, _ROUND):  # in rounds, so that Ctrl-C gets in between
+    for done in range(0, draws, _ROUND):  # in rounds, so that Ctrl-C can interrupt
         num = grow(state, min(_ROUND, draws - done), num, puzzles, grids, found)
     kept = np.arange(len(BEGINNINGS), num)
     kept = kept[(found[kept, 0] >= LEAST) & (found[kept, 1] >= FEWEST)]
@@ -120,19 +119,19 @@ def population(seed: int, number: int, split: str | None, draws: int = DRAWS) ->
 def generate_mixture(
     num: int, seed: int, split: str | None = None, known: Set[bytes] = frozenset(), draws: int = DRAWS
 ) -> Puzzles:
-    """Puzzles a quarter of which are random and the others as hard as the benchmark's, uint8 arrays of shape (num, 81).
+    """Random puzzles (a quarter) and puzzles as hard as the benchmark's, uint8 arrays of shape (num, 81).
 
-    A function of the arguments alone; one second of a core for each puzzle.
+    They depend on the arguments alone. Each puzzle takes one second of a core.
 
     Args:
-        num: how many puzzles.
+        num: number of puzzles.
         seed: which sequence.
-        split: only puzzles of that split ("train" or "test"); None for all.
-        known: canonical forms of solution grids that no searched puzzle may have.
-        draws: how often each population takes givens away.
+        split: only puzzles of that split ("train" or "test"); None for both.
+        known: canonical forms of solution grids to exclude from the searched puzzles.
+        draws: steps of each population.
 
     Raises:
-        HrmGymError: where fewer puzzles are found than are asked for.
+        HrmGymError: if the search finds too few puzzles.
     """
     hard = places(0, num, seed) >= EASY_SHARE
     wanted = int(hard.sum())
@@ -140,13 +139,13 @@ def generate_mixture(
     if not wanted:
         return puzzles
     populations = -(-wanted * DRAWS_PER_PUZZLE // draws)
-    with ThreadPoolExecutor() as pool:  # the compiled search lets other threads run; the order stays
+    with ThreadPoolExecutor() as pool:  # the compiled search releases the lock; `map` keeps the order
         parts = list(pool.map(lambda number: population(seed, number, split, draws), range(populations)))
     found_puzzles, grids, found = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     first = np.sort(np.unique(grids, axis=0, return_index=True)[1])
     first = first[[not (form in known or _is_published(form)) for form in map(bytes, grids[first])]]
     if len(first) < wanted:
-        raise HrmGymError(f"{len(first)} hard puzzles found where {wanted} are wanted: give more than {draws} draws")
+        raise HrmGymError(f"{len(first)} hard puzzles found, but {wanted} are needed: give more than {draws} draws")
     chosen = first[choose(found[first], aims(wanted, seed))]
     puzzles.puzzle[hard] = found_puzzles[chosen]
     puzzles.solution[hard] = search_all(found_puzzles[chosen], 3, 3, 1)[0]

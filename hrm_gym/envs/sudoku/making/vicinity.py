@@ -1,12 +1,12 @@
-"""A search for 9x9 Sudokus as hard as the hardest that people have collected: in the vicinity of five of those.
+"""A search for 9x9 Sudokus as hard as the hardest that people have collected, in the vicinity of five of them.
 
-A walk from a random puzzle ends at a resistance (see `deep`) of 110 to 210. Near published hard puzzles there
-are others of 200 to 260, as the benchmark has them. A step takes one given away, or two, and looks at all
-solutions that are left. It puts one digit in that a single solution has, or two that a single solution has both
-of, and takes away what is not needed any more. Any puzzle that is found so may be changed next.
+A walk from a random puzzle ends at a resistance (see `probing`) between 110 and 210. Near published hard puzzles there
+are others between 200 and 260, the range of the Sudoku-Extreme benchmark. One step removes one or two givens, lists the
+solutions that are left, adds one digit or a pair of digits that only one of those solutions has, and removes redundant
+givens. Any puzzle found so far may be the start of the next step.
 
-Looking one guess ahead again and again, and striking out what is refuted, leaves nearly all of the benchmark's
-hard puzzles closed. So it must leave these: see `closure`.
+Almost all hard puzzles of the benchmark cannot be solved by probing alone. The search keeps only puzzles with that
+property: see `probing.closure`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from __future__ import annotations
 import numpy as np
 
 from hrm_gym.envs.jit import njit
-from hrm_gym.envs.splitmix import below, shuffle
-from hrm_gym.envs.sudoku.making.climbing import is_new
+from hrm_gym.envs.splitmix import below
+from hrm_gym.envs.sudoku.making.climbing import count_guesses, is_new
 from hrm_gym.envs.sudoku.making.generator import minimize
-from hrm_gym.envs.sudoku.propagation import place, propagate, start
+from hrm_gym.envs.sudoku.making.probing import NONE, SEQUENTIAL, closure, probe
+from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
 from hrm_gym.envs.sudoku.symmetry import canonical_into
 
@@ -28,128 +29,51 @@ _PUBLISHED = (
     ".......12........3..23..4....18....5.6..7.8.......9.....85.....9...4.5..47...6...",
     "..53.....8......2..7..1.5..4....53...1..7...6..32...8..6.5....9..4....3......97..",
 )
-"""Hard puzzles printed in newspapers and posted in forums between 2006 and 2010; their resistance is 188 to 251."""
+"""Hard puzzles from newspapers and forums, 2006 to 2010, with resistances from 188 to 251."""
 
 BEGINNINGS = np.array([[int(c) for c in puzzle.replace(".", "0")] for puzzle in _PUBLISHED], np.uint8)
 
-_NONE = -10_000
-"""The resistance of a puzzle that has less than was asked for."""
-
 LEAST = 205
-"""The least resistance of a puzzle that is kept; 98 % of the benchmark's hard puzzles have it."""
+"""The minimum resistance of a kept puzzle; 98 % of the benchmark's hard puzzles reach it."""
 
 SOLUTIONS = 2_500
-"""How many solutions of a puzzle without some of its givens are looked at for what could replace them."""
+"""The maximum number of solutions left after a removal; the step is skipped if there are more."""
 
 _COMPLETIONS = 20_000
-"""How many replacements are listed, at most."""
+"""The maximum number of replacements that are listed."""
 
 TRIALS = 600
-"""How many replacements are tried in one step."""
+"""The maximum number of replacements tried in one step."""
 
 PER_STEP = 3
-"""How many puzzles one step may yield."""
+"""The maximum number of puzzles from one step."""
 
 RIVALS = 4
-"""Of so many puzzles the hardest is changed in the next step."""
+"""The next step starts at the hardest of this many randomly chosen puzzles."""
 
 FEWEST = 5
-"""The fewest guesses of a puzzle that is kept; 98 % of the benchmark's hard puzzles take as many."""
+"""The minimum number of guesses of a kept puzzle; 98 % of the benchmark's hard puzzles need as many."""
 
 BEGINNING, DEPTH = 3, 4
-"""Where `found` has the number of the published puzzle, and the steps from it."""
+"""Columns of `found`: index of the published puzzle, and number of steps from it."""
 
 _SLACK = 20
-"""How much resistance a puzzle gains, at most, by losing the givens that it does not need."""
-
-
-@njit(cache=True, nogil=True)
-def _candidates(masks: np.ndarray) -> int:
-    """How many digits are still possible in unsettled cells, all together."""
-    num = 0
-    for digit in range(9):
-        for row in range(9):
-            mask = masks[digit, row] & ~masks[9, row]
-            while mask:
-                mask &= mask - 1
-                num += 1
-    return num
-
-
-@njit(cache=True, nogil=True)
-def _resistance(state: np.ndarray, stack: np.ndarray, order: np.ndarray, puzzle: np.ndarray, floor: int) -> int:
-    """Resistance as in `deep`; `_NONE` where less than `floor` comes out for certain, or in all likelihood.
-
-    Most puzzles refute some 30 % of the trials, those that resist 3 %: a sequential test of the one against the
-    other gives up after a few.
-    """
-    masks, trial = stack[0], stack[1]
-    start(masks, 3, 3, puzzle)
-    if propagate(masks, 3, 3)[3] == 0:
-        return _NONE
-    candidates = _candidates(masks)
-    if candidates < floor:
-        return _NONE
-    failed = held = 0
-    shuffle(state, order)
-    for line in order:
-        digit, row = line // 9, line % 9
-        mask = masks[digit, row] & ~masks[9, row]
-        while mask:
-            bit = mask & -mask
-            mask &= mask - 1
-            trial[:] = masks
-            place(trial, 3, 3, digit, row, bit)
-            consistent, _, _, count = propagate(trial, 3, 3)
-            if consistent and count:
-                held += 1
-                continue
-            failed += 1
-            if candidates - 3 * failed < floor or 7 * failed - held > 14:
-                return _NONE
-    return candidates - 3 * failed
-
-
-@njit(cache=True, nogil=True)
-def _closure(stack: np.ndarray, puzzle: np.ndarray) -> int:
-    """Candidates that are left by looking one guess ahead until nothing changes; 0 where that solves the puzzle."""
-    masks, trial = stack[0], stack[1]
-    start(masks, 3, 3, puzzle)
-    changed = True
-    while changed:
-        if propagate(masks, 3, 3)[3] == 0:
-            return 0
-        changed = False
-        for digit in range(9):
-            for row in range(9):
-                mask = masks[digit, row] & ~masks[9, row]
-                while mask:
-                    bit = mask & -mask
-                    mask &= mask - 1
-                    trial[:] = masks
-                    place(trial, 3, 3, digit, row, bit)
-                    consistent, _, _, count = propagate(trial, 3, 3)
-                    if consistent and count == 0:
-                        return 0
-                    if not consistent:
-                        masks[digit, row] &= ~bit
-                        changed = True
-    return _candidates(masks)
+"""An upper bound on the resistance that a puzzle gains when its redundant givens are removed."""
 
 
 @njit(cache=True, nogil=True)
 def _thin_out(state: np.ndarray, stack: np.ndarray, puzzle: np.ndarray, many: np.ndarray, removed: np.ndarray) -> int:
-    """Takes one given away or two.
+    """Removes one or two random givens.
 
     Args:
         state: random numbers.
-        stack: room for the solver.
+        stack: scratch space of the solver.
         puzzle: changed in place, shape (81,).
         many: gets the solutions.
-        removed: gets what was taken away at its place, shape (81,), blank elsewhere.
+        removed: gets the removed digits in their cells, shape (81,), and blanks elsewhere.
 
     Returns:
-        How many solutions are left; 0 where there are too many.
+        The number of solutions that are left; 0 if there are too many.
     """
     removed[:] = 0
     for _ in range(1 + below(state, 2)):
@@ -165,16 +89,17 @@ def _thin_out(state: np.ndarray, stack: np.ndarray, puzzle: np.ndarray, many: np
 
 @njit(cache=True, nogil=True)
 def _completions(many: np.ndarray, removed: np.ndarray, counts: np.ndarray, choices: np.ndarray) -> tuple[int, int]:
-    """Lists single digits that one of the solutions has alone, and pairs that one has, neither of them alone.
+    """Lists the digits, and the pairs of other digits, that occur in exactly one of the solutions.
 
     Args:
         many: solutions, shape (N, 81).
-        removed: what is not put in again, shape (81,).
-        counts: room for how many solutions have a pair, shape (729, 729).
-        choices: gets pairs of 9 * cell + digit - 1, -1 for none, shape (C, 2).
+        removed: digits that are not listed, by cell, shape (81,).
+        counts: scratch space: the number of solutions with each pair, shape (729, 729).
+        choices: gets pairs of codes 9 * cell + digit - 1, single digits first with -1 as their second code,
+            shape (C, 2).
 
     Returns:
-        How many single digits there are, which come first, and how many of both.
+        The number of single digits, and the number of all choices.
     """
     single = np.zeros(729, np.int64)
     for solution in many:
@@ -219,14 +144,8 @@ def _completions(many: np.ndarray, removed: np.ndarray, counts: np.ndarray, choi
 
 
 @njit(cache=True, nogil=True)
-def _guesses(stack: np.ndarray, puzzle: np.ndarray, one: np.ndarray) -> int:
-    start(stack[0], 3, 3, puzzle)
-    return search(stack, 3, 3, one)[1]
-
-
-@njit(cache=True, nogil=True)
 def _parent(state: np.ndarray, found: np.ndarray, num: int) -> int:
-    """A puzzle found so far, every other time of a random beginning: of `RIVALS`, the hardest in one measure."""
+    """The hardest of `RIVALS` puzzles found so far, by resistance or by guesses; every other time from one lineage."""
     best = -1
     kin = below(state, 2 * len(BEGINNINGS))
     measure = below(state, 2)
@@ -241,19 +160,19 @@ def _parent(state: np.ndarray, found: np.ndarray, num: int) -> int:
 
 @njit(cache=True, nogil=True)
 def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np.ndarray, found: np.ndarray) -> int:
-    """Writes puzzles from the vicinity of the five published ones, each with another solution grid up to symmetry.
+    """Writes puzzles from the vicinity of the five published ones; no two solution grids are equal up to symmetry.
 
     Args:
         state: random numbers.
-        draws: how often givens are taken away.
-        num: how many there are already; 0 to begin.
-        puzzles: gets the puzzles, shape (N, 81), the five first.
+        draws: number of steps.
+        num: number of puzzles from earlier calls; 0 to begin.
+        puzzles: gets the puzzles, shape (N, 81), the published ones first.
         grids: gets the canonical forms of their solution grids, shape (N, 81).
-        found: gets what is known of each, int64 of shape (N, 5): resistance, guesses, closure, the number of its
-            beginning, and how many steps it is away from it.
+        found: gets their measures, int64 of shape (N, 5): resistance, guesses, closure, index of the published puzzle
+            at the beginning of the walk, and number of steps from it.
 
     Returns:
-        How many there are; some of those near the five have less than `LEAST` and `FEWEST`.
+        The number of puzzles. Some near the published ones are below `LEAST` or `FEWEST`.
     """
     stack, order, images = new_stack(3, 3), np.arange(81), np.zeros((0, 0), np.uint8)
     many, counts = np.zeros((SOLUTIONS, 81), np.uint8), np.zeros((729, 729), np.int16)
@@ -266,8 +185,8 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
         puzzles[:num] = BEGINNINGS
         found[:num] = 0
         for i in range(num):
-            found[i, 0] = _resistance(state, stack, order, puzzles[i], 0)
-            found[i, 1], found[i, BEGINNING] = _guesses(stack, puzzles[i], one), i
+            found[i, 0] = probe(state, stack, order, puzzles[i], 0, SEQUENTIAL)
+            found[i, 1], found[i, BEGINNING] = count_guesses(stack, puzzles[i], one), i
             canonical_into(puzzles[i], one[0], images, 9, grids[i])
     for _ in range(draws):
         parent = _parent(state, found, num)
@@ -277,7 +196,7 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
             continue
         alone, possible = _completions(many[:left], removed, counts, choices)
         met = 0
-        # Two of the five resist less than what is wanted: from there it climbs.
+        # Two of the published puzzles are below `LEAST`: near them, a puzzle only has to be as hard as its parent.
         least, fewest = min(LEAST, found[parent, 0]), min(FEWEST, found[parent, 1])
         for i in range(min(possible, TRIALS)):
             other = i + below(state, (alone if i < alone else possible) - i)
@@ -286,18 +205,18 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
             for code in choices[i]:
                 if code >= 0:
                     trial[code // 9] = code % 9 + 1
-            resistance = _resistance(state, stack, order, trial, least - _SLACK)
-            if resistance == _NONE:
+            resistance = probe(state, stack, order, trial, least - _SLACK, SEQUENTIAL)
+            if resistance == NONE:
                 continue
             givens = np.count_nonzero(trial)
             minimize(state, stack, 3, 3, order, trial, one)
             if np.count_nonzero(trial) < givens:
-                resistance = _resistance(state, stack, order, trial, least)
-            guesses = _guesses(stack, trial, one)
+                resistance = probe(state, stack, order, trial, least, SEQUENTIAL)
+            guesses = count_guesses(stack, trial, one)
             if resistance < least or guesses < fewest:
                 continue
             canonical_into(trial, one[0], images, 9, form)
-            closed = _closure(stack, trial)
+            closed = closure(stack, trial)
             if not closed or not is_new(form, grids[:num]):
                 continue
             puzzles[num] = trial
@@ -311,23 +230,3 @@ def grow(state: np.ndarray, draws: int, num: int, puzzles: np.ndarray, grids: np
             if met == PER_STEP:
                 break
     return num
-
-
-@njit(cache=True, nogil=True)
-def _all_closures(puzzles: np.ndarray) -> np.ndarray:
-    stack = new_stack(3, 3)
-    out = np.empty(len(puzzles), np.int64)
-    for i in range(len(puzzles)):
-        out[i] = _closure(stack, puzzles[i])
-    return out
-
-
-def closure(puzzles: np.ndarray) -> np.ndarray:
-    """What looking one guess ahead leaves of 9x9 puzzles, shape (N, 81), when it is done again until nothing changes.
-
-    Each guess that is refuted is struck out. Of 3,000 hard puzzles of the benchmark 99 % keep 204 candidates and more.
-
-    Returns:
-        Candidates that are left, int64 of shape (N,); 0 for a puzzle that is solved.
-    """
-    return _all_closures(np.ascontiguousarray(puzzles, dtype=np.uint8))
