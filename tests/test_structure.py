@@ -20,7 +20,6 @@ ROOMS = (
     (
         "envs.arrays",
         "envs.compiled",
-        "envs.pcg64",
         "envs.arguments",
         "envs.splitmix",
         "envs.rng",

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrm_gym.envs.sudoku import shipped, solver, symmetry
-from hrm_gym.envs.sudoku.making import deep, extreme, probing
+from hrm_gym.envs.sudoku import canonical, shipped, solver, symmetry
+from hrm_gym.envs.sudoku.making import deep, extreme, probing, shipping
 from hrm_gym.envs.sudoku.making.extreme import generate_pool
 from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.envs.sudoku.task import BOXES, SudokuTask
@@ -33,6 +33,10 @@ needs_puzzles = pytest.mark.skipif(not PUZZLES_DIR, reason="PUZZLES_DIR names no
 def name_param(name):
     missing = name == "extreme" and not EXTREME.exists()
     return pytest.param(name, marks=pytest.mark.skipif(missing, reason="data/extreme.npz is not there"))
+
+
+def is_test(puzzle, solution, boxes):
+    return np.array([canonical.form_is_test(form) for form in canonical.canonical_forms(puzzle, solution, boxes)])
 
 
 def random_images(boards, boxes, seed):
@@ -147,17 +151,17 @@ def test_the_canonical_form_is_that_of_all_images(size, seed):
     boxes = BOXES[size]
     puzzles = generate(boxes, 5, seed % 1000)
     images = random_images(puzzles, boxes, seed)
-    forms = symmetry.canonical_forms(*puzzles[:2], boxes)
-    assert (symmetry.canonical_forms(*images, boxes) == forms).all()
-    assert (symmetry.is_test(*images, boxes) == symmetry.is_test(*puzzles[:2], boxes)).all()
+    forms = canonical.canonical_forms(*puzzles[:2], boxes)
+    assert (canonical.canonical_forms(*images, boxes) == forms).all()
+    assert (is_test(*images, boxes) == is_test(*puzzles[:2], boxes)).all()
     if size == 9:  # a form is a grid of its own orbit, so forms of different orbits differ
-        assert (symmetry.canonical_forms(puzzles.puzzle, forms, boxes) == forms).all()
+        assert (canonical.canonical_forms(puzzles.puzzle, forms, boxes) == forms).all()
         assert (SudokuTask(9).violations(forms, forms) == 0).all()
 
 
 def test_the_canonical_grid_has_the_least_first_band():
     grid = generate((3, 3), 1, 3).solution
-    form = symmetry.canonical_forms(grid, grid, (3, 3))[0]
+    form = canonical.canonical_forms(grid, grid, (3, 3))[0]
     (images,) = random_images((np.repeat(grid, 20_000, axis=0),), (3, 3), 0)
     # Relabelling the first row to 1..9 makes the most of each geometric image.
     label = np.zeros((len(images), 10), np.uint8)
@@ -172,12 +176,12 @@ def test_small_canonical_forms_separate_orbits():
     stack, found = solver.new_stack(2, 2), np.zeros((288, 16), np.uint8)
     solver.start(stack[0], 2, 2, np.zeros(16, np.uint8))
     assert solver.search(stack, 2, 2, found)[0] == 288
-    images, form = symmetry.geometric_images((2, 2)), np.zeros(16, np.uint8)
+    images, form = canonical.geometric_images((2, 2)), np.zeros(16, np.uint8)
     counts: dict[bytes, int] = {}
     for grid in found:
-        symmetry._least_image(grid, images, 4, form)
+        canonical._least_image(grid, images, 4, form)
         counts[form.tobytes()] = counts.get(form.tobytes(), 0) + 1
-    assert len(images) == 128 and len(symmetry.geometric_images((2, 3))) == 3456
+    assert len(images) == 128 and len(canonical.geometric_images((2, 3))) == 3456
     assert sorted(counts.values()) == [96, 192]
 
 
@@ -257,8 +261,8 @@ def test_shipped_splits_share_nothing_up_to_symmetry(name):
     for split, count in shipped.COUNTS[name].items():
         puzzles = shipped.load(name, split)
         assert len(puzzles.puzzle) == count == len(np.unique(puzzles.puzzle, axis=0))
-        assert (symmetry.is_test(*puzzles[:2], boxes) == (split != "train")).all()
-        forms[split] = {form.tobytes() for form in symmetry.canonical_forms(*puzzles[:2], boxes)}
+        assert (is_test(*puzzles[:2], boxes) == (split != "train")).all()
+        forms[split] = {form.tobytes() for form in canonical.canonical_forms(*puzzles[:2], boxes)}
     assert not any(forms[a] & forms[b] for a, b in itertools.combinations(forms, 2))
 
 
@@ -272,7 +276,7 @@ def test_shipped_puzzles_have_their_solution_and_rating(name):
 
 
 def test_the_smallest_shipped_file_is_made_again_byte_for_byte(tmp_path):
-    shipped.write_shipped("4x4", tmp_path / "4x4.npz")
+    shipping.write_shipped("4x4", tmp_path / "4x4.npz")
     assert (tmp_path / "4x4.npz").read_bytes() == (EXTREME.parent / "4x4.npz").read_bytes()
 
 
@@ -280,7 +284,7 @@ def test_the_smallest_shipped_file_is_made_again_byte_for_byte(tmp_path):
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_first_shipped_puzzles_are_made_again(name, split):
     num = 20 if name == "16x16" else 200
-    again, stored = shipped.generate_split(name, split, num), shipped.load(name, split)
+    again, stored = shipping.generate_split(name, split, num), shipped.load(name, split)
     assert all((a == b[:num]).all() for a, b in zip(again[:2], stored[:2], strict=True))
 
 
@@ -325,13 +329,13 @@ def test_a_deep_puzzle_is_unique_minimal_and_of_its_split(split):
     deep.hunt_deep(state, split, deep.DEEP["train"], puzzles, solutions, 2)
     met = puzzles.any(1)
     assert met[0] and (probing.resistance(puzzles[met]) >= deep.DEEP["train"]).all()
-    assert (symmetry.is_test(puzzles[met], solutions[met], (3, 3)) == split).all()
+    assert (is_test(puzzles[met], solutions[met], (3, 3)) == split).all()
     assert_unique_and_minimal(puzzles[met], solutions[met], (3, 3))
 
 
 def test_a_set_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(HrmGymError, match="did you mean"):
-        shipped.write_shipped("9x8", tmp_path / "x.npz")
+        shipping.write_shipped("9x8", tmp_path / "x.npz")
     with pytest.raises(HrmGymError, match="did you mean"):
         shipped.load("9x8", "test")
     with pytest.raises(HrmGymError, match="cannot write"):

@@ -5,10 +5,11 @@ import pytest
 
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.sudoku import arrangements, solver, symmetry
-from hrm_gym.envs.sudoku.invariant import grid_code
+from hrm_gym.envs.sudoku.canonical import grid_code
 from hrm_gym.envs.sudoku.making.easy import follows
 from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.errors import HrmGymError
+from tests.test_sudoku import is_test
 
 TASK = make_task("Sudoku16x16-v0")
 
@@ -87,10 +88,9 @@ def test_the_code_of_one_symmetry_at_a_time():
 
 def test_the_code_halves_the_grids_and_is_what_keeps_puzzles_apart():
     grids = np.concatenate([TASK.dataset(split).solution for split in ("train", "test")])
-    is_test = symmetry.is_test(grids, grids, (4, 4))
-    assert is_test.sum() == len(TASK.dataset("test").solution)
+    assert is_test(grids, grids, (4, 4)).sum() == len(TASK.dataset("test").solution)
     drawn = TASK.sample(200, np.random.default_rng(0))
-    assert 70 <= symmetry.is_test(*drawn[:2], (4, 4)).sum() <= 130
+    assert 70 <= is_test(*drawn[:2], (4, 4)).sum() <= 130
     puzzle, solution = images(drawn[:2])
     turned = drawn._replace(puzzle=puzzle, solution=solution)
     assert TASK.keys(turned) == TASK.keys(drawn) and len(set(TASK.keys(drawn))) == 200

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hrm_gym.envs.sudoku import shipped, solver, symmetry
+from hrm_gym.envs.sudoku import canonical, shipped, solver
 from hrm_gym.envs.sudoku.making import mixture, probing, vicinity
 from hrm_gym.envs.sudoku.making.generator import generate
 from hrm_gym.errors import HrmGymError
@@ -25,7 +25,7 @@ def searched(split):
 
 
 def forms(puzzles, solutions):
-    return {form.tobytes() for form in symmetry.canonical_forms(puzzles, solutions, (3, 3))}
+    return {form.tobytes() for form in canonical.canonical_forms(puzzles, solutions, (3, 3))}
 
 
 def closures(puzzles):
@@ -45,7 +45,7 @@ def test_what_the_search_finds_is_unique_and_minimal_and_has_the_measures_that_i
     assert (probing.resistance(puzzles) == found[:, 0]).all() and (found[:, 0] >= 188).all()  # the least of the five
     assert (solver.rate(puzzles, (3, 3)) == found[:, 1]).all()
     assert (closures(puzzles) == found[:, 2]).all() and (found[:, 2] > 0).all()
-    assert (symmetry.canonical_forms(puzzles, solutions, (3, 3)) == grids).all()
+    assert (canonical.canonical_forms(puzzles, solutions, (3, 3)) == grids).all()
     assert len(np.unique(grids, axis=0)) == len(grids)
 
 

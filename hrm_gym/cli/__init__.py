@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hrm_gym.cli.own_code import import_own_code
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.outside import shown
 
@@ -31,6 +30,9 @@ COMMANDS = {
     "completion": "print a script that completes commands and options in a shell",
 }
 
+OWN_CODE = ("--agent", "--halting")
+"""Options that import the user's agent or halting rule."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 success, 1 not all solved, 2 bad input."""
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[0] not in COMMANDS:
             raise unknown("command", arguments[0], COMMANDS)
         module = importlib.import_module(f"hrm_gym.cli.{arguments[0]}")
-        rest = arguments[1:] if arguments[0] == "train" else import_own_code(arguments[1:])
+        rest = arguments[1:] if arguments[0] == "train" else _import_own_code(arguments[1:])
         return int(module.run(rest))
     except HrmGymError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -69,3 +71,30 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {line}", file=sys.stderr)
         return 2
+
+
+def _import_own_code(argv: Sequence[str]) -> list[str]:
+    """Import the modules that `argv` names as module:NAME and return the other arguments.
+
+    A checkpoint only names its agent; loading it never imports code. So every command accepts these two options, whose
+    import registers the name.
+
+    Raises:
+        HrmGymError: if the module does not exist or its import fails, with file and line.
+    """
+    left: list[str] = []
+    arguments = iter(argv)
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        if option in OWN_CODE:
+            value = value if equals else next(arguments, "")
+            if ":" in value:
+                from hrm_gym.agents.registry import import_named  # needs torch
+
+                import_named(value)
+                continue
+            argument, more = (argument, []) if equals else (option, [value])
+            left += [argument, *more]
+            continue
+        left.append(argument)
+    return left

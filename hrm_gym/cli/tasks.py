@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +15,7 @@ import numpy as np
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import Parser, positional
 from hrm_gym.envs.arc import sources
-from hrm_gym.envs.arc.text import coloured, plain
+from hrm_gym.envs.arc.view import COLOURS
 from hrm_gym.envs.arc.votes import submission
 from hrm_gym.envs.registration import make_task, task_class
 from hrm_gym.files import check_new, replacing
@@ -151,7 +151,7 @@ def _print(row: Row, tasks: Mapping[str, sources.Examples], args: SolveArguments
     if args.json:
         print(json.dumps(row.to_dict()), flush=True)
         return
-    for line in _in_lines(row, tasks[row.name], coloured if args.pretty else plain):
+    for line in _in_lines(row, tasks[row.name], _coloured if args.pretty else _plain):
         print(line, flush=True)
 
 
@@ -162,9 +162,9 @@ def _in_lines(row: Row, examples: sources.Examples, draw: Any) -> Iterator[str]:
     graded = {None: "", True: ", right", False: ", wrong"}[row.two]
     yield f"{row.name}: {solution.rung}; {judged}; {100 * solution.sure:.0f} % sure; {solution.seconds:.0f} s{graded}"
     for number_, (grids, test) in enumerate(zip(solution.attempts, examples.tests, strict=True), start=1):
-        blocks = [draw(grid) for grid in ([test.input, *map(np.array, grids)] if draw is coloured else grids)]
+        blocks = [draw(grid) for grid in ([test.input, *map(np.array, grids)] if draw is _coloured else grids)]
         yield f"test {number_}" if len(solution.attempts) > 1 else ""
-        if draw is coloured:  # the input and both attempts side by side
+        if draw is _coloured:  # the input and both attempts side by side
             height = max(map(len, blocks))
             for i in range(height):
                 yield "   ".join(block[i] if i < len(block) else " " * 2 * len(test.input[0]) for block in blocks)
@@ -241,3 +241,18 @@ def _figures_in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "seconds", spent
     yield "protocol", f"{figures['agent']}, {figures['seconds']:g} s, seed {figures['seed']}, {figures['puzzles']}"
     yield "a line a task", figures["table"]
+
+
+def _plain(grid: Iterable[Sequence[int]]) -> list[str]:
+    """Return one line per row with one digit per cell."""
+    return ["".join(map(str, row)) for row in grid]
+
+
+def _coloured(grid: Iterable[Sequence[int]]) -> list[str]:
+    """Return one line per row with two spaces per cell, coloured by terminal escape sequences."""
+    return ["".join(_block(int(cell)) for cell in row) + "\x1b[0m" for row in grid]
+
+
+def _block(colour: int) -> str:
+    red, green, blue = COLOURS[colour][:3]
+    return f"\x1b[48;2;{red};{green};{blue}m  "

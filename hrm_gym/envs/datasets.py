@@ -11,7 +11,6 @@ import numpy as np
 
 from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.checks import check_puzzles
-from hrm_gym.envs.reading.source import read
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import state_of
@@ -137,4 +136,6 @@ def read_puzzles(source: Any, task: Task, solved: bool = True) -> Puzzles:
     Raises:
         HrmGymError: as in `reading.source.read`.
     """
+    from hrm_gym.envs.reading.source import read  # only runs with a file need it
+
     return read(source, task, solved).puzzles

@@ -20,7 +20,6 @@ from hrm_gym.envs.datasets import puzzles_of, state_of_dataset
 from hrm_gym.envs.guesses import HASTE, MOST, NUMBERS, check_guesses, sound, with_guesses
 from hrm_gym.envs.options import OPTIONS, EnvOptions
 from hrm_gym.envs.puzzles import Graded, Puzzles, PuzzleState
-from hrm_gym.envs.reading.objects import tokens_of
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
@@ -154,6 +153,8 @@ class Rules:
         if len(options) > 1:
             raise HrmGymError("reset got both 'puzzle' and 'index': give one of them")
         if "puzzle" in options:
+            from hrm_gym.envs.reading.objects import tokens_of
+
             puzzle = tokens_of(self.task, options["puzzle"], "option 'puzzle'")
             return _first(Puzzles(*(np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle)))))
         if "index" in options:

@@ -30,8 +30,10 @@ def choose_preset(task: Task, env: str, device: str, agent: str = "auto") -> str
         agent: a name, or "auto" for one whose form suits the board.
     """
     form = _form(task) if agent == "auto" else agent_class(agent).form
-    suited = {name: preset for name, preset in PRESETS.items() if agent_class(preset.agent).form == form}
-    return next(name for name, preset in suited.items() if preset.suits(task, env, device.startswith("cuda")))
+    on_gpu = device.startswith("cuda")
+    # Ask for the class last: it imports the agent.
+    suited = (name for name, preset in PRESETS.items() if preset.suits(task, env, on_gpu))
+    return next(name for name in suited if agent_class(PRESETS[name].agent).form == form)
 
 
 def _form(task: Task) -> str:

@@ -7,7 +7,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hrm_gym.agents.saved.hub import download
 from hrm_gym.envs.registration import canonical_id
 from hrm_gym.errors import HrmGymError
 from hrm_gym.hugging_face import HUB
@@ -76,6 +75,8 @@ def find(source: str | Path) -> Path:
     """
     name = str(source)
     if name.startswith(HUB):
+        from hrm_gym.agents.saved.hub import download
+
         return download(name)
     if name.startswith(SHIPPED):
         return pretrained_path(name.removeprefix(SHIPPED))

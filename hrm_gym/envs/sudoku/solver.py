@@ -10,12 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from hrm_gym.envs.jit import njit
+from hrm_gym.envs.sudoku import SYMBOLS
 from hrm_gym.envs.sudoku.arrangements import ARRANGEMENTS
 from hrm_gym.envs.sudoku.propagation import keep, places_of, propagate, read, start
 from hrm_gym.errors import HrmGymError
-
-SYMBOLS = ".123456789ABCDEFG"
-"""Characters of the blank and the digits; a smaller board uses the first ones."""
 
 # ---- search -----------------------------------------------------------------------------------------
 

@@ -10,9 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from hrm_gym.envs.arrays import Array, as_bytes, as_int64, like
-from hrm_gym.envs.sudoku import counting, shipped, solver, symmetry, trace
-from hrm_gym.envs.sudoku.making import extreme, generator, mixture
-from hrm_gym.envs.sudoku.making.extreme import HARD_BY
+from hrm_gym.envs.sudoku import SYMBOLS, counting, shipped, symmetry
 from hrm_gym.envs.task import Puzzles, Task, Traces
 from hrm_gym.errors import HrmGymError, unknown
 
@@ -40,20 +38,21 @@ class SudokuTask(Task):
     aliases: ClassVar[Mapping[str, str]] = {**dict.fromkeys("0_*-?xX·•□", "."), **{c: c.upper() for c in "abcdefg"}}
 
     def __init__(self, size: int = 9, extreme: bool = False, hard_by: str = "guesses") -> None:
-        if hard_by not in HARD_BY:
-            raise unknown("hard_by", hard_by, HARD_BY)
+        measures = list(shipped.HARD_BY.values())
+        if hard_by not in measures:
+            raise unknown("hard_by", hard_by, measures)
         if size not in BOXES:
             raise HrmGymError(f"no Sudoku of size {size!r}: choose one of {', '.join(map(str, BOXES))}")
         if extreme and size != 9:
             raise HrmGymError(f"no extreme Sudoku of size {size}: only 9 is allowed; leave out extreme=True")
-        if hard_by != HARD_BY[0] and not extreme:
+        if hard_by != measures[0] and not extreme:
             raise HrmGymError(f"hard_by={hard_by!r} is about extreme Sudokus: give extreme=True, too")
         self.size = size
         self.extreme = extreme
         self.hard_by = hard_by
         self.shape = (size, size)
         self.boxes: tuple[int, int] = BOXES[size]
-        self.symbols = solver.SYMBOLS[: size + 1]
+        self.symbols = SYMBOLS[: size + 1]
         cells = np.arange(size * size).reshape(size, size)
         height, width = self.boxes
         boxes = cells.reshape(size // height, height, size // width, width).swapaxes(1, 2).reshape(size, size)
@@ -64,6 +63,8 @@ class SudokuTask(Task):
 
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: minimal puzzles with one solution, from both splits; see `generator`."""
+        from hrm_gym.envs.sudoku.making import extreme, generator, mixture
+
         seed = int(rng.integers(2**62))
         if self.hard_by == "vicinity":
             return mixture.generate_mixture(num, seed)
@@ -110,15 +111,21 @@ class SudokuTask(Task):
 
     def keys(self, puzzles: Puzzles) -> list[bytes]:
         """As `Task.keys`; for 9x9 and 16x16 boards the key of the solution, so that splits share no solution."""
-        forms = symmetry.canonical_forms(puzzles.puzzle, puzzles.solution, self.boxes)
+        from hrm_gym.envs.sudoku.canonical import canonical_forms
+
+        forms = canonical_forms(puzzles.puzzle, puzzles.solution, self.boxes)
         return [form.tobytes() for form in forms]
 
     def solve(self, puzzle: np.ndarray) -> np.ndarray:
         """As `Task.solve`."""
+        from hrm_gym.envs.sudoku import solver
+
         return solver.solve(puzzle, self.boxes)
 
     def trace(self, puzzles: np.ndarray, room: int) -> Traces:
         """As `Task.trace`: constraint propagation, guesses and backtracking."""
+        from hrm_gym.envs.sudoku import trace
+
         groups = np.concatenate(self.groups)
         of_cell = np.stack([partition.ravel().argsort() // self.size for partition in self.groups], axis=1)
         of_cell += self.size * np.arange(3)
@@ -130,10 +137,12 @@ class SudokuTask(Task):
         Raises:
             HrmGymError: with a contradiction among the givens, or the number of solutions: none or several.
         """
-        solver.solve(puzzle, self.boxes)
+        self.solve(puzzle)
 
     def rate(self, puzzle: Array) -> np.ndarray:
         """Guesses that a solver needs per puzzle, shape (N, L); int64 of shape (N,). See `solver.rate`."""
+        from hrm_gym.envs.sudoku import solver
+
         return solver.rate(puzzle, self.boxes)
 
     def dataset(self, split: str) -> Puzzles:
@@ -142,7 +151,9 @@ class SudokuTask(Task):
 
     def write_shipped(self, path: Path) -> None:
         """As `Task.write_shipped`; `SudokuExtreme-v0` takes 1.5 hours, `SudokuDeep-v0` one hour, others minutes."""
-        shipped.write_shipped(self.name, path)
+        from hrm_gym.envs.sudoku.making.shipping import write_shipped
+
+        write_shipped(self.name, path)
 
     @property
     def name(self) -> str:

@@ -16,12 +16,12 @@ import numpy as np
 
 from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, shuffle
+from hrm_gym.envs.sudoku.canonical import canonical_into, form_is_test
 from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, is_new, replacements
 from hrm_gym.envs.sudoku.making.generator import minimize
 from hrm_gym.envs.sudoku.making.probing import ESTIMATED, EXACT, NONE, probe
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
-from hrm_gym.envs.sudoku.symmetry import canonical_into, form_is_test
 
 BEGINNING = 165
 """The walk gives up the symmetry once it reaches this resistance."""

@@ -19,24 +19,16 @@ import numpy as np
 
 from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, seed_stream, shuffle
+from hrm_gym.envs.sudoku.canonical import canonical_into, form_is_test
 from hrm_gym.envs.sudoku.making.climbing import APART, SOLUTIONS, TRIALS, count_guesses, is_new, replacements
 from hrm_gym.envs.sudoku.making.deep import DEEP, hunt_deep
 from hrm_gym.envs.sudoku.making.generator import SPLIT_CODES, generate, minimize, random_grid
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
-from hrm_gym.envs.sudoku.symmetry import canonical_into, form_is_test
 from hrm_gym.envs.task import Puzzles
 
 EASY_SHARE = 0.2686
 """The share of random minimal puzzles in the benchmark."""
-
-HARD_BY = ("guesses", "resistance", "vicinity")
-"""What makes searched puzzles hard, outside the training split.
-
-`guesses`: they take as many guesses as the benchmark's, but are far easier for an agent. `resistance` (`deep`): they
-resist looking one guess ahead, though less than the benchmark's, and take a dozen guesses. `vicinity` (`mixture`, not
-made here): they match the benchmark in both.
-"""
 
 DEEP_SHARE = 0.5
 """The share of deep puzzles among the searched ones for training; they replace those with the fewest guesses.
@@ -230,7 +222,7 @@ def generate_pool(
         split: "train", "test" or None.
         pool: the index of the pool in the sequence.
         walks: the maximum number of walks; puzzles not found by then stay blank (for tests).
-        hard_by: one of `HARD_BY`.
+        hard_by: a value of `shipped.HARD_BY`, other than "vicinity".
     """
     first = pool * _pool_size(split, hard_by)
     place = places(first, num, seed)
@@ -256,7 +248,8 @@ def generate_extreme(num: int, seed: int, split: str | None = None, hard_by: str
         num: number of puzzles.
         seed: which sequence; the result depends on the arguments alone.
         split: only puzzles of that split ("train" or "test"); None for both.
-        hard_by: one of `HARD_BY`; ignored for training, where half of the searched puzzles are of each kind.
+        hard_by: a value of `shipped.HARD_BY`, other than "vicinity"; ignored for training, where half of the searched
+            puzzles are of each kind.
     """
     size = _pool_size(split, hard_by)
     pools = [

@@ -9,10 +9,10 @@ import numpy as np
 
 from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below, seed_stream, shuffle
+from hrm_gym.envs.sudoku.canonical import canonical_into, form_is_test, images_for_split
 from hrm_gym.envs.sudoku.making.easy import thin
 from hrm_gym.envs.sudoku.propagation import place, propagate, read, start
 from hrm_gym.envs.sudoku.solver import new_stack, search
-from hrm_gym.envs.sudoku.symmetry import canonical_into, form_is_test, images_for_split
 from hrm_gym.envs.task import Puzzles
 
 # ---- one puzzle -------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from hrm_gym.envs.splitmix import seed_stream
+from hrm_gym.envs.sudoku.canonical import form_is_test
 from hrm_gym.envs.sudoku.making.extreme import EASY_SHARE, places
 from hrm_gym.envs.sudoku.making.generator import SPLIT_CODES, generate
 from hrm_gym.envs.sudoku.making.vicinity import BEGINNINGS, FEWEST, LEAST, grow
 from hrm_gym.envs.sudoku.solver import search_all
-from hrm_gym.envs.sudoku.symmetry import form_is_test
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 

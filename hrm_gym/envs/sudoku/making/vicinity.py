@@ -15,12 +15,12 @@ import numpy as np
 
 from hrm_gym.envs.jit import njit
 from hrm_gym.envs.splitmix import below
+from hrm_gym.envs.sudoku.canonical import canonical_into
 from hrm_gym.envs.sudoku.making.climbing import count_guesses, is_new
 from hrm_gym.envs.sudoku.making.generator import minimize
 from hrm_gym.envs.sudoku.making.probing import NONE, SEQUENTIAL, closure, probe
 from hrm_gym.envs.sudoku.propagation import start
 from hrm_gym.envs.sudoku.solver import new_stack, search
-from hrm_gym.envs.sudoku.symmetry import canonical_into
 
 _PUBLISHED = (
     "1....7.9..3..2...8..96..5....53..9...1..8...26....4...3......1..4......7..7...3..",
