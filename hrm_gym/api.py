@@ -50,7 +50,7 @@ class Run:
     """Absolute; with `config.json`, the checkpoint, TensorBoard's events and `result.json`."""
     config: Config
     result: dict[str, Any]
-    """What `result.json` holds; empty where a signal ended the run."""
+    """The contents of `result.json`; empty if a signal ended the run."""
 
     def load(self, device: str = "auto") -> Policy:
         """The trained agent with its averaged weights."""
@@ -98,7 +98,7 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
 
 
 def _in_folder(config: Config, dataset: Any) -> Config:
-    """A run whose data set is in the caller's hands gets it as a file of its folder, from which it can be resumed."""
+    """Write a data set of Python objects to a file in the run's folder, so that the run can be resumed."""
     folder = free_run_dir(config)
     task = make_task(config.env, **task_arguments(config.task_args))
     puzzles = read_puzzles(dataset, task)
@@ -126,12 +126,12 @@ def evaluate(
         env: an environment id.
         checkpoint: "pretrained", a run or its folder, a file, or a policy.
         split: "test", "validation" or "train".
-        puzzles: what to use instead of a split: a file, or puzzles as `hrm_gym.envs.reading.source.read` takes them.
-        limit: only the first so many puzzles; 0: all.
+        puzzles: a file, or puzzles as for `hrm_gym.envs.reading.source.read`, in place of a split.
+        limit: number of puzzles, the first ones; 0: all.
         batch_size: puzzles thought about at once.
         device: "auto", "cpu" or "cuda".
-        **protocol: the fields of `hrm_gym.agents.Protocol`, such as `halting="fixed"` and `max_segments=64`; where
-            tasks are learned on the spot (ARC without a checkpoint) `seconds=40.0`, `processes=1`, `seed=0`, `agent`.
+        **protocol: the fields of `hrm_gym.agents.Protocol`, such as `halting="fixed"` and `max_segments=64`; for
+            test-time training (ARC without a checkpoint) `seconds=40.0`, `processes=1`, `seed=0`, `agent`.
 
     Raises:
         HrmGymError: on a missing agent or puzzles, or an argument out of range.
@@ -145,13 +145,13 @@ def evaluate(
     followed = asked.for_family(task)
     result, scores, _ = grade(policy, task, chosen, followed, batch_size)
     return {
-        **report(policy, result, followed, env=env, puzzles=_told(puzzles) or f"{split} split"),
+        **report(policy, result, followed, env=env, puzzles=_named(puzzles) or f"{split} split"),
         **scores,
     }
 
 
 def choose_puzzles(task: Task, split: str, source: Any, limit: int) -> Given:
-    """Puzzles of a split, or all of the file `source`; the first `limit` of them where it is not 0."""
+    """The first `limit` puzzles of a split or of the file `source`; all for 0."""
     limit = check_integer("limit", limit, 0)
     if not isinstance(split, str) or split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -160,8 +160,8 @@ def choose_puzzles(task: Task, split: str, source: Any, limit: int) -> Given:
     return given._replace(puzzles=given.puzzles.map(lambda array: array[: limit or None]))
 
 
-def _told(source: Any) -> str:
-    """The puzzles of an evaluation as its report names them."""
+def _named(source: Any) -> str:
+    """The name of the puzzles in the report of an evaluation."""
     if isinstance(source, str | os.PathLike):
         return os.fsdecode(source)
     return "" if source is None else f"a {type(source).__name__}"
@@ -175,7 +175,7 @@ def grade(
     batch_size: int,
     tell: Callable[[int, int], None] | None = None,
 ) -> tuple[Evaluation, dict[str, float], dict[str, Any]]:
-    """Evaluate, by votes where the family has several forms: the result, the family's own scores, its submission."""
+    """Evaluate, by votes if there are several forms; returns the result, and the family's scores and submission."""
     if task.num_variants == 1:
         return _evaluate(policy, task, puzzles, protocol, batch_size=batch_size, tell=tell), {}, {}
     result, counted = evaluate_by_votes(policy, task, puzzles, protocol, batch_size=batch_size, tell=tell)
@@ -195,26 +195,26 @@ def solve(
     boards: int = 0,
     device: str = "auto",
 ) -> Solution | TaskSolution:
-    """Solve a puzzle by an agent, or a task by one that learns its demonstrations on the spot (ARC).
+    """Solve a puzzle with an agent, or an ARC task with a network trained on its demonstrations.
 
     Args:
         env: an environment id.
         puzzle: text in any layout; its rows, characters or bytes; tokens of shape (L,) or (rows, columns); or a
-            `pathlib.Path` of a file with one puzzle. Of ARC the file of a task, or the task itself,
+            `pathlib.Path` of a file with one puzzle. For ARC the file of a task, or the task itself,
             `{"train": [{"input": grid, "output": grid}, ...], "test": [{"input": grid}, ...]}`.
         checkpoint: "pretrained", a run or its folder, a file, or a policy.
-        rollouts: attempts that are begun at once.
-        max_segments: segments of an attempt.
-        seconds: go on with further attempts until the rules are satisfied or so many seconds have passed, by default
-            10; for a task, of one core, by default 40.
-        vary: how they differ from the first: "noise", "symmetry", "guess", or "auto" for what suits.
-        boards: boards that are thought about side by side in each attempt (see `Protocol.boards`); 0: 32 for agents
-            that can tell a wrong guess, 1 for all others.
+        rollouts: number of parallel attempts.
+        max_segments: maximum number of segments of an attempt.
+        seconds: time limit for further attempts while the rules are not satisfied, by default 10; for an ARC task,
+            budget in seconds of one core, by default 40.
+        vary: how further attempts differ from the first: "noise", "symmetry", "guess", or "auto".
+        boards: boards in parallel in each attempt (see `Protocol.boards`); 0: 32 for agents that can detect a wrong
+            guess, 1 for all others.
         device: "auto", "cpu" or "cuda".
 
     Returns:
-        The answer: `tokens` (L,), `text`, `valid`, `attempts` and `segments`. Of a task: `attempts`, at most two grids
-        for each test input, how `sure` the agent is of the first, and how it came about.
+        The answer: `tokens` (L,), `text`, `valid`, `attempts` and `segments`. For an ARC task: `attempts`, one or two
+        grids for each test input, the estimated probability `sure` of the first, and how they were found.
 
     Raises:
         HrmGymError: on a malformed or unsolvable puzzle, or an agent that cannot think about several boards.
@@ -237,7 +237,7 @@ def _tasks(env: str, split: str, source: str, limit: int) -> dict[str, Examples]
 
 
 def _one(task: Task, puzzle: Any) -> np.ndarray:
-    """The tokens of one puzzle, (L,), whatever it was given as."""
+    """The tokens of one puzzle in any form, (L,)."""
     if isinstance(puzzle, os.PathLike) or hasattr(puzzle, "read"):
         puzzles = read_puzzles(puzzle, task, solved=False).puzzle
         if len(puzzles) != 1:

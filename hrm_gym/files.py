@@ -179,7 +179,7 @@ def check_new(path: Path, overwrite: bool = False) -> None:
         if path.is_dir():
             raise HrmGymError(f"cannot write {path}: it is a folder; give the name of a file")
         if not path.parent.is_dir():
-            raise HrmGymError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+            raise HrmGymError(f"cannot write {path}: there is no folder {path.parent}; create it first")
         if not overwrite and os.path.lexists(path):
             raise HrmGymError(f"{path} is already there: choose another name, or add --overwrite")
         _new_file_beside(path).unlink()
@@ -251,7 +251,7 @@ def read_arrays(path: Any) -> dict[str, np.ndarray]:
     except HrmGymError:
         raise
     except Exception as error:  # NumPy and zlib raise many kinds of errors for damaged files
-        raise HrmGymError(f"{path} is no whole .npz file ({first_line(error)}): give another copy of it") from None
+        raise HrmGymError(f"{path} is not a whole .npz file ({first_line(error)}): give another copy of it") from None
 
 
 def read_array(path: Path) -> np.ndarray:

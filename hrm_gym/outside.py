@@ -73,7 +73,9 @@ def load_class(entry: str, kind: str, base: type) -> Any:
     if cls is None:
         raise unknown(f"{kind} in {module_name}", name, [n for n in dir(module) if not n.startswith("_")])
     if not (inspect.isclass(cls) and issubclass(cls, base)):
-        raise HrmGymError(f"{entry!r} is no {kind}: derive the class from {base.__module__}.{base.__name__}")
+        raise HrmGymError(
+            f"{entry!r} is not a subclass of {base.__name__}: derive the class from {base.__module__}.{base.__name__}"
+        )
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
         raise HrmGymError(f"{where(cls)}: {name} cannot be built: it lacks {' and '.join(missing)}")
     return cls

@@ -124,7 +124,7 @@ def broken(**kwargs):
         (broken(train=[]), ["'x'", "no demonstration"]),
         (broken(test=[]), ["'x'", "no test"]),
         ({"train": [pair(1)]}, ["'set'", "no test"]),
-        (broken(train=[pair(1), 3]), ["'x'", "demonstration 2", "is no pair"]),
+        (broken(train=[pair(1), 3]), ["'x'", "demonstration 2", "is not a pair"]),
         (broken(train=[{"input": [[1]]}]), ["demonstration 1, output", "missing"]),
         (broken(test=[{"output": [[1]]}]), ["test 1, input", "missing"]),
         (broken(test=[pair(1), {"input": [[1, 2], [3]]}]), ["test 2, input", "different lengths"]),

@@ -63,7 +63,7 @@ def test_interrupted_it_goes_on(compare, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Trainer, "act", interrupted)
     code, out, _ = compare("gru", out=tmp_path / "parts")
-    assert code == 130 and "the same command goes on" in out and len(calls) == 2
+    assert code == 130 and "run the same command again" in out and len(calls) == 2
     assert not (tmp_path / "parts" / "table.md").exists()
     code, _, _ = compare("gru", out=tmp_path / "parts")
     assert code == 0 and len(calls) == 4
@@ -82,7 +82,7 @@ def test_asked_to_end_while_it_tests_it_begins_no_other_run(place, name, compare
 
     monkeypatch.setattr(place, name, interrupted)
     code, out, _ = compare("gru", "trm", out=tmp_path / "parts")
-    assert code == 130 and "the same command goes on" in out
+    assert code == 130 and "run the same command again" in out
     assert not (tmp_path / "parts" / "runs" / "trm-seed0").exists()
     monkeypatch.setattr(place, name, evaluate)
     code, _, _ = compare("gru", "trm", out=tmp_path / "parts")

@@ -254,7 +254,7 @@ def test_one_board_is_the_policy_itself_and_others_are_refused():
         guessing(policy, task, -1)
     plain = build(dataclasses.replace(small_policy()[2], halting="classifier", halting_options=None), policy.agent.spec)
     assert guessing(plain, task, 0) is plain
-    with pytest.raises(HrmGymError, match="cannot tell a wrong guess"):
+    with pytest.raises(HrmGymError, match="cannot detect a wrong guess"):
         guessing(plain, task, 4)
     with pytest.raises(HrmGymError, match="has no guesses"):
         guessing(policy, make_task("MazeSmall-v0"), 4)
@@ -351,14 +351,14 @@ def test_commands_take_boards(capsys):
     assert "your puzzle: solved in" in shown and "boards: 1 open, 0 waiting, 0 given up" in shown
     assert "* the agent guesses" in shown
     assert main(["evaluate", "--env", "Sudoku6x6-v0", "--boards", "6", "--limit", "2"]) == 2
-    assert "cannot tell a wrong guess" in capsys.readouterr().err
+    assert "cannot detect a wrong guess" in capsys.readouterr().err
 
 
 def test_the_python_door_takes_boards_and_finds_the_agent_for_them():
     """`evaluate` of the shipped agents: with several boards the one that guesses."""
     found = hrm_gym.evaluate("SudokuExtreme-v0", boards=2, limit=2, max_segments=3, device="cpu")
     assert found["protocol"]["boards"] == 2 and found["num_puzzles"] == 2
-    with pytest.raises(HrmGymError, match="cannot tell a wrong guess"):
+    with pytest.raises(HrmGymError, match="cannot detect a wrong guess"):
         hrm_gym.evaluate("Sudoku6x6-v0", boards=2, limit=2)
 
 

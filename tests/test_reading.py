@@ -274,7 +274,7 @@ def test_what_is_written_is_read(tmp_path, form, packed, task):
 def test_names_without_a_form_are_refused_before_the_work(tmp_path, name, capsys, monkeypatch):
     monkeypatch.setattr(type(NINE), "sample", None)
     assert main(["generate", "--env", "Sudoku4x4-v0", "--out", str(tmp_path / name)]) == 2
-    assert "the name says the form" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert "its suffix decides the format" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 # ---- the family by its size ------------------------------------------------------------------------------

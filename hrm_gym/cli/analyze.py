@@ -58,11 +58,11 @@ def run(argv: Sequence[str]) -> int:
     make_folder(out)
     for name in ["summary.md", *(f"{one.name}.{kind}" for one in chosen for kind in ("json", "png"))]:
         check_new(out / name, args.overwrite)
-    told = {"checkpoint": args.checkpoint, "split": args.split}
+    conditions = {"checkpoint": args.checkpoint, "split": args.split}
     parts = [f"# {env}, {subject.policy.name}: a look inside\n"]
     draws = _can_draw()
     console = Console(stderr=True)
-    found = findings(subject, chosen, told)
+    found = findings(subject, chosen, conditions)
     for analysis in chosen:
         with console.status(f"{analysis.name}: {analysis.title}"):  # shown only on a terminal
             finding = next(found)

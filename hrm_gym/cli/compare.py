@@ -73,10 +73,13 @@ def run(argv: Sequence[str]) -> int:
     make_folder(out)
     found = compare(conditions, args.agents, args.seeds, out, say, args.at_once)
     if found is None:
-        say("stopped; the same command goes on")
+        say("stopped; run the same command again to continue")
         return 130
     text = table(found, conditions)
-    told = {"conditions": dataclasses.asdict(conditions), "runs": [dataclasses.asdict(portrait) for portrait in found]}
+    results = {
+        "conditions": dataclasses.asdict(conditions),
+        "runs": [dataclasses.asdict(portrait) for portrait in found],
+    }
     print(text)
-    write_results(out, text, told, lambda: plot(found, f"{args.env}: {conditions.test_puzzles:,} test puzzles"))
+    write_results(out, text, results, lambda: plot(found, f"{args.env}: {conditions.test_puzzles:,} test puzzles"))
     return 0

@@ -85,8 +85,8 @@ def run(argv: Sequence[str]) -> int:
     if args.submission:
         with replacing(Path(args.submission)) as temporary:
             temporary.write_text(json.dumps(submission))
-    told = {"env": env, "puzzles": args.puzzles or f"{args.split} split"}
-    figures = {**report(policy, result, protocol, **told), **scores}
+    conditions = {"env": env, "puzzles": args.puzzles or f"{args.split} split"}
+    figures = {**report(policy, result, protocol, **conditions), **scores}
     if args.log_dir:
         log_evaluation(Path(args.log_dir), figures, result)
     if args.json:
@@ -119,7 +119,7 @@ def in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "agent", f"{figures['agent']}, {figures['num_parameters']:,} parameters"
     usual = Protocol().to_dict()
     protocol = figures["protocol"].items()
-    told = [
+    parts = [
         f"{name} {value}" for name, value in protocol if name in ("halting", "max_segments") or value != usual[name]
     ]
-    yield "protocol", ", ".join(told)
+    yield "protocol", ", ".join(parts)

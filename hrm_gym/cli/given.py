@@ -44,13 +44,13 @@ def find_family(source: str) -> tuple[str, Given, bool]:
         except WrongSizeError as error:
             refusals.append(error)
     raise HrmGymError(
-        f"the puzzle is no board of {', '.join(BY_SIZE)} by its size (as a 9x9 Sudoku: {refusals[2]}): give --env, or "
-        "mend it"
+        f"the puzzle is not a board of {', '.join(BY_SIZE)} by its size (as a 9x9 Sudoku: {refusals[2]}): give --env, "
+        "or correct it"
     )
 
 
 def tell_format(given: Given, env: str) -> None:
-    """Say what was read, and what it was taken for, where no answer of the program is mixed with it."""
+    """Print the number of puzzles and their detected format to standard error, apart from the answers."""
     num = len(given.puzzles.puzzle)
     print(f"read: {num:,} puzzle{'s' * (num > 1)} of {env}, from {given.format}", file=sys.stderr)
 

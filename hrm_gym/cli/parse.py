@@ -147,14 +147,14 @@ def add_options(parser: argparse.ArgumentParser, options: Iterable[Option], choi
     for option in options:
         if option.group not in groups:
             groups[option.group] = parser.add_argument_group(option.group or "options")
-        told = {"help": _explained(option, choices), **values.arguments(option.kind)}
+        settings = {"help": _explained(option, choices), **values.arguments(option.kind)}
         name = ".".join(option.path)
         if not option.flag.startswith("-"):
-            groups[option.group].add_argument(name, **told | {"metavar": option.flag})
+            groups[option.group].add_argument(name, **settings | {"metavar": option.flag})
         else:
             required = option.default is dataclasses.MISSING
             groups[option.group].add_argument(
-                option.flag, dest=name, required=required, default=argparse.SUPPRESS, **told
+                option.flag, dest=name, required=required, default=argparse.SUPPRESS, **settings
             )
 
 

@@ -68,7 +68,7 @@ class Arguments:
     the highest confidence is shown. 0: 32 if the agent can detect wrong guesses, otherwise 1. Unless this is 1,
     `--checkpoint pretrained` selects the shipped agent that guesses, if there is one."""
     seconds: float = 40.0
-    """Seconds of one core to learn each task, for families whose tasks are learned on the spot (ARC)."""
+    """Seconds of one core to train a network on each task (ARC)."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
 

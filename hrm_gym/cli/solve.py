@@ -119,8 +119,8 @@ def _print(rows: list[dict[str, Any]], task: Task, many: bool, as_json: bool) ->
 def _draw(rows: list[dict[str, Any]], puzzles: np.ndarray, task: Task) -> None:
     for puzzle, row in zip(puzzles, rows, strict=True):
         print(board_text(task, row["tokens"], bold=task.is_given(puzzle) if sys.stdout.isatty() else None))
-        told = ["valid" if row["valid"] else "breaks the rules"]
-        told += [
+        parts = ["valid" if row["valid"] else "breaks the rules"]
+        parts += [
             f"{row[name]} {name if row[name] > 1 else name[:-1]}" for name in ("attempts", "segments") if name in row
         ]
-        print(", ".join(told), end="\n\n")
+        print(", ".join(parts), end="\n\n")

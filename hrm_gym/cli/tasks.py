@@ -1,4 +1,4 @@
-"""`solve` and `evaluate` for families whose puzzles are tasks with demonstrations (ARC): learn each on the spot."""
+"""`solve` and `evaluate` for families whose puzzles are tasks with demonstrations (ARC): train a network for each."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class SolveArguments(Options):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateArguments(Options):
-    """Evaluate networks that learn each task on the spot. If interrupted, run the same command again to continue."""
+    """Evaluate networks that are trained on each task. If interrupted, run the same command again to continue."""
 
     env: str = "ARC1-v0"
     """Environment id."""
@@ -89,7 +89,7 @@ class EvaluateArguments(Options):
 
 
 def on_the_spot(argv: Sequence[str]) -> bool:
-    """Return whether a command line names a family that is learned on the spot, and no trained agent."""
+    """Return whether a command line names such a family and no trained agent."""
     first = Parser()
     first.add_argument("--env")
     first.add_argument("--checkpoint")
@@ -234,9 +234,9 @@ def _figures_in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("pass@1", "pass@2"):
         share = in_words(figures[name], figures[f"{name}_interval"])
         yield name, f"{share}: {figures[f'{name}_tasks']} of {figures['num_tasks']} tasks"
-    yield "done", f"{figures['num_done']} tasks, of which {figures['num_fitted']} had all demonstrations fitted"
+    yield "done", f"{figures['num_done']} tasks; the network fitted all demonstrations of {figures['num_fitted']}"
     spent = (
-        f"{figures['core_seconds_per_task']:g} s of one core a task, {figures['core_seconds'] / 3600:.2f} h together"
+        f"{figures['core_seconds_per_task']:g} s of one core per task, {figures['core_seconds'] / 3600:.2f} h in total"
     )
     yield "seconds", spent
     yield "protocol", f"{figures['agent']}, {figures['seconds']:g} s, seed {figures['seed']}, {figures['puzzles']}"

@@ -35,7 +35,7 @@ class SpotThinker:
     def __init__(self, env_id: str, source: str | None, seconds: float = 40.0, seed: int = 0) -> None:
         if source is None:
             raise HrmGymError(
-                f"tasks of {env_id} are learned on the spot: give the JSON file of one, --puzzle TASK.json"
+                f"an agent for {env_id} is trained on each task: give the JSON file of a task, --puzzle TASK.json"
             )
         self.task: Any = make_task(env_id, source)
         """The puzzle family of these tasks."""
@@ -66,15 +66,15 @@ class SpotThinker:
         examples = self._tasks()[self.task.names(np.array([case.identity]))[0]]
         inputs = [encode(pair.input).astype(np.int64) for pair in examples.tests]
         which = next(i for i, tokens in enumerate(inputs) if np.array_equal(tokens, case.puzzle))
-        solver, told, last = Solver(examples, self._seconds, self._seed), 0, None
+        solver, shown, last = Solver(examples, self._seconds, self._seed), 0, None
         signals: dict[str, float] = dict.fromkeys(SIGNALS, 0.0)
         for event in solver.events():
             form = RUNGS[event.rung]
             seen = (event.look.fitted, form["form"] == "directional", form["colour_names"])
             signals = dict(zip(SIGNALS, map(float, seen), strict=True))
             for grid in event.look.answers[which]:
-                if grid != last and told < max_segments - 1:
-                    last, told = grid, told + 1
+                if grid != last and shown < max_segments - 1:
+                    last, shown = grid, shown + 1
                     yield _step(grid, None, signals, False)
         solution = solver.solution()
         yield _step(solution.attempts[which][0], solution.sure, signals, True)

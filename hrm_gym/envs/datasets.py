@@ -89,8 +89,8 @@ def _of_file(task: Task, split: str, dataset: str) -> Puzzles:
         mine = np.array([_split_of(key) == split for key in task.keys(whole)])
         if not mine.any():
             raise HrmGymError(
-                f"{dataset} holds {len(mine)} puzzles, none of which falls to {split!r}: give more, or name a file for "
-                "each split: train=FILE,validation=FILE,test=FILE"
+                f"{dataset} holds {len(mine)} puzzles, and the split {split!r} gets none of them: give more, or name a file "
+                "for each split: train=FILE,validation=FILE,test=FILE"
             )
         data = whole.map(lambda array: array[mine])
     if split == "train":
@@ -113,7 +113,7 @@ def _without(task: Task, data: Puzzles, others: Puzzles, source: str, place: str
     taken = set(task.keys(others))
     mine = np.array([key not in taken for key in task.keys(data)])
     if not mine.any():
-        raise HrmGymError(f"all puzzles of {source} stand in {place} too, or images of them: give others")
+        raise HrmGymError(f"{place} contains all puzzles of {source}, or symmetric versions of them: give others")
     return data.map(lambda array: array[mine])
 
 

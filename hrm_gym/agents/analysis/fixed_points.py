@@ -69,15 +69,15 @@ def describe(figures: dict[str, Any]) -> str:
         return text + " No answer is wrong at the end, so no wrong fixed point was seen."
     resting = at_end["wrong, at rest"]["share"] / wrong
     text += (
-        f" Of the answers that are wrong at the end {100 * resting:.0f} % have not changed in the last "
+        f" At the end, {100 * resting:.0f} % of the wrong answers have not changed in the last "
         f"{figures['window']} segments: "
     )
-    text += "wrong fixed points are how it fails." if resting > 0.5 else "it fails by going on, not by coming to rest."
+    text += "most failures are wrong fixed points." if resting > 0.5 else "most failures never come to rest."
     moves = figures["residual_at_end"]
     if moves["right"] is not None and moves["wrong"] is not None:
         text += (
-            f" In the last segment the state moves by {moves['right']:.2g} where the answer is right and by "
-            f"{moves['wrong']:.2g} where it is wrong (median of |new - old| / (|new| + |old|))."
+            f" In the last segment the state moves by {moves['right']:.2g} at right answers and by "
+            f"{moves['wrong']:.2g} at wrong ones (median of |new - old| / (|new| + |old|))."
         )
     return text
 

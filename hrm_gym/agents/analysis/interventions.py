@@ -76,7 +76,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     own = {key for key, tensor in items(policy.of_agent(state)) if tensor.is_floating_point()}
     names = [name for name in named_tensors(policy, state) if name in own]
     if not names:
-        raise Unsuited(f"the agent {policy.name!r} offers tensors that are no parts of its state as it is")
+        raise Unsuited(f"the agent {policy.name!r} offers only tensors that an intervention cannot change")
     untouched = subject.long.right[:, :segments]
     # Intervene when half of the finally right answers are right: later changes come too late, earlier ones too soon.
     share = untouched.mean(0)

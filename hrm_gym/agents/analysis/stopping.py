@@ -30,7 +30,7 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
 def measure(subject: Subject) -> dict[str, Any]:
     """By difficulty: when the agent halts within the segments of training, and its accuracy then."""
     if not subject.policy.halting.signals:
-        raise Unsuited("the agent's halting rule reads nothing, so it stops whatever the puzzle is")
+        raise Unsuited("the agent's halting rule has no signals, so it ignores the puzzle")
     last = subject.trained_segments
     halt = subject.long.halt[:, :last].copy()
     halt[:, -1] = True
@@ -67,8 +67,8 @@ def describe(figures: dict[str, Any]) -> str:
     """The paragraph on the figures."""
     low, high = figures["correlation_interval"]
     text = (
-        f"Deciding by itself the agent is right on {words(figures['right'])} of {figures['right']['puzzles']} puzzles, "
-        f"in {figures['mean_segments']:.2f} segments on average."
+        f"With its own halting the agent is right on {words(figures['right'])} of {figures['right']['puzzles']} "
+        f"puzzles, in {figures['mean_segments']:.2f} segments on average."
     )
     if len(figures["groups"]) > 1:
         easy, hard = figures["groups"][0], figures["groups"][-1]
@@ -76,7 +76,7 @@ def describe(figures: dict[str, Any]) -> str:
             f" It spends {easy['mean_segments']:.2f} on the easiest ({figures['difficulty']} {easy['difficulty']}) and "
             f"{hard['mean_segments']:.2f} on the hardest ({hard['difficulty']}); the rank correlation of difficulty "
             f"and halting segment is {figures['correlation']:.2f} ({low:.2f} to {high:.2f}): "
-            f"it {'thinks' if low > 0 else 'does not think'} longer about what is harder."
+            f"it {'thinks' if low > 0 else 'does not think'} longer about harder puzzles."
         )
     late = figures["segments_after_first_right"]
     if late is not None:

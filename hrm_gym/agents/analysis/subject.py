@@ -156,7 +156,7 @@ def open_subject(
     if 0 < chosen.max_segments < config.max_segments:
         raise HrmGymError(
             f"max_segments is {chosen.max_segments}: the agent was trained in episodes of {config.max_segments}, "
-            "give at least so many, or 0"
+            f"give at least {config.max_segments}, or 0"
         )
     for looked_at in (policy, twin, *(other.policy for other in others)):
         looked_at.agent.dtype = torch.float32  # bfloat16 is too coarse for small residuals

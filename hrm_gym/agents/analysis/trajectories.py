@@ -75,7 +75,7 @@ def describe(figures: dict[str, Any]) -> str:
     if all(one["wrong"] is not None and one["right"] is not None for one in still):
         restless = all(one["wrong"] > 2 * one["right"] for one in still)
         text += (
-            " Right answers are places of rest, and wrong ones go on wandering."
+            " The state comes to rest at right answers and keeps moving at wrong ones."
             if restless
             else " Whether an answer is right does not follow from how far its state still moves."
         )

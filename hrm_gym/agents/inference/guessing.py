@@ -87,10 +87,10 @@ class Guessing(Policy):
 
     def __init__(self, policy: Policy, task: Task, boards: int, options: SearchOptions | None = None) -> None:
         if boards < 2:
-            raise HrmGymError(f"boards is {boards}: give 2 or more, of which one is the puzzle itself")
+            raise HrmGymError(f"boards is {boards}: give 2 or more, counting the puzzle itself")
         if not policy.halting.gives_up:
             raise HrmGymError(
-                f"boards is {boards}: this agent cannot tell a wrong guess; give a --checkpoint that was trained with "
+                f"boards is {boards}: this agent cannot detect a wrong guess; give a --checkpoint trained with "
                 "--guesses 0.5 --give-up, such as pretrained:SudokuExtreme-v0-guesses, or leave it out"
             )
         if not can_guess(task):
@@ -314,7 +314,7 @@ def guessing(policy: Policy, task: Task, boards: int) -> Policy:
     """
     if boards < 0:
         raise HrmGymError(
-            f"boards is {boards}: give 1 or more, of which one is the puzzle itself, or 0 for what suits the agent"
+            f"boards is {boards}: give 1 or more, counting the puzzle itself, or 0 for the agent's default"
         )
     if boards == 0:
         boards = BOARDS if policy.halting.gives_up and can_guess(task) else 1

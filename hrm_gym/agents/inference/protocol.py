@@ -53,5 +53,5 @@ class Protocol(Options):
         if self.votes and forms == 1:
             raise HrmGymError(f"votes is {self.votes}: each puzzle of this family has one form; leave it out")
         if self.votes > forms:
-            raise HrmGymError(f"votes is {self.votes}: each puzzle has {forms} forms; give at most so many")
+            raise HrmGymError(f"votes is {self.votes}: each puzzle has {forms} forms; give at most {forms}")
         return dataclasses.replace(self, votes=self.votes or (forms if forms > 1 else 0))

@@ -18,7 +18,7 @@ Faithful: neurons, encoders and decoders of the Neural Engineering Framework, co
 connection with a time constant of 0.1 s; bound pairs; noise and forgetting come only from spikes. Adapted: `nengo`
 simulates one network at a time, so torch steps its populations for all slots together; all features share the tuning of
 one population; binding is exact instead of neural; a race of populations replaces the model of the basal ganglia; there
-is no eye and no arm. Only a scale and biases of the answer, and halting, are learned.
+is no eye and no arm. Only halting and the scale and biases of the answer are learned.
 
 Known failures: the memory is a sum, so its items interfere more as it grows, and the agent acts on wrongly recalled
 digits. It learns almost nothing.

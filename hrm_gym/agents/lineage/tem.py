@@ -76,7 +76,7 @@ class TEM(Agent):
         super().__init__(config, spec)
         if not spec.moves:
             raise HrmGymError(
-                "agent 'tem' predicts what is seen on walks, and this puzzle's boards are none: choose --env Walk-v0, "
+                "agent 'tem' predicts the objects on walks, and this puzzle has no walks: choose --env Walk-v0, "
                 "or another --agent"
             )
         self.num_features = 3

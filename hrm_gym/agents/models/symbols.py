@@ -210,7 +210,7 @@ def _check(spec: TaskSpec) -> None:
     every = np.arange(spec.num_cells)
     if any(not np.array_equal(np.sort(groups, axis=None), every) for groups in spec.groups):
         raise HrmGymError(
-            "this agent knows no rules but the groups of the puzzle, and here some cells are in none of them: choose "
+            "this agent knows only rules that are groups, and some cells of this puzzle are in no group: choose "
             "another --agent"
         )
 

@@ -256,7 +256,7 @@ def export(run_dir: Path, target: Path, overwrite: bool = False) -> tuple[Checkp
     check_new(target, overwrite)
     saved = load(run_dir)
     if not is_file(run_dir / "result.json"):
-        raise HrmGymError(f"{run_dir} has no result.json: go on with it by --resume {run_dir} first")
+        raise HrmGymError(f"{run_dir} has no result.json: finish it with --resume {run_dir} first")
     result = read_json(run_dir / "result.json")
     try:
         scores = {name: result[name] for name in ("exact_accuracy", "num_puzzles", "device")}
@@ -295,10 +295,12 @@ def _check_numbers(path: Path, board: Any, counters: Any) -> None:
     for name, value in numbers.items():
         kind = int | float if name == "seconds" else int
         if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < 1 << 53:
-            raise HrmGymError(f"{path}: {name} is {value!r}, where a number of 0 or more is needed; give another one")
+            raise HrmGymError(
+                f"{path}: {name} is {value!r}, but must be a number of 0 or more; give another checkpoint"
+            )
     names = counters.get("identities", ())
     if not (isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)):
-        raise HrmGymError(f"{path}: its identities are no list of names; give another checkpoint")
+        raise HrmGymError(f"{path}: its identities are not a list of names; give another checkpoint")
 
 
 def _checksum(header: dict[str, str], tensors: dict[str, Tensor]) -> str:

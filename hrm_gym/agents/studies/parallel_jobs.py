@@ -60,7 +60,7 @@ def run_jobs(
                 yield running.pop(done[0]), ray.get(done[0])
             except ray.exceptions.RayError as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-                raise HrmGymError(f"a run in a process of its own died ({reason}): the same command goes on") from None
+                raise HrmGymError(f"a worker process died ({reason}): run the same command again to continue") from None
     finally:
         with contextlib.suppress(Exception):
             ray.shutdown()

@@ -121,7 +121,7 @@ def _read_tasks(path: Path) -> dict[str, Examples]:
             continue
         for name, examples in _read_file(file).items():
             if name in tasks:
-                raise HrmGymError(f"{file}: task {name!r} stands in another file of {path} too: keep one of them")
+                raise HrmGymError(f"{file}: task {name!r} is also in another file of {path}: keep one of them")
             tasks[name] = examples
     return tasks
 
@@ -133,7 +133,7 @@ def _read_file(path: Path) -> dict[str, Examples]:
     if beside != path and beside.exists():
         solutions = _json(beside)
         if not isinstance(solutions, Mapping):
-            raise HrmGymError(f"{beside}: is no dict of outputs: write {{name: [grid, ...]}}")
+            raise HrmGymError(f"{beside}: is not a dictionary of outputs: write {{name: [grid, ...]}}")
     if isinstance(content, list) and len(content) > _SHOWN and isinstance(content[0], Mapping):
         content = {"train": content[:_SHOWN], "test": content[_SHOWN : _SHOWN + 1]}
     if not isinstance(content, Mapping):
@@ -221,7 +221,7 @@ def _list(place: str, task: Any, key: str, what: str) -> list[Any]:
 
 def _pair(place: str, pair: Any, hidden: bool = False) -> Pair:
     if not isinstance(pair, Mapping):
-        raise HrmGymError(f'{place}: is no pair: write {{"input": grid, "output": grid}}')
+        raise HrmGymError(f'{place}: is not a pair: write {{"input": grid, "output": grid}}')
     output = pair.get("output")
     return Pair(
         _grid(f"{place}, input", pair.get("input")),
@@ -240,7 +240,7 @@ def _grid(place: str, value: Any) -> np.ndarray:
         size = "x".join(map(str, grid.shape)) if grid.size else "empty"
         raise HrmGymError(f"{place}: is {size}: grids of 1x1 to {SIDE}x{SIDE} are allowed")
     if grid.ndim != 2 or grid.dtype.kind not in "iu":
-        raise HrmGymError(f"{place}: is no list of rows of integers: give colours 0 to 9")
+        raise HrmGymError(f"{place}: is not a list of rows of integers: give colours 0 to 9")
     if grid.min() < 0 or grid.max() > 9:
         wrong = grid.min() if grid.min() < 0 else grid.max()
         raise HrmGymError(f"{place}: has the colour {wrong}: colours are 0 to 9")

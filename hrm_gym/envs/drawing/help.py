@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 _SIGNALS = {
     "is it right?": "its estimate of the chance that the whole answer is right",
-    "is more thought worth it?": "what it expects of thinking on; it stops where that is less than the line above",
+    "is more thought worth it?": "its estimate of the value of going on; it stops if that is below the line above",
     "can it be solved?": "its estimate of the chance that no guess on this board is wrong",
     "is it hopeless?": "its estimate of the chance that a guess on this board is wrong",
-    "its least sure cell": "the confidence of that cell; it stops where even this one is sure enough",
+    "its least sure cell": "the confidence of that cell; it stops once even this one is sure enough",
     "stop now?": "the probability that it stops after this segment",
     "stopped by now?": "the probability that it would have stopped by now",
 }

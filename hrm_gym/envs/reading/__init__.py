@@ -1,1 +1,1 @@
-"""One reader for all puzzles that people hand in: text, tables, JSON, arrays, files of any of these, and objects."""
+"""One reader for all forms of puzzles: text, tables, JSON, arrays, files of any of these, and Python objects."""

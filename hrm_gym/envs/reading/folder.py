@@ -17,12 +17,12 @@ def read_folder(folder: Path, task: Task, check: Callable[[Task, Puzzles, Sequen
     """The puzzles of `DIR/train` or `DIR/test`, with `all__inputs.npy` and `all__labels.npy`.
 
     Args:
-        folder: the place.
-        task: whose puzzles they are.
-        check: refuses wrong answers, each of which stands at a place.
+        folder: the folder.
+        task: the puzzle family.
+        check: rejects wrong answers, given the places of all rows.
 
     Raises:
-        HrmGymError: naming the file where one is missing, malformed or of another board.
+        HrmGymError: if a file is missing, malformed or for another board, with its name.
     """
     if not (folder / "all__inputs.npy").is_file():
         inside = [split for split in SPLITS if (folder / split / "all__inputs.npy").is_file()]
@@ -33,7 +33,7 @@ def read_folder(folder: Path, task: Task, check: Callable[[Task, Puzzles, Sequen
     for name in ("inputs", "labels"):
         path = folder / f"all__{name}.npy"
         array = read_array(path)
-        # There 0 is padding, and a board's tokens begin at 1.
+        # In these files 0 is padding, and tokens begin at 1.
         if array.ndim != 2 or array.shape[1] != task.num_cells or array.dtype.kind not in "iu":
             raise HrmGymError(
                 f"{path} has {array.dtype} of shape {array.shape}: integers of (N, {task.num_cells}) are needed"
@@ -52,14 +52,14 @@ def read_folder(folder: Path, task: Task, check: Callable[[Task, Puzzles, Sequen
 
 
 def _check_vocabulary(path: Path, task: Task) -> None:
-    """The folder's own description, where it is there, must speak of the same tokens."""
+    """Check that the folder's description, if any, has the same number of tokens."""
     if not path.is_file():
         return
     try:
         size = json.loads(path.read_text()).get("vocab_size")
     except (ValueError, AttributeError, OSError, RecursionError) as error:
-        raise HrmGymError(f"cannot read {path} ({error}): leave the file out or mend it") from None
+        raise HrmGymError(f"cannot read {path} ({error}): remove or correct the file") from None
     if size is not None and size != task.num_tokens + 1:
         raise HrmGymError(
-            f"{path} speaks of {size} tokens; this board has {task.num_tokens} and padding: another family?"
+            f"{path} has {size} tokens, but this board has {task.num_tokens} and padding: give another --env"
         )

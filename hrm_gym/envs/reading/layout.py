@@ -1,6 +1,6 @@
-"""The text of one board in whatever layout people write it: in one line, in rows, framed, or with separators.
+"""Parsing the text of one board in many layouts: one line, rows, frames, or separators.
 
-A layout is tried after the other, and the first one with the right number of cells is taken.
+Layouts are tried in order; the first with the right number of cells is used.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from hrm_gym.errors import HrmGymError
 
 
 class WrongSizeError(HrmGymError):
-    """The text has not as many cells as the board."""
+    """The number of cells in the text differs from the board's."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Alphabet:
-    """What a family's boards look like as text."""
+    """The text form of a family's boards."""
 
     shape: tuple[int, int]
     """Rows and columns."""
     symbols: str
-    """One character a token."""
+    """One character per token."""
     blank: str
     """The symbol of an open cell."""
     aliases: Mapping[str, str]
-    """Other characters that people write, and the symbols that they stand for."""
+    """Other accepted characters, and the symbols that they mean."""
 
     @property
     def num_cells(self) -> int:
@@ -45,8 +45,8 @@ def cells(text: str, alphabet: Alphabet) -> str:
     """The L symbols of one board.
 
     Raises:
-        WrongSizeError: where no layout gives as many cells as the board has.
-        HrmGymError: on a character that stands for nothing.
+        WrongSizeError: if no layout gives the number of cells of the board.
+        HrmGymError: on an unknown character.
     """
     text = plain(text)
     for layout in LAYOUTS:
@@ -69,7 +69,7 @@ def cells(text: str, alphabet: Alphabet) -> str:
 
 
 def plain(text: str) -> str:
-    """The text without a terminal's colours; full-width characters and digits of other scripts as ASCII has them."""
+    """The text without terminal colours, with full-width characters and digits of other scripts in ASCII."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text.removeprefix("\ufeff"))
     return text if text.isascii() else "".join(map(_plain_character, text))
 
@@ -93,12 +93,12 @@ _QUOTES = "[](){}\"'"
 
 
 def _rows(text: str) -> list[str]:
-    """The lines of a text, without those that are empty at its ends."""
+    """The lines of a text, without empty lines at both ends."""
     return text.strip("\r\n").splitlines() or [""]
 
 
 def _exact(text: str, alphabet: Alphabet) -> str | None:
-    """All characters as they are; white space does not count, except where it is a symbol."""
+    """All characters; white space is ignored unless it is a symbol."""
     if not alphabet.spaced:
         return "".join(text.split())
     lines = text.splitlines()
@@ -110,7 +110,7 @@ def _exact(text: str, alphabet: Alphabet) -> str | None:
 
 
 def _drawn(text: str, alphabet: Alphabet) -> str | None:
-    """What `--pretty` prints: three characters a cell, and frames between the boxes."""
+    """The output of `--pretty`: three characters per cell, and frames between boxes."""
     lines = [line.rstrip() for line in text.splitlines() if line.lstrip().startswith("|")]
     inner = [re.sub(r"\|", "", line) for line in lines]
     if len(lines) != alphabet.shape[0] or any(len(line) != 3 * alphabet.shape[1] for line in inner):
@@ -120,7 +120,7 @@ def _drawn(text: str, alphabet: Alphabet) -> str | None:
 
 
 def _boxed(text: str, alphabet: Alphabet) -> str | None:
-    """Cells with a space between them, which blanks may be, too, in boxes between upright lines."""
+    """Cells separated by spaces, in boxes between vertical lines; a blank may be a space, too."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not is_rule(line.strip(), alphabet)]
     if alphabet.spaced or any(len(line) < 2 or line[0] not in _FRAMES or line[-1] not in _FRAMES for line in lines):
         return None
@@ -130,7 +130,7 @@ def _boxed(text: str, alphabet: Alphabet) -> str | None:
 
 
 def is_rule(line: str, alphabet: Alphabet) -> bool:
-    """Whether a line is part of a frame and holds no cells."""
+    """Whether a line is part of a frame and has no cells."""
     own = set(alphabet.symbols) - {" "}
     marks = set(line) - set(" \t")
     return (
@@ -142,7 +142,7 @@ def is_rule(line: str, alphabet: Alphabet) -> bool:
 
 
 def _framed(surely: Callable[[str], bool]) -> Callable[[str, Alphabet], str | None]:
-    """Cells between frames and separators; of lines that look like frames, only those that are `surely` ones."""
+    """Cells between frames and separators; lines that look like frames are skipped if `surely` accepts them."""
 
     def layout(text: str, alphabet: Alphabet) -> str | None:
         skipped = set(_FRAMES + _SEPARATORS + _QUOTES + " ") - set(alphabet.symbols.replace(" ", ""))
@@ -153,7 +153,7 @@ def _framed(surely: Callable[[str], bool]) -> Callable[[str, Alphabet], str | No
 
 
 def _separated(text: str, alphabet: Alphabet) -> str | None:
-    """A field a cell: empty ones are blanks, and a number of several digits is a token."""
+    """One field per cell: an empty field is a blank, and a number of several digits is a token."""
     text = "".join(character for character in text.strip() if character not in _QUOTES)
     for pattern in (r"[,;\t]", r"[\s,;]+"):
         fields = [field.strip() for line in _rows(text) for field in re.split(pattern, line.strip("\r\n"))]
@@ -174,7 +174,7 @@ def _separated(text: str, alphabet: Alphabet) -> str | None:
 
 
 def _padded(text: str, alphabet: Alphabet) -> str | None:
-    """Rows whose spaces are cells, and which an editor may have stripped."""
+    """Rows whose spaces are cells; an editor may have stripped trailing spaces."""
     rows, columns = alphabet.shape
     lines = text.splitlines()
     if len(lines) > rows:
@@ -182,12 +182,12 @@ def _padded(text: str, alphabet: Alphabet) -> str | None:
     lines = _without_sides([line.rstrip() for line in lines if not is_rule(line, alphabet)])
     if not alphabet.spaced and len(lines) == 1 and len(text) == alphabet.num_cells:
         return text.replace(" ", alphabet.blank)
-    # Where open cells are written by another character, a short row is one that lacks cells.
+    # If another character marks open cells, a short row lacks cells.
     blank = " " if alphabet.spaced else alphabet.blank
     others = {alias for alias, symbol in alphabet.aliases.items() if symbol == blank} | {blank}
     if len(lines) != rows or set("".join(lines)) & (others - {" "}):
         return None
-    for width in (1, 2):  # cells of two characters are of the same one twice, or one and a space
+    for width in (1, 2):  # a cell of two characters repeats one, or adds a space
         wide = [line.ljust(width * columns) for line in lines]
         if all(len(line) == width * columns for line in wide):
             joined, seconds = ("".join(line[begin::width] for line in wide) for begin in (0, width - 1))
@@ -198,7 +198,7 @@ def _padded(text: str, alphabet: Alphabet) -> str | None:
 
 
 def _apart(text: str, alphabet: Alphabet) -> str | None:
-    """Rows of cells with one space or comma between them, where a space is a cell, too."""
+    """Rows of cells with one space or comma between them; a cell may be a space, too."""
     wide = [line.ljust(2 * alphabet.shape[1] - 1) for line in _rows(text)]
     if any(len(line) > 2 * alphabet.shape[1] or set(line[1::2]) - set(" ,;\t") for line in wide):
         return None
@@ -207,7 +207,7 @@ def _apart(text: str, alphabet: Alphabet) -> str | None:
 
 
 def _without_sides(lines: list[str]) -> list[str]:
-    """The lines without the frame at their left and right."""
+    """The lines without a frame at both sides."""
     if lines and all(len(line) > 1 and line[0] in _FRAMES and line[-1] in _FRAMES for line in lines):
         return [line[1:-1] for line in lines]
     return lines
@@ -224,11 +224,11 @@ LAYOUTS: tuple[Callable[[str, Alphabet], str | None], ...] = (
     _separated,
     _boxed,
 )
-"""In the order in which they are tried."""
+"""Layouts in the order of trial."""
 
 
 def _wrong_size(text: str, alphabet: Alphabet) -> str:
-    """How many cells there are, as people count them."""
+    """An error message with the number of cells, or with the row of the wrong length."""
     rows, columns = alphabet.shape
     needed = f"a {rows}x{columns} board needs {alphabet.num_cells}, row by row"
     lines = [line for line in _rows(text) if not is_rule(line, alphabet)]

@@ -1,4 +1,4 @@
-"""Puzzles in a program's hands, or in JSON: texts, rows, tokens, arrays of many boards, and dictionaries of these."""
+"""Puzzles as Python objects or JSON: texts, rows, tokens, arrays of boards, and dictionaries of these."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ QUESTIONS = (
     *("question", "questions", "puzzle", "puzzles", "quizzes", "quiz", "unsolved", "board", "boards", "grid", "grids"),
     *("givens", "clues", "problem", "input", "inputs", "value", "task", "sudoku", "maze", "mazes"),
 )
-"""Names that people give to a column of puzzles, as they are looked for."""
+"""Common names of a column of puzzles, in the order of search."""
 ANSWERS = ("answer", "answers", "solution", "solutions", "solved", "label", "labels", "output", "outputs", "target")
-"""And to one of solutions."""
+"""Common names of a column of solutions."""
 
 _DEEPEST = 8
 
 
 def tokens_of(task: Task, value: Any, what: str = "the puzzle") -> np.ndarray:
-    """One board as tokens, uint8 of shape (L,): the one check of whatever a caller hands in.
+    """Convert one board to tokens, uint8 of shape (L,), and check it; all input goes through here.
 
     Args:
-        task: whose board it is.
+        task: the puzzle family.
         value: text in any layout; bytes; rows of text; cells as characters, tokens, or None for open ones; an array or
             a tensor of integers of shape (L,) or (rows, columns).
-        what: its name, for the error.
+        what: its name in errors.
 
     Raises:
-        HrmGymError: where it is of another size or type, or a token is none of the family's.
+        HrmGymError: if it has the wrong size or type, or an unknown token.
     """
     if isinstance(value, bytes | bytearray):
         value = decode(bytes(value))
@@ -75,7 +75,7 @@ def _wanted(task: Task) -> str:
 
 
 def _joined(task: Task, value: Sequence[Any], what: str) -> Any:
-    """Rows of text as a text; cells of which some are characters or open as characters; else the value itself."""
+    """Join rows of text, or a mix of characters, tokens and None, to one text; other values are unchanged."""
     if value and all(isinstance(part, str | bytes) for part in value):
         parts = [part.decode("latin-1") if isinstance(part, bytes) else part for part in value]
         cells = len(parts) == task.num_cells
@@ -100,10 +100,10 @@ def _joined(task: Task, value: Sequence[Any], what: str) -> Any:
 
 
 def rows_of(value: Any, task: Task, place: str = "", depth: int = 0) -> Iterator[Row]:
-    """The boards in a nest of dictionaries, lists and arrays; texts in it are boards.
+    """The boards in nested dictionaries, lists and arrays; each text is a board.
 
     Raises:
-        HrmGymError: where it is neither, or nested too deeply.
+        HrmGymError: if it holds anything else, or is nested too deeply.
     """
     if depth > _DEEPEST:
         raise HrmGymError(f"{place or 'the data'} is nested more than {_DEEPEST} deep: give a list of puzzles")
@@ -129,7 +129,7 @@ def rows_of(value: Any, task: Task, place: str = "", depth: int = 0) -> Iterator
 
 
 def _paired(question: Any, answer: Any, task: Task, place: str, depth: int) -> Iterator[Row]:
-    """A board with its answer, or several with as many."""
+    """One board with its answer, or several boards with as many answers."""
     parts = None if _is_board(question, task) else _parts(question)
     if parts is None:
         yield Row(place or "puzzle 1", question, "" if answer is None else answer)
@@ -149,7 +149,7 @@ def _paired(question: Any, answer: Any, task: Task, place: str, depth: int) -> I
 
 
 def _parts(value: Any) -> Sequence[Any] | None:
-    """The elements of something that may hold several boards."""
+    """The elements of a value that may hold several boards; None if it cannot."""
     if isinstance(value, list | tuple):
         return value if value and not all(isinstance(part, int | float | type(None)) for part in value) else None
     array = None if isinstance(value, str | bytes) else as_numpy(value, "the data")
@@ -157,7 +157,7 @@ def _parts(value: Any) -> Sequence[Any] | None:
 
 
 def _is_board(value: Any, task: Task) -> bool:
-    """Whether a value has as many cells as one board, whatever stands in them."""
+    """Whether a value has the number of cells of one board, with any contents."""
     if isinstance(value, Mapping):
         return False
     try:
@@ -173,10 +173,10 @@ def _is_board(value: Any, task: Task) -> bool:
 
 
 def rows_of_json(text: str, task: Task) -> Iterator[Row]:
-    """The boards of a JSON text, or of one with a JSON value a line.
+    """The boards of a JSON text, or of a text with one JSON value per line.
 
     Raises:
-        HrmGymError: where it is no JSON.
+        HrmGymError: if it is not JSON.
     """
     try:
         yield from rows_of(json.loads(text), task)
@@ -184,9 +184,9 @@ def rows_of_json(text: str, task: Task) -> Iterator[Row]:
     except (json.JSONDecodeError, RecursionError) as error:
         lines = [(i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
         if len(lines) < 2 or isinstance(error, RecursionError):
-            raise HrmGymError(f"it is no JSON ({first_line(error)}): give whole JSON, or a value a line") from None
+            raise HrmGymError(f"it is not JSON ({first_line(error)}): give whole JSON, or one value per line") from None
     for number, line in lines:
         try:
             yield from rows_of(json.loads(line), task, f"line {number}")
         except (json.JSONDecodeError, RecursionError) as error:
-            raise HrmGymError(f"line {number} is no JSON ({first_line(error)}): mend it, or leave it out") from None
+            raise HrmGymError(f"line {number} is not JSON ({first_line(error)}): correct or remove it") from None

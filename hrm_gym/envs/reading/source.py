@@ -1,4 +1,4 @@
-"""Where puzzles come from: a file of any kind, a stream, a folder, the hub, or objects of a program."""
+"""Reading puzzles from a file of any kind, a stream, a folder, the hub, or Python objects."""
 
 from __future__ import annotations
 
@@ -33,36 +33,35 @@ PACKED: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
     b"BZh": ("bzip2", bz2.open),
     b"\xfd7zXZ\x00": ("xz", lzma.open),
 }
-"""How a compressed file begins, and what opens it."""
+"""Compression formats by the first bytes of a file, with their names and openers."""
 _PACKED_NAMES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
 
 
 class Given(NamedTuple):
-    """What was read."""
+    """The puzzles, and the format in which they were found."""
 
     puzzles: Puzzles
     format: str
-    """What it was taken for, such as "a table with the columns quizzes and solutions"."""
+    """The detected format, such as "a table"."""
 
 
 def read(source: Any, task: Task, solved: bool = True) -> Given:
-    """Puzzles and their solutions from wherever they are.
+    """Read puzzles and their solutions.
 
     Args:
         source: a path of a file: a CSV table with a column `question` (or `puzzle`, `quizzes`, ...) and, if you like,
-            `answer` (or `solution`, ...); text with a puzzle a line, or row by row, with frames, titles and comments;
-            JSON, or JSON a line; `.npy` and `.npz`; any of them compressed by gzip, bzip2, xz or zip. Or a folder of
-            the reference repositories, `DIR/train` or `DIR/test` with `all__inputs.npy` and `all__labels.npy`. Or
-            `hf:OWNER/NAME/FILE.csv`, a file of a dataset on the Hugging Face hub. Or what the family reads itself. Or
-            an open stream, or the objects themselves: lists, dictionaries, arrays of shape (N, L) or (N, rows,
-            columns).
-        task: whose puzzles they are.
-        solved: find the solutions that are not given with the family's solver. Otherwise the puzzle stands in the
-            solution's place.
+            `answer` (or `solution`, ...); text with one puzzle per line, or row by row, with frames, titles and
+            comments; JSON, or one JSON value per line; `.npy` and `.npz`; any of them compressed by gzip, bzip2, xz or
+            zip. Or a folder of the reference repositories, `DIR/train` or `DIR/test` with `all__inputs.npy` and
+            `all__labels.npy`. Or `hf:OWNER/NAME/FILE.csv`, a file of a dataset on the Hugging Face hub. Or a format of
+            the family's own. Or an open stream, or Python objects: lists, dictionaries, arrays of shape (N, L) or
+            (N, rows, columns).
+        task: the puzzle family.
+        solved: compute missing solutions with the family's solver; otherwise the puzzle replaces its solution.
 
     Raises:
-        HrmGymError: naming the place where a puzzle is missing, malformed, of another board, or where an answer
-            breaks the rules.
+        HrmGymError: if a puzzle is missing, malformed or of another board, or an answer breaks the rules, with its
+            place.
     """
     if isinstance(source, str | os.PathLike):
         return _read_path(os.fspath(source), task, solved)
@@ -89,7 +88,7 @@ def _read_path(name: str | bytes, task: Task, solved: bool) -> Given:
         return Given(read_folder(path, task, check_answers), "a folder of arrays")
     if not (is_file(path) or _is_stream(path)):
         raise HrmGymError(
-            f"no file at {name[:200]}: {_nearest(path)}give a CSV file, a puzzle a line, or a folder of .npy files"
+            f"no file at {name[:200]}: {_nearest(path)}give a CSV file, one puzzle per line, or a folder of .npy files"
         )
     try:
         if path.suffix.lower() == ".npy":
@@ -112,7 +111,7 @@ def _read_stream(stream: Any, task: Task, solved: bool) -> Given:
     name = str(getattr(stream, "name", "the stream"))
     try:
         data = stream.read()
-    except Exception as error:  # an object of the caller's may raise anything
+    except Exception as error:  # the caller's object may raise anything
         raise HrmGymError(f"cannot read {name} ({first_line(error)}): give a path") from None
     if not isinstance(data, str | bytes):
         raise HrmGymError(f"{name} gives a {type(data).__name__}: give a path, or an open file")
@@ -122,12 +121,12 @@ def _read_stream(stream: Any, task: Task, solved: bool) -> Given:
 
 
 def read_text(text: str, task: Task, solved: bool = False) -> Given:
-    """As `read`, of a text that is no path."""
+    """As `read`, for a text that is not a path."""
     return _parsed("", text, task, solved)
 
 
 def _parsed(name: str, text: str, task: Task, solved: bool, suffix: str = "", packed: str = "") -> Given:
-    """The puzzles of a text, whatever it is."""
+    """The puzzles of a text in any format."""
     text = text.removeprefix("\ufeff")
     begin = text.lstrip()[:1]
     found: Iterable[Row]
@@ -136,7 +135,7 @@ def _parsed(name: str, text: str, task: Task, solved: bool, suffix: str = "", pa
     elif is_table(text):
         found, kind = rows_of_table(text, task), "a table"
     else:
-        # A file that is named as a table may be one board with commas between its cells.
+        # A .csv file may hold one board with commas between its cells.
         found = rows_of_text(text, task)
         kind = "text"
         if suffix in (".csv", ".tsv"):
@@ -150,7 +149,7 @@ def _parsed(name: str, text: str, task: Task, solved: bool, suffix: str = "", pa
 
 
 def _is_json(text: str) -> bool:
-    """Whether a text, or its first line, is JSON, and no list as Python prints it or a title in brackets."""
+    """Whether a text or its first line is JSON, unlike a printed Python list or a title in brackets."""
     for part in (text, text.strip().partition("\n")[0]):
         with contextlib.suppress(ValueError, RecursionError):
             json.loads(part)
@@ -172,7 +171,7 @@ def _is_whole(row: Row, task: Task) -> bool:
 
 
 def parse(name: str, rows: Iterable[Row], task: Task, solved: bool) -> Puzzles:
-    """The tokens of rows; answers are checked, and found where there are none and `solved` says so."""
+    """Convert rows to tokens; answers are checked, and missing ones computed if `solved`."""
     puzzles, solutions, places = [], [], []
     here = f"{name}, " if name else ""
     for row in rows:
@@ -188,7 +187,7 @@ def parse(name: str, rows: Iterable[Row], task: Task, solved: bool) -> Puzzles:
         places.append(place if given else None)
     if not puzzles:
         raise HrmGymError(
-            f"{name or 'the text'} holds no puzzles: give one a line, or a CSV file with the column 'question'"
+            f"{name or 'the text'} holds no puzzles: give one per line, or a CSV file with the column 'question'"
         )
     data = Puzzles(np.stack(puzzles), np.stack(solutions).astype(np.uint8))
     known = [i for i, place in enumerate(places) if place is not None]
@@ -197,7 +196,7 @@ def parse(name: str, rows: Iterable[Row], task: Task, solved: bool) -> Puzzles:
 
 
 def check_answers(task: Task, data: Puzzles, places: Sequence[str]) -> None:
-    """Refuse answers that are none, where the rules of the family tell; `places` says where each stands."""
+    """Reject wrong answers, if the rules of the family decide; `places` names each row in errors."""
     for begin in range(0, len(places) if task.verifiable else 0, 10_000):
         puzzle, answer = (array[begin : begin + 10_000].astype(np.int64) for array in data[:2])
         altered = task.is_given(puzzle) & (puzzle != answer)
@@ -208,23 +207,23 @@ def check_answers(task: Task, data: Puzzles, places: Sequence[str]) -> None:
             given = f"changes the given at row {row + 1}, column {column + 1}"
             reason = given if altered[i].any() else "breaks the rules"
             place = f"{places[begin + i]}: " if places[begin + i] else ""
-            raise HrmGymError(f"{place}the answer {reason}: correct it, or leave it out")
+            raise HrmGymError(f"{place}the answer {reason}: correct or remove it")
 
 
 # ---- files -----------------------------------------------------------------------------------------------
 
 
 def _suffix(path: Path) -> str:
-    """The kind of a file by its name, without that of its compression."""
+    """The suffix of a file without the suffix of its compression."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return next((suffix for suffix in reversed(suffixes) if suffix not in (*_PACKED_NAMES, ".zip")), "")
 
 
 def unpacked(data: bytes, path: Path) -> tuple[bytes, str]:
-    """What a file holds, and by what it was compressed; the name and the content must agree.
+    """Decompress a file; returns the contents and the name of the compression.
 
     Raises:
-        HrmGymError: where it would unpack to more than `LARGEST` bytes, or the name says what the content is not.
+        HrmGymError: if it unpacks to more than `LARGEST` bytes, or its name and contents disagree.
     """
     for magic, (name, opened) in PACKED.items():
         if data.startswith(magic):
@@ -254,7 +253,7 @@ def _bounded(file: Any, path: Path) -> bytes:
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether a path is a pipe or the like, as `<(command)` of a shell gives."""
+    """Whether a path is a pipe, such as `<(command)` in a shell."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -263,7 +262,7 @@ def _is_stream(path: Path) -> bool:
 
 
 def _nearest(path: Path) -> str:
-    """A file of the same folder whose name is nearly this one."""
+    """A hint with a file of the same folder and a similar name."""
     try:
         near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1, cutoff=0.75)
     except (OSError, ValueError):

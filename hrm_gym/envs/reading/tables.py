@@ -1,4 +1,4 @@
-"""Tables of puzzles: CSV with any separator, with the usual names of columns or with none."""
+"""Tables of puzzles: CSV with any separator, with or without a header."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
 COLUMNS = ("source", "question", "answer", "rating")
-"""The benchmark's own."""
+"""The columns of the benchmark's files."""
 
 
 def is_table(text: str) -> bool:
@@ -22,10 +22,10 @@ def is_table(text: str) -> bool:
 
 
 def rows_of_table(text: str, task: Task) -> Iterator[Row]:
-    """The puzzles of a table, with their solutions where it has some.
+    """The puzzles of a table, with their solutions if it has any.
 
     Raises:
-        HrmGymError: where no column holds puzzles, or the table is malformed.
+        HrmGymError: if no column holds puzzles, or the table is malformed.
     """
     separator = _separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=" " not in task.symbols)
@@ -47,7 +47,7 @@ def rows_of_table(text: str, task: Task) -> Iterator[Row]:
                 solved = answer is not None and answer < len(fields)
                 yield Row(f"line {reader.line_num}", fields[question], fields[answer] if solved else "")  # type: ignore[index]
             else:
-                raise HrmGymError(f"line {reader.line_num}: it has {len(fields)} columns, and no puzzle: mend it")
+                raise HrmGymError(f"line {reader.line_num}: it has {len(fields)} columns, and no puzzle: correct it")
     except csv.Error as error:
         raise HrmGymError(f"line {reader.line_num}: {error}") from None
 
@@ -57,7 +57,7 @@ def _first(text: str) -> str:
 
 
 def _separator(text: str) -> str:
-    """The character that splits the first line into most columns."""
+    """The character that splits the first line into the most columns."""
     return max(",;\t|", key=_first(text).count)
 
 
@@ -66,7 +66,7 @@ def _split(line: str, separator: str) -> list[str]:
 
 
 def _column(names: list[str], wanted: tuple[str, ...]) -> int | None:
-    """Which of the columns has the first of the names that there is."""
+    """The index of the column with the first name of `wanted` that occurs."""
     lower = [name.lower().strip('"') for name in names]
     return next((lower.index(name) for name in wanted if name in lower), None)
 

@@ -1,4 +1,4 @@
-"""Bytes as text, and a text as boards: one a line, row by row, with titles, comments, answers and ratings beside."""
+"""Decoding bytes, and splitting text into boards: one per line or row by row, with titles, comments and ratings."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from hrm_gym.errors import HrmGymError
 
 
 class Row(NamedTuple):
-    """A puzzle, as it was found."""
+    """A puzzle before its conversion to tokens."""
 
     place: str
-    """Where, such as "line 3"."""
+    """Its place, such as "line 3"."""
     puzzle: Any
     """Text, rows, or tokens."""
     answer: Any = ""
-    """The same of its solution; empty where none is given."""
+    """The solution in the same form; empty if missing."""
 
 
 def decode(data: bytes) -> str:
-    """The text of a file: UTF-8, UTF-16 or UTF-32; what is neither is Latin-1, unless it is no text at all.
+    """Decode a file as UTF-8, UTF-16 or UTF-32, else as Latin-1.
 
     Raises:
-        HrmGymError: where it is no text.
+        HrmGymError: if it is not text.
     """
     zeros = [data[:2000:2].count(0), data[1:2000:2].count(0)]
     if data.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
@@ -40,17 +40,17 @@ def decode(data: bytes) -> str:
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     if re.search(r"[\x00-\x08\x0e-\x1a\x7f]", text):
-        raise HrmGymError("it is no text: give a file of puzzles")
+        raise HrmGymError("it is not text: give a file of puzzles")
     return text
 
 
 def rows_of_text(text: str, task: Task) -> Iterator[Row]:
-    """The boards of a text; what is no board comes as a row, too, which its family then refuses with a reason."""
+    """The boards of a text. Malformed boards are rows, too; the family rejects them later with a reason."""
     text = plain(text)
     if len(text) <= 8 * task.num_cells + 1_000 and is_board_text(text, task):
         yield Row("line 1", text)
         return
-    last: Row | None = None  # its solution may follow, under a title of its own
+    last: Row | None = None  # its solution may follow under a separate title
     for row, is_answer in _boards(text, task):
         if is_answer and last is not None:
             row = last._replace(answer=row.puzzle)
@@ -62,7 +62,7 @@ def rows_of_text(text: str, task: Task) -> Iterator[Row]:
 
 
 def _boards(text: str, task: Task) -> Iterator[tuple[Row, bool]]:
-    """Each board of a text, and whether it stands under the title [Solution]."""
+    """Each board of a text, and whether it is under the title [Solution]."""
     height, section, begun = task.shape[0], "puzzle", 0
     board: list[str] = []
 
@@ -90,7 +90,7 @@ def _boards(text: str, task: Task) -> Iterator[tuple[Row, bool]]:
 
 
 def is_board_text(text: str, task: Task) -> bool:
-    """Whether a text is one board; one with as many cells and a fault in it is one, too, and told later."""
+    """Whether a text is one board; malformed contents are reported later."""
     try:
         task.parse(text)
     except WrongSizeError:
@@ -112,7 +112,7 @@ def _is_title(line: str, task: Task) -> bool:
 
 
 def _is_frame(line: str, task: Task, text: str) -> bool:
-    """Whether a line is a part of a frame; as many dashes as a row has cells may be a row of blanks."""
+    """Whether a line is part of a frame; a row of dashes with one per cell may be a row of blanks."""
     if not is_rule(line, task.alphabet):
         return False
     cells = [character for character in line if character not in "| \t"]
@@ -122,7 +122,7 @@ def _is_frame(line: str, task: Task, text: str) -> bool:
 
 
 def _fields(line: str, task: Task) -> tuple[str, str] | None:
-    """A puzzle that stands on one line, and the solution behind it, if any; None where the line holds none."""
+    """A puzzle on one line and the solution after it, if any; None if there is no puzzle."""
     if not line.strip():
         return None
     if is_board_text(line, task):

@@ -1,4 +1,4 @@
-"""Puzzles into a file whose name says its form; the reader reads all of them."""
+"""Writing puzzles to a file in the format of its suffix; the reader reads all formats."""
 
 from __future__ import annotations
 
@@ -26,34 +26,35 @@ FORMS = (".csv", ".jsonl", ".txt")
 
 
 def form_of(path: Path) -> tuple[str, str]:
-    """The form that a name asks for, of `FORMS`, and its compression, of `PACKERS`.
+    """The format of a file name, one of `FORMS`, and its compression, one of `PACKERS`.
 
     Raises:
-        HrmGymError: where the name says neither.
+        HrmGymError: if the suffix is unknown.
     """
     packed = path.suffix.lower() if path.suffix.lower() in PACKERS else ""
     form = Path(path.stem if packed else path.name).suffix.lower()
     if form not in FORMS:
         raise HrmGymError(
-            f"cannot write {path.name!r}: the name says the form; end it in {', '.join(FORMS)}, perhaps followed by "
+            f"cannot write {path.name!r}: its suffix decides the format; end it in {', '.join(FORMS)}, and "
+            f"perhaps "
             f"{', '.join(filter(None, PACKERS))}"
         )
     return form, packed
 
 
 def write_puzzles(path: str | Path, puzzles: Puzzles, task: Task, source: str = "hrm-gym") -> None:
-    """Write puzzles in the form that the name asks for.
+    """Write puzzles in the format of the file name.
 
-    `.csv` is the benchmark's table, `source,question,answer,rating`; `.jsonl` the same as an object a line; `.txt` has
-    a puzzle a line, without solutions. The same puzzles give the same bytes, and the file appears whole or not at all.
+    `.csv` is the benchmark's table, `source,question,answer,rating`; `.jsonl` has the same as one object per line;
+    `.txt` has one puzzle per line, without solutions. The same puzzles give the same bytes, and writing is atomic.
 
     Raises:
-        HrmGymError: where the name asks for no form, or the file cannot be written.
+        HrmGymError: if the suffix is unknown, or the file cannot be written.
     """
     path = Path(path)
     form, packed = form_of(path)
     if not is_folder(path.parent):
-        raise HrmGymError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+        raise HrmGymError(f"cannot write {path}: there is no folder {path.parent}; create it first")
     rows = [
         (source, task.format(puzzle), task.format(solution), int(rating))
         for puzzle, solution, rating in zip(puzzles.puzzle, puzzles.solution, task.rate(puzzles.puzzle), strict=True)

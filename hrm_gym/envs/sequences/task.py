@@ -115,7 +115,7 @@ class SequenceTask(Task):
         first = len(self.signs)
         if not (np.where(puzzle >= first, first, puzzle) == _forms(self)).all(-1).any():
             raise HrmGymError(
-                f"{self.format(puzzle).rstrip('.')!r} is no question: write one such as {self.example!r}, "
+                f"{self.format(puzzle).rstrip('.')!r} is not a question: write one such as {self.example!r}, "
                 f"of length 1 to {self.capacity}"
             )
 

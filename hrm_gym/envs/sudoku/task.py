@@ -46,7 +46,7 @@ class SudokuTask(Task):
         if extreme and size != 9:
             raise HrmGymError(f"no extreme Sudoku of size {size}: only 9 is allowed; leave out extreme=True")
         if hard_by != measures[0] and not extreme:
-            raise HrmGymError(f"hard_by={hard_by!r} is about extreme Sudokus: give extreme=True, too")
+            raise HrmGymError(f"hard_by={hard_by!r} applies only to extreme Sudokus: also give extreme=True")
         self.size = size
         self.extreme = extreme
         self.hard_by = hard_by
