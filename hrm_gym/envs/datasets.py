@@ -89,7 +89,7 @@ def _of_file(task: Task, split: str, dataset: str) -> Puzzles:
         mine = np.array([_split_of(key) == split for key in task.keys(whole)])
         if not mine.any():
             raise HrmGymError(
-                f"{dataset} holds {len(mine)} puzzles, and the split {split!r} gets none of them: give more, or name a file "
+                f"{dataset} holds {len(mine)} puzzles, and the split {split!r} gets none: give more, or name a file "
                 "for each split: train=FILE,validation=FILE,test=FILE"
             )
         data = whole.map(lambda array: array[mine])

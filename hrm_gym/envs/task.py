@@ -277,9 +277,7 @@ class Task(abc.ABC):
         Raises:
             HrmGymError: if the family has no solver with traces (default).
         """
-        raise HrmGymError(
-            f"{type(self).__name__} has no solver that records its steps: give the family a method `trace`"
-        )
+        raise HrmGymError(f"{type(self).__name__} has no solver that records its steps: write its method `trace`")
 
     def check(self, puzzle: np.ndarray) -> None:  # noqa: B027 (families that cannot tell accept everything)
         """Reject a puzzle, shape (L,), with no or several solutions, if the family can check this.

@@ -125,8 +125,8 @@ class SearchTrace(Agent):
         super().__init__(config, spec)
         if spec.trace is None:
             raise HrmGymError(
-                "agent 'search_trace' imitates a solver, and this puzzle has none that tells its steps: give its Task "
-                "`trace`, or choose another --agent"
+                "agent 'search_trace' imitates a solver, and this puzzle has none that records its steps: give its "
+                "Task `trace`, or choose another --agent"
             )
         size = self.num_features = config.hidden_size
         num_words = spec.num_tokens + spec.num_notes
