@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.models.layers import NORM_EPSILON
-from hrm_gym.agents.models.planes_mixing import WIDTH
+from hrm_gym.agents.models.planes_mixing import WIDTH, blocks_of
 from hrm_gym.envs.jit import njit
 
 _EPSILON, _ONE = np.float32(NORM_EPSILON), np.float32(1)
@@ -25,7 +25,7 @@ class GatedNorm(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, gate: Tensor, y: Tensor) -> Tensor:
         """See the class."""
         sigmoid = torch.sigmoid(gate)
-        state, gates, sigmoids, values = (_blocks(part) for part in (x, gate, sigmoid, y))
+        state, gates, sigmoids, values = (blocks_of(part) for part in (x, gate, sigmoid, y))
         out, scale = np.empty_like(state), np.empty(len(x), np.float32)
         _gated_norm(state, gates, sigmoids, values, out, scale)
         ctx.saved = gates, sigmoids, values, out, scale
@@ -36,7 +36,7 @@ class GatedNorm(torch.autograd.Function):
         """Gradients of the three inputs."""
         gates, sigmoids, values, out, scale = ctx.saved
         of_x, of_gate, of_y = (np.empty_like(out) for _ in range(3))
-        _gated_norm_back(_blocks(gradient), gates, sigmoids, values, out, scale, of_x, of_gate, of_y)
+        _gated_norm_back(blocks_of(gradient), gates, sigmoids, values, out, scale, of_x, of_gate, of_y)
         return tuple(_tensor(part, gradient) for part in (of_x, of_gate, of_y))
 
 
@@ -46,7 +46,7 @@ class SumNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         """See the class."""
-        state, values = (_blocks(part) for part in (x, y))
+        state, values = (blocks_of(part) for part in (x, y))
         out, scale = np.empty_like(state), np.empty(len(x), np.float32)
         _sum_norm(state, values, out, scale)
         ctx.saved = out, scale
@@ -57,7 +57,7 @@ class SumNorm(torch.autograd.Function):
         """The gradient, the same for both inputs."""
         out, scale = ctx.saved
         result = np.empty_like(out)
-        _sum_norm_back(_blocks(gradient), out, scale, result)
+        _sum_norm_back(blocks_of(gradient), out, scale, result)
         tensor = _tensor(result, gradient)
         return tensor, tensor
 
@@ -83,10 +83,6 @@ class GatedProduct(torch.autograd.Function):
         result = np.empty_like(array)
         _gated_product_back(np.ascontiguousarray(gradient.cpu().numpy()), array, sigmoid, result)
         return torch.from_numpy(result).to(gradient.device)
-
-
-def _blocks(x: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(x.detach().cpu().numpy()).reshape(len(x), -1, WIDTH)
 
 
 def _tensor(array: np.ndarray, like: Tensor) -> Tensor:

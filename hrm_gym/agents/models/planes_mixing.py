@@ -50,7 +50,7 @@ class Reading(torch.autograd.Function):
         out = np.empty((num, num_read(size, directional) // WIDTH, WIDTH), np.float32)
         rays, holds = np.empty((num, 4, WIDTH), np.float32), np.empty((num, 4, WIDTH), np.int32)
         of_cell, of_plane = (np.empty((rows, WIDTH), np.int32) for rows in (num, int(boards[:, 1].sum())))
-        states, of_states = (_blocks(part) for part in (x, keys))
+        states, of_states = (blocks_of(part) for part in (x, keys))
         read(states, of_states, boards, directional, out, rays, holds, of_cell, of_plane)
         ctx.saved = boards, directional, rays, holds, of_cell, of_plane
         ctx.blocks = size // WIDTH
@@ -62,9 +62,10 @@ class Reading(torch.autograd.Function):
         num, (boards, directional, rays, holds, of_cell, of_plane) = len(gradient), ctx.saved
         g_rays = np.empty((num, 4, WIDTH), np.float32)
         gx, gk = (np.empty((num, blocks, WIDTH), np.float32) for blocks in (ctx.blocks, 3))
-        read_back(_blocks(gradient), boards, directional, rays, holds, of_cell, of_plane, g_rays, gx, gk)
+        read_back(blocks_of(gradient), boards, directional, rays, holds, of_cell, of_plane, g_rays, gx, gk)
         return *(torch.from_numpy(part.reshape(num, -1)).to(gradient.device) for part in (gx, gk)), None, None
 
 
-def _blocks(x: Tensor) -> np.ndarray:
+def blocks_of(x: Tensor) -> np.ndarray:
+    """Features (N, D) in blocks, contiguous on the CPU, (N, D / WIDTH, WIDTH)."""
     return np.ascontiguousarray(x.detach().cpu().numpy()).reshape(len(x), -1, WIDTH)
