@@ -17,7 +17,6 @@ from torch import Tensor
 from hrm_gym.agents import state as nests
 from hrm_gym.agents.halting.rule import Signals
 from hrm_gym.agents.inference.attempts import Attempts, best_attempts
-from hrm_gym.agents.inference.guessing import guessing
 from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
@@ -112,7 +111,10 @@ def evaluate_stops(
     if p.rollouts > 1 and p.select != "residual" and not policy.halting.signals:
         raise HrmGymError("this agent's halting rule has no belief to choose attempts by: give --select residual")
     began = time.perf_counter()
-    policy = guessing(policy, task, p.boards)
+    if p.boards != 1:
+        from hrm_gym.agents.inference.guessing import guessing
+
+        policy = guessing(policy, task, p.boards)
     batch_size = max(1, batch_size // p.boards)
     device = policy.device
     generator = torch.Generator(device).manual_seed(p.seed)

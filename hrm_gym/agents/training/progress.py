@@ -15,8 +15,6 @@ from torch.utils.tensorboard import SummaryWriter
 from hrm_gym.agents.inference.evaluation import Evaluation
 from hrm_gym.agents.inference.think import boards_of, think
 from hrm_gym.agents.policy import Policy
-from hrm_gym.envs.drawing.frame import Frame
-from hrm_gym.envs.drawing.window import Renderer
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.shares import in_percent
 
@@ -45,7 +43,8 @@ class Progress:
     def __init__(self, run_dir: Path, task: Task, title: str):
         self.console = Console()
         self.writer = SummaryWriter(str(run_dir))
-        self._renderer = Renderer(task, title)
+        self._task = task
+        self._renderer: Any = None  # imported for the first picture
         self._live: Live | None = None
         self._title = title
         self._training: dict[str, float] = {}
@@ -149,6 +148,10 @@ class Progress:
 
     def boards(self, step: int, policy: Policy, puzzles: Puzzles) -> None:
         """Log the answers to one validation board, segment by segment, as TensorBoard images."""
+        from hrm_gym.envs.drawing.frame import Frame
+        from hrm_gym.envs.drawing.renderer import Renderer
+
+        self._renderer = self._renderer or Renderer(self._task, self._title)
         first = puzzles.map(lambda array: np.asarray(array[:1]).astype(np.int64))
         puzzle, solution = first.puzzle[0], first.solution[0]
         boards = boards_of(first, policy.device)

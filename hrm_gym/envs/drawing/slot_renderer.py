@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hrm_gym.envs.arrays import Array
-from hrm_gym.envs.drawing.frame import Ending, Frame
-from hrm_gym.envs.drawing.text import board_text, signs
 from hrm_gym.envs.rules import PuzzleState, Rules
 from hrm_gym.errors import HrmGymError
+
+if TYPE_CHECKING:
+    from hrm_gym.envs.drawing.frame import Ending
 
 
 class SlotRenderer:
@@ -53,6 +54,8 @@ class SlotRenderer:
         Raises:
             HrmGymError: if the mode needs a window and there is no display.
         """
+        from hrm_gym.envs.drawing.frame import Frame
+
         puzzle, solution, answer = (_numpy(board[slot]) for board in state[:3])
         identity = int(state.identity[slot]) if self._rules.task.num_identities else None
         segment = int(state.segment[slot])
@@ -68,6 +71,8 @@ class SlotRenderer:
         )
         task = self._rules.task
         if self._mode == "ansi":
+            from hrm_gym.envs.drawing.text import board_text, signs
+
             violations = int(task.violations(puzzle[None], answer[None])[0])
             head = f"segment {segment} of {self._rules.max_segments}, violations {violations}"
             return f"{head}\n{board_text(task, answer, signs(task, frame))}"
