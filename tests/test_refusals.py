@@ -27,7 +27,7 @@ LINES = {
     "halting --env Nope-v0 --out a": "unknown environment 'Nope-v0'",
     "compare --env Nope-v0 --agents gru --out a": "unknown environment 'Nope-v0'",
     "convert weights.pt --out a.pt": "must end in .safetensors",
-    "generate --env Sudoku9x9-v0 --out a.xyz": "the name says the form",
+    "generate --env Sudoku9x9-v0 --out a.xyz": "its suffix decides the format",
 }
 """Command lines, and a part of the error that each must print."""
 RUN = """
