@@ -73,8 +73,6 @@ def _with_guesses(trainer: Trainer, show: Progress, policy: Policy, puzzles: Puz
     """The accuracy of a policy that has learned to give up, with guesses on several boards in parallel."""
     if not (policy.halting.gives_up and can_guess(trainer.task)):
         return {}
-    from hrm_gym.agents.inference.guessing import BOARDS
-
     few = puzzles.map(lambda array: array[:SEARCHED])
     shown = {"env": trainer.whole.env, "puzzles": f"the first {len(few.puzzle):,} of the test split"}
     show.say(f"[dim]testing with {BOARDS} boards side by side on {len(few.puzzle):,} puzzles ...[/]")
