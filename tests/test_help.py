@@ -115,16 +115,6 @@ def test_every_shipped_agents_line_equals_its_card(hrm_gym, at_width):
     assert all(name in listed for name in (*LENT, *(path.stem for path in PRETRAINED.glob("*.safetensors"))))
 
 
-def test_the_page_of_results_has_the_figures_of_the_cards():
-    page = (PRETRAINED.parents[2] / "docs" / "results.md").read_text()
-    for path in PRETRAINED.glob("*.md"):
-        figures = re.findall(r"[\d.]+(?= %)", headline(path).replace("(95 %: ", "("))
-        place = "| 32 |" if path.stem.endswith("-guesses") else f"`{path.stem}`"
-        rows = "".join(line for line in page.splitlines() if place in line or "real ones" in line)
-        told = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", rows)}
-        assert figures and all(float(figure) in told for figure in figures), path.stem
-
-
 def test_a_card_without_a_headline_is_one_line(tmp_path):
     (tmp_path / "a.md").write_text("# a\n")
     for name in ("a.safetensors", "b.md"):

@@ -54,6 +54,8 @@ def test_every_environment_and_agent_has_a_page(site):
             assert (site / "environments" / f"{env_id}.png").stat().st_size > 3000
     for name in ("hrm", "trm", "trm_symbols", "direct"):
         assert f"--agent {name}" in words(site / "agents" / name / "index.html")
+    for name in ("q_learning", "classifier", "pondernet"):
+        assert f"--halting {name}" in words(site / "halting_rules" / name / "index.html")
 
 
 def test_reference_and_science_show_what_they_promise(site):

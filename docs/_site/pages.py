@@ -108,7 +108,8 @@ segment is 0.
 
 ## Rewards
 
-The last step pays 1 if the answer is right, which means that {right}. Otherwise it pays 0. Every other step costs `segment_cost`.
+The last step pays 1 if the answer is right, which means that {right}. Otherwise it pays 0. Every other step
+costs `segment_cost`.
 
 ## Episode End
 
@@ -286,11 +287,13 @@ def options_page() -> str:
         form = RunOptions if command == "train" else importlib.import_module(f"hrm_gym.cli.{command}").Arguments
         lines += ["", f"## {command}", "", f"`hrm-gym {command}`: {what}.", ""]
         if command == "train":
-            lines += ["[Agents](agents/index.md) and [halting rules](halting_rules/index.md) add options of their own.", ""]
+            lines += [
+                "[Agents](agents/index.md) and [halting rules](halting_rules/index.md) add options of their own.",
+                "",
+            ]
         options = list(options_of(form))
         lines += ["| option | default | meaning |", "| --- | --- | --- |"] if options else ["It has no options."]
         for option in options:
             default = "" if option.default in (dataclasses.MISSING, "", None) else f"`{option.default}`"
             lines.append(f"| `{option.flag}` | {default} | {' '.join(option.text.split())} |")
     return "\n".join(lines) + "\n"
-
