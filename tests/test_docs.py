@@ -117,8 +117,8 @@ def test_the_page_on_solving_runs_as_written(own_folder, monkeypatch, capsys):
             if command == "play" and "--headless" not in words:
                 continue
             assert cli.main([command, *words]) == 0, line
-    told = capsys.readouterr().out
-    assert told.count('"valid": true') == 5 and "| 5  3  4 | 6  7  8 | 9  1  2 |" in told and Path("out.gif").exists()
+    out = capsys.readouterr().out
+    assert out.count('"valid": true') == 5 and "| 5  3  4 | 6  7  8 | 9  1  2 |" in out and Path("out.gif").exists()
     for block in blocks(page, "python"):
         exec(compile(block, "solve.md", "exec"), {})
 

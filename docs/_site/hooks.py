@@ -1,7 +1,7 @@
 """What MkDocs cannot do by itself: pages made from code, and links from pages to files of the repository.
 
-`pages` makes a page for each environment, agent, halting rule and command. Notebooks become pages with their figures, as
-does every file that some page links to by `../path`.
+`pages` makes a page for each environment, agent, halting rule and command. Notebooks become pages with their figures,
+and so does every file that some page links to by `../path`.
 """
 
 from __future__ import annotations

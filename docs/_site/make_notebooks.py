@@ -1,13 +1,14 @@
-"""Writes the two notebooks of `docs/notebooks`, whose cells are kept here as text: easy to read and to change.
+"""Writes the two notebooks of `docs/notebooks`, whose cells are kept here as text, and executes them for their figures.
 
     python docs/_site/make_notebooks.py
 
-`tests/test_notebooks.py` checks that what lies there is what this writes, and executes it.
+`tests/test_site.py` checks that the notebooks have these cells and figures, and executes them at a small size.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,26 @@ def notebook(cells: list[str | tuple[str]]) -> dict[str, Any]:
     return {"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
+def executed(book: dict[str, Any]) -> dict[str, Any]:
+    """The same notebook with what its cells print and draw; it takes a minute or two of two cores."""
+    import nbclient
+    import nbformat
+
+    read = nbformat.reads(json.dumps(book), as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        place = {"metadata": {"path": folder}}
+        nbclient.NotebookClient(read, timeout=1800, kernel_name="python3", resources=place).execute()
+    for cell, ran in zip(book["cells"], read.cells, strict=True):
+        for output in ran.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stdout":
+                lines = output.text.splitlines(keepends=True)
+                cell["outputs"].append({"name": "stdout", "output_type": "stream", "text": lines})
+            elif "image/png" in output.get("data", {}):
+                data = {"image/png": output.data["image/png"]}
+                cell["outputs"].append({"data": data, "metadata": {}, "output_type": "display_data"})
+    return book
+
+
 if __name__ == "__main__":
     for name, cells in NOTEBOOKS.items():
-        (FOLDER / f"{name}.ipynb").write_text(json.dumps(notebook(cells), indent=1) + "\n")
+        (FOLDER / f"{name}.ipynb").write_text(json.dumps(executed(notebook(cells)), indent=1) + "\n")

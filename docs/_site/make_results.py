@@ -2,7 +2,7 @@
 
     python docs/_site/make_results.py
 
-So every figure has one source, its card; `tests/test_words.py` checks that both files are what this writes.
+So every figure has one source, its card; `tests/test_pages.py` checks that both files are what this writes.
 """
 
 from __future__ import annotations
