@@ -80,6 +80,13 @@ def test_a_page_of_use_is_one_task(path):
     assert len(path.read_text().split()) <= 900
 
 
+@pytest.mark.parametrize("path", [README, *USE], ids=lambda path: path.name)
+def test_no_code_is_clipped(path):
+    """The site shows 88 characters; commands of the shell go on in the next line."""
+    for block in re.findall(r"^```(?:python|text)\n(.*?)^```", path.read_text(), flags=re.S | re.M):
+        assert max(map(len, block.splitlines())) <= 88
+
+
 def test_the_readme_is_short():
     text = README.read_text()
     assert len(text.split()) <= 700 and len(text.splitlines()) <= 80
