@@ -112,7 +112,7 @@ def test_notebooks_run_at_small_size(name, tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="pip install 'hrm-gym[notebooks]'")
     nbclient = pytest.importorskip("nbclient", reason="pip install 'hrm-gym[notebooks]'")
     pytest.importorskip("ipykernel", reason="pip install 'hrm-gym[notebooks]'")
-    small = {"HRM_GYM_MINUTES": "0.05", "HRM_GYM_STEPS": "1024", "HRM_GYM_PUZZLES": "16", "PYTHONPATH": str(ROOT)}
+    small = {"HRM_GYM_TRAINING_STEPS": "6", "HRM_GYM_STEPS": "1024", "HRM_GYM_PUZZLES": "16", "PYTHONPATH": str(ROOT)}
     for variable, value in small.items():
         monkeypatch.setenv(variable, value)
     book = nbformat.read(ROOT / "docs" / "notebooks" / f"{name}.ipynb", as_version=4)

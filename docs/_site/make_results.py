@@ -35,7 +35,7 @@ generated from the agents' cards, and other pages refer to it.
 
 - *Held-out* puzzles are test puzzles or real puzzles. No agent was trained on them.
 - *Exact* means that the answer equals the given solution in every cell. *Valid* means that it satisfies the rules.
-- Brackets are 95 % Wilson intervals over puzzles, not over training seeds. All agents come from a single run each.
+- Brackets are 95 % Wilson intervals over puzzles, not over training seeds. Each agent comes from one training.
 - *Real Sudokus* are rows of 10,000 puzzles matched to the Sudoku-Extreme benchmark. *Real mazes* are the 1,000 of Maze-Hard.
 - The agents for 4x4 and 6x6 were trained before there was a validation split. Their presets were chosen on the test puzzles.
 
