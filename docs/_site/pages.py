@@ -288,7 +288,7 @@ def options_page() -> str:
         lines += ["", f"## {command}", "", f"`hrm-gym {command}`: {what}.", ""]
         if command == "train":
             lines += [
-                "[Agents](agents/index.md) and [halting rules](halting_rules/index.md) add options of their own.",
+                "[Agents](agents/index.md) and [halting rules](halting_rules/index.md) add options; presets change defaults.",
                 "",
             ]
         options = list(options_of(form))
