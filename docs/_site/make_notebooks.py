@@ -66,7 +66,7 @@ while not ended:
     print(f"segment {len(thoughts)}: {info['violations']} broken rules, belief {signals['q_halt'].sigmoid().item():.0%}")
 print("solved" if reward == 1 else "not solved")""",
     (
-        """The same as a picture: The agent is unsure about amber cells and sure about blue ones. A folded corner marks a
+        """Here is the same as a picture. The agent is unsure about amber cells and sure about blue ones. A folded corner marks a
 cell that the segment changed.""",
     ),
     """from hrm_gym.envs.drawing.frame import Frame
