@@ -77,8 +77,9 @@ def test_notebooks_show_their_figures(site):
 
 
 def test_pages_load_nothing_from_elsewhere(site):
+    elements = r'<(?:script|link(?! rel="canonical")|img)[^>]+(?:src|href)="(https?:[^"]+)"'
     for path in site.rglob("*.html"):
-        loaded = re.findall(r'<(?:script|link(?! rel="canonical")|img)[^>]+(?:src|href)="(https?:[^"]+)"', path.read_text())
+        loaded = re.findall(elements, path.read_text())
         assert not loaded, f"{path.relative_to(site)}: {loaded[:3]}"
 
 
