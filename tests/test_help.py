@@ -11,11 +11,13 @@ from torch._inductor.exc import InductorError
 
 from hrm_gym.agents.registry import agent_names, halting_names
 from hrm_gym.agents.saved.card import headline
+from hrm_gym.agents.saved.config import RunOptions
 from hrm_gym.agents.saved.presets import PRESETS, resolve
 from hrm_gym.agents.saved.sources import LENT, PRETRAINED
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.run import train
 from hrm_gym.cli import COMMANDS
+from hrm_gym.cli.parse import check_values, parse
 from hrm_gym.cli.train import COMMON
 from hrm_gym.envs.registration import task_ids
 from hrm_gym.errors import HrmGymError
@@ -115,14 +117,10 @@ def test_every_shipped_agents_line_equals_its_card(hrm_gym, at_width):
     assert all(name in listed for name in (*LENT, *(path.stem for path in PRETRAINED.glob("*.safetensors"))))
 
 
-def test_the_page_of_results_has_the_figures_of_the_cards():
-    page = (PRETRAINED.parents[2] / "docs" / "results.md").read_text()
-    for path in PRETRAINED.glob("*.md"):
-        figures = re.findall(r"[\d.]+(?= %)", headline(path).replace("(95 %: ", "("))
-        place = "| 32 |" if path.stem.endswith("-guesses") else f"`{path.stem}`"
-        rows = "".join(line for line in page.splitlines() if place in line or "real ones" in line)
-        told = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", rows)}
-        assert figures and all(float(figure) in told for figure in figures), path.stem
+def test_options_that_are_on_can_be_turned_off():
+    options = parse(RunOptions, ["--no-augment", "--no_compile", "--max_steps=3"], "train")
+    assert (options.augment, options.compile, options.max_steps) == (False, False, 3)
+    check_values(RunOptions(), ["--no-augment", "--width", "3"], "train")
 
 
 def test_a_card_without_a_headline_is_one_line(tmp_path):

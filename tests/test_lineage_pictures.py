@@ -64,13 +64,14 @@ def test_a_score_has_the_steps_that_a_segment_takes(draw_lineage, name):
     assert seen == drawn
 
 
-def test_every_agent_has_a_picture_on_the_page(draw_lineage):
+def test_every_agent_has_a_page_with_its_picture(draw_lineage):
     ours = {name for name in agent_names() if agent_class(name).__module__.startswith("hrm_gym.")}
     bases = {name.removesuffix("_symbols").removesuffix("_grid").removesuffix("_planes") for name in ours}
     assert set(draw_lineage.scores()) == bases
-    page = (DOCS / "lineage.md").read_text()
-    shown = re.findall(r"!\[[^]]+\]\(lineage/(\w+)\.svg\)", page)
+    pages = [DOCS / "lineage.md", *(DOCS / "lineage").glob("*.md")]
+    shown = [name for page in pages for name in re.findall(r"!\[[^]]+\]\((?:lineage/)?(\w+)\.svg\)", page.read_text())]
     assert sorted(shown) == sorted([*bases, "legend", "tree"])
+    assert {page.stem for page in pages} == {"lineage", "act", *bases}
     assert all((DOCS / "lineage" / f"{name}.svg").is_file() for name in shown)
 
 

@@ -54,6 +54,8 @@ def test_every_environment_and_agent_has_a_page(site):
             assert (site / "environments" / f"{env_id}.png").stat().st_size > 3000
     for name in ("hrm", "trm", "trm_symbols", "direct"):
         assert f"--agent {name}" in words(site / "agents" / name / "index.html")
+    for name in ("q_learning", "classifier", "pondernet"):
+        assert f"--halting {name}" in words(site / "halting_rules" / name / "index.html")
 
 
 def test_reference_and_science_show_what_they_promise(site):
@@ -68,9 +70,16 @@ def test_reference_and_science_show_what_they_promise(site):
         assert (site / "inside" / f"{name}.png").is_file()
 
 
+def test_notebooks_show_their_figures(site):
+    for name in ("watch_hrm_think", "halting_with_sb3"):
+        assert f'src="../{name}_0.png"' in (site / "notebooks" / name / "index.html").read_text()
+        assert (site / "notebooks" / f"{name}_0.png").stat().st_size > 3000
+
+
 def test_pages_load_nothing_from_elsewhere(site):
+    elements = r'<(?:script|link(?! rel="canonical")|img)[^>]+(?:src|href)="(https?:[^"]+)"'
     for path in site.rglob("*.html"):
-        loaded = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"', path.read_text())
+        loaded = re.findall(elements, path.read_text())
         assert not loaded, f"{path.relative_to(site)}: {loaded[:3]}"
 
 
@@ -90,7 +99,13 @@ def notebooks():
 def test_notebooks_are_what_they_are_made_of(name):
     made = notebooks()
     stored = json.loads((ROOT / "docs" / "notebooks" / f"{name}.ipynb").read_text())
-    assert stored == made.notebook(made.NOTEBOOKS[name])
+    outputs = [cell.pop("outputs") for cell in stored["cells"] if cell["cell_type"] == "code"]
+    expected = made.notebook(made.NOTEBOOKS[name])
+    for cell in expected["cells"]:
+        cell.pop("outputs", None)
+    assert stored == expected, "run docs/_site/make_notebooks.py"
+    drawn = [data for shown in outputs for output in shown for data in output.get("data", {})]
+    assert "image/png" in drawn and any(output["output_type"] == "stream" for shown in outputs for output in shown)
 
 
 @pytest.mark.parametrize("name", ["watch_hrm_think", "halting_with_sb3"])
@@ -98,7 +113,7 @@ def test_notebooks_run_at_small_size(name, tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="pip install 'hrm-gym[notebooks]'")
     nbclient = pytest.importorskip("nbclient", reason="pip install 'hrm-gym[notebooks]'")
     pytest.importorskip("ipykernel", reason="pip install 'hrm-gym[notebooks]'")
-    small = {"HRM_GYM_MINUTES": "0.05", "HRM_GYM_STEPS": "1024", "HRM_GYM_PUZZLES": "16", "PYTHONPATH": str(ROOT)}
+    small = {"HRM_GYM_TRAINING_STEPS": "6", "HRM_GYM_STEPS": "1024", "HRM_GYM_PUZZLES": "16", "PYTHONPATH": str(ROOT)}
     for variable, value in small.items():
         monkeypatch.setenv(variable, value)
     book = nbformat.read(ROOT / "docs" / "notebooks" / f"{name}.ipynb", as_version=4)

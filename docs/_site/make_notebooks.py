@@ -1,13 +1,14 @@
-"""Writes the two notebooks of `docs/notebooks`, whose cells are kept here as text: easy to read and to change.
+"""Writes the two notebooks of `docs/notebooks`, whose cells are kept here as text, and executes them for their figures.
 
     python docs/_site/make_notebooks.py
 
-`tests/test_notebooks.py` checks that what lies there is what this writes, and executes it.
+`tests/test_site.py` checks that the notebooks have these cells and figures, and executes them at a small size.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ WATCH: list[str | tuple[str]] = [
     (
         """# Watch HRM think, and train one
 
-Here an agent that ships with the package solves a Sudoku in front of you, segment by segment. Then you train such an agent for a
-4x4 board yourself. It takes a minute on a processor; no GPU is needed.""",
+A shipped agent solves a Sudoku, segment by segment. Then you train an agent for 4x4 boards: 600 steps, about a minute of an idle
+processor. No GPU is needed.""",
     ),
     INSTALL,
     """import os
@@ -33,7 +34,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-MINUTES = float(os.environ.get("HRM_GYM_MINUTES", 1))  # of training below
+STEPS = int(os.environ.get("HRM_GYM_TRAINING_STEPS", 600))  # of training below
 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))""",
     (
         """## A puzzle is an environment
@@ -47,8 +48,8 @@ print(env.action_space)""",
     (
         """## A thought is a segment
 
-`policy(state, obs)` thinks for one segment. The state is what the agent carries to the next one. It halts by itself, where halting
-is worth more to it than going on.""",
+`policy(state, obs)` thinks for one segment. The state is what the agent carries to the next one. The agent halts when it
+values halting above continuing.""",
     ),
     """policy = hrm_gym.load_agent("Sudoku6x6-v0", device="cpu")
 state = policy.initial_state(1)
@@ -65,8 +66,8 @@ while not ended:
     print(f"segment {len(thoughts)}: {info['violations']} broken rules, belief {signals['q_halt'].sigmoid().item():.0%}")
 print("solved" if reward == 1 else "not solved")""",
     (
-        """The same as a picture. Amber cells are those of which the agent is unsure, blue ones those of which it is sure; a folded corner
-marks what a segment changed.""",
+        """Here is the same as a picture. The agent is unsure about amber cells and sure about blue ones. A folded corner marks a
+cell that the segment changed.""",
     ),
     """from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.renderer import BoardRenderer
@@ -85,20 +86,21 @@ for axis, picture in zip(axes, pictures):
     (
         """## Train one
 
-One gradient step a segment: that is the paper's deep supervision. The run's folder holds its checkpoint, TensorBoard's events and
-`result.json` with the final figures on test puzzles.""",
+Each segment is followed by one gradient step: the paper's deep supervision. The folder of the run holds its checkpoint, TensorBoard
+events, and `result.json` with the final figures on test puzzles.""",
     ),
-    """run = hrm_gym.train("Sudoku4x4-v0", "hrm", max_minutes=MINUTES, eval_minutes=MINUTES / 5, device="cpu")
+    """budget = {"max_minutes": 0, "max_steps": STEPS, "eval_steps": max(1, STEPS // 6)}
+run = hrm_gym.train("Sudoku4x4-v0", "hrm", **budget, device="cpu")
 print(f"{run.result['exact_accuracy']:.1%} of {run.result['num_puzzles']} test puzzles")""",
     """curve = run.result["training"]["validation_curve"]
-plt.plot([point["seconds"] / 60 for point in curve], [100 * point["exact_accuracy"] for point in curve], "o-")
-plt.xlabel("minutes")
+plt.plot([point["step"] for point in curve], [100 * point["exact_accuracy"] for point in curve], "o-")
+plt.xlabel("steps")
 plt.ylabel("validation puzzles solved, %");""",
     (
         """## Look inside
 
-`hrm_gym.analyze` makes figures, a paragraph and a plot of each analysis; here how accuracy grows with segments, beyond those of
-training, too.""",
+`hrm_gym.analyze` gives figures, a paragraph and a plot for each analysis. This one shows how accuracy grows with segments, also beyond
+the number used in training.""",
     ),
     """(depth,) = hrm_gym.analyze("Sudoku4x4-v0", run.folder, what=["depth"], puzzles=100, traced=10, device="cpu")
 print(depth.text)
@@ -109,8 +111,8 @@ HALTING: list[str | tuple[str]] = [
     (
         """# When should a model stop thinking? Halting as reinforcement learning
 
-A trained HRM thinks; a policy of yours decides after every segment whether it goes on. That is an ordinary environment with two
-actions, so any library can learn it. Here Stable-Baselines3 does.""",
+A trained HRM thinks, and your policy decides after every segment whether it continues. This is an ordinary environment with two
+actions, so any library can learn it. Here it is Stable-Baselines3.""",
     ),
     INSTALL,
     """import os
@@ -128,8 +130,8 @@ ARGS = {"num_examples": PUZZLES, "max_segments": 8, "segment_cost": 0.05}""",
     (
         """## What you see and do
 
-Some numbers tell how the thought goes: the agent's own values, its confidence, what changed. Action 0 thinks on and costs 0.05,
-action 1 halts, and a right answer then pays 1.""",
+The observation is a few numbers: the agent's own values, its confidence, what changed. Action 0 continues and costs 0.05. Action 1
+halts, and a right answer then pays 1.""",
     ),
     """env = gym.make(ENV, **ARGS)
 obs, info = env.reset(seed=0)
@@ -139,8 +141,8 @@ for name, value in zip(env.unwrapped.names, obs):
     (
         """## Learn
 
-Episodes are recorded once and replayed, so thousands of decisions take seconds. The discount is 1: the cost of a segment is what
-makes stopping worth while.""",
+Episodes are recorded once and replayed, so thousands of decisions take seconds. The discount is 1; only the cost of a segment rewards
+stopping early.""",
     ),
     """envs = make_vec_env(ENV, n_envs=16, seed=0, env_kwargs=ARGS)
 model = PPO("MlpPolicy", envs, gamma=1.0, learning_rate=2e-3, n_steps=32, batch_size=128, n_epochs=8, seed=0, device="cpu")
@@ -148,7 +150,7 @@ model.learn(STEPS)""",
     (
         """## Compare on test puzzles
 
-Each policy thinks about the same test puzzles, all side by side.""",
+Each policy gets the same test puzzles, in one batch.""",
     ),
     """def compare(policy):
     envs = gym.make_vec(ENV, num_envs=PUZZLES, split="test", **ARGS)
@@ -180,8 +182,8 @@ plt.ylabel("right, %")
 plt.ylim(0, 103)
 plt.legend();""",
     (
-        """Thinking to the end is right nearly always and pays for every segment; a learned policy is as right and stops early. `hrm-gym halting
---env Sudoku6x6-v0 --out DIR` compares many more rules, the agent's own among them.""",
+        """Thinking to the end is nearly always right but pays for every segment. The learned policy is nearly as accurate and stops early.
+`hrm-gym halting --env Sudoku6x6-v0 --out DIR` compares many more rules, including the agent's own.""",
     ),
 ]
 
@@ -203,6 +205,26 @@ def notebook(cells: list[str | tuple[str]]) -> dict[str, Any]:
     return {"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
+def executed(book: dict[str, Any]) -> dict[str, Any]:
+    """The same notebook with what its cells print and draw; it takes a minute or two of two cores."""
+    import nbclient
+    import nbformat
+
+    read = nbformat.reads(json.dumps(book), as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        place = {"metadata": {"path": folder}}
+        nbclient.NotebookClient(read, timeout=1800, kernel_name="python3", resources=place).execute()
+    for cell, ran in zip(book["cells"], read.cells, strict=True):
+        for output in ran.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stdout":
+                lines = output.text.splitlines(keepends=True)
+                cell["outputs"].append({"name": "stdout", "output_type": "stream", "text": lines})
+            elif "image/png" in output.get("data", {}):
+                data = {"image/png": output.data["image/png"]}
+                cell["outputs"].append({"data": data, "metadata": {}, "output_type": "display_data"})
+    return book
+
+
 if __name__ == "__main__":
     for name, cells in NOTEBOOKS.items():
-        (FOLDER / f"{name}.ipynb").write_text(json.dumps(notebook(cells), indent=1) + "\n")
+        (FOLDER / f"{name}.ipynb").write_text(json.dumps(executed(notebook(cells)), indent=1) + "\n")

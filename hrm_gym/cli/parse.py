@@ -184,17 +184,22 @@ def _help(options: Sequence[Option], command: str, description: str, common: Seq
 
 
 def _parse(form: Any, argv: Sequence[str], options: Sequence[Option]) -> Any:
-    built, left = _build_from(form, _spelled(argv, [option.flag for option in options]), options)
+    built, left = _build_from(form, _spelled(argv, list(_parser(options)._option_string_actions)), options)
     if left:
         raise HrmGymError(f"unexpected argument {left[0]!r}")
     return built
 
 
-def _build_from(form: Any, words: Sequence[str], options: Sequence[Option]) -> tuple[Any, list[str]]:
-    """Build the dataclass from its options among the words, and return it with the remaining words."""
+def _parser(options: Sequence[Option]) -> Parser:
+    """A parser of these options; those that can be turned off also have `--no-NAME`."""
     parser = Parser()
     add_options(parser, options, {})
-    found, left = parser.parse_known_args(list(words))
+    return parser
+
+
+def _build_from(form: Any, words: Sequence[str], options: Sequence[Option]) -> tuple[Any, list[str]]:
+    """Build the dataclass from its options among the words, and return it with the remaining words."""
+    found, left = _parser(options).parse_known_args(list(words))
     tree: dict[str, Any] = {}
     for option in options:
         if (name := ".".join(option.path)) in found:
@@ -226,7 +231,7 @@ def check_values(form: Any, argv: Sequence[str], command: str) -> None:
     if {"-h", "--help", "--help-all"} & set(argv):
         return
     options = list(options_of(form))
-    flags = {option.flag for option in options}
+    flags = set(_parser(options)._option_string_actions)
     words = [word.replace("_", "-") if word.replace("_", "-") in flags else word for word in argv]
     try:
         _build_from(form, words, options)
