@@ -44,6 +44,8 @@ __all__ = ["HrmGymError", "__version__", "make", "make_task", "make_vec", "regis
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sb3":  # needs an extra
+        return importlib.import_module("hrm_gym.sb3")
     if name not in _LAZY:
         raise AttributeError(f"module 'hrm_gym' has no attribute {name!r}")
     return getattr(importlib.import_module(_LAZY[name]), name)

@@ -47,7 +47,7 @@ ROOMS = (
     ("agents.studies",),
     ("agents",),  # the door: it shows what the rooms offer
     # ---- the doors
-    ("api",),
+    ("api", "sb3"),
     ("cli",),
     ("__main__",),
 )
