@@ -58,9 +58,9 @@ def processor_seconds() -> float:
 
 
 def measured(
-    runs: dict[str, Callable[[int], None]], steps: int, repeats: int
+    runs: dict[str, Callable[[int], None]], steps: int, seconds: float, repeats: int
 ) -> Iterator[tuple[str, str, list[float]]]:
-    """Run all in turns; yields the name, the clock and the steps a second of each repeat."""
+    """Run all in turns, each for `seconds` of the clock or more; yields name, clock and steps a second of each turn."""
     clocks = {"processor": processor_seconds, "clock": time.perf_counter}
     rates: dict[tuple[str, str], list[float]] = {(name, clock): [] for clock in clocks for name in runs}
     for run in runs.values():
@@ -89,9 +89,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
-    print(
-        f"hrm-gym {hrm_gym.__version__}, stable-baselines3 {stable_baselines3.__version__}, torch {torch.__version__}"
-    )
+    versions = {"hrm-gym": hrm_gym, "stable-baselines3": stable_baselines3, "torch": torch}
+    print(", ".join(f"{name} {module.__version__}" for name, module in versions.items()))
     print(f"{processor()}, {cores} core(s) allowed, load {os.getloadavg()[0]:.2f}")
     print(f"{args.env}, {args.repeats} repeats, PPO learns every {args.steps} steps")
     few = args.processes

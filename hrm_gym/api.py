@@ -25,6 +25,7 @@ from hrm_gym.agents.saved.config import Config
 from hrm_gym.agents.saved.load import load_agent, load_both
 from hrm_gym.agents.saved.presets import as_text, resolve
 from hrm_gym.agents.surroundings import undisturbed
+from hrm_gym.agents.training.callbacks import Callback
 from hrm_gym.agents.training.resume import NAMES, changed, resumed
 from hrm_gym.agents.training.run import free_run_dir
 from hrm_gym.agents.training.run import train as _train
@@ -47,7 +48,7 @@ class Run:
     """A finished training run."""
 
     folder: Path
-    """Absolute; with `config.json`, the checkpoint, TensorBoard's events and `result.json`."""
+    """Absolute; with `config.json`, the checkpoint, the logs and `result.json`."""
     config: Config
     result: dict[str, Any]
     """The contents of `result.json`; empty if a signal ended the run."""
@@ -58,7 +59,14 @@ class Run:
 
 
 @undisturbed()
-def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, **options: Any) -> Run:
+def train(
+    env: str = "auto",
+    agent: str = "auto",
+    *,
+    wrap: Wrap | None = None,
+    callbacks: Sequence[Callback] = (),
+    **options: Any,
+) -> Run:
     """Train an agent.
 
     Args:
@@ -66,6 +74,7 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
         agent: a registered agent, "module:NAME", or "auto".
         wrap: wraps the training environments, a `gymnasium.vector.VectorEnv` of torch tensors, such as in a wrapper
             that changes rewards.
+        callbacks: told about the run while it goes; they may end it (see `hrm_gym.agents.Callback`).
         **options: those of `hrm-gym train --help`, with underscores: `max_minutes=5`, `hidden_size=64`,
             `resume="runs/first"`. `resume` and `init_from` may be runs, and `dataset` the puzzles themselves (see
             `evaluate`): the run's folder keeps them.
@@ -94,7 +103,7 @@ def train(env: str = "auto", agent: str = "auto", *, wrap: Wrap | None = None, *
             config = _in_folder(config, dataset)
         folder = free_run_dir(config)
         config = dataclasses.replace(config, run_dir=str(folder))
-    return Run(folder.absolute(), config, _train(config, folder, saved, wrap) or {})
+    return Run(folder.absolute(), config, _train(config, folder, saved, wrap, callbacks) or {})
 
 
 def _in_folder(config: Config, dataset: Any) -> Config:

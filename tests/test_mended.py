@@ -18,11 +18,11 @@ from gymnasium.vector import VectorWrapper
 from loop import Loop, tiny
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import hrm_gym
 from hrm_gym.agents.inference.evaluation import evaluate
 from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.training.learner import Learner
+from hrm_gym.agents.training.loggers import loggers
 from hrm_gym.agents.training.monitor import EARLY_REPORTS, Monitor
 from hrm_gym.agents.training.progress import Progress
 from hrm_gym.agents.training.run import free_run_dir, train
@@ -37,9 +37,11 @@ SHORT = {"num_envs": 4, "eval_puzzles": 4, "test_puzzles": 4}
 
 
 def test_episodes_longer_than_17_segments_are_reported(tmp_path):
-    progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "long")
-    progress.halting(1, np.array([18, 25, 32]), 32)
     config = tiny(agent="trm", max_segments=32, exploration=0.0, max_steps=34, **SHORT)
+    (board,) = loggers("tensorboard")
+    board.begins(config, tmp_path / "alone")
+    board.logged(1, {}, np.array([18, 25, 32]))
+    board.ended(None)
     assert train(config, tmp_path)["training"]["steps"] == 34
 
 
@@ -62,7 +64,7 @@ def test_resuming_does_not_open_the_file_it_began_from(tmp_path):
 )
 def test_a_warning_advises_options_that_the_run_has(halting, options, advice, tmp_path, capsys):
     monitor = Monitor(Trainer(tiny(halting=halting, max_segments=4, **options, **SHORT)), tmp_path)
-    progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "warned")
+    progress = Progress("warned")
     for _ in range(EARLY_REPORTS):
         monitor._warn_of_early_halting(progress, {"episode_segments": 1.0, "wrong_halts": 1.0})
     assert capsys.readouterr().out.strip() == f"the agent halts at once on wrong answers: {advice}"
@@ -140,10 +142,10 @@ def test_checkpoints_are_readable_as_the_umask_says(tmp_path):
     assert modes[0] == modes[1]
 
 
-def test_the_progress_table_fits_80_columns(tmp_path):
+def test_the_progress_table_fits_80_columns():
     from rich.console import Console
 
-    progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "SudokuExtreme-v0 trm")
+    progress = Progress("SudokuExtreme-v0 trm")
     names = ("answer_loss", "accuracy", "belief", "cell_accuracy", "episode_segments", "tflops_per_second")
     figures = {name: 1.0 for name in names}
     progress.training(1_234_567, figures | {"segments_per_second": 98_765.0}, 36_000.0, 36_000.0)
@@ -157,8 +159,8 @@ def test_the_progress_table_fits_80_columns(tmp_path):
     assert figures.split() == ["1,234,567", "10:00:00", "10:00:00", "1.000", "100.0%", "100.0%", "98,765"]
 
 
-def test_what_was_not_measured_yet_is_a_dash(tmp_path, capsys):
-    progress = Progress(tmp_path, hrm_gym.make_task("Sudoku4x4-v0"), "none yet")
+def test_what_was_not_measured_yet_is_a_dash(capsys):
+    progress = Progress("none yet")
     loop = Loop(tiny())
     puzzles = loop.trainer.task.dataset("validation").map(lambda array: array[:4])
     scores = evaluate(loop.policy, loop.trainer.task, puzzles, Protocol(halting="fixed", max_segments=2))

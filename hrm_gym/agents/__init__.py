@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hrm_gym.agents.policy import Policy
     from hrm_gym.agents.registry import agent_names, halting_names, register_agent, register_halting
     from hrm_gym.agents.saved.load import load_agent
+    from hrm_gym.agents.training.callbacks import Callback, Scores
 
 _LAZY = {
     "Agent": "agent",
@@ -35,10 +36,13 @@ _LAZY = {
     "register_agent": "registry",
     "register_halting": "registry",
     "load_agent": "saved.load",
+    "Callback": "training.callbacks",
+    "Scores": "training.callbacks",
 }
 
 __all__ = [
     "Agent",
+    "Callback",
     "Experience",
     "HaltingRule",
     "LearnedRule",
@@ -46,6 +50,7 @@ __all__ = [
     "Output",
     "Policy",
     "Protocol",
+    "Scores",
     "TaskSpec",
     "agent_names",
     "evaluate",

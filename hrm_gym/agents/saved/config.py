@@ -40,7 +40,7 @@ class _Run(Options):
     run_dir: str = ""
     """The run's folder; empty: `runs/ENV-AGENT-seedS`, with a number if that exists."""
     resume: str = ""
-    """Resume the run in this folder; only its budget, device, folder and evaluations may change."""
+    """Resume the run in this folder; only its budget, device, folder, logs and evaluations may change."""
     init_from: str = ""
     """Start a new run from the averaged weights of this checkpoint."""
     max_minutes: float = number(0.0, least=0)
@@ -139,6 +139,9 @@ class RunOptions(PuzzleOptions, _Run):
     """Number of test puzzles for the final evaluation; nothing else uses test puzzles."""
     save_minutes: float = number(2.0, above=0)
     """Minutes between checkpoints."""
+    log: str = "tensorboard"
+    """Where the figures go, a list with commas: `tensorboard`, `csv` (`log.csv` in the run's folder), `wandb`,
+    `mlflow`, `trackio`, or `none`."""
 
     def env_options(self) -> dict[str, Any]:
         """The options of the training environments."""

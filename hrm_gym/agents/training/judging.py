@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.commands import again
 from hrm_gym.agents.saved.preset_table import PRESETS
 from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.callbacks import Scores
 from hrm_gym.agents.training.progress import Progress
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.datasets import puzzles_of
@@ -26,8 +28,15 @@ SEARCHED, SEARCH_SEGMENTS = 100, 64
 """Test puzzles for the evaluation with guesses on several boards, and segments for each."""
 
 
-def judge(trainer: Trainer, show: Progress, run_dir: Path) -> dict[str, Any]:
-    """Evaluate the averaged weights on test puzzles, print the result, and write and return `result.json`."""
+def judge(trainer: Trainer, show: Progress, run_dir: Path, evaluated: Callable[[Scores], object]) -> dict[str, Any]:
+    """Evaluate the averaged weights on test puzzles, print the result, and write and return `result.json`.
+
+    Args:
+        trainer: the run's.
+        show: prints.
+        run_dir: the run's folder.
+        evaluated: is given the scores.
+    """
     config = trainer.whole
     policy = trainer.judged()
     policy.agent.grow(1.0)  # full size, as after loading, even if the run ended early
@@ -40,6 +49,7 @@ def judge(trainer: Trainer, show: Progress, run_dir: Path) -> dict[str, Any]:
     fixed = report(policy, scores, all_segments, **shown)
     learned = report(policy, evaluate(policy, trainer.task, puzzles, by_itself), by_itself, **shown)
     show.evaluation(trainer.learner.steps, trainer.seconds, scores, name=f"test, {len(puzzles.puzzle):,} puzzles")
+    evaluated(Scores.of("test", trainer.learner.steps, trainer.seconds, scores))
     show.say(
         f"halting by itself: {in_percent(learned['exact_accuracy'])} exact in {learned['mean_segments']:.1f} "
         f"segments on average instead of {config.max_segments}"
@@ -60,7 +70,6 @@ def judge(trainer: Trainer, show: Progress, run_dir: Path) -> dict[str, Any]:
     }
     with replacing(run_dir / "result.json") as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
-    show.settings(config.to_dict(), result)
     steps = PRESETS[config.preset].steps if config.preset in PRESETS else 0
     if trainer.learner.steps < steps / 2 and learned["valid_accuracy"] < 0.5:
         few = f"{trainer.learner.steps:,} steps are few"

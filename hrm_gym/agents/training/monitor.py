@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,17 @@ from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.commands import again
 from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.callbacks import Callback, Scores
 from hrm_gym.agents.training.flops import Meter
 from hrm_gym.agents.training.interrupts import Interrupts
 from hrm_gym.agents.training.judging import judge
+from hrm_gym.agents.training.loggers import CSV_FILE
 from hrm_gym.agents.training.loop import Record
+from hrm_gym.agents.training.pictures import answers_drawn
 from hrm_gym.agents.training.progress import Progress, clock
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.datasets import puzzles_of
+from hrm_gym.envs.drawing.window import Renderer
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import locked, replacing
@@ -43,16 +49,21 @@ class Monitor:
     Args:
         trainer: the run's.
         run_dir: the run's folder.
+        callbacks: told about the run, loggers among them.
     """
 
-    def __init__(self, trainer: Trainer, run_dir: Path) -> None:
+    def __init__(self, trainer: Trainer, run_dir: Path, callbacks: Sequence[Callback] = ()) -> None:
         self._trainer, self._run_dir = trainer, run_dir
         self._config = trainer.whole
         self._validation = self._puzzles("validation", self._config.eval_puzzles)
         self._interrupts = Interrupts()
         self._show: Progress | None = None
+        self._coming, self._callbacks = callbacks, list[Callback]()
+        """The callbacks, and those that have begun."""
+        self._result: dict[str, Any] | None = None
         self._figures: list[dict[str, Tensor]] = []
         self._reached = False
+        """Whether the target is reached, or a callback asked to end the run."""
         self._flat = self._early = 0
         self._broken = False
         self._stopped = False
@@ -66,14 +77,14 @@ class Monitor:
                 with replacing(run_dir / "config.json") as temporary:
                     temporary.write_text(self._config.to_json() + "\n")
                 self._meter = Meter(trainer)
-                self._show = Progress(run_dir, trainer.task, f"{self._config.env} {self._config.agent}")
+                title = f"{self._config.env} {self._config.agent}"
+                self._show, self._renderer = Progress(title), Renderer(trainer.task, title)
             self._held = held.pop_all()
 
     def __enter__(self) -> Monitor:
         self._interrupts.__enter__()
         if self._show:
             self._show.__enter__()
-            self._introduce(self._show)
         self._interrupts.may_break_at_once = True
         return self
 
@@ -90,6 +101,16 @@ class Monitor:
         return interrupted
 
     # ---- called by the loop ----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Introduce the run, to the callbacks, too."""
+        if not self._show:
+            return
+        self._introduce(self._show)
+        for callback in self._coming:
+            callback.begins(self._config, self._run_dir)
+            self._callbacks.append(callback)
+            self._held.callback(lambda ending=callback: ending.ended(self._result))
 
     def goes_on(self) -> bool:
         """Whether to make another step; evaluates and saves if due."""
@@ -141,9 +162,14 @@ class Monitor:
         if self._stopped:
             self._show.say(self._left())
             return None
-        return judge(self._trainer, self._show, self._run_dir)
+        self._result = judge(self._trainer, self._show, self._run_dir, lambda scores: self._tell("evaluated", scores))
+        return self._result
 
     # ---- inside ----------------------------------------------------------------------------------
+
+    def _tell(self, what: str, *news: Any) -> bool:
+        """Call a method of all callbacks; whether one of them asks to end the run."""
+        return any([getattr(callback, what)(*news) is False for callback in self._callbacks])
 
     def _left(self) -> str:
         """A message for a stopped run: what it saved and how to resume it."""
@@ -204,7 +230,9 @@ class Monitor:
             raise self._diverged("the weights are")
         snapshot = self._trainer.snapshot()  # gathered from all processes
         if parallel.is_leader():
-            checkpoints.save(self._run_dir / checkpoints.FILE_NAME, snapshot)
+            path = self._run_dir / checkpoints.FILE_NAME
+            checkpoints.save(path, snapshot)
+            self._tell("saved", self._trainer.learner.steps, path)
         self._stored = self._trainer.seconds
 
     def _report(self, show: Progress) -> None:
@@ -228,7 +256,7 @@ class Monitor:
         show.training(
             trainer.learner.steps, means, trainer.seconds, trainer.seconds / used - trainer.seconds if used else None
         )
-        show.halting(trainer.learner.steps, ended, self._config.max_segments)
+        self._reached |= self._tell("logged", trainer.learner.steps, means, ended)
         self._reported, self._figures = now, []
 
     def _evaluate(self, show: Progress) -> None:
@@ -241,7 +269,9 @@ class Monitor:
         try:
             scores, by_itself = evaluate_stops(policy, trainer.task, self._validation, protocols)
             show.evaluation(trainer.learner.steps, trainer.seconds, scores, by_itself)
-            show.boards(trainer.learner.steps, policy, self._validation)
+            boards = functools.cache(lambda: answers_drawn(self._renderer, policy, self._validation))
+            news = Scores.of("validation", trainer.learner.steps, trainer.seconds, scores, by_itself, boards)
+            self._reached |= self._tell("evaluated", news)
         except KeyboardInterrupt:
             return
         finally:
@@ -255,7 +285,7 @@ class Monitor:
         }
         trainer.curve.append({"step": trainer.learner.steps, "seconds": trainer.seconds, **grades, **halting})
         accuracy = float(scores.after[-1])
-        self._reached = 0 < self._config.target_accuracy <= accuracy
+        self._reached |= 0 < self._config.target_accuracy <= accuracy
         self._flat = 0 if accuracy else self._flat + 1
         if self._flat == FLAT_EVALUATIONS:
             show.say(
@@ -282,6 +312,7 @@ def _remove_empty(run_dir: Path) -> None:
     if (run_dir / checkpoints.FILE_NAME).exists():
         return
     with contextlib.suppress(OSError):
-        for path in (run_dir / "config.json", run_dir / ".lock", *run_dir.glob("events.out.tfevents.*")):
+        written = [run_dir / name for name in ("config.json", ".lock", CSV_FILE)]
+        for path in (*written, *run_dir.glob("events.out.tfevents.*")):
             path.unlink(missing_ok=True)
         run_dir.rmdir()  # unless it holds other files

@@ -1,24 +1,16 @@
-"""The reporting of a run: a live table in the terminal, and TensorBoard."""
+"""The reporting of a run in the terminal: a live table, and lines that stay."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
-from torch.utils.tensorboard import SummaryWriter
 
 from hrm_gym.agents.inference.evaluation import Evaluation
-from hrm_gym.agents.inference.think import boards_of, think
-from hrm_gym.agents.policy import Policy
-from hrm_gym.envs.task import Puzzles, Task
+from hrm_gym.agents.training.callbacks import SHOWN_SEGMENTS
 from hrm_gym.shares import in_percent
-
-SHOWN_SEGMENTS = (1, 2, 4, 8, 16)
 
 LOG_SECONDS = 60.0
 """Seconds between log lines if the output is not a terminal."""
@@ -35,16 +27,11 @@ class Progress:
     """Reports a running training: a live table on a terminal, else a line per minute and per evaluation.
 
     Args:
-        run_dir: the folder of TensorBoard's events.
-        task: draws the pictures.
-        title: the run's name in the display and on the pictures.
+        title: the run's name.
     """
 
-    def __init__(self, run_dir: Path, task: Task, title: str):
+    def __init__(self, title: str):
         self.console = Console()
-        self.writer = SummaryWriter(str(run_dir))
-        self._task = task
-        self._renderer: Any = None  # imported for the first picture
         self._live: Live | None = None
         self._title = title
         self._training: dict[str, float] = {}
@@ -60,7 +47,6 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        self.writer.close()
 
     def say(self, text: str) -> None:
         """Print a permanent line."""
@@ -70,8 +56,6 @@ class Progress:
 
     def training(self, step: int, figures: dict[str, float], seconds: float, left: float | None) -> None:
         """Report figures of the last steps; `left` is the remaining time of the budget, in seconds."""
-        for name, value in figures.items():
-            self.writer.add_scalar(f"train/{name}", value, step)
         self._training = {"step": step, **figures, "seconds": seconds, "left": -1.0 if left is None else left}
         if self._live is not None and time.monotonic() - self._drawn > 0.25:
             self._drawn = time.monotonic()
@@ -79,11 +63,6 @@ class Progress:
         elif self._live is None and time.monotonic() - self._logged > LOG_SECONDS:
             self._logged = time.monotonic()
             self.say("  ".join(f"{name} {value}" for name, value in self._columns().items()))
-
-    def halting(self, step: int, segments: np.ndarray, max_segments: int) -> None:
-        """Log the segments at which training episodes ended, as a histogram."""
-        if len(segments):
-            self.writer.add_histogram("train/ended_after", segments, step, bins=np.arange(max_segments + 2) + 0.5)
 
     def _columns(self) -> dict[str, str]:
         t = self._training
@@ -122,19 +101,11 @@ class Progress:
         name: str = "validation",
     ) -> None:
         """Report the averaged weights on held-out puzzles: after all segments, and with learned halting."""
-        place = name.split(",")[0]
-        grades = {"exact_accuracy": result.exact.mean(), "valid_accuracy": result.valid.mean()}
-        grades["cell_accuracy"] = result.cell_accuracy
         halting = ""
         if by_itself is not None:
             share, length = by_itself.exact.mean(), by_itself.segments.mean()
-            grades |= {"exact_accuracy_by_itself": share, "segments_by_itself": length}
             halting = f"; by itself {in_percent(share)} in {length:.1f} segments"
-        for key, value in grades.items():
-            self.writer.add_scalar(f"{place}/{key}", value, step)
         shown = [segment for segment in SHOWN_SEGMENTS if segment <= len(result.after)]
-        for segment in shown:
-            self.writer.add_scalar(f"{place}_after/{segment:02}_segments", result.after[segment - 1], step)
         # Puzzles with several right answers get both grades: valid, and equal to the label.
         several = bool((result.valid & ~result.exact).any())
         valid = f", {in_percent(result.valid.mean())} valid" if several else ""
@@ -145,39 +116,3 @@ class Progress:
             f"[dim]         after {'/'.join(map(str, shown))} segments {after} %, "
             f"loss {self._figure('answer_loss', '.3f')}, {self._figure('segments_per_second', ',.0f')} segments/s[/]"
         )
-
-    def boards(self, step: int, policy: Policy, puzzles: Puzzles) -> None:
-        """Log the answers to one validation board, segment by segment, as TensorBoard images."""
-        from hrm_gym.envs.drawing.frame import Frame
-        from hrm_gym.envs.drawing.renderer import Renderer
-
-        self._renderer = self._renderer or Renderer(self._task, self._title)
-        first = puzzles.map(lambda array: np.asarray(array[:1]).astype(np.int64))
-        puzzle, solution = first.puzzle[0], first.solution[0]
-        boards = boards_of(first, policy.device)
-        previous = puzzle
-        most = SHOWN_SEGMENTS[-1]
-        for i, thought in enumerate(think(policy, boards.puzzle, most, boards.identity), start=1):
-            answer = thought.answer[0].cpu().numpy()
-            if i in SHOWN_SEGMENTS:
-                frame = Frame(
-                    puzzle=puzzle,
-                    answer=answer,
-                    segment=i,
-                    max_segments=most,
-                    solution=solution,
-                    identity=None if first.identity is None else int(first.identity[0]),
-                    previous=previous,
-                    confidence=thought.confidence[0].cpu().numpy(),
-                    belief=None if thought.belief is None else float(thought.belief[0]),
-                    signals=policy.halting.worded({name: float(value[0]) for name, value in thought.signals.items()}),
-                    reveal=True,
-                )
-                picture = self._renderer.rgb(frame)
-                self.writer.add_image(f"board/after_{i:02}_segments", picture, step, dataformats="HWC")
-            previous = answer
-
-    def settings(self, config: dict[str, Any], result: dict[str, Any]) -> None:
-        """Log the run's configuration and its final figures as text."""
-        rows = "\n".join(f"| {name} | {value} |" for name, value in {**config, **result}.items())
-        self.writer.add_text("run", f"| field | value |\n| --- | --- |\n{rows}")

@@ -24,6 +24,7 @@ CHANGEABLE = {
     "dtype",
     "run_dir",
     "resume",
+    "log",
     "max_minutes",
     "max_steps",
     "target_accuracy",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hrm_gym.agents.saved.checkpoint import FILE_NAME, Checkpoint
 from hrm_gym.agents.saved.config import Config
+from hrm_gym.agents.training import parallel
+from hrm_gym.agents.training.callbacks import Callback, checked
+from hrm_gym.agents.training.loggers import loggers
 from hrm_gym.agents.training.loop import segments
 from hrm_gym.agents.training.monitor import Monitor
 from hrm_gym.agents.training.trainer import Trainer, Wrap
@@ -14,15 +18,20 @@ from hrm_gym.errors import HrmGymError
 
 
 def train(
-    config: Config, run_dir: Path, saved: Checkpoint | None = None, wrap: Wrap | None = None
+    config: Config,
+    run_dir: Path,
+    saved: Checkpoint | None = None,
+    wrap: Wrap | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> dict[str, Any] | None:
     """Train until the budget, the target or a signal ends the run.
 
     Args:
         config: a complete configuration (see `presets.resolve`).
-        run_dir: folder for `config.json`, TensorBoard events, the checkpoint and, at the end, `result.json`.
+        run_dir: folder for `config.json`, the logs, the checkpoint and, at the end, `result.json`.
         saved: the checkpoint to resume from.
         wrap: wraps the environments, for example to change rewards.
+        callbacks: told about the run, after its loggers.
 
     Returns:
         The content of `result.json`. None if a signal ended the run, which can then be resumed, and in all processes
@@ -31,8 +40,10 @@ def train(
     Raises:
         HrmGymError: if reading or writing fails, or the loss is no longer finite; the last checkpoint stays intact.
     """
+    callbacks = [*loggers(config.log), *checked(callbacks)] if parallel.is_leader() else []
     trainer = Trainer(config, saved, wrap)
-    with Monitor(trainer, run_dir) as monitor:
+    with Monitor(trainer, run_dir, callbacks) as monitor:
+        monitor.begin()
         if monitor.goes_on():
             for record in segments(trainer):
                 monitor.update(record)
