@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -276,3 +277,22 @@ def test_trackio_on_this_machine(tmp_path):
 def test_options_of_a_run_have_the_log():
     config = changed(tiny(), {"log": "csv"})
     assert config.log == "csv" and tiny().log == "tensorboard"
+
+
+def test_optuna_prunes_as_the_page_says(monkeypatch, tmp_path):
+    optuna = pytest.importorskip("optuna")
+    page = (Path(__file__).parent.parent / "docs" / "libraries.md").read_text()
+    (program,) = (block for block in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "optuna" in block)
+    small = f"hidden_size=8, device='cpu', **{SMALL!r}"
+    for long, short in (("max_steps=300, eval_steps=50", small), ("n_trials=10", "n_trials=1")):
+        assert long in program
+        program = program.replace(long, short)
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(compile(program, "libraries.md", "exec"), scope)
+    assert set(scope["study"].best_params) == {"lr"} and len(list(tmp_path.glob("runs/*/result.json"))) == 1
+    pruned = optuna.create_study(direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=2.0))
+    pruned.optimize(scope["objective"], n_trials=1)
+    (trial,) = pruned.trials
+    assert trial.state is optuna.trial.TrialState.PRUNED and list(trial.intermediate_values) == [2]
+    assert len(list(tmp_path.glob("runs/*/result.json"))) == 1
