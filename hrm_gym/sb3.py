@@ -20,6 +20,7 @@ from hrm_gym.envs.arguments import check_seed
 from hrm_gym.errors import HrmGymError, extra, unknown
 
 _library = extra("stable_baselines3.common.vec_env", "sb3", "hrm_gym.sb3")
+_VecEnv: Any = _library.VecEnv
 
 PER_SLOT = ("action_masks", "render")
 """The methods of a batch that `env_method` calls: they return one result per environment."""
@@ -53,7 +54,7 @@ def make_vec_env(env: str, n_envs: int = 1, seed: int | None = None, *, monitor:
     return _library.VecMonitor(venv) if monitor else venv
 
 
-class NativeVecEnv(_library.VecEnv):  # type: ignore[misc]  # the library is an extra
+class NativeVecEnv(_VecEnv):
     """A native batch with autoreset "SameStep" as a `VecEnv`.
 
     Observations, actions and rewards are those of the batch. `infos[i]` is empty until the episode of environment i
@@ -63,6 +64,8 @@ class NativeVecEnv(_library.VecEnv):  # type: ignore[misc]  # the library is an 
     Args:
         envs: the batch, in NumPy.
     """
+
+    metadata: dict[str, Any]
 
     def __init__(self, envs: Any) -> None:
         self.envs = envs.unwrapped

@@ -88,3 +88,22 @@ def test_tasks_of_one_row_are_tasks(monkeypatch, capsys):
     monkeypatch.setattr(arc_1d, "RULES", arc_1d.RULES[:1])
     arc_1d.main()
     assert re.search(r"^[01] of 1 tasks, 0.5 seconds of one core each$", capsys.readouterr().out, re.M)
+
+
+def test_recorded_episodes_replay(monkeypatch, tmp_path):
+    minari = pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    name = importlib.import_module("examples.minari_episodes").main(episodes=6)
+    dataset = minari.load_dataset(name)
+    env = dataset.recover_environment()
+    assert dataset.total_episodes == 6 and dataset.total_steps > 6
+    solved = 0
+    for episode in dataset.iterate_episodes():
+        puzzle = episode.observations["puzzle"][0]
+        obs, _ = env.reset(options={"puzzle": puzzle})
+        for step, action in enumerate(episode.actions):
+            assert all((obs[key] == values[step]).all() for key, values in episode.observations.items())
+            obs, reward, terminated, _, _ = env.step(action)
+            assert reward == episode.rewards[step] and terminated == episode.terminations[step]
+        solved += reward
+    assert solved >= 5  # the agent that ships solves nearly all

@@ -13,7 +13,7 @@ hrm_gym.train(env="Sudoku4x4-v0", callbacks=[Patience()])
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,7 +103,7 @@ class Callback:
         """
 
 
-def checked(callbacks: Sequence[Callback]) -> list[Callback]:
+def checked(callbacks: Any) -> list[Callback]:
     """The callbacks as a list.
 
     Raises:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hrm_gym.agents.inference.evaluation import evaluate_stops
 from hrm_gym.agents.inference.protocol import Protocol
+from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.commands import again
 from hrm_gym.agents.training import parallel
@@ -23,11 +25,9 @@ from hrm_gym.agents.training.interrupts import Interrupts
 from hrm_gym.agents.training.judging import judge
 from hrm_gym.agents.training.loggers import CSV_FILE
 from hrm_gym.agents.training.loop import Record
-from hrm_gym.agents.training.pictures import answers_drawn
 from hrm_gym.agents.training.progress import Progress, clock
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.envs.datasets import puzzles_of
-from hrm_gym.envs.drawing.window import Renderer
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import locked, replacing
@@ -77,8 +77,7 @@ class Monitor:
                 with replacing(run_dir / "config.json") as temporary:
                     temporary.write_text(self._config.to_json() + "\n")
                 self._meter = Meter(trainer)
-                title = f"{self._config.env} {self._config.agent}"
-                self._show, self._renderer = Progress(title), Renderer(trainer.task, title)
+                self._show = Progress(f"{self._config.env} {self._config.agent}")
             self._held = held.pop_all()
 
     def __enter__(self) -> Monitor:
@@ -110,7 +109,7 @@ class Monitor:
         for callback in self._coming:
             callback.begins(self._config, self._run_dir)
             self._callbacks.append(callback)
-            self._held.callback(lambda ending=callback: ending.ended(self._result))
+            self._held.callback(self._end, callback)
 
     def goes_on(self) -> bool:
         """Whether to make another step; evaluates and saves if due."""
@@ -166,6 +165,16 @@ class Monitor:
         return self._result
 
     # ---- inside ----------------------------------------------------------------------------------
+
+    def _boards(self, policy: Policy) -> dict[int, np.ndarray]:
+        """Pictures of a validation puzzle being solved, by segment."""
+        from hrm_gym.agents.training.pictures import answers_drawn  # drawing is imported for the first picture
+
+        title = f"{self._config.env} {self._config.agent}"
+        return answers_drawn(self._trainer.task, title, policy, self._validation)
+
+    def _end(self, callback: Callback) -> None:
+        callback.ended(self._result)
 
     def _tell(self, what: str, *news: Any) -> bool:
         """Call a method of all callbacks; whether one of them asks to end the run."""
@@ -269,7 +278,7 @@ class Monitor:
         try:
             scores, by_itself = evaluate_stops(policy, trainer.task, self._validation, protocols)
             show.evaluation(trainer.learner.steps, trainer.seconds, scores, by_itself)
-            boards = functools.cache(lambda: answers_drawn(self._renderer, policy, self._validation))
+            boards = functools.cache(lambda: self._boards(policy))
             news = Scores.of("validation", trainer.learner.steps, trainer.seconds, scores, by_itself, boards)
             self._reached |= self._tell("evaluated", news)
         except KeyboardInterrupt:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from hrm_gym.agents.inference.think import boards_of, think
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.training.callbacks import SHOWN_SEGMENTS
 from hrm_gym.envs.drawing.frame import Frame
-from hrm_gym.envs.drawing.window import Renderer
-from hrm_gym.envs.task import Puzzles
+from hrm_gym.envs.drawing.renderer import Renderer
+from hrm_gym.envs.task import Puzzles, Task
+
+_renderer = functools.lru_cache(maxsize=1)(Renderer)
 
 
-def answers_drawn(renderer: Renderer, policy: Policy, puzzles: Puzzles) -> dict[int, np.ndarray]:
+def answers_drawn(task: Task, title: str, policy: Policy, puzzles: Puzzles) -> dict[int, np.ndarray]:
     """Draw the answers to the first of the puzzles after some segments, uint8 (H, W, 3) each."""
     first = puzzles.map(lambda array: np.asarray(array[:1]).astype(np.int64))
     puzzle, solution = first.puzzle[0], first.solution[0]
@@ -34,6 +38,6 @@ def answers_drawn(renderer: Renderer, policy: Policy, puzzles: Puzzles) -> dict[
                 signals=policy.halting.worded({name: float(value[0]) for name, value in thought.signals.items()}),
                 reveal=True,
             )
-            pictures[i] = renderer.rgb(frame)
+            pictures[i] = _renderer(task, title).rgb(frame)
         previous = answer
     return pictures
