@@ -35,6 +35,9 @@ _LAZY = {
     "solve": "hrm_gym.api",
     "analyze": "hrm_gym.api",
     "load_agent": "hrm_gym.agents.saved.load",
+    "upload": "hrm_gym.agents.inference.publishing",
+    "download": "hrm_gym.agents.inference.publishing",
+    "export_onnx": "hrm_gym.agents.saved.onnx_export",
     "register_agent": "hrm_gym.agents.registry",
     "register_halting": "hrm_gym.agents.registry",
 }

@@ -138,7 +138,7 @@ def evaluate(
         puzzles: a file, or puzzles as for `hrm_gym.envs.reading.source.read`, in place of a split.
         limit: number of puzzles, the first ones; 0: all.
         batch_size: puzzles thought about at once.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "mps".
         **protocol: the fields of `hrm_gym.agents.Protocol`, such as `halting="fixed"` and `max_segments=64`; for
             test-time training (ARC without a checkpoint) `seconds=40.0`, `processes=1`, `seed=0`, `agent`.
 
@@ -219,7 +219,7 @@ def solve(
         vary: how further attempts differ from the first: "noise", "symmetry", "guess", or "auto".
         boards: boards in parallel in each attempt (see `Protocol.boards`); 0: 32 for agents that can detect a wrong
             guess, 1 for all others.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "mps".
 
     Returns:
         The answer: `tokens` (L,), `text`, `valid`, `attempts` and `segments`. For an ARC task: `attempts`, one or two
@@ -281,7 +281,7 @@ def analyze(
         checkpoint: "pretrained", a run's folder or a file.
         what: names of `hrm_gym.agents.analysis.ANALYSES`; all by default.
         split: "validation", "test" or "train".
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "mps".
         beside: other agents for the same puzzles, as `checkpoint`; `convergence` draws them beside this one.
         **settings: the fields of `hrm_gym.agents.analysis.Settings`, such as `puzzles=1000`.
 

@@ -7,9 +7,17 @@ import types
 from pathlib import Path
 
 import pytest
+import torch
 from loop import tiny
+from PIL import Image
 
+import hrm_gym
+from hrm_gym.agents import Policy, TaskSpec
+from hrm_gym.agents.saved.build import build
+from hrm_gym.agents.saved.checkpoint import load
+from hrm_gym.agents.saved.sources import pretrained_path, shipped
 from hrm_gym.agents.training.run import train
+from hrm_gym.errors import HrmGymError
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +26,12 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
     config = tiny(max_steps=4, eval_steps=2, eval_puzzles=8, test_puzzles=16, num_envs=4)
     return folder, train(config, folder)
+
+
+@pytest.fixture
+def hrm_gym_cli(request):
+    """The command line, where the package itself has its own name."""
+    return request.getfixturevalue("hrm_gym")
 
 
 @pytest.fixture
@@ -41,7 +55,8 @@ def hub(tmp_path, monkeypatch):
         if local_dir is None:
             return str(found)
         for name in allow_patterns:
-            shutil.copy(found / name, Path(local_dir) / name)
+            if (found / name).is_file():
+                shutil.copy(found / name, Path(local_dir) / name)
         return str(local_dir)
 
     library = types.ModuleType("huggingface_hub")
@@ -69,6 +84,7 @@ def test_there_and_back(hrm_gym, finished, hub, tmp_path):
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
         "README.md",
         "checkpoint.safetensors",
+        "replay.gif",
         "result.json",
     ]
     assert hrm_gym("evaluate", "--checkpoint", tmp_path / "mine", "--limit", 8)[0] == 0
@@ -92,7 +108,12 @@ def test_the_card_has_metadata_that_the_hub_reads(hrm_gym, finished, tmp_path):
     assert told["library_name"] == "hrm-gym" and {"hrm", "Sudoku4x4-v0"} <= set(told["tags"]) and "license" not in told
     (figures,) = told["model-index"][0]["results"]
     assert figures["metrics"][0]["value"] == pytest.approx(result["exact_accuracy"], abs=1e-4)
-    assert body.startswith("\n# Sudoku4x4-v0: hrm") and "--checkpoint hf:me/tiny" in body and str(folder) not in body
+    assert (
+        body.startswith("\n![")
+        and "\n# Sudoku4x4-v0: hrm" in body
+        and "--checkpoint hf:me/tiny" in body
+        and str(folder) not in body
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,3 +135,39 @@ def test_without_the_library_one_line_says_what_to_install(hrm_gym, finished, mo
     for arguments in (("upload", finished[0], "--to", "me/tiny"), ("evaluate", "--checkpoint", "hf:me/tiny")):
         code, _, err = hrm_gym(*arguments)
         assert code == 2 and 'pip install "hrm-gym[hub]"' in err and err.count("\n") == 1
+
+
+def test_from_python_and_back(finished, hub, tmp_path):
+    folder, _ = finished
+    policy = Policy.from_pretrained(folder, device="cpu")
+    assert policy.push_to_hub("me/small", license="mit") == "https://huggingface.co/me/small"
+    card = (hub / "me" / "small" / "README.md").read_text()
+    assert 'license: "mit"' in card and "## Licence" in card and "](replay.gif)" in card
+    with Image.open(hub / "me" / "small" / "replay.gif") as film:
+        assert film.n_frames > 2 and film.width > 100
+    again = Policy.from_pretrained("me/small", device="cpu")
+    assert (again.name, again.num_parameters) == (policy.name, policy.num_parameters)
+    for name, tensor in again.state_dict().items():
+        torch.testing.assert_close(tensor, policy.state_dict()[name].bfloat16().to(tensor))
+    assert hrm_gym.download("me/small", tmp_path / "mine") == tmp_path / "mine"
+    assert hrm_gym.upload(tmp_path / "mine", "me/copy") and (hub / "me" / "copy" / "result.json").is_file()
+
+
+def test_one_command_publishes_all_shipped_agents_under_the_names_by_which_they_are_loaded(hrm_gym_cli, hub):
+    code, _, err = hrm_gym_cli("upload", "pretrained")
+    assert code == 0, err
+    assert sorted(path.name for path in (hub / "hrm-gym").iterdir()) == shipped() and len(shipped()) >= 6
+    sent = hub / "hrm-gym" / "Sudoku4x4-v0"
+    assert 'license: "mit"' in (sent / "README.md").read_text() and "| headline |" in (sent / "README.md").read_text()
+    assert load(sent).part("ema").keys() == load(pretrained_path("Sudoku4x4-v0")).part("ema").keys()
+    shutil.rmtree(hub)  # ours ship with the package: nothing is downloaded
+    for source in ("hrm-gym/Sudoku4x4-v0", "Sudoku4x4-v0", "pretrained:Sudoku4x4-v0"):
+        assert Policy.from_pretrained(source, device="cpu").source == pretrained_path("Sudoku4x4-v0")
+
+
+def test_a_policy_made_in_a_program_says_that_it_has_no_file(hub):
+    policy = build(tiny(), TaskSpec.of(hrm_gym.make_task("Sudoku4x4-v0")))
+    with pytest.raises(HrmGymError, match="not loaded from a file"):
+        policy.push_to_hub("me/none")
+    with pytest.raises(HrmGymError, match="OWNER/NAME"):
+        hrm_gym.upload("pretrained:Sudoku4x4-v0", "one-word")

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.layers import rms_norm
+from hrm_gym.agents.models.objects_traced import object_features as traced_features
 from hrm_gym.agents.models.planes import PlanesHRM, PlanesTRM
 from hrm_gym.agents.models.planes_fused import GatedNorm, GatedProduct, SumNorm
 from hrm_gym.agents.models.planes_mixing import WIDTH, Reading, num_read
@@ -183,3 +184,65 @@ def test_objects_know_their_size_and_what_they_are_around():
     assert largest[ring] and smallest[pair] and not largest[pair] and alone[ring]
     assert smallest[hole] and not border[hole] and border[ring]
     assert around[ring] and not around[pair] and not around[3, 0]
+
+
+@pytest.mark.parametrize("views", [1, 2])
+@pytest.mark.parametrize("form", FORMS)
+def test_the_traced_form_computes_the_same(form, views, monkeypatch):
+    rng = np.random.default_rng(3)
+    boards = np.stack(
+        [encode(rng.integers(0, 4, shape).astype(np.uint8), side=SIDE) for shape in ((5, 5), (4, 6), (7, 2))]
+    )
+    spec = TaskSpec(SIDE * views, SIDE, 12, colours=COLOURS)
+    puzzle = torch.from_numpy(np.concatenate([boards[:, None], boards[::-1, None]][:views], 1)).long().flatten(1)
+    puzzle[0, 3] = 0  # a hole, outside the colours
+    torch.manual_seed(0)
+    depth = dict.fromkeys(("h_layers", "l_layers", "h_cycles", "l_cycles"), 1)
+    agent = PlanesHRM(PlanesHRM.Config(form=form, views=views, **depth), spec)
+    agent.added[3:] = False
+    with torch.no_grad():
+        for parameter in agent.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        outputs = []
+        for traced in (False, True):
+            monkeypatch.setattr(torch.compiler, "is_exporting", lambda traced=traced: traced)
+            state = agent.initial_state(3)
+            for _ in range(2):
+                state, output = agent(state, {"puzzle": puzzle})
+            outputs.append((*state, *output[:2]))
+    for ours, theirs in zip(*outputs, strict=True):
+        torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
+
+
+def spiral(side):
+    """A corridor of colour 1 that winds inwards: the longest way between two cells of one object."""
+    board = np.zeros((side, side), np.int64)
+    r, c, dr, dc = 0, 0, 0, 1
+    board[0, 0] = 1
+    while True:
+        for _ in range(2):
+            ahead = r + 2 * dr, c + 2 * dc
+            if (
+                0 <= r + dr < side
+                and 0 <= c + dc < side
+                and not (0 <= ahead[0] < side and 0 <= ahead[1] < side and board[ahead])
+                and not board[r + dr, c + dc]
+            ):
+                break
+            dr, dc = dc, -dr
+        else:
+            return board
+        r, c = r + dr, c + dc
+        board[r, c] = 1
+
+
+@pytest.mark.parametrize("side", [4, 11, 30])
+def test_objects_found_by_labels_are_those_of_the_loop(side):
+    rng = np.random.default_rng(side)
+    boards = [rng.integers(-1, 4, (side, side)), rng.integers(0, 2, (side, side)), spiral(side), 1 - spiral(side)]
+    boards.append(np.where(np.arange(side) % 4 < 3, 0, 2) * np.ones((side, 1), np.int64))
+    boards = np.stack(boards).astype(np.int64)
+    found = traced_features(torch.from_numpy(boards), torch.ones(boards.shape, dtype=torch.bool))
+    for board, ours in zip(boards, found.numpy(), strict=True):
+        np.testing.assert_allclose(ours, object_features(board).transpose(1, 2, 0), atol=1e-6)
+    assert spiral(30).sum() > 440

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,13 @@ def on_files(files: Files, config: Any) -> Files:
     for path in sorted(linked_files()):
         add(f"source/{path}.md", source_page(path))
     return files
+
+
+def on_post_build(config: Any) -> None:
+    """Add what `think.py` has made, if it has run, to the page that thinks."""
+    made = ROOT / "build" / "think"
+    if (made / "agents.json").is_file():
+        shutil.copytree(made, Path(config.site_dir) / "think", dirs_exist_ok=True)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

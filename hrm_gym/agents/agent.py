@@ -112,6 +112,10 @@ class Agent(nn.Module, abc.ABC):
     """Whether it is equivariant under all symmetries of the family. Attempts at symmetric images would then all be
     equal, so attempts differ by noise on the initial state instead."""
 
+    resizable: ClassVar[bool] = False
+    """Whether it reads the board's size from `spec` in every call, so that one exported graph takes boards of every
+    size. The positions of its state are then the cells, row by row."""
+
     form: ClassVar[str] = "cells"
     """How it sees a board: "cells", "groups" or "neighbours". Presets are chosen by it."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from hrm_gym import apple
 from hrm_gym.agents.agent import Agent, Output
 from hrm_gym.agents.halting.rule import HaltingRule, Signals
 from hrm_gym.agents.state import State
@@ -46,7 +49,19 @@ class Policy(nn.Module):
         self.loss = loss
         self.agent = agent
         self.halting = halting
+        self.source: Path | None = None
+        """The file or run that it was loaded from."""
         self._carries = bool(halting.carried(1, torch.device("cpu")))
+
+    @staticmethod
+    def from_pretrained(source: Any, env: str = "", device: str = "auto") -> Policy:
+        """Load a trained policy. See `hrm_gym.agents.inference.publishing.from_pretrained`."""
+        policy: Policy = _publishing().from_pretrained(source, env, device)
+        return policy
+
+    def push_to_hub(self, repo: str, *, private: bool = False, license: str = "") -> str:
+        """Upload the file that it was loaded from. See `hrm_gym.agents.inference.publishing.upload`."""
+        return str(_publishing().upload(self, repo, private=private, license=license))
 
     def initial_state(self, num: int) -> State:
         """The state of `num` slots before their first segment: the agent's, and the halting rule's if it has one."""
@@ -99,6 +114,11 @@ class Policy(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
 
+def _publishing() -> Any:
+    """The module that knows files and the hub; it stands above policies, so it is loaded when it is called."""
+    return importlib.import_module("hrm_gym.agents.inference.publishing")
+
+
 def probabilities(logits: Tensor, kind: str) -> Tensor:
     """The distribution over symbols under the loss of this `kind`, float32: (..., V) -> (..., V)."""
     if kind == "stablemax":
@@ -107,11 +127,11 @@ def probabilities(logits: Tensor, kind: str) -> Tensor:
 
 
 def stablemax_log_probabilities(logits: Tensor) -> Tensor:
-    """Log of s(x) / sum s(x), with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below, in float64.
+    """Log of s(x) / sum s(x), with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below, in float64 where the device has it.
 
     Grows linearly where softmax grows exponentially, so that logits need not be driven to infinity
     (arXiv 2501.04697). (..., V) -> (..., V).
     """
-    x = logits.double()
+    x = logits.to(apple.precise(logits.device))
     s = torch.where(x < 0, 1 / (1 - x + 1e-30), x + 1)
     return torch.log(s / s.sum(dim=-1, keepdim=True))

@@ -18,7 +18,7 @@ COMMANDS = {
     "solve": "solve a puzzle, or a file of puzzles",
     "halting": "compare rules for when to stop thinking, learned ones among them",
     "analyze": "look inside an agent: dimensions, convergence, failures, interventions",
-    "export": "write a run's averaged weights as one small file with a card",
+    "export": "write an agent as one small file with a card, or as an ONNX graph",
     "convert": "make an agent from a checkpoint of the HRM or TRM repository",
     "upload": "send a finished run to the Hugging Face hub",
     "download": "fetch an agent from the Hugging Face hub",

@@ -41,7 +41,7 @@ class Arguments:
     split: Literal["validation", "test", "train"] = "validation"
     """The puzzles to use. Use `validation` as often as you like, `test` only once."""
     device: str = "auto"
-    """`auto`, `cpu` or `cuda`."""
+    """`auto`, `cpu`, `cuda` or `mps`."""
 
 
 def run(argv: Sequence[str]) -> int:

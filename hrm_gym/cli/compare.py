@@ -44,7 +44,7 @@ class Arguments:
     test_puzzles: int = 1000
     """Number of test puzzles to evaluate on."""
     device: str = "auto"
-    """`auto`, `cpu` or `cuda`."""
+    """`auto`, `cpu`, `cuda` or `mps`."""
 
 
 def run(argv: Sequence[str]) -> int:

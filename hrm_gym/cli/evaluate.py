@@ -47,7 +47,7 @@ class Arguments(Options):
     overwrite: bool = False
     """Replace an existing submission."""
     device: str = "auto"
-    """`auto`, `cpu` or `cuda`."""
+    """`auto`, `cpu`, `cuda` or `mps`."""
     json: bool = False
     """Print one JSON object and nothing else."""
 

@@ -1,4 +1,4 @@
-"""`hrm-gym export`: write a run's averaged weights to one small file, with a card."""
+"""`hrm-gym export`: write an agent's averaged weights to one small file with a card, or as an ONNX graph."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.card import card
+from hrm_gym.agents.saved.onnx_export import export_onnx
 from hrm_gym.cli.parse import parse, positional
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, is_folder, replacing
@@ -15,19 +16,34 @@ from hrm_gym.files import check_new, is_folder, replacing
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Write a finished run's averaged weights to one file for sharing, with a card beside it."""
+    """Write an agent to one file: the averaged weights of a finished run with a card, or an ONNX graph."""
 
-    out: str
-    """File for the weights, FILE.safetensors. The card is written to FILE.md."""
     run: str = positional("RUN")
-    """The run's folder."""
+    """The run's folder. With `--onnx` also `pretrained:ID` or a file."""
+    out: str = ""
+    """File for the weights, FILE.safetensors. The card is written to FILE.md."""
+    onnx: str = ""
+    """File for the graph of one segment, FILE.onnx, for programs without torch."""
+    env: str = ""
+    """With `--onnx`: the environment whose board the graph reads; default: that of the training."""
     overwrite: bool = False
-    """Replace existing weights and card."""
+    """Replace existing files."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parse(Arguments, argv, "export")
+    if not args.out and not args.onnx:
+        raise HrmGymError("missing --out or --onnx: give --out FILE.safetensors for weights, or --onnx FILE.onnx")
+    if args.out:
+        _weights(args)
+    if args.onnx:
+        path = export_onnx(args.run, args.onnx, env=args.env, overwrite=args.overwrite)
+        print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)")
+    return 0
+
+
+def _weights(args: Arguments) -> None:
     folder, out = Path(args.run), Path(args.out)
     if out.suffix != ".safetensors":
         raise HrmGymError(f"--out {args.out!r}: the name must end in .safetensors")
@@ -45,4 +61,3 @@ def run(argv: Sequence[str]) -> int:
     with replacing(out.with_suffix(".md")) as temporary:
         temporary.write_text(text)
     print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB) and {out.with_suffix('.md')}")
-    return 0

@@ -48,7 +48,7 @@ class Arguments(Options):
     overwrite: bool = False
     """Replace earlier results in the folder."""
     device: str = "auto"
-    """Device of the agent: `auto`, `cpu` or `cuda`. DQN and PPO are always trained on the CPU."""
+    """Device of the agent: `auto`, `cpu`, `cuda` or `mps`. DQN and PPO are always trained on the CPU."""
 
 
 def run(argv: Sequence[str]) -> int:

@@ -70,7 +70,7 @@ class Arguments:
     seconds: float = 40.0
     """Seconds of one core to train a network on each task (ARC)."""
     device: str = "auto"
-    """`auto`, `cpu` or `cuda`."""
+    """`auto`, `cpu`, `cuda` or `mps`."""
 
 
 def run(argv: Sequence[str]) -> int:

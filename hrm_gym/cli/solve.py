@@ -51,7 +51,7 @@ class Arguments(Options):
     json: bool = False
     """Print one JSON object per puzzle: `answer`, `valid`, `attempts`, `segments`."""
     device: str = "auto"
-    """`auto`, `cpu` or `cuda`."""
+    """`auto`, `cpu`, `cuda` or `mps`."""
 
 
 def run(argv: Sequence[str]) -> int:

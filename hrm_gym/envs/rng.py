@@ -83,6 +83,8 @@ class TorchRNG:
     def __init__(self, num_envs: int, device: Any) -> None:
         import torch
 
+        from hrm_gym import apple
+
         try:
             self.device = torch.empty(0, device=device).device
         except (RuntimeError, AssertionError, TypeError, ValueError) as error:
@@ -93,8 +95,7 @@ class TorchRNG:
         self._num_envs = num_envs
         self._generator = torch.Generator(self.device)
         self._generator.seed()
-        # Apple's GPUs have no double precision.
-        self._dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        self._dtype = apple.precise(self.device)
 
     def put(self, array: Any, what: str = "the array") -> Array:
         """Convert `array` to a tensor on the device.
@@ -104,9 +105,13 @@ class TorchRNG:
         """
         import torch
 
+        from hrm_gym import apple
+
         try:
             if isinstance(array, np.ndarray) and not array.dtype.isnative:
                 array = array.astype(array.dtype.newbyteorder("="))
+            if isinstance(array, np.ndarray) and array.dtype == np.float64 and apple.is_apple(self.device):
+                array = array.astype(np.float32)
             tensor = torch.as_tensor(array, device=self.device)
             return tensor if tensor.layout == torch.strided else tensor.to_dense()
         except Exception as error:  # users' objects may raise anything

@@ -22,7 +22,7 @@ from hrm_gym.envs.guesses import can_guess
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.options import Options, number
 
-SLOTS = {"cpu": 64, "cuda": 1024}
+SLOTS = {"cpu": 64, "mps": 256, "cuda": 1024}
 """Boards in parallel, over all puzzles together, by kind of device."""
 FURTHER = 16
 """Further attempts at one puzzle in parallel."""

@@ -54,9 +54,9 @@ class Board(Agent):
         """The embedded input, (B, P + L, D)."""
         size, prefix_tokens = self.config.hidden_size, self.config.prefix_tokens
         x = self.embed_tokens(obs["puzzle"])
-        prefix = x.new_zeros(len(x), prefix_tokens, size)
+        prefix = x.new_zeros(x.shape[0], prefix_tokens, size)
         if self.prefix is not None:
-            prefix = self.prefix.expand(len(x), -1, -1)
+            prefix = self.prefix.expand(x.shape[0], -1, -1)
         if self.embed_puzzle is not None:
             row = self.embed_puzzle(obs["puzzle_id"])  # (B, D)
             prefix = torch.cat((row[:, None], prefix[:, 1:]), dim=1)

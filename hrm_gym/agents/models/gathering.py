@@ -88,16 +88,20 @@ class TableSums(torch.autograd.Function):
         return sum_rows(gradient, *ctx.saved_tensors), None, None
 
 
-def pooled(x: Tensor, incidence: tuple[Tensor, ...]) -> Tensor:
-    """Sum nodes over each group, (N, M) -> (K * G, M), by lists (four tensors) or tables (two)."""
+def pooled(x: Tensor, incidence: tuple[Any, ...]) -> Tensor:
+    """Sum nodes over each group, (N, M) -> (K * G, M), by lists (four tensors), tables (two) or a `TracedGraph`."""
+    if len(incidence) == 1:
+        return incidence[0].pooled(x)
     if len(incidence) == 2:
         return TableSums.apply(x, *incidence)
     member, member_offsets, group, group_offsets = incidence
     return Sums.apply(x, member, member_offsets, group, group_offsets)
 
 
-def spread(x: Tensor, incidence: tuple[Tensor, ...]) -> Tensor:
+def spread(x: Tensor, incidence: tuple[Any, ...]) -> Tensor:
     """Sum groups over each node, (K * G, M) -> (N, M): the transpose of `pooled`."""
+    if len(incidence) == 1:
+        return incidence[0].spread(x)
     if len(incidence) == 2:
         member, group = incidence
         return TableSums.apply(x, group, member)

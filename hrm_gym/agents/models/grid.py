@@ -80,6 +80,7 @@ class GridAgent(NodeAgent):
     """An agent that convolves the board; its positions are the cells. See `TwoStates`."""
 
     form = "neighbours"
+    resizable = True
 
     def __init__(self, config: Any, spec: TaskSpec) -> None:
         super().__init__(config, spec)
@@ -140,8 +141,8 @@ def sureness(logits: Tensor) -> Tensor:
     """
     best = logits.float().topk(2, dim=-1).values
     lead = (best[..., 0] - best[..., 1]).clamp(max=MOST_SURE)  # (B, L)
-    least = lead.topk(min(LEAST_SURE, lead.shape[1]), largest=False).values
-    return F.pad(least, (0, LEAST_SURE - least.shape[1]), value=MOST_SURE)
+    lead = F.pad(lead, (0, LEAST_SURE), value=MOST_SURE)  # boards may have fewer cells
+    return lead.topk(LEAST_SURE, largest=False).values
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,7 +57,7 @@ class PaddedGraph(NamedTuple):
 
 def unit_of_cells(groups: Tensor) -> Tensor:
     """The group of each cell in a partition, int64 (L,), from the cells of each group, (groups, n)."""
-    unit = torch.arange(len(groups), device=groups.device).unsqueeze(-1).expand_as(groups)
+    unit = torch.arange(groups.shape[0], device=groups.device).unsqueeze(-1).expand_as(groups)
     return torch.empty_like(groups.flatten()).scatter_(0, groups.flatten(), unit.flatten())
 
 

@@ -32,6 +32,7 @@ from hrm_gym.agents.models.planes_fused import GatedNorm, GatedProduct, SumNorm
 from hrm_gym.agents.models.planes_layout import Layout, lay_out
 from hrm_gym.agents.models.planes_mixing import WIDTH, Reading, num_read
 from hrm_gym.agents.models.planes_objects import NUM_FEATURES
+from hrm_gym.agents.models.planes_traced import TracedLayout, trace_layout
 from hrm_gym.agents.models.trm import OneNetwork, Recursion
 from hrm_gym.agents.models.two_states import Carry
 from hrm_gym.errors import HrmGymError
@@ -80,8 +81,12 @@ class PlanesBlock(NodeBlock):
         self.mlp_gate_up, self.mlp_down = matrix(2 * inner, size), matrix(size, inner)
 
 
-def refine(x: Tensor, injected: Tensor, weights: list[Tensor], layout: Layout, directional: bool) -> Tensor:
+def refine(
+    x: Tensor, injected: Tensor, weights: list[Tensor], layout: Layout | TracedLayout, directional: bool
+) -> Tensor:
     """A network over nodes: the next state from state and injected input, each (N, D)."""
+    if isinstance(layout, TracedLayout):
+        return layout.refine(x, injected, weights, directional)
     x = x + injected
     for first in range(0, len(weights), len(PlanesBlock.NAMES)):
         keys_gate, mix, mlp_gate_up, mlp_down = weights[first : first + len(PlanesBlock.NAMES)]
@@ -148,8 +153,10 @@ class PlanesAgent(NodeAgent):
         logits = layout.logits(F.linear(z_h, self.head).squeeze(-1) + layout.shown @ self.prior)
         return after, Output(logits, sureness(logits.detach()))
 
-    def layout(self, puzzle: Tensor) -> Layout:
+    def layout(self, puzzle: Tensor) -> Layout | TracedLayout:
         """The nodes of the boards, cached for the next segment on the same puzzles."""
+        if torch.compiler.is_exporting():
+            return trace_layout(puzzle, self.spec, self.colours, self.config.views, self.added)
         if self._layout is None or not self._layout.suits(puzzle, self.added):
             self._layout = lay_out(puzzle, self.spec, self.colours, self.config.views, self.added)
         return self._layout
@@ -158,15 +165,13 @@ class PlanesAgent(NodeAgent):
     def _directional(self) -> bool:
         return self.config.form == "directional"
 
-    def _embed(self, layout: Layout, task: Tensor) -> Tensor:
+    def _embed(self, layout: Layout | TracedLayout, task: Tensor) -> Tensor:
         """The injected input of every node, (N, D), from the task embeddings of all boards, (B, ...)."""
         size = self.config.hidden_size
         x = F.linear(torch.cat((layout.shown, layout.others, layout.background.unsqueeze(-1)), dim=-1), self.read)
         if self.read_objects is not None:
             x = x + F.linear(layout.objects, self.read_objects)
-        vectors = task.view(len(task), -1, size)
-        x = x + vectors[layout.board, 0]
-        return x + vectors[layout.board, 1 + layout.colour] if self.config.colour_names else x
+        return layout.with_task(x, task.unflatten(1, (-1, size)), self.config.colour_names)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,6 +56,11 @@ class Layout:
         flat = states.reshape(-1, states.shape[-1])
         return flat.index_copy(0, self.position, nodes.to(states.dtype)).view_as(states)
 
+    def with_task(self, x: Tensor, task: Tensor, names: bool) -> Tensor:
+        """Add each task's own vectors, (B, vectors, D), to the nodes: one for all, and one per colour if named."""
+        x = x + task[self.board, 0]
+        return x + task[self.board, 1 + self.colour] if names else x
+
     def logits(self, nodes: Tensor) -> Tensor:
         """The logits of all cells, (B, L, V), from those of the nodes, (N,)."""
         return self.fixed.flatten().index_copy(0, self.symbol, nodes).view_as(self.fixed)

@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hrm_gym import apple
 from hrm_gym.agents.agent import Output, TaskSpec
 from hrm_gym.agents.models.candidates import Graph, build_graph, candidates
 from hrm_gym.agents.models.gathering import pooled, spread
@@ -32,10 +33,13 @@ from hrm_gym.agents.models.hrm import Cycles, TwoModules
 from hrm_gym.agents.models.layers import Linear, rms_norm, truncated_normal_
 from hrm_gym.agents.models.nodes import NodeAgent, NodeBlock, NodeNetwork, matrix, swiglu
 from hrm_gym.agents.models.padded import PaddedGraph, pad_graph
+from hrm_gym.agents.models.traced import TracedGraph, trace_graph
 from hrm_gym.agents.models.trm import OneNetwork, Recursion
 from hrm_gym.agents.models.two_states import Carry
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number
+
+AnyGraph = Graph | PaddedGraph | TracedGraph
 
 IMPOSSIBLE = -100.0
 """The logit of a symbol that a cell cannot hold."""
@@ -151,15 +155,17 @@ class SymbolAgent(NodeAgent):
         after = Carry(*(graph.put(old, z.detach()) for old, z in zip(state, (z_h, z_l), strict=True)))
         node_logits = self.symbol_head(z_h).float()  # (N, 1)
         symbols = torch.full_like(given, IMPOSSIBLE, dtype=torch.float).masked_fill(given, -IMPOSSIBLE)
-        symbols = graph.put(symbols.view(len(puzzle), -1, 1), node_logits)
+        symbols = graph.put(symbols.flatten(1).unsqueeze(-1), node_logits)
         logits = symbols.new_full((*puzzle.shape, self.spec.num_tokens), IMPOSSIBLE)
         logits = logits.index_copy(2, self.symbol_tokens, symbols.view(given.shape))  # (B, L, V)
         return after, Output(
             logits, self._features(F.silu(self.feature(z_h)), node_logits.detach(), graph, left, blank)
         )
 
-    def _graph(self, left: Tensor, partitions: list[Tensor]) -> Graph | PaddedGraph:
+    def _graph(self, left: Tensor, partitions: list[Tensor]) -> AnyGraph:
         """The graph of the candidates `left`; of fixed size in training if configured."""
+        if torch.compiler.is_exporting() or apple.is_apple(left.device):
+            return trace_graph(left, partitions)
         if not (self.training and self.config.nodes_per_board):
             return build_graph(left, partitions)
         room = len(left) * min(self.config.nodes_per_board, self.num_positions)
@@ -185,17 +191,15 @@ class SymbolAgent(NodeAgent):
 
         return chosen
 
-    def _features(
-        self, of_nodes: Tensor, logits: Tensor, graph: Graph | PaddedGraph, left: Tensor, blank: Tensor
-    ) -> Tensor:
+    def _features(self, of_nodes: Tensor, logits: Tensor, graph: AnyGraph, left: Tensor, blank: Tensor) -> Tensor:
         """The input of the halting rule, (B, D): the mean plus the minimum over blank cells of their symbols' features.
 
         Symbols are weighted by their probabilities, without gradient.
         """
         batch, cells, symbols = left.shape
         table = graph.put(logits.new_full((batch, cells * symbols, 1), -torch.inf), logits)
-        chosen = table.view(-1, symbols).softmax(-1)
-        of_cells = graph.weighted(of_nodes, chosen, batch * cells).view(batch, cells, -1)
+        chosen = table.view(batch * cells, symbols).softmax(-1)
+        of_cells = graph.weighted(of_nodes, chosen, batch * cells).view(batch, cells, of_nodes.shape[1])
         mean = of_cells.sum(1) / blank.sum(1, keepdim=True).clamp_min(1)
         least = of_cells.masked_fill(~blank.unsqueeze(-1), torch.inf).amin(1)
         return mean + least.masked_fill(~blank.any(1, keepdim=True), 0.0)

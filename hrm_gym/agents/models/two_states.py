@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._higher_order_ops import while_loop
 
 from hrm_gym.agents.agent import Agent, TaskSpec
 from hrm_gym.agents.models.layers import truncated_normal_
@@ -76,6 +78,20 @@ class TwoStates(Agent, abc.ABC):
         return Carry(*(init.to(self.dtype).expand(shape).contiguous() for init in (self.h_init, self.l_init)))
 
 
+def looped(
+    times: int, step: Callable[..., tuple[Tensor, Tensor]], states: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Apply `step(number, *states)` this many times, as a loop of the exported graph instead of copies."""
+    if times == 1:
+        return step(torch.tensor(0), *states)
+
+    def body(number: Tensor, *now: Tensor) -> tuple[Tensor, ...]:
+        return number + 1, *step(number, *now)
+
+    _, z_h, z_l = while_loop(lambda number, *now: number < times, body, (torch.tensor(0), *states))
+    return z_h, z_l
+
+
 class Cyclic(TwoStates, abc.ABC):
     """Two states refined in `h_cycles` times `l_cycles` cycles; training may start with fewer."""
 
@@ -99,6 +115,8 @@ class Cyclic(TwoStates, abc.ABC):
 
     def think(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
         """See `TwoStates.think`."""
+        if torch.compiler.is_exporting():
+            return self._think_in_a_loop(z_h, z_l, x, context)
         slow, fast = self.slow_and_fast()
         h_cycles, l_cycles = self.cycles
         with_gradient = 1 if self.config.gradient == "one_step" else l_cycles  # calls of L in the last cycle of H
@@ -113,3 +131,22 @@ class Cyclic(TwoStates, abc.ABC):
             z_l = fast(z_l, z_h + x, context)
         z_h = slow(z_h, z_l, context)
         return z_h, z_l
+
+    def _think_in_a_loop(self, z_h: Tensor, z_l: Tensor, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
+        """The same for an exported graph, with one copy of a shared network, or one of H and `l_cycles` of L."""
+        slow, fast = self.slow_and_fast()
+        h_cycles, l_cycles = self.cycles
+
+        def call(number: Tensor, z_h: Tensor, z_l: Tensor) -> tuple[Tensor, Tensor]:
+            last = number % (l_cycles + 1) == l_cycles
+            new = fast(torch.where(last, z_h, z_l), torch.where(last, z_l, z_h + x), context)
+            return torch.where(last, new, z_h), torch.where(last, z_l, new)
+
+        def cycle(number: Tensor, z_h: Tensor, z_l: Tensor) -> tuple[Tensor, Tensor]:
+            for _ in range(l_cycles):
+                z_l = fast(z_l, z_h + x, context)
+            return slow(z_h, z_l, context), z_l
+
+        if slow is fast:
+            return looped(h_cycles * (l_cycles + 1), call, (z_h, z_l))
+        return looped(h_cycles, cycle, (z_h, z_l))

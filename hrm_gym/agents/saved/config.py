@@ -36,7 +36,7 @@ class _Run(Options):
     seed: int = number(0, least=0, most=INTEGERS)
     """Seed of weights, puzzles and exploration."""
     device: str = "auto"
-    """`auto` (the GPU if there is one), `cpu`, `cuda` or `cuda:N`."""
+    """`auto` (the GPU if there is one), `cpu`, `cuda`, `cuda:N` or `mps` (Apple)."""
     run_dir: str = ""
     """The run's folder; empty: `runs/ENV-AGENT-seedS`, with a number if that exists."""
     resume: str = ""

@@ -8,9 +8,11 @@ import torch
 
 from hrm_gym.errors import HrmGymError, unknown
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
 
 def choose_device(name: str | torch.device) -> str:
-    """A torch device by name; "auto" is the GPU if there is one.
+    """A torch device by name; "auto" is the GPU if there is one, Nvidia's, AMD's or Apple's.
 
     Raises:
         HrmGymError: if there is no such GPU, or the name is not a device.
@@ -18,24 +20,32 @@ def choose_device(name: str | torch.device) -> str:
     if isinstance(name, torch.device):
         name = str(name)
     if not isinstance(name, str):
-        raise unknown("device", name, ("auto", "cpu", "cuda"))
+        raise unknown("device", name, DEVICES)
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise unknown("device", name, ("auto", "cpu", "cuda"))
+        return next((kind for kind in ("cuda", "mps") if _is_here(kind)), "cpu")
+    if name.partition(":")[0] not in DEVICES:
+        raise unknown("device", name, DEVICES)
     try:
         kind = torch.device(name).type
     except RuntimeError:
-        raise unknown("device", name, ("auto", "cpu", "cuda")) from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise HrmGymError(f"device {name!r} was asked for, but torch sees no GPU here: use --device cpu")
+        raise unknown("device", name, DEVICES) from None
+    if not _is_here(kind):
+        raise HrmGymError(f"device {name!r} was asked for, but torch sees no such GPU here: use --device cpu")
     return name
 
 
+def _is_here(kind: str) -> bool:
+    return {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}[kind]()
+
+
 def choose_dtype(device: str) -> Literal["bfloat16", "float32"]:
-    """The faster type of activations: bfloat16 if the device supports it natively, else float32."""
-    if torch.device(device).type == "cuda":
+    """The faster type of activations: bfloat16 if the device supports it natively, else float32.
+
+    Apple's GPUs compute in float32: the first generations only emulate bfloat16, and torch cannot tell which they are.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        fast = kind == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return "bfloat16" if fast else "float32"

@@ -39,7 +39,7 @@ def load_agent(env: str, checkpoint: Any = "pretrained", device: str = "auto") -
     Args:
         env: an environment id whose board fits the agent.
         checkpoint: "pretrained", a run or its folder, a file, or a policy, which is returned.
-        device: the agent's device: "auto", "cpu" or "cuda".
+        device: the agent's device: "auto", "cpu", "cuda" or "mps".
 
     Returns:
         A `Policy`: `policy(state, obs)` thinks for one segment.
@@ -76,7 +76,9 @@ def load_both(env: str, checkpoint: Any = "pretrained", device: str = "auto") ->
     path, saved, task = _open(env, checkpoint)
     # An agent trained in bfloat16 runs in float32 on devices without native bfloat16.
     dtype = "float32" if choose_dtype(device) == "float32" else saved.config.dtype
-    return checkpoints.restore_policy(saved, path, TaskSpec.of(task), dtype).to(device).eval(), task
+    policy = checkpoints.restore_policy(saved, path, TaskSpec.of(task), dtype).to(device).eval()
+    policy.source = find(path)
+    return policy, task
 
 
 def _in_hand(env_id: str, policy: Policy, device: str) -> Policy:

@@ -16,6 +16,9 @@ PRETRAINED = Path(str(resources.files("hrm_gym.agents"))) / "pretrained"
 SHIPPED = "pretrained:"
 """Prefix of an environment id, in place of a checkpoint: the shipped agent of that environment."""
 
+OFFICIAL = "hrm-gym"
+"""Owner of our agents on the hub: `OFFICIAL/ID` is the shipped agent of environment `ID`."""
+
 LENT = {
     "Sudoku9x9-v0": "SudokuExtreme-v0",
     "SudokuDeep-v0": "SudokuExtreme-v0",
@@ -38,9 +41,8 @@ def pretrained_path(env_id: str) -> Path:
     name = canonical_id(env_id.removesuffix(ending)) + ending
     path = PRETRAINED / f"{LENT.get(name, name)}.safetensors"
     if not path.is_file():
-        shipped = sorted(file.stem for file in PRETRAINED.glob("*.safetensors")) or ["none"]
         raise HrmGymError(
-            f"no agent is shipped for {name} (shipped: {', '.join(shipped)}): train one with "
+            f"no agent is shipped for {name} (shipped: {', '.join(shipped()) or 'none'}): train one with "
             f"hrm-gym train --env {env_id}, then give --checkpoint RUN_FOLDER"
         )
     return path
@@ -77,7 +79,30 @@ def find(source: str | Path) -> Path:
     if name.startswith(HUB):
         from hrm_gym.agents.saved.hub import download
 
-        return download(name)
+        owner, _, agent = name.removeprefix(HUB).partition("/")
+        ours = PRETRAINED / f"{agent}.safetensors"
+        return ours if owner == OFFICIAL and ours.is_file() else download(name)
     if name.startswith(SHIPPED):
         return pretrained_path(name.removeprefix(SHIPPED))
     return Path(source)
+
+
+def official(path: Path) -> bool:
+    """Whether it is the file of a shipped agent."""
+    return path.parent == PRETRAINED
+
+
+def official_name(path: Path) -> str:
+    """The name of a shipped agent on the hub.
+
+    Raises:
+        HrmGymError: if the path is another agent's.
+    """
+    if not official(path):
+        raise HrmGymError(f"{path} is no shipped agent: give it a name on the hub, OWNER/NAME")
+    return f"{OFFICIAL}/{path.stem}"
+
+
+def shipped() -> list[str]:
+    """The names of the shipped agents."""
+    return sorted(file.stem for file in PRETRAINED.glob("*.safetensors"))

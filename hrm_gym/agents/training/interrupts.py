@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Interrupts:
-    """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP).
+    """Whether the user or the system has asked the run to end (Ctrl-C, SIGTERM, SIGHUP, Ctrl-Break).
 
     After the first request the run ends with the current step or evaluation. A second request aborts an evaluation.
     Steps take moments and are always finished, so that a checkpoint is consistent. The exception is the first step:
@@ -29,7 +29,7 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is not threading.main_thread():
             return self  # only the main thread may install handlers; the caller of this thread ends the run
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
             if number := getattr(signal, name, None):
                 self._before[number] = signal.signal(number, self._ask)
         return self
