@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hrm_gym"
 
 ROOMS = (
     ("errors",),
-    ("files", "options", "outside", "shares", "hugging_face"),
+    ("files", "options", "outside", "shares", "hugging_face", "apple"),
     # ---- the environments
     ("envs.reading.layout", "envs.jit"),
     (
