@@ -72,15 +72,17 @@ def main() -> None:
         policy, task = hrm_gym.load_agent(env_id, f"pretrained:{name}", "cpu"), hrm_gym.make_task(env_id)
         policy.agent.dtype = torch.float32
         puzzles, solutions = (a[: asked.limit].astype(np.int64) for a in task.dataset("test")[:2])
-        same_answers = same_segments = right = 0
+        counts = np.zeros(4, int)
         for first in range(0, len(puzzles), BATCH):
             batch = puzzles[first : first + BATCH]
             ours, theirs = by_torch(policy, batch), by_onnx(session, batch.reshape(-1, *task.shape))
-            same_answers += int((ours[0] == theirs[0]).all(1).sum())
-            same_segments += int((ours[1] == theirs[1]).sum())
-            right += int(task.valid(batch, solutions[first : first + BATCH], theirs[0]).sum())
+            same, ended = (ours[0] == theirs[0]).all(1), ours[1] < SEGMENTS
+            right = task.valid(batch, solutions[first : first + BATCH], theirs[0])
+            counts += [(ours[1] == theirs[1]).sum(), ended.sum(), (same & ended).sum(), np.asarray(right).sum()]
+        segments, ended, same, right = counts
         print(
-            f"{name}: {len(puzzles)} puzzles, same answer {same_answers}, same segment {same_segments}, right {right}",
+            f"{name}: {len(puzzles)} puzzles, the same segment {segments}; it halted early on {ended}, "
+            f"the same answer {same} of them; right {right}",
             flush=True,
         )
 
