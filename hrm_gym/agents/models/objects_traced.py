@@ -26,7 +26,7 @@ def object_features(board: Tensor, box: Tensor) -> Tensor:
     shape = board.shape[1:]
     near, there = _neighbours(*shape)
     value, inside = torch.where(box, board, OUTSIDE).flatten(1), box.flatten(1)
-    beside = torch.where(there, inside[:, near], False)
+    beside = there & inside[:, near]
     edge = inside & ~beside[..., :4].all(-1)
     coarse = torch.where(inside, value.clamp_max(1), OUTSIDE)
     same = _label(value, beside, near, 4, torch.ones_like(inside))
