@@ -35,7 +35,9 @@ def choose_device(name: str | torch.device) -> str:
 
 
 def _is_here(kind: str) -> bool:
-    return {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}[kind]()
+    if kind == "cpu":
+        return True
+    return torch.cuda.is_available() if kind == "cuda" else torch.backends.mps.is_available()
 
 
 def choose_dtype(device: str) -> Literal["bfloat16", "float32"]:

@@ -181,6 +181,7 @@ def onnx_model(policy: Policy, facts: dict[str, Any]) -> bytes:
                 f"torch cannot trace the agent {policy.name!r} ({type(error).__name__}: {first_line(error)}): its "
                 "segment must consist of torch operations, and no control flow may depend on the puzzle"
             ) from None
+    assert program is not None  # only another exporter, which we do not ask for, returns nothing
     model = program.model
     for node in model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces with the paths of this computer
