@@ -13,8 +13,7 @@ that need torch are loaded on first use.
 """
 
 import importlib
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 from gymnasium import Env
@@ -23,35 +22,56 @@ from gymnasium.vector import VectorEnv
 from hrm_gym.envs import registration
 from hrm_gym.envs.registration import halting_id, make_task, task_ids
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.version import __version__
 
-try:
-    __version__ = metadata.version("hrm-gym")
-except metadata.PackageNotFoundError:  # The package is not installed.
-    __version__ = "0.0.0"
+__all__ = [
+    "HrmGymError",
+    "__version__",
+    "analyze",
+    "download",
+    "evaluate",
+    "export_onnx",
+    "load_agent",
+    "make",
+    "make_task",
+    "make_vec",
+    "register_agent",
+    "register_halting",
+    "register_task",
+    "solve",
+    "task_ids",
+    "train",
+    "upload",
+]
 
-_LAZY = {
-    "train": "hrm_gym.api",
-    "evaluate": "hrm_gym.api",
-    "solve": "hrm_gym.api",
-    "analyze": "hrm_gym.api",
-    "load_agent": "hrm_gym.agents.saved.load",
-    "upload": "hrm_gym.agents.inference.publishing",
-    "download": "hrm_gym.agents.inference.publishing",
-    "export_onnx": "hrm_gym.agents.saved.onnx_export",
-    "register_agent": "hrm_gym.agents.registry",
-    "register_halting": "hrm_gym.agents.registry",
-}
-"""Names whose modules import torch, loaded on first use because environments do not need it."""
+if TYPE_CHECKING:
+    import hrm_gym.sb3 as sb3
+    from hrm_gym.agents.inference.publishing import download, upload
+    from hrm_gym.agents.registry import register_agent, register_halting
+    from hrm_gym.agents.saved.load import load_agent
+    from hrm_gym.agents.saved.onnx_export import export_onnx
+    from hrm_gym.api import analyze, evaluate, solve, train
+else:  # loaded on first use, because they import torch; type checkers would take any name for known
+    _MODULES = {
+        "register_agent": "agents.registry",
+        "register_halting": "agents.registry",
+        "load_agent": "agents.saved.load",
+        "upload": "agents.inference.publishing",
+        "download": "agents.inference.publishing",
+        "export_onnx": "agents.saved.onnx_export",
+        **dict.fromkeys(("analyze", "evaluate", "solve", "train"), "api"),
+    }
 
-__all__ = ["HrmGymError", "__version__", "make", "make_task", "make_vec", "register_task", "task_ids", *_LAZY]
+    def __getattr__(name: str) -> Any:
+        if name == "sb3":  # needs an extra
+            return importlib.import_module("hrm_gym.sb3")
+        if name not in _MODULES:
+            raise AttributeError(f"module 'hrm_gym' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"hrm_gym.{_MODULES[name]}"), name)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "sb3":  # needs an extra
-        return importlib.import_module("hrm_gym.sb3")
-    if name not in _LAZY:
-        raise AttributeError(f"module 'hrm_gym' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "sb3"})
 
 
 def make(env: str, **options: Any) -> Env[Any, Any]:

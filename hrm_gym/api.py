@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -191,6 +191,28 @@ def grade(
     return result, counted.scores, counted.submission
 
 
+@overload
+def solve(  # type: ignore[overload-overlap]
+    env: Literal["ARC1-v0", "ARC2-v0"],
+    puzzle: Any,
+    checkpoint: Literal["pretrained"] = ...,
+    *,
+    seconds: float | None = ...,
+    device: str = ...,
+) -> TaskSolution: ...
+@overload
+def solve(
+    env: str,
+    puzzle: Any,
+    checkpoint: Any = ...,
+    *,
+    rollouts: int = ...,
+    max_segments: int = ...,
+    seconds: float | None = ...,
+    vary: Literal["auto", "noise", "symmetry", "guess"] = ...,
+    boards: int = ...,
+    device: str = ...,
+) -> Solution: ...
 @undisturbed()
 def solve(
     env: str,

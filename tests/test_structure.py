@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hrm_gym"
 
 ROOMS = (
     ("errors",),
-    ("files", "options", "outside", "shares", "hugging_face", "apple"),
+    ("files", "options", "outside", "shares", "hugging_face", "apple", "linked", "version"),
     # ---- the environments
     ("envs.reading.layout", "envs.jit"),
     (
@@ -32,7 +32,6 @@ ROOMS = (
     ("envs.puzzle_env", "envs.vector_env", "envs.halting"),
     ("envs.arc", "envs.maze", "envs.sequences", "envs.sudoku", "envs.walks"),
     ("envs",),
-    ("",),  # `import hrm_gym` itself
     # ---- the agents
     ("agents.state", "agents.agent", "agents.surroundings"),
     ("agents.halting",),
@@ -48,6 +47,7 @@ ROOMS = (
     ("agents",),  # the door: it shows what the rooms offer
     # ---- the doors
     ("api", "sb3"),
+    ("",),  # `import hrm_gym` itself
     ("cli",),
     ("__main__",),
 )

@@ -7,38 +7,8 @@ Names are loaded on first use, because registries and configurations are read wi
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hrm_gym.linked import link
 from hrm_gym.options import Options, number, share
-
-if TYPE_CHECKING:
-    from hrm_gym.agents.agent import Agent, Output, TaskSpec
-    from hrm_gym.agents.halting.rule import Experience, HaltingRule, LearnedRule
-    from hrm_gym.agents.inference.evaluation import evaluate
-    from hrm_gym.agents.inference.protocol import Protocol
-    from hrm_gym.agents.inference.think import think
-    from hrm_gym.agents.policy import Policy
-    from hrm_gym.agents.registry import agent_names, halting_names, register_agent, register_halting
-    from hrm_gym.agents.saved.load import load_agent
-    from hrm_gym.agents.training.callbacks import Callback, Scores
-
-_LAZY = {
-    "Agent": "agent",
-    "Output": "agent",
-    "TaskSpec": "agent",
-    "Experience": "halting.rule",
-    "HaltingRule": "halting.rule",
-    "LearnedRule": "halting.rule",
-    "evaluate": "inference.evaluation",
-    "Protocol": "inference.protocol",
-    "think": "inference.think",
-    "Policy": "policy",
-    "agent_names": "registry",
-    "halting_names": "registry",
-    "register_agent": "registry",
-    "register_halting": "registry",
-    "load_agent": "saved.load",
-    "Callback": "training.callbacks",
-    "Scores": "training.callbacks",
-}
 
 __all__ = [
     "Agent",
@@ -63,12 +33,46 @@ __all__ = [
     "think",
 ]
 
+if TYPE_CHECKING:
+    from hrm_gym.agents.agent import Agent, Output, TaskSpec
+    from hrm_gym.agents.halting.rule import Experience, HaltingRule, LearnedRule
+    from hrm_gym.agents.inference.evaluation import evaluate
+    from hrm_gym.agents.inference.protocol import Protocol
+    from hrm_gym.agents.inference.think import think
+    from hrm_gym.agents.policy import Policy
+    from hrm_gym.agents.registry import agent_names, halting_names, register_agent, register_halting
+    from hrm_gym.agents.saved.load import load_agent
+    from hrm_gym.agents.training.callbacks import Callback, Scores
+else:  # loaded on first use; type checkers would take any name for known
+    _MODULES = {
+        "Agent": "agent",
+        "Output": "agent",
+        "TaskSpec": "agent",
+        "Experience": "halting.rule",
+        "HaltingRule": "halting.rule",
+        "LearnedRule": "halting.rule",
+        "evaluate": "inference.evaluation",
+        "Protocol": "inference.protocol",
+        "think": "inference.think",
+        "Policy": "policy",
+        "agent_names": "registry",
+        "halting_names": "registry",
+        "register_agent": "registry",
+        "register_halting": "registry",
+        "load_agent": "saved.load",
+        "Callback": "training.callbacks",
+        "Scores": "training.callbacks",
+    }
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'hrm_gym.agents' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"hrm_gym.agents.{_LAZY[name]}"), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'hrm_gym.agents' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"hrm_gym.agents.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*globals(), *__all__})
+
+
+if __name__ == "agents":  # imported through the link at the repository's root
+    link(__name__)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hrm_gym
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
 from hrm_gym.cli.results import FILES, write_results
@@ -15,6 +14,7 @@ from hrm_gym.envs.registration import task_class
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, is_file, make_folder
 from hrm_gym.options import Options, number
+from hrm_gym.version import __version__
 
 if TYPE_CHECKING:
     from hrm_gym.agents.studies.halting_study import Row
@@ -90,7 +90,7 @@ def run(argv: Sequence[str]) -> int:
         "max segments": args.max_segments,
         "seeds": args.seeds,
         "device": str(policy.device),
-        "hrm-gym": hrm_gym.__version__,
+        "hrm-gym": __version__,
     }
 
     def say(row: Row) -> None:

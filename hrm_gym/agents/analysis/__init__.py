@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import hrm_gym
 from hrm_gym.agents.analysis import (
     completion,
     convergence,
@@ -27,6 +26,7 @@ from hrm_gym.agents.analysis import (
 from hrm_gym.agents.analysis.finding import Analysis, Finding
 from hrm_gym.agents.analysis.subject import Settings, Subject, Unsuited, open_subject
 from hrm_gym.errors import unknown
+from hrm_gym.version import __version__
 
 __all__ = [
     "ANALYSES",
@@ -81,7 +81,7 @@ def findings(
         "max_segments": subject.max_segments,
         "settings": subject.settings.to_dict(),
         "device": str(subject.policy.device),
-        "hrm-gym": hrm_gym.__version__,
+        "hrm-gym": __version__,
         **(conditions or {}),
     }
     for analysis in chosen:

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 
-import hrm_gym
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.inference.evaluation import evaluate_stops
 from hrm_gym.agents.inference.protocol import Protocol
@@ -34,6 +33,7 @@ from hrm_gym.agents.training.run import train
 from hrm_gym.envs.registration import canonical_id, make_task
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import is_there, read_json, replacing
+from hrm_gym.version import __version__
 
 SEGMENTS = 16
 """Maximum number of segments in the test of every agent, whatever it had in training."""
@@ -255,7 +255,7 @@ def table(found: Sequence[Portrait], conditions: Conditions) -> str:
         "test puzzles": f"the first {conditions.test_puzzles:,}",
         "device": ", ".join(dict.fromkeys(p.figures["device"] for p in found if p.figures)) or "none",
         "further settings": conditions.settings or "preset and defaults of each agent",
-        "hrm-gym": hrm_gym.__version__,
+        "hrm-gym": __version__,
     }
     lines = [f"# {conditions.env}: the family portrait", "", *(f"- {name}: {text}" for name, text in rows.items()), ""]
     lines += ["| agent | halting | parameters | MFLOP a segment | minutes | steps "]
