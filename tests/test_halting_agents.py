@@ -69,7 +69,7 @@ def test_the_documented_arguments_are_those_of_the_ids():
     own = inspect.signature(halting_ids._frozen_model).parameters
     defaults = {field.name: field.default for field in dataclasses.fields(HaltingOptions)}
     defaults |= {name: one.default for name, one in own.items() if one.default is not inspect.Parameter.empty}
-    del defaults["render_mode"], defaults["max_episode_steps"]  # of Gymnasium
+    del defaults["max_episode_steps"]  # of Gymnasium
     assert {name: ast.literal_eval(value) for name, value in documented.items()} == defaults
 
 
@@ -82,7 +82,7 @@ def test_the_checkers_of_gymnasium_and_stable_baselines3(kwargs):
         sb3_check_env(env)
 
 
-def test_the_helper_of_stable_baselines3_which_asks_for_pictures_makes_it_without():
+def test_the_helper_of_stable_baselines3():
     envs = make_vec_env(HALT, n_envs=2, env_kwargs=FEW)
     assert envs.reset().shape == (2, 1 + len(SIGNALS) + len(FEATURES))
 

@@ -66,12 +66,14 @@ def run(argv: Sequence[str]) -> int:
     if args.puzzles and not is_there(Path(args.puzzles)):
         raise HrmGymError(f"--puzzles: no file or folder at {args.puzzles}")
     # Imported late: torch takes seconds, and the checks above do not need it.
-    from hrm_gym.agents.inference.events import log_evaluation
+    from hrm_gym.agents.inference.events import log_evaluation, tensorboard
     from hrm_gym.agents.inference.loading import pretrained_for
     from hrm_gym.agents.inference.report import report
     from hrm_gym.agents.saved.load import load_both, trained_env
     from hrm_gym.api import choose_puzzles, grade
 
+    if args.log_dir:
+        tensorboard()  # before the evaluation
     env = args.env or trained_env(args.checkpoint)
     _check_env(env, args.submission)
     policy, task = load_both(env, pretrained_for(env, args.checkpoint, args.protocol.boards), args.device)

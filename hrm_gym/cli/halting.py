@@ -67,8 +67,11 @@ def run(argv: Sequence[str]) -> int:
     from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
     from hrm_gym.agents.saved.load import load_both
     from hrm_gym.agents.studies.halting_study import check_costs, plot, study, table
+    from hrm_gym.agents.studies.policies import stable_baselines3
 
     check_costs(args.costs)
+    if args.train_steps:
+        stable_baselines3()  # before an hour of thinking
     make_folder(out)
     for name in FILES:
         check_new(out / name, args.overwrite)

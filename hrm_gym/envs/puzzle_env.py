@@ -9,7 +9,7 @@ import numpy as np
 
 from hrm_gym.envs.arguments import check_options, check_seed
 from hrm_gym.envs.arrays import as_numpy
-from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending
+from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending, frame_of
 from hrm_gym.envs.rules import Graded, PuzzleState, Rules
 from hrm_gym.envs.slots import row_of
 from hrm_gym.envs.task import Task
@@ -98,7 +98,7 @@ class PuzzleEnv(gym.Env[Any, Any]):
         self.render_mode = render_mode
         self.action_space = self.rules.action_space
         self.observation_space = self.rules.observation_space
-        self._view = SlotRenderer(self.rules, render_mode, self.metadata)
+        self._view = SlotRenderer(self.task, render_mode, self.metadata)
         self._state: PuzzleState | None = None
         self._graded: Graded
         self._previous: np.ndarray | None = None
@@ -165,7 +165,8 @@ class PuzzleEnv(gym.Env[Any, Any]):
             gym.logger.warn("render() needs a render_mode: make the environment with render_mode='rgb_array'")
             return None
         title = self.spec.id if self.spec else ""
-        return self._view.draw(self._started(), 0, self._previous, ending(self._over, self._halted), title)
+        ended = ending(self._over, self._halted)
+        return self._view.draw(frame_of(self.rules, self._started(), 0, self._previous, ended), title)
 
     def close(self) -> None:
         """Close the window, if there is one."""

@@ -8,7 +8,7 @@ from gymnasium.vector import AutoresetMode
 
 from hrm_gym.envs.arguments import MOST_ENVS, check_integer, check_options
 from hrm_gym.envs.arrays import Array, as_int64, copy, where
-from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending
+from hrm_gym.envs.drawing.slot_renderer import SlotRenderer, ending, frame_of
 from hrm_gym.envs.rng import NumpyRNG, Seed, TorchRNG
 from hrm_gym.envs.rules import Graded, PuzzleState, Rules
 from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
@@ -99,7 +99,7 @@ class PuzzleVectorEnv(SlotsEnv):
         super().__init__(Rules(task, **kwargs), num_envs, autoreset_mode, uniforms)
         self.max_episode_steps = max_episode_steps
         self.render_mode = render_mode
-        self._view = SlotRenderer(self.rules, render_mode, self.metadata)
+        self._view = SlotRenderer(self.task, render_mode, self.metadata)
         self._data = self.rules.data.map(uniforms.put)
         self._previous: Array | None = None
         self._broken: Array | None = None
@@ -191,7 +191,8 @@ class PuzzleVectorEnv(SlotsEnv):
         state = self._started()
         title = self.spec.id if self.spec else ""
         ended = [ending(bool(over), bool(halt)) for over, halt in zip(self._over, self._halted, strict=True)]
-        return tuple(self._view.draw(state, i, self._previous, ended[i], title) for i in range(self.num_envs))
+        frames = (frame_of(self.rules, state, i, self._previous, ended[i]) for i in range(self.num_envs))
+        return tuple(self._view.draw(frame, title) for frame in frames)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the renderer."""

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.inference.evaluation import Evaluation
+from hrm_gym.errors import extra
 from hrm_gym.files import make_folder
+
+
+def tensorboard() -> Any:
+    """The module of TensorBoard's writer, which only logging imports.
+
+    Raises:
+        HrmGymError: if it is missing.
+    """
+    return extra("torch.utils.tensorboard", "train", "--log-dir", "leave it out")
 
 
 def log_evaluation(folder: Path, figures: Mapping[str, Any], result: Evaluation) -> None:
@@ -21,13 +31,11 @@ def log_evaluation(folder: Path, figures: Mapping[str, Any], result: Evaluation)
         result: the evaluation.
 
     Raises:
-        HrmGymError: if the folder cannot be created.
+        HrmGymError: if the folder cannot be created, or TensorBoard is missing.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
     make_folder(folder)
     name = f"evaluation/{figures['env']}, {figures['puzzles']}, {figures['protocol']['halting']} halting"
-    with SummaryWriter(str(folder), filename_suffix=".evaluation") as writer:
+    with tensorboard().SummaryWriter(str(folder), filename_suffix=".evaluation") as writer:
         for key in ("exact_accuracy", "valid_accuracy", "cell_accuracy", "mean_segments", "puzzles_per_second"):
             writer.add_scalar(f"{name}/{key}", figures[key], 0)
         for segment, share in enumerate(result.after, start=1):  # the step axis counts segments

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hrm_gym.agents.inference.frozen_agent import FrozenAgent, first_puzzles, record_lazily
+from hrm_gym.agents.inference.replays import Replays
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
 from hrm_gym.agents.saved.load import load_both
 from hrm_gym.agents.saved.sources import pretrained_path
@@ -27,14 +28,6 @@ NUM_RECORDED = 1_000
 """Default number of recorded puzzles."""
 
 
-class NoPictureError(HrmGymError, TypeError):
-    """A render mode was requested, but there is nothing to render.
-
-    Also a TypeError, as from an environment without that argument: `make_vec_env` of Stable-Baselines3 asks every
-    environment for pictures and, on a TypeError, makes it without.
-    """
-
-
 def make_halting_env(env_id: str, **kwargs: Any) -> HaltingEnv:
     """The halting environment of a puzzle id; `HaltingEnv` lists the arguments.
 
@@ -42,8 +35,8 @@ def make_halting_env(env_id: str, **kwargs: Any) -> HaltingEnv:
         HrmGymError: if an argument is unknown or out of range, no agent ships for the id, or the checkpoint is for
             another board.
     """
-    model, rules = _frozen_model(env_id, 1, **kwargs)
-    return HaltingEnv(model, **rules)
+    model, options = _frozen_model(env_id, 1, **kwargs)
+    return HaltingEnv(model, **options)
 
 
 def make_halting_vec(
@@ -54,8 +47,8 @@ def make_halting_vec(
     Raises:
         HrmGymError: as `make_halting_env`.
     """
-    model, rules = _frozen_model(env_id, check_integer("num_envs", num_envs, 1, MOST_ENVS), **kwargs)
-    return HaltingVectorEnv(model, autoreset_mode=autoreset_mode, **rules)
+    model, options = _frozen_model(env_id, check_integer("num_envs", num_envs, 1, MOST_ENVS), **kwargs)
+    return HaltingVectorEnv(model, autoreset_mode=autoreset_mode, **options)
 
 
 def _frozen_model(
@@ -69,18 +62,16 @@ def _frozen_model(
     recorded: bool = True,
     features: bool = False,
     device: str = "cpu",
-    render_mode: None = None,
+    render_mode: str | None = None,
     max_episode_steps: int | None = None,
     **rules: Any,
 ) -> tuple[FrozenModel, dict[str, Any]]:
-    """The frozen model for the arguments of an id, and the remaining arguments, which are for the rules."""
+    """The frozen model for the arguments of an id, and the arguments of the environment."""
     known = ("reward", "segment_cost")
     for name in rules:
         if name not in known:
             own = ("agent", "split", "num_examples", "max_segments", "recorded", "features", "device")
             raise unknown("argument", name, (*own, *known))
-    if render_mode is not None:
-        raise NoPictureError(f"render_mode={render_mode!r}: halting has no picture; hrm-gym play shows the agent think")
     if max_episode_steps not in (None, -1):
         raise HrmGymError(f"max_episode_steps={max_episode_steps}: give max_segments instead")
     if split not in SPLITS:
@@ -89,35 +80,45 @@ def _frozen_model(
     if num_examples is not None:
         num_examples = check_integer("num_examples", num_examples, 1)
     agent = os.fspath(agent)
+    which = env_id, agent, split, num_examples, max_segments, device
+    pictures = functools.partial(_pictures, *which, recorded)
+    options = {"max_segments": max_segments, "render_mode": render_mode, "pictures": pictures, **rules}
     if recorded:
         path = pretrained_path(env_id) if agent == "pretrained" else Path(agent)
         # All environments of one agent in a process share a recording until the agent's file changes.
         file = state_of(path / FILE_NAME if is_folder(path) else path)
-        episodes = _recorded(env_id, agent, file, split, num_examples, max_segments, features, device)
-        return RecordedModel(episodes, num_slots), {"max_segments": max_segments, **rules}
+        return RecordedModel(_recorded(*which, features, file), num_slots), options
     policy, task = load_both(env_id, agent, device)
-    puzzles = _chosen(task, split, num_examples)
-    return FrozenAgent(policy, task, puzzles, num_slots, features), {"max_segments": max_segments, **rules}
+    puzzles = _chosen(task, split, num_examples, recorded)
+    return FrozenAgent(policy, task, puzzles, num_slots, features), options
 
 
 @functools.lru_cache(maxsize=8)
 def _recorded(
     env_id: str,
     agent: str,
-    file: tuple[Any, ...],
     split: str,
     num_examples: int | None,
     max_segments: int,
-    features: bool,
     device: str,
+    features: bool,
+    file: tuple[Any, ...],
 ) -> Episodes:
     policy, task = load_both(env_id, agent, device)
-    puzzles = first_puzzles(task, split, NUM_RECORDED) if num_examples is None else _chosen(task, split, num_examples)
-    return record_lazily(policy, task, puzzles, max_segments, features)
+    return record_lazily(policy, task, _chosen(task, split, num_examples, True), max_segments, features)
 
 
-def _chosen(task: Task, split: str, num: int | None) -> Puzzles:
-    puzzles = first_puzzles(task, split, num or 0)
-    if num is not None and num > len(puzzles.puzzle):
+def _pictures(
+    env_id: str, agent: str, split: str, num_examples: int | None, max_segments: int, device: str, recorded: bool
+) -> Replays:
+    policy, task = load_both(env_id, agent, device)
+    return Replays(policy, task, _chosen(task, split, num_examples, recorded), max_segments)
+
+
+def _chosen(task: Task, split: str, num: int | None, recorded: bool) -> Puzzles:
+    if num is None:
+        return first_puzzles(task, split, NUM_RECORDED if recorded else 0)
+    puzzles = first_puzzles(task, split, num)
+    if num > len(puzzles.puzzle):
         raise HrmGymError(f"num_examples={num}: the {split} split has {len(puzzles.puzzle)} puzzles")
     return puzzles

@@ -14,7 +14,7 @@ import torch
 from hrm_gym.agents.halting.rule import HaltingRule
 from hrm_gym.envs.halting.frozen_model import Episodes, RecordedModel
 from hrm_gym.envs.halting.halting_env import HaltingEnv
-from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.errors import HrmGymError, extra, unknown
 
 LEARNERS = ("dqn", "ppo")
 
@@ -113,6 +113,15 @@ def best_fixed(episodes: Episodes, cost: float) -> int:
 # ---- learned rules: Stable-Baselines3 on the halting environment ---------------------------------
 
 
+def stable_baselines3() -> Any:
+    """The module of DQN and PPO.
+
+    Raises:
+        HrmGymError: if it is missing.
+    """
+    return extra("stable_baselines3", "sb3", "training DQN and PPO", "give --train-steps 0")
+
+
 def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, seed: int = 0) -> Any:
     """Train DQN or PPO of Stable-Baselines3 on the halting environment.
 
@@ -136,7 +145,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
         raise unknown("algorithm", algorithm, LEARNERS)
     if steps < 1:
         raise HrmGymError(f"{steps} training steps: give at least 1")
-    from stable_baselines3 import DQN, PPO
+    sb3 = stable_baselines3()
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     def make() -> HaltingEnv:
@@ -150,7 +159,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
     common: dict[str, Any] = {"gamma": 1.0, "seed": seed, "device": "cpu", "learning_rate": _falling}
     model: Any
     if algorithm == "dqn":
-        model = DQN(
+        model = sb3.DQN(
             "MlpPolicy",
             env,
             **common,
@@ -166,7 +175,7 @@ def learn(episodes: Episodes, algorithm: str, cost: float, steps: int = 20_000, 
         )
     else:
         rollout = min(128, max(8, steps // _ENVS // 8 * 8))  # whole batches
-        model = PPO("MlpPolicy", env, **common, n_steps=rollout, batch_size=8 * _ENVS, n_epochs=4, ent_coef=0.003)
+        model = sb3.PPO("MlpPolicy", env, **common, n_steps=rollout, batch_size=8 * _ENVS, n_epochs=4, ent_coef=0.003)
     return model.learn(steps)
 
 

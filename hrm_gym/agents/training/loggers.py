@@ -26,6 +26,7 @@ class TensorBoard(Callback):
 
     def __init__(self) -> None:
         self._library = _library("torch.utils.tensorboard", "train", "tensorboard")
+        _library("pygame", "train", "tensorboard")  # which draws the boards
 
     def begins(self, config: Config, folder: Path) -> None:
         """Open the file."""

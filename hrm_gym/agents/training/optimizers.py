@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.config import RunOptions
+from hrm_gym.errors import extra
 
 
 def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:
@@ -22,9 +23,8 @@ def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:
     if config.optimizer == "muon":
         return MuonAdamW(config, policy.agent.matrices(), dense)
     if config.optimizer == "adam_atan2":
-        from adam_atan2_pytorch.foreach import AdamAtan2
-
-        return AdamAtan2(dense, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
+        atan2 = extra("adam_atan2_pytorch.foreach", "train", "optimizer 'adam_atan2'", "give --optimizer muon or adamw")
+        return atan2.AdamAtan2(dense, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
     return torch.optim.AdamW(dense, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
 
 

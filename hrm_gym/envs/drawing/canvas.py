@@ -10,6 +10,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from hrm_gym.errors import extra
+
 if TYPE_CHECKING:
     import pygame
 
@@ -61,10 +63,13 @@ def ink_on(ground: Colour) -> Colour:
 
 
 def load_pygame() -> None:
-    """Import pygame without its greeting and initialize its fonts, without opening a display."""
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    import pygame
+    """Import pygame without its greeting and initialize its fonts, without opening a display.
 
+    Raises:
+        HrmGymError: if it is missing.
+    """
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    pygame = extra("pygame", "render", "drawing")
     if not pygame.font.get_init():
         pygame.font.init()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hrm_gym.errors import HrmGymError
+from hrm_gym.errors import HrmGymError, extra
 from hrm_gym.files import check_new, replacing
 
 SUFFIXES = (".gif", ".mp4", ".png")
@@ -35,8 +35,8 @@ class Recorder:
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        HrmGymError: if the suffix is unknown, the folder is not writable, or the file exists already. This is checked
-            before the first frame.
+        HrmGymError: if the suffix is unknown, the folder is not writable, the file exists already, or a library is
+            missing. This is checked before the first frame.
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
@@ -46,6 +46,8 @@ class Recorder:
                 f"cannot record to {self.path.name!r}: the name must end in .gif or .mp4, or in .png for a strip"
             )
         check_new(self.path, overwrite)
+        for module in ("imageio.v2", "imageio_ffmpeg") if self.path.suffix.lower() == ".mp4" else ("PIL.Image",):
+            extra(module, "video", f"recording {self.path.name}")
         self._frames: list[bytes] = []
         self._seconds: list[float] = []
         self._starts: list[int] = []

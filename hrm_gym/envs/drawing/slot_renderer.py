@@ -1,4 +1,4 @@
-"""The render modes of the environments: a window, an array or text for one slot."""
+"""The render modes of the environments: a window, an array or text."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import numpy as np
 
 from hrm_gym.envs.arrays import Array
 from hrm_gym.envs.rules import PuzzleState, Rules
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
 if TYPE_CHECKING:
-    from hrm_gym.envs.drawing.frame import Ending
+    from hrm_gym.envs.drawing.frame import Ending, Frame
 
 
 class SlotRenderer:
-    """Renders slots of a state in one mode; imports and opens the renderer on first use.
+    """Renders frames in one mode; imports and opens the renderer on first use.
 
     Args:
-        rules: the rules of the environment.
+        task: the puzzle family.
         mode: "human", "rgb_array", "ansi" or None.
         metadata: the environment's metadata, with the allowed "render_modes" and the window's "render_fps".
 
@@ -26,26 +27,19 @@ class SlotRenderer:
         HrmGymError: if the mode is not allowed.
     """
 
-    def __init__(self, rules: Rules, mode: str | None, metadata: dict[str, Any]) -> None:
-        allowed = metadata["render_modes"]
-        if mode is not None and not (isinstance(mode, str) and mode in allowed):
-            raise HrmGymError(f"unknown render_mode {mode!r}: give one of {', '.join(allowed)}, or None")
-        self._rules = rules
+    def __init__(self, task: Task, mode: str | None, metadata: dict[str, Any]) -> None:
+        check_mode(mode, metadata)
+        self._task = task
         self._mode = mode
         self._fps = metadata["render_fps"]
         self._renderer: Any = None
         self._window: Any = None
 
-    def draw(
-        self, state: PuzzleState, slot: int, previous: Array | None, ended: Ending = "", title: str = ""
-    ) -> np.ndarray | str | None:
-        """Render one slot.
+    def draw(self, frame: Frame, title: str = "") -> np.ndarray | str | None:
+        """Render one frame.
 
         Args:
-            state: the state of N slots.
-            slot: index of the slot.
-            previous: the answers one segment earlier, shape (N, L).
-            ended: how the episode of this slot ended, see `ending`.
+            frame: what to draw.
             title: text above the panel.
 
         Returns:
@@ -54,28 +48,13 @@ class SlotRenderer:
         Raises:
             HrmGymError: if the mode needs a window and there is no display.
         """
-        from hrm_gym.envs.drawing.frame import Frame
-
-        puzzle, solution, answer = (_numpy(board[slot]) for board in state[:3])
-        identity = int(state.identity[slot]) if self._rules.task.num_identities else None
-        segment = int(state.segment[slot])
-        frame = Frame(
-            puzzle=puzzle,
-            answer=answer,
-            segment=segment,
-            max_segments=self._rules.max_segments,
-            solution=solution,
-            identity=identity,
-            previous=None if previous is None or segment == 0 else _numpy(previous[slot]),
-            ended=ended,
-        )
-        task = self._rules.task
+        task = self._task
         if self._mode == "ansi":
             from hrm_gym.envs.drawing.text import board_text, signs
 
-            violations = int(task.violations(puzzle[None], answer[None])[0])
-            head = f"segment {segment} of {self._rules.max_segments}, violations {violations}"
-            return f"{head}\n{board_text(task, answer, signs(task, frame))}"
+            violations = int(task.violations(frame.puzzle[None], frame.answer[None])[0])
+            head = f"segment {frame.segment} of {frame.max_segments}, violations {violations}"
+            return f"{head}\n{board_text(task, frame.answer, signs(task, frame))}"
         from hrm_gym.envs.drawing.renderer import Renderer
         from hrm_gym.envs.drawing.window import NoDisplayError, Window
 
@@ -102,6 +81,43 @@ class SlotRenderer:
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without the renderer, because windows cannot be pickled."""
         return {**self.__dict__, "_renderer": None, "_window": None}
+
+
+def check_mode(mode: str | None, metadata: dict[str, Any]) -> None:
+    """Check a render mode against the "render_modes" of an environment's metadata.
+
+    Raises:
+        HrmGymError: if it is not among them, nor None.
+    """
+    allowed = metadata["render_modes"]
+    if mode is not None and not (isinstance(mode, str) and mode in allowed):
+        raise HrmGymError(f"unknown render_mode {mode!r}: give one of {', '.join(allowed)}, or None")
+
+
+def frame_of(rules: Rules, state: PuzzleState, slot: int, previous: Array | None, ended: Ending = "") -> Frame:
+    """Return the frame of one slot of a puzzle environment.
+
+    Args:
+        rules: the rules of the environment.
+        state: the state of N slots.
+        slot: index of the slot.
+        previous: the answers one segment earlier, shape (N, L).
+        ended: how the episode of this slot ended, see `ending`.
+    """
+    from hrm_gym.envs.drawing.frame import Frame
+
+    puzzle, solution, answer = (_numpy(board[slot]) for board in state[:3])
+    segment = int(state.segment[slot])
+    return Frame(
+        puzzle=puzzle,
+        answer=answer,
+        segment=segment,
+        max_segments=rules.max_segments,
+        solution=solution,
+        identity=int(state.identity[slot]) if rules.task.num_identities else None,
+        previous=None if previous is None or segment == 0 else _numpy(previous[slot]),
+        ended=ended,
+    )
 
 
 def ending(over: bool, halted: bool) -> Ending:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from hrm_gym.envs.drawing.frame import Frame
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, unknown
 
 STATE = "state_"
@@ -47,6 +49,15 @@ class FrozenModel(Protocol):
 
     def think(self, slots: np.ndarray) -> Segment:
         """Run one segment in the M `slots`, which must be distinct and started."""
+
+
+class Pictures(Protocol):
+    """What pictures of a model's puzzles show; only rendering asks for them."""
+
+    task: Task
+
+    def frame(self, index: int, segment: int) -> Frame:
+        """Return the model's answer to puzzle `index` after `segment` segments, at least 1."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

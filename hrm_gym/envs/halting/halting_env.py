@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -9,8 +10,10 @@ import numpy as np
 
 from hrm_gym.envs.arguments import check_options, check_seed
 from hrm_gym.envs.arrays import as_numpy
-from hrm_gym.envs.halting.frozen_model import FrozenModel
+from hrm_gym.envs.drawing.slot_renderer import ending
+from hrm_gym.envs.halting.frozen_model import FrozenModel, Pictures
 from hrm_gym.envs.halting.halting_rules import HaltingRules, HaltingState
+from hrm_gym.envs.halting.model_renderer import ModelRenderer
 from hrm_gym.errors import HrmGymError
 
 
@@ -93,6 +96,7 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     | `recorded` | `True` | run the agent once per puzzle, when needed, and replay it; `False` runs it every time |
     | `features` | `False` | whether to observe the agent's features too |
     | `device` | `"cpu"` | device of the agent; observations are always NumPy arrays |
+    | `render_mode` | `None` | `"human"`, `"rgb_array"` or `"ansi"`: the agent's answer and what it says about it |
 
     The class itself takes a `FrozenModel` (`hrm_gym.envs.halting.frozen_model`) instead of an agent, so you can use any
     model that works in segments.
@@ -101,13 +105,26 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
     - v0: initial version.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 (as in Env)
+    metadata = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012 (as in Env)
 
-    def __init__(self, model: FrozenModel, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: FrozenModel,
+        *,
+        render_mode: str | None = None,
+        pictures: Callable[[], Pictures] | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Make the environment for a `model` with one slot; the other arguments are those of `HaltingOptions`.
 
+        Args:
+            model: the model.
+            render_mode: see Arguments.
+            pictures: opens the model's pictures, for rendering.
+            **kwargs: those of `HaltingOptions`.
+
         Raises:
-            HrmGymError: if an argument is unknown or out of range.
+            HrmGymError: if an argument is unknown or out of range, or there are no pictures to render.
         """
         if model.num_slots != 1:
             raise HrmGymError(f"this model has {model.num_slots} slots: give one with 1, or use HaltingVectorEnv")
@@ -115,8 +132,10 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
         self.names = self.rules.names
         self.action_space = self.rules.action_space  # type: ignore[assignment]
         self.observation_space = self.rules.observation_space
+        self.render_mode = render_mode
+        self._view = ModelRenderer(pictures, render_mode, self.metadata)
         self._state: HaltingState | None = None
-        self._over = False
+        self._over = self._halted = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -138,7 +157,10 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
         if index is None:
             index = self.rules.pick(self.np_random.random((1, 1)))
         state = self.rules.begin(self.rules.blank(), np.zeros(1, np.int64), index)
-        self._state, self._over = self.rules.think(state, np.ones(1, bool)), False
+        self._state = self.rules.think(state, np.ones(1, bool))
+        self._over = self._halted = False
+        if self.render_mode == "human":
+            self.render()
         return self._shown()
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -150,18 +172,37 @@ class HaltingEnv(gym.Env[np.ndarray, int]):
         Raises:
             HrmGymError: if the action is invalid or the episode is over.
         """
-        if self._state is None:
-            raise HrmGymError("no episode yet: call reset() first")
+        before = self._started()
         if self._over:
             raise HrmGymError("step after the end of the episode: call reset() first")
-        before = self._state
-        paid, over = self.rules.outcome(before, self.rules.check(as_numpy(action, "the action")[None]))
-        self._state, self._over = self.rules.think(before, ~over), over.item()
+        halts = self.rules.check(as_numpy(action, "the action")[None])
+        paid, over = self.rules.outcome(before, halts)
+        self._state, self._over, self._halted = self.rules.think(before, ~over), over.item(), bool(halts.item())
+        if self.render_mode == "human":
+            self.render()
         reward = paid + self.rules.gain(before, self._state, ~over)
         observation, info = self._shown()
         return observation, reward.item(), self._over, False, info
 
+    def render(self) -> np.ndarray | str | None:  # type: ignore[override]
+        """Return the agent's answer, uint8 (H, W, 3) for "rgb_array" or text for "ansi"; "human" shows it."""
+        if self.render_mode is None:
+            gym.logger.warn("render() needs a render_mode: make the environment with render_mode='rgb_array'")
+            return None
+        state = self._started()
+        title = self.spec.id if self.spec else ""
+        index, segment = state.puzzle.item(), state.segment.item()
+        return self._view.draw(index, segment, ending(self._over, self._halted), title)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self._view.close()
+
+    def _started(self) -> HaltingState:
+        if self._state is None:
+            raise HrmGymError("no episode yet: call reset() first")
+        return self._state
+
     def _shown(self) -> tuple[np.ndarray, dict[str, Any]]:
-        assert self._state is not None
-        info = {key: array.item() for key, array in self.rules.info(self._state).items()}
-        return self.rules.observe(self._state)[0], info
+        state = self._started()
+        return self.rules.observe(state)[0], {key: array.item() for key, array in self.rules.info(state).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ from gymnasium.vector import AutoresetMode
 
 from hrm_gym.envs.arguments import check_options
 from hrm_gym.envs.arrays import as_numpy
-from hrm_gym.envs.halting.frozen_model import FrozenModel
+from hrm_gym.envs.drawing.slot_renderer import ending
+from hrm_gym.envs.halting.frozen_model import FrozenModel, Pictures
 from hrm_gym.envs.halting.halting_rules import HaltingRules, HaltingState
+from hrm_gym.envs.halting.model_renderer import ModelRenderer
 from hrm_gym.envs.rng import NumpyRNG, Seed
 from hrm_gym.envs.slots import NEXT_STEP, SAME_STEP, SlotsEnv
 
@@ -41,23 +44,40 @@ class HaltingVectorEnv(SlotsEnv):
     As in `HaltingEnv`, with one array (N,) per key, and a mask `_key` for each, as in Gymnasium.
 
     ## Arguments
-    As in `HaltingEnv`; `autoreset_mode` as text or `AutoresetMode`; and for an id also `num_envs`.
+    As in `HaltingEnv`, `render_mode` without `"human"`; `autoreset_mode` as text or `AutoresetMode`; and for an id also
+    `num_envs`.
 
     ## Version History
     - v0: initial version.
     """
 
-    metadata = {"render_modes": [], "autoreset_mode": NEXT_STEP}  # noqa: RUF012 (as in VectorEnv)
+    metadata = {  # noqa: RUF012 (as in VectorEnv)
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+        "autoreset_mode": NEXT_STEP,
+    }
 
-    def __init__(self, model: FrozenModel, *, autoreset_mode: str | AutoresetMode = NEXT_STEP, **kwargs: Any) -> None:
-        """Make N environments for a `model` with N slots; the other arguments are those of `HaltingOptions`.
+    def __init__(
+        self,
+        model: FrozenModel,
+        *,
+        autoreset_mode: str | AutoresetMode = NEXT_STEP,
+        render_mode: str | None = None,
+        pictures: Callable[[], Pictures] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Make N environments for a `model` with N slots; the other arguments are those of `HaltingEnv`.
 
         Raises:
-            HrmGymError: if an argument is unknown or out of range.
+            HrmGymError: if an argument is unknown or out of range, or there are no pictures to render.
         """
         num = model.num_slots
         super().__init__(HaltingRules(model, **kwargs), num, autoreset_mode, NumpyRNG(num))
         self.names = self.rules.names
+        self.render_mode = render_mode
+        self._view = ModelRenderer(pictures, render_mode, self.metadata)
+        self._halted = self._over.copy()
+        """Finished slots that chose to halt."""
 
     def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin episodes in all slots, or in those of `options["reset_mask"]`, and run their first segments.
@@ -100,6 +120,7 @@ class HaltingVectorEnv(SlotsEnv):
         self._refuse_finished()
         fresh = self._over
         before = self._begin(before, fresh)
+        self._halted = actions * ~fresh == 1
         paid, over = self.rules.outcome(before, actions * ~fresh)
         terminated, on = over.copy(), ~over & ~fresh
         after, final = before, {}
@@ -110,6 +131,22 @@ class HaltingVectorEnv(SlotsEnv):
         rewards = paid + self.rules.gain(before, self._state, on)
         infos = {**self._masked(self.rules.info(self._state), self._all), **final}
         return self.rules.observe(self._state), rewards, terminated, terminated & False, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Return a picture or text per slot, by `render_mode`; None without one."""
+        if self.render_mode is None:
+            return None
+        state, title = self._started(), self.spec.id if self.spec else ""
+        slots = zip(state.puzzle, state.segment, self._over, self._halted, strict=True)
+        return tuple(
+            self._view.draw(int(index), int(segment), ending(bool(over), bool(halted)), title)
+            for index, segment, over, halted in slots
+        )
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the renderer."""
+        if view := getattr(self, "_view", None):  # None if `__init__` failed and `__del__` calls this.
+            view.close()
 
     # ---- inside ----------------------------------------------------------------------------------
 
