@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    import hrm_gym.sb3 as sb3
     from hrm_gym.agents.inference.publishing import download, upload
     from hrm_gym.agents.registry import register_agent, register_halting
     from hrm_gym.agents.saved.load import load_agent
