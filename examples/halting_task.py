@@ -20,7 +20,7 @@ ARGS = {
 }
 
 Policy = Callable[[np.ndarray], np.ndarray]
-"""From observations, float32 (N, 10), to actions, integers (N,)."""
+"""From observations, float32 (N, 9), to actions, integers (N,)."""
 
 
 class Outcome(NamedTuple):

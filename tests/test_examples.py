@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -107,3 +108,14 @@ def test_recorded_episodes_replay(monkeypatch, tmp_path):
             assert reward == episode.rewards[step] and terminated == episode.terminations[step]
         solved += reward
     assert solved >= 5  # the agent that ships solves nearly all
+
+
+def test_the_pages_count_what_the_halting_examples_see_and_the_examples():
+    from examples import halting_task
+
+    (seen,) = gym.make(halting_task.ENV, **halting_task.ARGS).observation_space.shape
+    page = (ROOT / "docs" / "libraries.md").read_text()
+    numbers = {8: "eight", 9: "nine", 10: "ten"}
+    assert f"float32 (N, {seen})" in (ROOT / "examples" / "halting_task.py").read_text()
+    assert f"shows {numbers[seen]} numbers" in page
+    assert "## Seven examples for six libraries" in page and len(NEEDED) == 7

@@ -16,8 +16,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 
 INSTALL = """try:
     import hrm_gym
-except ImportError:  # in Colab, say: from a wheel or a clone that you uploaded
-    %pip install -q "hrm-gym[plots]"
+except ImportError:  # in Colab, say: from a wheel that you uploaded beside this notebook
+    %pip install -q --find-links . "hrm-gym[all,plots]"
     import hrm_gym"""
 
 WATCH: list[str | tuple[str]] = [
