@@ -62,7 +62,7 @@ else:  # loaded on first use, because they import torch; type checkers would tak
     }
 
     def __getattr__(name: str) -> Any:
-        if name == "sb3":  # needs an extra
+        if name == "sb3":  # a module, which type checkers know when it is imported by name
             return importlib.import_module("hrm_gym.sb3")
         if name not in _MODULES:
             raise AttributeError(f"module 'hrm_gym' has no attribute {name!r}")

@@ -74,15 +74,15 @@ def make_and_render(**options):
 )
 def test_what_is_missing_is_named_with_its_command(bare, monkeypatch, tmp_path, call, package, extra):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(HrmGymError) as told:
+    with pytest.raises(HrmGymError) as raised:
         call()
-    assert f'needs the package {package!r}: pip install "hrm-gym[{extra}]"' in str(told.value)
+    assert f'needs the package {package!r}: pip install "hrm-gym[{extra}]"' in str(raised.value)
 
 
 @pytest.mark.parametrize(
     ("words", "package", "extra"),
     [
-        (["train", "--max-steps", "1"], "pygame", "render"),
+        (["train", "--max-steps", "1"], "tensorboard", "train"),
         (["play"], "pygame", "render"),
         (["play", "--headless", "--record", "out.gif"], "PIL", "video"),
         (["evaluate", "--limit", "4", "--log-dir", "logs"], "tensorboard", "train"),
@@ -93,19 +93,29 @@ def test_what_is_missing_is_named_with_its_command(bare, monkeypatch, tmp_path, 
 def test_a_command_says_so_in_one_line_before_it_works(bare, monkeypatch, tmp_path, capsys, words, package, extra):
     monkeypatch.chdir(tmp_path)
     assert main([words[0], "--env", ENV, *words[1:]]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and f"{package}" in told and f'pip install "hrm-gym[{extra}]"' in told
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"{package}" in said and f'pip install "hrm-gym[{extra}]"' in said
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_training_without_tensorboard_or_its_optimizer(monkeypatch, tmp_path):
-    short = {"env": ENV, "max_steps": 1, "max_minutes": 0, "device": "cpu", "eval_puzzles": 2, "test_puzzles": 2}
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(HrmGymError, match=r'training needs .* pip install "hrm-gym\[train\]"'):
-        hrm_gym.train(**short, run_dir=str(tmp_path / "a"))
-    monkeypatch.undo()
-    monkeypatch.setitem(sys.modules, "adam_atan2_pytorch.foreach", None)
-    with pytest.raises(
-        HrmGymError, match=r"'adam_atan2' needs .*hrm-gym\[train\]\", or give --optimizer muon or adamw"
-    ):
-        hrm_gym.train(**short, optimizer="adam_atan2", run_dir=str(tmp_path / "b"))
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        (
+            "pygame",
+            "--log tensorboard needs the package 'pygame': pip install \"hrm-gym[train]\", or leave it out of --log",
+        ),
+        (
+            "adam_atan2_pytorch.foreach",
+            "optimizer 'adam_atan2' needs the package 'adam_atan2_pytorch': pip install \"hrm-gym[train]\", or give "
+            "--optimizer muon or adamw",
+        ),
+    ],
+)
+def test_training_says_at_its_beginning_what_it_lacks(monkeypatch, tmp_path, missing, message):
+    monkeypatch.setitem(sys.modules, missing, None)
+    short = {"max_steps": 1, "max_minutes": 0, "device": "cpu", "eval_puzzles": 2, "test_puzzles": 2}
+    with pytest.raises(HrmGymError) as raised:
+        hrm_gym.train(ENV, optimizer="adam_atan2", run_dir=str(tmp_path / "run"), **short)
+    assert str(raised.value) == message
+    hrm_gym.train(ENV, optimizer="adamw", log="csv", run_dir=str(tmp_path / "other"), **short)

@@ -46,8 +46,9 @@ ROOMS = (
     ("agents.studies",),
     ("agents",),  # the door: it shows what the rooms offer
     # ---- the doors
-    ("api", "sb3"),
+    ("api",),
     ("",),  # `import hrm_gym` itself
+    ("sb3",),
     ("cli",),
     ("__main__",),
 )
