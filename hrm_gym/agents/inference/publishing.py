@@ -171,4 +171,6 @@ def _metadata(result: Mapping[str, Any], license: str) -> str:
 def _use(env: str, repo: str) -> str:
     commands = "\n".join(f"hrm-gym {name} --env {env} --checkpoint {HUB}{repo}" for name in ("play", "evaluate"))
     python = f'from hrm_gym.agents import Policy\n\npolicy = Policy.from_pretrained("{repo}")'
-    return f'## Use it\n\n```bash\npip install "hrm-gym[hub]"\n{commands}\n```\n\n```python\n{python}\n```\n'
+    # Not `pip install hrm-gym[hub]`: the package is on no index yet.
+    install = 'In a clone of hrm-gym:\n\n```bash\npip install -e ".[hub]"'
+    return f"## Use it\n\n{install}\n{commands}\n```\n\n```python\n{python}\n```\n"
