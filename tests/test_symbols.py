@@ -129,7 +129,7 @@ def test_gradients_reach_every_weight_and_solved_boards_are_no_trouble():
 @pytest.mark.parametrize("agent", ["trm_symbols", "hrm_symbols"])
 def test_families_without_groups_are_refused_in_one_line(agent):
     config = resolve({"env": "Sudoku4x4-v0", "agent": agent, **SMALL})
-    for env, message in (("MazeSmall-v0", "names no groups"), ("Futoshiki4x4-v0", "knows no rules but the groups")):
+    for env, message in (("MazeSmall-v0", "names no groups"), ("Futoshiki4x4-v0", "knows only rules that are groups")):
         with pytest.raises(HrmGymError, match=message) as error:
             build(dataclasses.replace(config, env=env), TaskSpec.of(make_task(env)))
         assert "\n" not in str(error.value)
