@@ -193,7 +193,7 @@ def test_an_unknown_logger_is_one_line(hrm_gym, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", LOGGERS.keys() - {"csv"})
+@pytest.mark.parametrize("name", sorted(LOGGERS.keys() - {"csv"}))
 def test_a_missing_library_is_one_line(name, monkeypatch):
     module = "torch.utils.tensorboard" if name == "tensorboard" else name
     monkeypatch.setitem(sys.modules, module, None)
