@@ -39,8 +39,8 @@ generated from the agents' cards, and other pages refer to it.
 - *Real Sudokus* are rows of 10,000 puzzles matched to the Sudoku-Extreme benchmark. *Real mazes* are the 1,000 of Maze-Hard.
 - The agents for 4x4 and 6x6 were trained before there was a validation split. Their presets were chosen on the test puzzles.
 
-The agents for 4x4 and 6x6 Sudokus are HRM. Those for 9x9 Sudokus and mazes are Tiny Recursive Models (TRM); HRM agents for both are in
-training. [Read an evaluation](evaluation.md) explains the terms, and the [lab notes](lab/index.md) say what else was tried.
+The agents for 4x4 and 6x6 Sudokus and for 30x30 mazes are HRM. Those for 9x9 Sudokus and 10x10 mazes are Tiny Recursive Models (TRM) until
+HRM agents, which are in training, are better. [Read an evaluation](evaluation.md) explains the terms, and the [lab notes](lab/index.md) say what else was tried.
 """
 
 OTHERS = """## What others report
@@ -98,7 +98,7 @@ def readme_table() -> str:
     seconds = re.search(r"median ([\d.]+ s)", solved)
     rows = (
         ("1,000 real Sudokus, within 64 segments", figure("SudokuExtreme-v0-guesses"), "266 minutes of one core"),
-        ("1,000 real 30x30 mazes, within 64 segments", figure("MazeHard-v0"), "20 minutes of two cores and 151 of one"),
+        ("1,000 real 30x30 mazes, within 64 segments", figure("MazeHard-v0"), "165 minutes of one core"),
         ("an ARC task", "two attempts; no benchmark score yet", "40 seconds of one core, on the task"),
         ("1,000 6x6 Sudokus, after 16 segments", figure("Sudoku6x6-v0"), "5 minutes of two cores"),
         ("speed: a real Sudoku by `solve`", f"median {seconds[1] if seconds else ''} on one core", "as in row one"),

@@ -144,7 +144,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "mazes": Preset(
-        "30x30 mazes: small ones first, in five hours of one core",
+        "30x30 mazes: small ones first, in under three hours of one core",
         agent="hrm_grid",
         halting="q_learning",
         board="MazeHard-v0",
@@ -154,13 +154,13 @@ PRESETS: dict[str, Preset] = {
             **_GRID,
             # 10x10, then 10x10 to 16x16 with longer paths, then 30x30 with redrawn starts and goals.
             "task_args": "redrawn=4",
-            "course": "0.12 env=MazeSmall-v0; 0.48 env=MazeSmall-v0 "
+            "course": "0.2 env=MazeSmall-v0; 0.4 env=MazeSmall-v0 "
             "task_args=size=16,min_path=48,shortest=28,smallest=10,redrawn=1; 0.4 num_envs=16",
             "lr_end": 0.02,
             "hidden_size": 48,
             "mlp_size": 64,
             "num_envs": 32,
-            "max_minutes": 300.0,
+            "max_minutes": 165.0,
             "eval_minutes": 15.0,
             "eval_puzzles": 64,
             "save_minutes": 5.0,
