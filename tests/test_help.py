@@ -1,5 +1,6 @@
 """What commands show of themselves: help and lists, on terminals of every width and with few characters."""
 
+import functools
 import os
 import re
 import signal
@@ -157,9 +158,9 @@ def test_each_help_says_which_halting_it_means(hrm_gym, at_width):
 
 def interrupted(command, until, **options):
     """Start a command, send SIGINT to all its processes, as a terminal does, once it has printed; gives its end."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, **options
-    )
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # jobs in the background ignore it
+    options |= {"start_new_session": True, "preexec_fn": heard}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     assert process.stdout is not None
     for line in process.stdout:
         if until in line:

@@ -82,6 +82,7 @@ def test_hard_gates_carry_features_along_the_board():
     assert excess >= 1.1 - 1e-6
 
 
+@pytest.mark.slow
 def test_a_neural_gpu_adds_longer_numbers_than_it_was_trained_on():
     shares = addition(trained=4, tested=(4, 5), steps=1200)
     assert shares[4][0] > 0.8 and shares[5][0] > 0.2  # a guess is right once in 64 times

@@ -202,7 +202,7 @@ def test_arithmetic_is_in_tensorboard_alone(tmp_path, capsys):
         (["train", "--mlp-multiple", "0"], ["--mlp-multiple is 0"]),
         (["train", "--seed", "9" * 20], ["--seed is beyond"]),
         (["train", "--h-cycles", "33"], ["--h-cycles is 33", "at most 32"]),
-        (["train", "--device", "mps"], ["unknown device 'mps'"]),
+        (["train", "--device", "mps"], ["device 'mps' was asked for"]),
         (["train", "--env", "Sudoku4x4-v0", "--task-args", "task=1"], ["unknown argument 'task'"]),
         (["train", "--env", "Sudoku4x4-v0", "--task-args", "size={}"], ["cannot be built with (size={})"]),
         (["train", "--resume", "a" * 300], ["no such folder"]),

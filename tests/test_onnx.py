@@ -102,7 +102,16 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("agent", FORMS)
+QUICK = {"hrm", "hrm_symbols", "hrm_grid", "SudokuExtreme-v0"}
+"""Forms and shipped agents that every run of the tests exports; an export takes about twenty seconds."""
+
+
+def marked(names):
+    """The names as parameters; those that are not `QUICK` are slow tests."""
+    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("agent", marked(FORMS))
 def test_each_form_answers_and_halts_as_ours(agent, tmp_path):
     env, options = FORMS[agent]
     policy, task = untrained(env, agent, **options)
@@ -144,7 +153,7 @@ SHIPPED = (
 )
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", marked(SHIPPED))
 def test_each_shipped_agent_answers_and_halts_as_ours(name, shipped):
     env = name.removesuffix("-guesses")
     task = make_task(env)

@@ -89,7 +89,7 @@ def test_a_task_may_not_take_the_environments_arguments():
         (lambda: hrm_gym.make_task("no_such_module:Task"), "PYTHONPATH"),
         (lambda: hrm_gym.make_task("no_such_module:Task-v0"), "PYTHONPATH"),
         (lambda: hrm_gym.make_task("latin_task:Latn"), "did you mean 'Latin'"),
-        (lambda: hrm_gym.make_task("latin_task:np"), "no task"),
+        (lambda: hrm_gym.make_task("latin_task:np"), "not a subclass of Task"),
         (lambda: hrm_gym.register_task("Latin", "latin_task:Latin"), "Name-vNUMBER"),
         (lambda: hrm_gym.register_task("Latin-v1", "latin_task"), "module:Class"),
         (lambda: hrm_gym.register_task("Latin-v1", "latin_task:Latin", split="a"), "rename"),

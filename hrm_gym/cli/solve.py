@@ -67,7 +67,12 @@ def run(argv: Sequence[str]) -> int:
     if not env:
         family = find_family(args.puzzle)
         env = family[0]
-    task = make_task(env)
+    if args.exact or args.checkpoint == "pretrained":
+        task = make_task(env)
+    else:  # a run's family may have arguments
+        from hrm_gym.agents.saved.load import load_task
+
+        task = load_task(env, args.checkpoint)
     read, many = read_given(args.puzzle, task) if family is None else family[1:]
     given = read.puzzles
     if not args.exact:
