@@ -1,4 +1,4 @@
-"""Jumanji's and EnvPool's puzzles as the benchmarks run them: a batch that begins finished episodes anew.
+"""Jumanji's and EnvPool's puzzles as the benchmarks run them: a batch that restarts finished episodes.
 
     pip install "hrm-gym[peers]"
 

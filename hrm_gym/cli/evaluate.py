@@ -74,8 +74,9 @@ def run(argv: Sequence[str]) -> int:
 
     if args.log_dir:
         tensorboard()  # before the evaluation
-    env = args.env or trained_env(args.checkpoint)
-    _check_env(env, args.submission)
+    if not (env := args.env):
+        env = trained_env(args.checkpoint)
+        _check_env(env, args.submission)
     policy, task = load_both(env, pretrained_for(env, args.checkpoint, args.protocol.boards), args.device)
     given = choose_puzzles(task, args.split, args.puzzles, args.limit)
     puzzles = given.puzzles

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from hrm_gym.envs.drawing.text import board_text
 from hrm_gym.envs.registration import make_task
 from hrm_gym.envs.task import Task
 from hrm_gym.options import Options, number
+
+if TYPE_CHECKING:
+    from hrm_gym.agents.policy import Policy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,21 +70,16 @@ def run(argv: Sequence[str]) -> int:
     if not env:
         family = find_family(args.puzzle)
         env = family[0]
+    policy: Policy | None = None
     if args.exact or args.checkpoint == "pretrained":
         task = make_task(env)
-    else:  # a run's family may have arguments
-        from hrm_gym.agents.saved.load import load_task
-
-        task = load_task(env, args.checkpoint)
+    else:  # a run's family may have arguments of its own
+        policy, task = _load(env, args)
     read, many = read_given(args.puzzle, task) if family is None else family[1:]
     given = read.puzzles
     if not args.exact:
         for puzzle in np.asarray(given.puzzle):
             task.check(puzzle)
-        # Imported late: torch takes seconds, and the checks above do not need it.
-        from hrm_gym.agents.inference.loading import load_guessing
-
-        policy, task = load_guessing(env, args.checkpoint, args.device, args.boards)
     puzzles = np.asarray(given.puzzle)
     if family or read.format != "text":
         tell_format(read, env)
@@ -90,6 +88,8 @@ def run(argv: Sequence[str]) -> int:
         valid = task.violations(puzzles.astype(np.int64), answers) == 0
         rows = [{"tokens": a, "answer": task.format(a), "valid": bool(v)} for a, v in zip(answers, valid, strict=True)]
     else:
+        if policy is None:
+            policy, task = _load(env, args)
         from hrm_gym.agents.inference.solving import solve_puzzles
 
         with bar("solving") as tell:
@@ -109,6 +109,13 @@ def run(argv: Sequence[str]) -> int:
         which = f"lines {', '.join(wrong)}: the answers break" if many else "the answer breaks"
         print(f"{which} the rules: try --exact, or more --seconds, --max-segments or --rollouts", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _load(env: str, args: Arguments) -> tuple[Policy, Task]:
+    """The agent and its family; the import takes seconds because of torch."""
+    from hrm_gym.agents.inference.loading import load_guessing
+
+    return load_guessing(env, args.checkpoint, args.device, args.boards)
 
 
 def _print(rows: list[dict[str, Any]], task: Task, many: bool, as_json: bool) -> None:

@@ -35,7 +35,7 @@ def pretrained_path(env_id: str) -> Path:
     """The path of the shipped agent of an environment, or of one with the suffix `GUESSES`.
 
     Raises:
-        HrmGymError: if none is shipped, with the list of those that are.
+        HrmGymError: if no agent is shipped for it; the error lists the shipped ones.
     """
     ending = GUESSES if env_id.endswith(GUESSES) else ""
     name = canonical_id(env_id.removesuffix(ending)) + ending

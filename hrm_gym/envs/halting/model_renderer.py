@@ -49,5 +49,5 @@ class ModelRenderer:
         self._view = self._pictures = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle without what is opened, which a copy opens by itself."""
+        """Pickle without the open renderer; a copy opens its own."""
         return {**self.__dict__, "_pictures": None, "_view": None}
