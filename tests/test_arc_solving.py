@@ -8,7 +8,8 @@ import pytest
 import hrm_gym as package
 from hrm_gym.agents.arc.boards import boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit
-from hrm_gym.agents.arc.many import appending, read_rows, score, solve_tasks
+from hrm_gym.agents.arc.many import Row, appending, read_rows, score, solve_tasks
+from hrm_gym.agents.arc.moments import SIGNALS
 from hrm_gym.agents.arc.solving import Solver, grade, solve_task
 from hrm_gym.envs.arc.shapes import NOTHING, reading_of
 from hrm_gym.envs.arc.sources import examples_of, one_task, tasks_for
@@ -88,7 +89,7 @@ def test_test_outputs_are_not_looked_at():
     hidden = {**SWAP, "test": [{"input": SWAP["test"][0]["input"]}]}
     seen, unseen = (boards_of_task(examples_of(task)) for task in (SWAP, hidden))
     assert seen.asked[0].answer is None is unseen.asked[0].answer
-    assert grade(examples_of(hidden), solve_task(examples_of(hidden), seconds=0.5)) is None
+    assert grade(examples_of(hidden), solve_task(examples_of(hidden), seconds=0.5).attempts) is None
 
 
 def test_an_interrupted_solver_gives_the_best_so_far():
@@ -204,6 +205,16 @@ def test_many_tasks_are_solved_side_by_side_and_scored():
     assert {row.name: row.two for row in rows} == {"a": True, "b": False}
     figures = score(rows, 4)  # two that were not reached count as wrong
     assert figures["pass@2"] == 0.25 and figures["num_done"] == 2 and figures["core_seconds"] > 1
+
+
+def test_a_row_tells_what_the_solver_knew_second_by_second():
+    row = next(solve_tasks({"swap": examples_of(SWAP)}, seconds=3.5))
+    assert [int(second) for second in row.seconds] == sorted({int(second) for second in row.seconds})
+    assert len(row.seconds) == len(row.signals) == len(row.solved) >= 2
+    assert all(len(signals) == len(SIGNALS) and 0 <= min(signals) <= max(signals) <= 1 for signals in row.signals)
+    last = dict(zip(SIGNALS, row.signals[-1], strict=True))
+    assert last["choosing"] == 0 and last["left_out"] == last["fitted"] == 1
+    assert row.solved[-1] == row.two and Row.from_dict(json.loads(json.dumps(row.to_dict()))) == row
 
 
 def test_rows_are_kept_and_gone_on_with(tmp_path):

@@ -21,6 +21,7 @@ import torch
 
 from hrm_gym.agents.arc.boards import Board, Boards, Grid, boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit, Look
+from hrm_gym.agents.arc.moments import Moment, Ranked, agreement, ranked
 from hrm_gym.envs.arc.sources import Examples
 
 RUNGS: dict[str, dict[str, Any]] = {
@@ -90,6 +91,8 @@ class TaskSolution:
     """Gradient steps of all networks."""
     complete: bool = True
     """False if the solver was interrupted."""
+    moments: list[Moment] = dataclasses.field(default_factory=list, repr=False)
+    """What was known after each second, for rules that decide when to stop."""
 
 
 class Solver:
@@ -109,6 +112,7 @@ class Solver:
         self._votes: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
         self._early: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
         self._rung, self._fitted, self._steps, self._left_out, self._complete = USUAL, False, 0, (0, 0), False
+        self._moments: list[Moment] = []
 
     @property
     def seconds(self) -> float:
@@ -127,16 +131,32 @@ class Solver:
     def solution(self) -> TaskSolution:
         """The best attempts so far."""
         right, tried = self._left_out
-        attempts = []
-        for votes, early, board in zip(self._votes, self._early, self.boards.asked, strict=True):
-            total = collections.Counter({grid: EARLY * n for grid, n in _normalised(early).items()})
-            total.update(votes)  # adds
-            ranked = [grid for grid, _ in total.most_common(2)]
-            attempts.append(ranked or [board.fallback])
         sure = SURE[True if tried and right == tried else None if right else False]
         return TaskSolution(
-            attempts, self._rung, self._fitted, self._left_out, sure, self.seconds, self._steps, self._complete
+            self._attempts(self._ranked()),
+            self._rung,
+            self._fitted,
+            self._left_out,
+            sure,
+            self.seconds,
+            self._steps,
+            self._complete,
+            self._moments,
         )
+
+    def _ranked(self) -> list[Ranked]:
+        """The grids of each test, the best first."""
+        tests = []
+        for votes, early in zip(self._votes, self._early, strict=True):
+            total = collections.Counter({grid: EARLY * n for grid, n in _normalised(early).items()})
+            total.update(votes)  # adds
+            tests.append(ranked(total))
+        return tests
+
+    def _attempts(self, tests: Sequence[Ranked]) -> list[list[Grid]]:
+        """The two best grids of each test, or one."""
+        pairs = zip(tests, self.boards.asked, strict=True)
+        return [[grid for grid, _ in test[:2]] or [board.fallback] for test, board in pairs]
 
     def _seconds_a_step(self) -> float:
         """Seconds per step of a network of the usual form, without the first step, which also loads compiled code."""
@@ -213,7 +233,19 @@ class Solver:
         return Fit(shown, asked, seed, self._agent, **RUNGS[rung])
 
     def _event(self, doing: str, rung: str, look: Look, skip: int) -> Event:
-        return Event(self.seconds, doing, rung, look._replace(answers=look.answers[skip:]))
+        seconds = self.seconds
+        if int(seconds) > (int(self._moments[-1].seconds) if self._moments else 0):
+            self._moments.append(self._moment(seconds, rung, look, choosing=skip > 0))
+        return Event(seconds, doing, rung, look._replace(answers=look.answers[skip:]))
+
+    def _moment(self, seconds: float, rung: str, look: Look, choosing: bool) -> Moment:
+        tests, (right, tried) = self._ranked(), self._left_out
+        attempts = self._attempts(tests)
+        before = self._moments[-1].attempts if self._moments else []
+        changed = [now[0] for now in attempts] != [old[0] for old in before]
+        form = list(RUNGS).index(rung) / (len(RUNGS) - 1)
+        signals = choosing, form, right / max(1, tried), look.fitted, *agreement(tests), changed
+        return Moment(seconds, tuple(map(float, signals)), attempts)
 
     @staticmethod
     def _count(votes: list[collections.Counter[Grid]], answers: Sequence[Sequence[Grid]], weight: float) -> None:
@@ -256,12 +288,12 @@ def solve_task(
         torch.set_num_threads(threads)
 
 
-def grade(examples: Examples, solution: TaskSolution) -> tuple[bool, bool] | None:
+def grade(examples: Examples, attempts: Sequence[Sequence[Grid]]) -> tuple[bool, bool] | None:
     """Whether all tests are solved by the first attempt, and by one of two; None if an output is unknown."""
     truths = [frozen(pair.output) for pair in examples.tests if pair.output is not None]
     if len(truths) < len(examples.tests):
         return None
-    pairs = list(zip(solution.attempts, truths, strict=True))
+    pairs = list(zip(attempts, truths, strict=True))
     return all(grids[0] == truth for grids, truth in pairs), all(truth in grids[:2] for grids, truth in pairs)
 
 
