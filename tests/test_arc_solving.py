@@ -213,7 +213,8 @@ def test_a_row_tells_what_the_solver_knew_second_by_second():
     assert len(row.seconds) == len(row.signals) == len(row.solved) >= 2
     assert all(len(signals) == len(SIGNALS) and 0 <= min(signals) <= max(signals) <= 1 for signals in row.signals)
     last = dict(zip(SIGNALS, row.signals[-1], strict=True))
-    assert last["choosing"] == 0 and last["left_out"] == last["fitted"] == 1
+    right, tried = row.solution.left_out
+    assert last["choosing"] == 0 and last["left_out"] == right / tried and 0 <= last["margin"] <= last["agreement"]
     assert row.solved[-1] == row.two and Row.from_dict(json.loads(json.dumps(row.to_dict()))) == row
 
 
