@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
@@ -30,7 +30,7 @@ class Arguments(Options):
     """Folder for `table.md`, `result.json` and `plot.png`."""
     checkpoint: str = "pretrained"
     """`pretrained` (the shipped agent), `pretrained:ID` (the agent shipped for environment ID), a run's folder, a file
-    or `hf:OWNER/NAME`."""
+    or `hf:OWNER/NAME`. For ARC, `pretrained` (the shipped recording) or the `--out` file of `hrm-gym evaluate`."""
     costs: tuple[float, ...] = (0.001, 0.003, 0.01)
     """Costs of a segment. For each cost, thresholds are fitted and DQN and PPO are trained."""
     limit: int = number(0, least=0)
@@ -64,6 +64,7 @@ def run(argv: Sequence[str]) -> int:
     if is_file(out):
         raise HrmGymError(f"--out {out} is a file: give a folder")
     # Imported late: torch takes seconds, and the checks above do not need it.
+    from hrm_gym.agents.arc.recordings import recorded_episodes, recording_for
     from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
     from hrm_gym.agents.saved.load import load_both
     from hrm_gym.agents.studies.halting_study import check_costs, plot, study, table
@@ -75,24 +76,33 @@ def run(argv: Sequence[str]) -> int:
     make_folder(out)
     for name in FILES:
         check_new(out / name, args.overwrite)
-    policy, task = load_both(args.env, args.checkpoint, args.device)
-    recorded = []
-    for split, num in (("validation", args.fit_puzzles), ("test", args.limit)):
-        puzzles = first_puzzles(task, split, num)
-        with bar(f"thinking about {split} puzzles") as tell:
-            recorded.append(record(policy, task, puzzles, args.max_segments, args.batch_size, tell=tell))
-    fit, test = recorded
-    conditions = {
-        "env": args.env,
-        "checkpoint": args.checkpoint,
-        "agent": policy.name,
-        "parameters": policy.num_parameters,
-        "test puzzles": len(test),
-        "validation puzzles": len(fit),
+    conditions: dict[str, Any] = {"env": args.env}
+    if (source := recording_for(args.env, args.checkpoint)) is not None:
+        rule = None
+        fit, test = (recorded_episodes(source, split, args.max_segments) for split in ("train", "test"))
+        conditions |= {"recording": source.name, "tasks": f"{len(fit)} to fit, {len(test)} to test"}
+        title = f"{args.env}: {source.name}, {len(test):,} tasks"
+    else:
+        policy, task = load_both(args.env, args.checkpoint, args.device)
+        rule, recorded = policy.halting, []
+        for split, num in (("validation", args.fit_puzzles), ("test", args.limit)):
+            puzzles = first_puzzles(task, split, num)
+            with bar(f"thinking about {split} puzzles") as tell:
+                recorded.append(record(policy, task, puzzles, args.max_segments, args.batch_size, tell=tell))
+        fit, test = recorded
+        conditions |= {
+            "checkpoint": args.checkpoint,
+            "agent": policy.name,
+            "parameters": policy.num_parameters,
+            "test puzzles": len(test),
+            "validation puzzles": len(fit),
+            "device": str(policy.device),
+        }
+        title = f"{args.env}: {policy.name}, {len(test):,} test puzzles"
+    conditions |= {
         "training steps": args.train_steps,
         "max segments": args.max_segments,
         "seeds": args.seeds,
-        "device": str(policy.device),
         "hrm-gym": __version__,
     }
 
@@ -104,8 +114,7 @@ def run(argv: Sequence[str]) -> int:
         )
 
     with bar("fitting and running policies"):
-        result = study(policy.halting, fit, test, args.costs, train_steps=args.train_steps, seeds=args.seeds, say=say)
+        result = study(rule, fit, test, args.costs, train_steps=args.train_steps, seeds=args.seeds, say=say)
     figures = {"conditions": conditions, **dataclasses.asdict(result)}
-    title = f"{args.env}: {policy.name}, {len(test):,} test puzzles"
     write_results(out, table(result.rows, conditions), figures, lambda: plot(result, title))
     return 0

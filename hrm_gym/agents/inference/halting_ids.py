@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hrm_gym.agents.arc.recordings import recorded_episodes, recording_for
 from hrm_gym.agents.inference.frozen_agent import FrozenAgent, first_puzzles, record_lazily
 from hrm_gym.agents.inference.replays import Replays
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
@@ -83,6 +84,9 @@ def _frozen_model(
     which = env_id, agent, split, num_examples, max_segments, device
     pictures = functools.partial(_pictures, *which, recorded)
     options = {"max_segments": max_segments, "render_mode": render_mode, "pictures": pictures, **rules}
+    if (source := recording_for(env_id, agent)) is not None:
+        replayed = _replayed(source, split, num_examples, max_segments, recorded and not features)
+        return RecordedModel(replayed, num_slots), {**options, "pictures": None}
     if recorded:
         path = pretrained_path(env_id) if agent == "pretrained" else Path(agent)
         # All environments of one agent in a process share a recording until the agent's file changes.
@@ -91,6 +95,16 @@ def _frozen_model(
     policy, task = load_both(env_id, agent, device)
     puzzles = _chosen(task, split, num_examples, recorded)
     return FrozenAgent(policy, task, puzzles, num_slots, features), options
+
+
+def _replayed(source: Path, split: str, num: int | None, max_segments: int, only_replayed: bool) -> Episodes:
+    """Recorded solvers of ARC tasks."""
+    if not only_replayed:
+        raise HrmGymError("solvers of ARC tasks are only replayed: leave out recorded=False and features=True")
+    episodes = recorded_episodes(source, split, max_segments)
+    if num is not None and num > len(episodes):
+        raise HrmGymError(f"num_examples={num}: the {split} split has {len(episodes)} recorded tasks")
+    return Episodes(episodes.features[:num], episodes.right[:num], episodes.cell_accuracy[:num], episodes.names)
 
 
 @functools.lru_cache(maxsize=8)

@@ -26,6 +26,8 @@ THRESHOLDS = (
     ("threshold on belief", "belief", False),
     ("threshold on confidence", "confidence_mean", False),
     ("threshold on residual", "residual", True),
+    ("threshold on agreement", "agreement", False),
+    ("threshold on left-out demonstrations", "left_out", False),
 )
 """Name, signal (see `policies.signals_of`), and whether to halt below the threshold."""
 
@@ -60,7 +62,7 @@ class Study:
 
 
 def study(
-    rule: HaltingRule,
+    rule: HaltingRule | None,
     fit: Episodes,
     test: Episodes,
     costs: Sequence[float],
@@ -72,7 +74,7 @@ def study(
     """Fit and evaluate all policies.
 
     Args:
-        rule: the agent's own halting rule.
+        rule: the agent's own halting rule; None if it has none.
         fit: episodes of validation puzzles, for fitting.
         test: episodes of test puzzles, of the same length.
         costs: costs of a segment, each 0 or more.
@@ -100,7 +102,8 @@ def study(
     last = test.max_segments
     for segments in sorted({2**i for i in range(last.bit_length()) if 2**i < last} | {last}):
         add("fixed", None, f"{segments} segments", policies.fixed(test, segments))
-    add("own rule", None, "as the agent decides", policies.threshold(seen["lead"], 0.0))
+    if rule is not None:
+        add("own rule", None, "as the agent decides", policies.threshold(seen["lead"], 0.0))
     add("random", None, "uniform", policies.random(test, seeds[0]))
     add("oracle", None, "first right segment", policies.oracle(test))
     for cost in costs:

@@ -43,18 +43,21 @@ def fixed(episodes: Episodes, segments: int) -> np.ndarray:
     return np.full(len(episodes), segments)
 
 
-def signals_of(rule: HaltingRule, episodes: Episodes) -> dict[str, np.ndarray]:
+def signals_of(rule: HaltingRule | None, episodes: Episodes) -> dict[str, np.ndarray]:
     """The signals for thresholds, (N, T) each.
 
     `lead`: by how many logits the agent's own rule prefers halting; a threshold of 0 is its own policy. `belief`: the
-    logit that the answer is right, if the rule has a belief. `confidence_mean` and `residual`: see `FEATURES`.
+    logit that the answer is right, if the rule has a belief. All others are features of the episodes.
     """
+    found = {name: episodes.column(name) for name in episodes.names}
+    if rule is None:
+        return found
     read = {name: torch.logit(torch.from_numpy(episodes.column(name)).double(), eps=1e-7) for name in rule.signals}
     segment = torch.arange(1, episodes.max_segments + 1).expand(episodes.right.shape)
-    found = {"lead": rule.lead(read, segment).numpy()}
+    found["lead"] = rule.lead(read, segment).numpy()
     if (belief := rule.belief(read)) is not None:
         found["belief"] = belief.numpy()
-    return found | {name: episodes.column(name) for name in ("confidence_mean", "residual")}
+    return found
 
 
 def threshold(signal: np.ndarray, level: float, below: bool = False) -> np.ndarray:
