@@ -6,8 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from hrm_gym.agents.arc.moments import SIGNALS, agreement, ranked
-from hrm_gym.agents.arc.recordings import read_results, recorded_episodes
+from hrm_gym.agents.arc.moments import agreement, ranked
+from hrm_gym.envs.halting.recorded_solvers import SIGNALS, read_results, recorded_episodes
 from hrm_gym.errors import HrmGymError
 
 BUDGET = 8

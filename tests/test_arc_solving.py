@@ -9,10 +9,10 @@ import hrm_gym as package
 from hrm_gym.agents.arc.boards import boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit
 from hrm_gym.agents.arc.many import Row, appending, read_rows, score, solve_tasks
-from hrm_gym.agents.arc.moments import SIGNALS
 from hrm_gym.agents.arc.solving import Solver, grade, solve_task
 from hrm_gym.envs.arc.shapes import NOTHING, reading_of
 from hrm_gym.envs.arc.sources import examples_of, one_task, tasks_for
+from hrm_gym.envs.halting.recorded_solvers import SIGNALS
 from hrm_gym.errors import HrmGymError
 
 

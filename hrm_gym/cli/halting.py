@@ -64,11 +64,12 @@ def run(argv: Sequence[str]) -> int:
     if is_file(out):
         raise HrmGymError(f"--out {out} is a file: give a folder")
     # Imported late: torch takes seconds, and the checks above do not need it.
-    from hrm_gym.agents.arc.recordings import recorded_episodes, recording_for
     from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
+    from hrm_gym.agents.inference.halting_ids import recording_for
     from hrm_gym.agents.saved.load import load_both
     from hrm_gym.agents.studies.halting_study import check_costs, plot, study, table
     from hrm_gym.agents.studies.policies import stable_baselines3
+    from hrm_gym.envs.halting.recorded_solvers import recorded_episodes
 
     check_costs(args.costs)
     if args.train_steps:

@@ -36,7 +36,7 @@ class Row:
     seconds: list[float] = dataclasses.field(default_factory=list)
     """The times of the solver's moments, in seconds of a core."""
     signals: list[list[float]] = dataclasses.field(default_factory=list)
-    """What the solver knew at each of them: the values of `hrm_gym.agents.arc.moments.SIGNALS`."""
+    """What the solver knew at each of them: the values of `hrm_gym.envs.halting.recorded_solvers.SIGNALS`."""
     solved: list[bool] = dataclasses.field(default_factory=list)
     """Whether the task was solved by two attempts at each of them; empty if an output is unknown."""
 

@@ -7,18 +7,6 @@ from typing import NamedTuple
 
 from hrm_gym.agents.arc.boards import Grid
 
-SIGNALS = ("choosing", "form", "left_out", "fitted", "agreement", "margin", "changed")
-"""Names of the values that a moment holds, each in [0, 1]:
-
-- `choosing`: 1 while forms of the network are compared, 0 while networks vote;
-- `form`: the form of the network in training, from 0 for the first rung to 1 for the last;
-- `left_out`: the share of the left-out demonstrations that the best form predicts;
-- `fitted`: 1 if the network in training reproduces its demonstrations;
-- `agreement`: the share of the votes for the first attempt, the least over the tests;
-- `margin`: the difference between the shares of the first and the second attempt, the least over the tests;
-- `changed`: 1 if a first attempt differs from that of the moment before.
-"""
-
 
 class Moment(NamedTuple):
     """The state of a solver after a whole number of seconds."""
@@ -26,7 +14,7 @@ class Moment(NamedTuple):
     seconds: float
     """Seconds of a core spent so far."""
     signals: tuple[float, ...]
-    """The values of `SIGNALS`."""
+    """The values of `hrm_gym.envs.halting.recorded_solvers.SIGNALS`."""
     attempts: list[list[Grid]]
     """The attempts if it stopped now."""
 

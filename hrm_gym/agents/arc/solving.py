@@ -146,7 +146,7 @@ class Solver:
 
     def _ranked(self) -> list[Ranked]:
         """The grids of each test, the best first."""
-        tests = []
+        tests: list[Ranked] = []
         for votes, early in zip(self._votes, self._early, strict=True):
             total = collections.Counter({grid: EARLY * n for grid, n in _normalised(early).items()})
             total.update(votes)  # adds

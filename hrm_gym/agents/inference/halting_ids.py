@@ -10,17 +10,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hrm_gym.agents.arc.recordings import recorded_episodes, recording_for
 from hrm_gym.agents.inference.frozen_agent import FrozenAgent, first_puzzles, record_lazily
 from hrm_gym.agents.inference.replays import Replays
 from hrm_gym.agents.saved.checkpoint import FILE_NAME
 from hrm_gym.agents.saved.load import load_both
-from hrm_gym.agents.saved.sources import pretrained_path
+from hrm_gym.agents.saved.sources import PRETRAINED, pretrained_path
 from hrm_gym.envs.arguments import MOST_ENVS, check_integer
 from hrm_gym.envs.halting.frozen_model import Episodes, FrozenModel, RecordedModel
 from hrm_gym.envs.halting.halting_env import HaltingEnv
 from hrm_gym.envs.halting.halting_rules import HaltingOptions
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
+from hrm_gym.envs.halting.recorded_solvers import RESULTS, recorded_episodes
+from hrm_gym.envs.registration import canonical_id
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import is_folder, state_of
@@ -50,6 +51,14 @@ def make_halting_vec(
     """
     model, options = _frozen_model(env_id, check_integer("num_envs", num_envs, 1, MOST_ENVS), **kwargs)
     return HaltingVectorEnv(model, autoreset_mode=autoreset_mode, **options)
+
+
+def recording_for(env_id: str, agent: str) -> Path | None:
+    """The recorded solvers that an agent argument names: "pretrained", where they ship, or a results file."""
+    shipped = PRETRAINED / f"{canonical_id(env_id)}-halting.npz"
+    if agent == "pretrained":
+        return shipped if shipped.is_file() else None
+    return Path(agent) if agent.endswith(RESULTS) else None
 
 
 def _frozen_model(

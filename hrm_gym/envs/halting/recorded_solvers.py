@@ -13,11 +13,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hrm_gym.agents.arc.moments import SIGNALS
-from hrm_gym.agents.saved.sources import PRETRAINED
 from hrm_gym.envs.halting.frozen_model import Episodes
-from hrm_gym.envs.registration import canonical_id
 from hrm_gym.errors import HrmGymError, first_line
+
+SIGNALS = ("choosing", "form", "left_out", "fitted", "agreement", "margin", "changed")
+"""Names of the values that a moment holds, each in [0, 1]:
+
+- `choosing`: 1 while forms of the network are compared, 0 while networks vote;
+- `form`: the form of the network in training, from 0 for the first rung to 1 for the last;
+- `left_out`: the share of the left-out demonstrations that the best form predicts;
+- `fitted`: 1 if the network in training reproduces its demonstrations;
+- `agreement`: the share of the votes for the first attempt, the least over the tests;
+- `margin`: the difference between the shares of the first and the second attempt, the least over the tests;
+- `changed`: 1 if a first attempt differs from that of the moment before.
+"""
 
 SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
 """The part of the tasks that each split takes, in the order of a hash of their names."""
@@ -33,19 +42,6 @@ class Recording(NamedTuple):
     """The values of `SIGNALS`, float16 (N, T, F)."""
     solved: np.ndarray
     """Whether two attempts at each test were right, bool (N, T)."""
-
-
-def shipped_recording(env_id: str) -> Path:
-    """The path of the recording that ships for an environment, which may not exist."""
-    return PRETRAINED / f"{canonical_id(env_id)}-halting.npz"
-
-
-def recording_for(env_id: str, agent: str) -> Path | None:
-    """The recording that an agent argument names: "pretrained", where one ships, or a results file."""
-    shipped = shipped_recording(env_id)
-    if agent == "pretrained":
-        return shipped if shipped.is_file() else None
-    return Path(agent) if agent.endswith(RESULTS) else None
 
 
 def recorded_episodes(source: Path, split: str, max_segments: int) -> Episodes:
@@ -94,11 +90,6 @@ def read_results(path: Path) -> Recording:
             "hrm-gym evaluate --env ARC1-v0"
         ) from None
     return Recording(features, solved)
-
-
-def ship(path: Path, env_id: str = "ARC1-v0") -> None:
-    """Write the recording that ships for an environment from a results file."""
-    np.savez_compressed(shipped_recording(env_id), **read_results(path)._asdict())
 
 
 def _read(path: Path) -> Recording:
