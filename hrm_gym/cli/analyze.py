@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 from hrm_gym.agents.analysis import ANALYSES, Finding, Settings, analyses_of, findings, open_subject
 from hrm_gym.agents.analysis.style import require_matplotlib
 from hrm_gym.agents.saved.load import trained_env
+from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, is_folder, is_there, make_folder, replacing
@@ -61,18 +60,18 @@ def run(argv: Sequence[str]) -> int:
     conditions = {"checkpoint": args.checkpoint, "split": args.split}
     parts = [f"# {env}, {subject.policy.name}: a look inside\n"]
     draws = _can_draw()
-    console = Console(stderr=True)
     found = findings(subject, chosen, conditions)
-    for analysis in chosen:
-        with console.status(f"{analysis.name}: {analysis.title}"):  # shown only on a terminal
+    with bar("looking inside") as tell:
+        for number, analysis in enumerate(chosen):
+            tell(number, len(chosen), f"{analysis.name}: {analysis.title}")
             finding = next(found)
-        if isinstance(finding, Finding):
-            parts.append(_write(finding, out, draws))
-            print(f"{analysis.name}: {finding.text}\n", flush=True)
-        else:
-            _, reason = finding
-            parts.append(f"## {analysis.title}\n\nLeft out: {reason}.\n")
-            print(f"{analysis.name}: left out: {reason}\n", flush=True)
+            if isinstance(finding, Finding):
+                parts.append(_write(finding, out, draws))
+                print(f"{analysis.name}: {finding.text}\n", flush=True)
+            else:
+                _, reason = finding
+                parts.append(f"## {analysis.title}\n\nLeft out: {reason}.\n")
+                print(f"{analysis.name}: left out: {reason}\n", flush=True)
     with replacing(out / "summary.md") as temporary:
         temporary.write_text("\n".join(parts))
     print(f"wrote {out / 'summary.md'}")

@@ -77,7 +77,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     names = [name for name in named_tensors(policy, state) if name in own]
     if not names:
         raise Unsuited(f"the agent {policy.name!r} offers only tensors that an intervention cannot change")
-    untouched = subject.long.right[:, :segments]
+    untouched = subject.long.right[: subject.settings.changed, :segments]
     # Intervene when half of the finally right answers are right: later changes come too late, earlier ones too soon.
     share = untouched.mean(0)
     at = int(np.clip((share >= share[-1] / 2).argmax() + 1, 1, segments - 2))
@@ -85,7 +85,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     for name in names:
         for kind in CHANGES:
             change = Change(kind, name, at, policy.agent.initial_state)
-            right = think_through(policy, task, subject.puzzles, segments, in_agent(policy, change)).right
+            right = think_through(policy, task, subject.changed, segments, in_agent(policy, change)).right
             rows.append({"tensor": name, "change": kind, "right": share_of(right[:, -1])})
     return {
         "segments": segments,
