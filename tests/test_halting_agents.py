@@ -98,7 +98,7 @@ def test_every_puzzle_has_a_halting_environment():
 
 
 @pytest.mark.parametrize("env_id", hrm_gym.task_ids())
-@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "live"])
+@pytest.mark.parametrize("recorded", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["recorded", "live"])
 def test_the_checkers_with_an_untrained_agent_of_every_family(env_id, recorded, tmp_path):
     """Where no agent is shipped, a checkpoint is handed in."""
     dataset = ""

@@ -280,6 +280,7 @@ def test_the_smallest_shipped_file_is_made_again_byte_for_byte(tmp_path):
     assert (tmp_path / "4x4.npz").read_bytes() == (EXTREME.parent / "4x4.npz").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["6x6", "9x9", "16x16"])
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_first_shipped_puzzles_are_made_again(name, split):
@@ -288,6 +289,7 @@ def test_the_first_shipped_puzzles_are_made_again(name, split):
     assert all((a == b[:num]).all() for a, b in zip(again[:2], stored[:2], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 @pytest.mark.parametrize("name, split, walks", [("extreme", "train", 1), ("deep", "test", 3)])
 def test_the_first_walks_of_the_extreme_puzzles_are_made_again(name, split, walks):
