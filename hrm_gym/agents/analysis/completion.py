@@ -88,4 +88,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     axes.legend(frameon=False, loc="lower right")
 
 
-ANALYSIS = Analysis("completion", "Nearly solved boards", measure, describe, draw)
+ANALYSIS = Analysis("completion", measure, describe, draw)

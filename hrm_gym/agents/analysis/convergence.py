@@ -172,4 +172,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
             axes.legend(frameon=False)
 
 
-ANALYSIS = Analysis("convergence", "Forward residuals", measure, describe, draw)
+ANALYSIS = Analysis("convergence", measure, describe, draw)

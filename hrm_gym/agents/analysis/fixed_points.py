@@ -102,4 +102,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     )
 
 
-ANALYSIS = Analysis("fixed_points", "Does a solved board stay solved?", measure, describe, draw)
+ANALYSIS = Analysis("fixed_points", measure, describe, draw)

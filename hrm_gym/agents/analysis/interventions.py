@@ -144,4 +144,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 1.14))
 
 
-ANALYSIS = Analysis("interventions", "What remains of a changed state", measure, describe, draw)
+ANALYSIS = Analysis("interventions", measure, describe, draw)

@@ -154,4 +154,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     left.legend(frameon=False, fontsize=8, loc="lower right")
 
 
-ANALYSIS = Analysis("participation", "Dimensions of the states", measure, describe, draw)
+ANALYSIS = Analysis("participation", measure, describe, draw)

@@ -117,4 +117,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     right.legend(frameon=False, fontsize=8, loc="lower right")
 
 
-ANALYSIS = Analysis("stopping", "Halting against difficulty", measure, describe, draw)
+ANALYSIS = Analysis("stopping", measure, describe, draw)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents import state as nests
+from hrm_gym.agents.analysis.settings import Settings
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved import checkpoint as checkpoints
@@ -23,26 +24,6 @@ from hrm_gym.agents.saved.sources import find, named, pretrained_path
 from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
-from hrm_gym.options import Options, number
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings(Options):
-    """The size of an analysis."""
-
-    puzzles: int = number(500, least=2)
-    """Number of puzzles for measuring accuracy."""
-    traced: int = number(100, least=2)
-    """Number of puzzles, the first of these, whose states are recorded (HRM, arXiv 2506.21734: 100)."""
-    changed: int = number(100, least=2)
-    """Number of puzzles, the first of these, that are solved again with more givens (`completion`) and with changed
-    states (`interventions`)."""
-    max_segments: int = number(0, least=0)
-    """Number of segments; 0: four times as many as in training."""
-    draws: int = number(200, least=20)
-    """Number of bootstrap samples over puzzles."""
-    seed: int = number(0, least=0, most=2**31 - 1)
-    """Seed of the twin's weights, the bootstrap and the exchanges."""
 
 
 class Unsuited(HrmGymError):

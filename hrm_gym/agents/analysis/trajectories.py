@@ -102,4 +102,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     panels[0].legend(frameon=False, fontsize=8)
 
 
-ANALYSIS = Analysis("trajectories", "Paths of thought", measure, describe, draw)
+ANALYSIS = Analysis("trajectories", measure, describe, draw)
