@@ -17,7 +17,7 @@ from hrm_gym.agents.analysis.completion import with_hints
 from hrm_gym.agents.analysis.difficulty import Difficulty, elimination_rounds, groups_of
 from hrm_gym.agents.analysis.interventions import Change
 from hrm_gym.agents.analysis.participation import Moments
-from hrm_gym.agents.analysis.residuals import LAYERS, StateRecorder, residuals
+from hrm_gym.agents.analysis.recording import LAYERS, StateRecorder, record
 from hrm_gym.agents.analysis.stopping import spearman
 from hrm_gym.agents.analysis.subject import Beside, Settings, open_subject, think_through
 from hrm_gym.agents.analysis.trajectories import project
@@ -176,7 +176,7 @@ def test_what_a_halting_rule_carries_is_no_state_of_the_agent():
     plain, carrying = subject(), subject(halting="act")
     carrying.policy.agent.load_state_dict(plain.policy.agent.state_dict())
     assert isinstance(carrying.policy.initial_state(1), dict)
-    ours, theirs = plain.states, carrying.states
+    ours, theirs = plain.trained.states, carrying.trained.states
     assert list(ours) == list(theirs) == ["z_h", "z_l"]
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
     assert np.array_equal(plain.long.residual, carrying.long.residual)
@@ -193,7 +193,7 @@ def test_the_residuals_of_a_recurrent_network_are_those_of_its_updates():
     looked = subject("gru", updates=3)
     agent, seen = looked.policy.agent, []
     hook = agent.cell.register_forward_hook(lambda cell, arguments, new: seen.append((arguments[1], new)))
-    rows = residuals(looked.policy, looked.traced, 2)
+    rows = record(looked.policy, looked.traced, 2).residuals
     hook.remove()
     assert [(row["segment"], row["call"]) for row in rows] == [(s, c) for s in (1, 2) for c in range(3)]
     for row, (old, new) in zip(rows, seen, strict=True):
@@ -203,7 +203,7 @@ def test_the_residuals_of_a_recurrent_network_are_those_of_its_updates():
 
 def test_the_residuals_of_a_feed_forward_network_are_those_of_its_layers():
     looked = subject("direct", layers=5)
-    rows = residuals(looked.policy, looked.traced, 1)
+    rows = record(looked.policy, looked.traced, 1).residuals
     assert [row["tensor"] for row in rows] == [LAYERS] * 5 and min(row["median"] for row in rows) > 0
 
 
@@ -255,6 +255,15 @@ def test_a_state_at_rest_is_not_thought_about_again_and_nothing_changes(monkeypa
     for name in ("right", "changed", "halt"):
         assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
     assert np.allclose(ours.residual, theirs.residual, atol=1e-6)
+
+
+def test_states_are_recorded_once_for_all_analyses(monkeypatch):
+    looked, thought = subject(), []
+    forward = looked.policy.forward
+    monkeypatch.setattr(looked.policy, "forward", lambda state, obs: thought.append(1) or forward(state, obs))
+    for name in ("participation", "convergence"):
+        ANALYSES[name].measure(looked)
+    assert len(thought) == looked.trained_segments
 
 
 def test_tokens_that_a_state_holds_do_not_rest_while_they_change():

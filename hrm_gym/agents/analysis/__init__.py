@@ -30,12 +30,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from hrm_gym.agents.analysis.finding import Analysis, Finding
-    from hrm_gym.agents.analysis.subject import Subject, Unsuited, open_subject
+    from hrm_gym.agents.analysis.recording import Unsuited
+    from hrm_gym.agents.analysis.subject import Subject, open_subject
     from hrm_gym.agents.analysis.table import ANALYSES, analyses_of, findings
 else:
     _MODULES = {
         **dict.fromkeys(("Analysis", "Finding"), "finding"),
-        **dict.fromkeys(("Subject", "Unsuited", "open_subject"), "subject"),
+        "Unsuited": "recording",
+        **dict.fromkeys(("Subject", "open_subject"), "subject"),
         **dict.fromkeys(("ANALYSES", "analyses_of", "findings"), "table"),
     }
     __getattr__ = on_first_use("hrm_gym.agents.analysis", _MODULES)

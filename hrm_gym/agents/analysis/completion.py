@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.style import AMBER, BLUE, percent, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited, think_through
+from hrm_gym.agents.analysis.subject import Subject, think_through
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.shares import bars, share_of, words
 

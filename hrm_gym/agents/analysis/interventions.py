@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited, named_tensors
 from hrm_gym.agents.analysis.style import BLUE, GREY, SERIES, percent, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited, named_tensors, think_through
+from hrm_gym.agents.analysis.subject import Subject, think_through
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State, items, map_tensors
 from hrm_gym.shares import bars, share_of, words

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.style import GREY, SERIES, curve, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited
+from hrm_gym.agents.analysis.subject import Subject
 
 PAPER = {"z_h": 89.95, "z_l": 30.22, "ratio": 89.95 / 30.22, "dimensions": 512}
 """The values in HRM's paper, for 27 M parameters."""
@@ -57,10 +58,10 @@ def measure(subject: Subject) -> dict[str, Any]:
     rng, draws = subject.rng(), subject.settings.draws
     result: dict[str, Any] = {"paper": PAPER, "trained": {}, "untrained": {}}
     # Skip tensors that never change: they have no dimensions.
-    moving = [name for name, states in subject.states.items() if (states != states[:1, :1]).any()]
+    moving = [name for name, states in subject.trained.states.items() if (states != states[:1, :1]).any()]
     if not moving:
         raise Unsuited(f"no state of the agent {subject.policy.name!r} differs between puzzles or segments")
-    for which, every in (("trained", subject.states), ("untrained", subject.states_of(subject.twin))):
+    for which, every in (("trained", subject.trained.states), ("untrained", subject.untrained.states)):
         states = {name: every[name] for name in moving}
         moments = {name: Moments(array) for name, array in states.items()}
         total = len(next(iter(states.values())))

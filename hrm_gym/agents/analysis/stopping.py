@@ -8,8 +8,9 @@ import numpy as np
 
 from hrm_gym.agents.analysis.difficulty import difficulty, groups_of
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.style import BLUE, INK, LEVELS, percent, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited
+from hrm_gym.agents.analysis.subject import Subject
 from hrm_gym.shares import bars, share_of, words
 
 

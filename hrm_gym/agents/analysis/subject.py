@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents import state as nests
+from hrm_gym.agents.analysis.recording import Recording, record
 from hrm_gym.agents.analysis.settings import Settings
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
@@ -24,10 +25,6 @@ from hrm_gym.agents.saved.sources import find, named, pretrained_path
 from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
-
-
-class Unsuited(HrmGymError):
-    """The agent or the family lacks a requirement of an analysis."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,27 +90,14 @@ class Subject:
         return think_through(self.policy, self.task, self.puzzles, self.max_segments)
 
     @functools.cached_property
-    def states(self) -> dict[str, np.ndarray]:
-        """The named states of the traced puzzles, float32 (n, T, ..., F), over the segments of training."""
-        return self.states_of(self.policy)
+    def trained(self) -> Recording:
+        """The states of the traced puzzles over the segments of training."""
+        return record(self.policy, self.traced, self.trained_segments)
 
-    def states_of(self, policy: Policy, chosen: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Like `states`, for another policy, such as the twin, or for `chosen` puzzles (indices).
-
-        Raises:
-            Unsuited: if the agent has no named floating-point tensors.
-        """
-        kept: dict[str, list[np.ndarray]] = {}
-        puzzles = self.traced if chosen is None else self.puzzles.map(lambda array: array[chosen])
-        boards = boards_of(puzzles, policy.device)
-        obs = observation(boards.puzzle, boards.identity)
-        with torch.inference_mode():
-            state = policy.initial_state(len(boards.puzzle))
-            for _ in range(self.trained_segments):
-                state = policy(state, obs)[0]
-                for name, tensor in named_tensors(policy, state).items():
-                    kept.setdefault(name, []).append(tensor.float().cpu().numpy())
-        return {name: np.stack(tensors, axis=1) for name, tensors in kept.items()}
+    @functools.cached_property
+    def untrained(self) -> Recording:
+        """Those of the twin."""
+        return record(self.twin, self.traced, self.trained_segments)
 
     def rng(self) -> np.random.Generator:
         """A new generator with the same seed for every analysis."""
@@ -161,19 +145,6 @@ def _opened(env: str, checkpoint: str | Path, device: str) -> tuple[Policy, Task
     name = named(checkpoint)
     path = pretrained_path(env) if name == "pretrained" else Path(name)
     return policy, task, checkpoints.load(find(path)).config
-
-
-def named_tensors(policy: Policy, state: State) -> dict[str, Tensor]:
-    """The floating-point tensors that an agent names, (B, ..., F), features last; without those of the halting rule.
-
-    Raises:
-        Unsuited: if it has none.
-    """
-    tensors = policy.agent.tensors(policy.of_agent(state))
-    offered = {name: t for name, t in tensors.items() if t.is_floating_point() and t.ndim > 1}
-    if not offered:
-        raise Unsuited(f"the agent {policy.name!r} carries no state that it offers by name (`Agent.tensors`)")
-    return offered
 
 
 REST = 2e-7

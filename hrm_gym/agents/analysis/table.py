@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 
 from hrm_gym.agents.analysis.finding import Analysis, Finding
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.settings import TITLES, check_names
-from hrm_gym.agents.analysis.subject import Subject, Unsuited
+from hrm_gym.agents.analysis.subject import Subject
 from hrm_gym.version import __version__
 
 ANALYSES: dict[str, Analysis] = {name: import_module(f"{__package__}.{name}").ANALYSIS for name in TITLES}
