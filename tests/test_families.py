@@ -56,11 +56,11 @@ def train(arc, tmp_path_factory):
     return run
 
 
-QUICK = {"MazeSmall-v0", "examples.own_puzzle:Futoshiki4x4-v0"}
-"""Families that every run of the tests trains on; a family takes some twenty seconds."""
+QUICK = "MazeSmall-v0"
+"""The family that the quick tests train on; a family takes some twenty seconds."""
 
 
-@pytest.fixture(params=[pytest.param(env, marks=[] if env in QUICK else pytest.mark.slow) for env in FAMILIES])
+@pytest.fixture(params=[pytest.param(env, marks=[] if env == QUICK else pytest.mark.slow) for env in FAMILIES])
 def trained(request, train):
     return train(request.param)
 

@@ -218,6 +218,7 @@ def test_stopping_rules_by_hand():
     assert wilson(50, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", policies.LEARNERS)
 def test_learners_find_the_moment(algorithm):
     """The value of halting tells the right answer; it comes after one to four segments."""
