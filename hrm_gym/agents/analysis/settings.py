@@ -40,7 +40,7 @@ class Settings(Options):
     """Number of puzzles for measuring accuracy."""
     traced: int = number(100, least=2)
     """Number of puzzles, the first of these, whose states are recorded (HRM, arXiv 2506.21734: 100)."""
-    changed: int = number(100, least=2)
+    changed: int = number(64, least=2)
     """Number of puzzles, the first of these, that are solved again with more givens (`completion`) and with changed
     states (`interventions`)."""
     max_segments: int = number(0, least=0)
