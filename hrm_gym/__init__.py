@@ -22,6 +22,7 @@ from gymnasium.vector import VectorEnv
 from hrm_gym.envs import registration
 from hrm_gym.envs.registration import halting_id, make_task, task_ids
 from hrm_gym.errors import HrmGymError, unknown
+from hrm_gym.linked import on_first_use
 from hrm_gym.version import __version__
 
 __all__ = [
@@ -61,12 +62,11 @@ else:  # loaded on first use, because they import torch; type checkers would tak
         **dict.fromkeys(("analyze", "evaluate", "solve", "train"), "api"),
     }
 
+    _load = on_first_use("hrm_gym", _MODULES)
+
     def __getattr__(name: str) -> Any:
-        if name == "sb3":  # a module, which type checkers know when it is imported by name
-            return importlib.import_module("hrm_gym.sb3")
-        if name not in _MODULES:
-            raise AttributeError(f"module 'hrm_gym' has no attribute {name!r}")
-        return getattr(importlib.import_module(f"hrm_gym.{_MODULES[name]}"), name)
+        # `sb3` is a module, which type checkers know when it is imported by name.
+        return importlib.import_module("hrm_gym.sb3") if name == "sb3" else _load(name)
 
 
 def __dir__() -> list[str]:

@@ -115,6 +115,17 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def run_to_resume(folder: str) -> Path:
+    """Return the path of a run's folder.
+
+    Raises:
+        HrmGymError: if there is no such folder.
+    """
+    if not folder or not is_folder(Path(folder)):
+        raise HrmGymError(f"--resume {folder!r}: there is no such folder; give the folder of a run")
+    return Path(folder)
+
+
 FRESH = 3.0
 """Seconds after which a change of a file is certain to show in its modification time."""
 

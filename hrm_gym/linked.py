@@ -1,17 +1,35 @@
-"""The links `envs` and `agents` at the repository's root import the modules of the package, not copies of them.
+"""How the package's modules are reached: names that are loaded on first use, and the links at the repository's root.
 
-Python takes a file that it reaches by two names for two modules, each with its own classes and registries.
+The links `envs` and `agents` import the modules of the package, not copies of them: Python takes a file that it reaches
+by two names for two modules, each with its own classes and registries.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from types import ModuleType
+from typing import Any
+
+
+def on_first_use(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package that imports a module when one of its names is first asked for.
+
+    Args:
+        package: the package's full name.
+        modules: the module of each name, relative to the package.
+    """
+
+    def load(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
+
+    return load
 
 
 class _Same(MetaPathFinder, Loader):

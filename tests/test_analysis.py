@@ -12,13 +12,14 @@ from torch import nn
 import hrm_gym as package
 from hrm_gym.agents import TaskSpec
 from hrm_gym.agents.analysis import ANALYSES, Subject, findings
+from hrm_gym.agents.analysis import subject as subject_module
 from hrm_gym.agents.analysis.completion import with_hints
 from hrm_gym.agents.analysis.difficulty import Difficulty, elimination_rounds, groups_of
 from hrm_gym.agents.analysis.interventions import Change
 from hrm_gym.agents.analysis.participation import Moments
-from hrm_gym.agents.analysis.residuals import LAYERS, StateRecorder, residuals
+from hrm_gym.agents.analysis.recording import LAYERS, StateRecorder, record
 from hrm_gym.agents.analysis.stopping import spearman
-from hrm_gym.agents.analysis.subject import Beside, Settings, think_through
+from hrm_gym.agents.analysis.subject import Beside, Settings, open_subject, think_through
 from hrm_gym.agents.analysis.trajectories import project
 from hrm_gym.agents.saved.build import build
 from hrm_gym.envs.registration import make_task
@@ -53,6 +54,8 @@ def test_the_participation_ratio_counts_dimensions():
     flat = x[chosen].reshape(-1, 8)
     values = np.linalg.eigvalsh(np.cov(flat.T, bias=True))
     assert Moments(x).ratio(chosen) == pytest.approx(values.sum() ** 2 / (values**2).sum())
+    rows = rng.integers(20, size=(7, 4))
+    assert Moments(x).ratios(rows) == pytest.approx([Moments(x).ratio(row) for row in rows])
 
 
 def test_projection_keeps_distances_of_points_in_a_plane():
@@ -173,7 +176,7 @@ def test_what_a_halting_rule_carries_is_no_state_of_the_agent():
     plain, carrying = subject(), subject(halting="act")
     carrying.policy.agent.load_state_dict(plain.policy.agent.state_dict())
     assert isinstance(carrying.policy.initial_state(1), dict)
-    ours, theirs = plain.states, carrying.states
+    ours, theirs = plain.trained.states, carrying.trained.states
     assert list(ours) == list(theirs) == ["z_h", "z_l"]
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
     assert np.array_equal(plain.long.residual, carrying.long.residual)
@@ -190,7 +193,7 @@ def test_the_residuals_of_a_recurrent_network_are_those_of_its_updates():
     looked = subject("gru", updates=3)
     agent, seen = looked.policy.agent, []
     hook = agent.cell.register_forward_hook(lambda cell, arguments, new: seen.append((arguments[1], new)))
-    rows = residuals(looked.policy, looked.traced, 2)
+    rows = record(looked.policy, looked.traced, 2).residuals
     hook.remove()
     assert [(row["segment"], row["call"]) for row in rows] == [(s, c) for s in (1, 2) for c in range(3)]
     for row, (old, new) in zip(rows, seen, strict=True):
@@ -200,7 +203,7 @@ def test_the_residuals_of_a_recurrent_network_are_those_of_its_updates():
 
 def test_the_residuals_of_a_feed_forward_network_are_those_of_its_layers():
     looked = subject("direct", layers=5)
-    rows = residuals(looked.policy, looked.traced, 1)
+    rows = record(looked.policy, looked.traced, 1).residuals
     assert [row["tensor"] for row in rows] == [LAYERS] * 5 and min(row["median"] for row in rows) > 0
 
 
@@ -238,6 +241,47 @@ def test_untouched_boards_are_what_evaluation_says():
     halves = [Puzzles(*(None if a is None else a[part] for a in looked.puzzles)) for part in (slice(5), slice(5, None))]
     again = np.concatenate([think_through(looked.policy, looked.task, half, 5).right for half in halves])
     assert (again == right).all()
+
+
+def test_a_state_at_rest_is_not_thought_about_again_and_nothing_changes(monkeypatch):
+    looked = open_subject("Sudoku4x4-v0", "pretrained", puzzles=24, device="cpu")
+    policy, forward, thought = looked.policy, looked.policy.forward, []
+    monkeypatch.setattr(policy, "forward", lambda state, obs: thought.append(len(obs["puzzle"])) or forward(state, obs))
+    ours = looked.long
+    monkeypatch.setattr(subject_module, "REST", 0.0)
+    theirs = think_through(policy, looked.task, looked.puzzles, looked.max_segments)
+    assert sum(thought[-looked.max_segments :]) == 24 * looked.max_segments
+    assert sum(thought[: -looked.max_segments]) < 0.7 * 24 * looked.max_segments
+    for name in ("right", "changed", "halt"):
+        assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
+    assert np.allclose(ours.residual, theirs.residual, atol=1e-6)
+
+
+def test_states_are_recorded_once_for_all_analyses(monkeypatch):
+    looked, thought = subject(), []
+    forward = looked.policy.forward
+    monkeypatch.setattr(looked.policy, "forward", lambda state, obs: thought.append(1) or forward(state, obs))
+    for name in ("participation", "convergence"):
+        ANALYSES[name].measure(looked)
+    assert len(thought) == looked.trained_segments
+
+
+def test_tokens_that_a_state_holds_do_not_rest_while_they_change():
+    before = {"image": torch.ones(3, 2), "tokens": torch.tensor([[1, 2], [1, 2], [1, 2]])}
+    after = {"image": torch.ones(3, 2), "tokens": torch.tensor([[1, 2], [1, 3], [1, 2]])}
+    after["image"][2] = 1.1
+    assert subject_module._rests(before, after).tolist() == [True, False, False]
+
+
+def test_fewer_puzzles_are_solved_again_under_changes():
+    looked = subject()
+    looked = dataclasses.replace(looked, settings=dataclasses.replace(looked.settings, changed=5))
+    for name in ("completion", "interventions"):
+        rows = ANALYSES[name].measure(looked)["rows"]
+        shares = [row.get("right") or row["after_all_segments"] for row in rows]
+        assert {share["puzzles"] for share in shares} == {5}
+    first = ANALYSES["completion"].measure(looked)["rows"][0]["after_all_segments"]
+    assert first["share"] == pytest.approx(looked.long.right[:5, 2].mean())  # the puzzles as they are
 
 
 # ---- the doors -------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ def learned(task, steps=240, **options):
     return [answers[-1] for answers in look.answers] == [frozen(pair.output) for pair in examples.tests]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("agent", "steps"), [("hrm_planes", 100), ("trm_planes", 40)])
 @pytest.mark.parametrize("form", ["symmetric", "directional"])
 def test_a_network_learns_a_drawn_task_in_a_few_steps(agent, steps, form):
@@ -75,6 +76,7 @@ def test_answers_of_other_sizes_are_learned(function):
     assert learned(task_of(function, [f"{text} 00000" for text in INPUTS]))
 
 
+@pytest.mark.slow
 def test_a_task_is_solved_within_its_seconds():
     told = []
     examples = examples_of(SWAP)
@@ -108,6 +110,7 @@ def test_a_task_whose_sizes_no_rule_gives_gets_an_answer_all_the_same():
     assert solution.attempts == [[frozen(np.array(task["test"][0]["input"]))]] and not solution.fitted
 
 
+@pytest.mark.slow
 def test_left_out_demonstrations_end_the_choice_where_they_are_right():
     solver = Solver(examples_of(SWAP), seconds=40)
     events = list(solver._choose())
@@ -198,6 +201,7 @@ def test_tasks_are_read_as_they_are_handed_out(tmp_path):
         one_task(tmp_path / "corpus")
 
 
+@pytest.mark.slow
 def test_many_tasks_are_solved_side_by_side_and_scored():
     examples = examples_of(SWAP)
     hopeless = examples_of({**SWAP, "test": [{"input": [[1, 2]], "output": [[7]]}]})

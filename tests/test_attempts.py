@@ -60,6 +60,7 @@ def test_no_guess_is_ruled_out_by_a_given(extreme):
             assert left[cell, k] == (board[cell] == task.blank and symbol not in seen)
 
 
+@pytest.mark.slow
 def test_guesses_solve_what_one_attempt_does_not(extreme):
     policy, task, puzzles = extreme
     one = solve_puzzles(policy, task, puzzles, max_segments=4)

@@ -37,6 +37,7 @@ def options_of(settings):
 # ---- trainings and scores --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sudoku", "maze"])
 def test_an_agent_is_trained_scored_and_exported_once(name, tmp_path, monkeypatch, capsys):
     env = {"sudoku": "Sudoku4x4-v0", "maze": "MazeSmall-v0"}[name]
@@ -194,6 +195,7 @@ def test_every_part_is_trained_once_and_has_a_row(tmp_path, monkeypatch, capsys)
 # ---- the constants of the search -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_constants_of_the_search_are_fitted(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fit_search, "CHOICES", {"margin": (0.0, 50.0)})
     monkeypatch.setattr(fit_search, "DEEPEST", 2)

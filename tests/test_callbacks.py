@@ -237,6 +237,7 @@ def test_the_calls_of_a_service(name, monkeypatch, tmp_path):
     assert settings["env"] == "Sudoku4x4-v0" and settings["max_steps"] == 6
 
 
+@pytest.mark.slow
 def test_weights_and_biases_offline(monkeypatch, tmp_path):
     pytest.importorskip("wandb")
     for variable, value in (("WANDB_MODE", "offline"), ("WANDB_SILENT", "true"), ("WANDB_CACHE_DIR", str(tmp_path))):
@@ -247,6 +248,7 @@ def test_weights_and_biases_offline(monkeypatch, tmp_path):
     assert b"validation/exact_accuracy" in content and b"board/after_16_segments" in content
 
 
+@pytest.mark.slow
 def test_mlflow_in_a_file(monkeypatch, tmp_path):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
@@ -261,6 +263,7 @@ def test_mlflow_in_a_file(monkeypatch, tmp_path):
     assert [point.step for point in history] == [2, 4, 6]
 
 
+@pytest.mark.slow
 def test_trackio_on_this_machine(tmp_path):
     pytest.importorskip("trackio")
     code = (
@@ -279,6 +282,7 @@ def test_options_of_a_run_have_the_log():
     assert config.log == "csv" and tiny().log == "tensorboard"
 
 
+@pytest.mark.slow
 def test_optuna_prunes_as_the_page_says(monkeypatch, tmp_path):
     optuna = pytest.importorskip("optuna")
     page = (Path(__file__).parent.parent / "docs" / "libraries.md").read_text()

@@ -118,6 +118,7 @@ def test_a_misspelt_agent_costs_nothing(compare, tmp_path):
     assert code == 2 and "gru" in err and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_several_runs_at_once_come_to_the_same(compare, tmp_path):
     pytest.importorskip("ray")
     code, out, err = compare("gru", "own_doors:own_gru", seeds=2, out=tmp_path / "many", **{"at-once": 2})

@@ -31,6 +31,15 @@ def test_ci_runs_the_readmes_test_command():
     assert commands[0] in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
+def test_ci_runs_the_slow_tests_too_and_says_what_it_leaves_out():
+    run, page = (ROOT / ".ci" / "run").read_text(), (ROOT / "CONTRIBUTING.md").read_text()
+    slow = [
+        line for line in run.splitlines() if line.startswith(".venv/bin/python -m pytest") and line.endswith("-m slow")
+    ]
+    assert len(slow) == 1 and slow[0] in re.sub(r" +#.*", "", page)
+    assert "`pytest -m rare`" in run and "`pytest -m rare`" in page
+
+
 def test_the_readme_names_the_stress_test():
     assert "python -m tests.stress" in (ROOT / "README.md").read_text()
 
@@ -106,6 +115,7 @@ def test_the_front_of_a_package_runs_as_written(module, own_folder, capsys):
         assert {path.name for path in own_folder.glob("*.png")} == {"participation.png", "depth.png"}
 
 
+@pytest.mark.slow
 def test_the_page_on_solving_runs_as_written(own_folder, monkeypatch, capsys):
     """Every command that needs no window; puzzles are solved, not only read."""
     page = ROOT / "docs" / "solve.md"
@@ -123,6 +133,7 @@ def test_the_page_on_solving_runs_as_written(own_folder, monkeypatch, capsys):
         exec(compile(block, "solve.md", "exec"), {})
 
 
+@pytest.mark.slow
 def test_the_page_on_other_libraries_is_complete(tmp_path):
     program("libraries.md", "make_vec_env(ENV", tmp_path, "my_halting.py")
     told = in_shell(tmp_path, "my_halting.py")

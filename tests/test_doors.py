@@ -25,11 +25,15 @@ from hrm_gym.envs.registration import halting_id
 ENVS = {"tem": "Walk-v0"}
 """Where an agent cannot take a Sudoku: a puzzle that it can."""
 OWN = ("own_gru", "own_patience", "conv_gru", "agreement", "own_doors", "own_agent", "own_halting_rule")
-PAIRS = [("hrm", rule) for rule in halting_names()] + [(agent, "own_patience") for agent in agents_here()]
-PAIRS += [(agent, "auto") for agent in agents_here()]
+QUICK = dict.fromkeys([("hrm", rule) for rule in halting_names()] + [(agent, "auto") for agent in agents_here()])
+SLOW = [
+    pytest.param(pair, marks=pytest.mark.slow)
+    for agent in agents_here()
+    if (pair := (agent, "own_patience")) not in QUICK
+]
 
 
-@pytest.fixture(params=dict.fromkeys(PAIRS), ids="-".join)
+@pytest.fixture(params=[*QUICK, *SLOW], ids="-".join)
 def config(request):
     agent, halting = request.param
     env = ENVS.get(agent, "Sudoku4x4-v0")

@@ -1,5 +1,6 @@
 """Every registered environment against the rules of Gymnasium and Stable-Baselines3, and against its own."""
 
+import itertools
 import json
 import pickle
 import warnings
@@ -21,7 +22,11 @@ from hrm_gym.envs.options import OPTIONS
 from hrm_gym.envs.puzzle_env import PuzzleEnv
 from hrm_gym.envs.task import SPLITS
 
-KINDS = [(i, a, o) for i in hrm_gym.task_ids() for a in ACTION_TYPES for o in OBS_TYPES]
+KINDS = [
+    pytest.param(env_id, *kind, marks=[] if kind in (("board", "dict"), ("edit", "flat")) else pytest.mark.slow)
+    for env_id in hrm_gym.task_ids()
+    for kind in itertools.product(ACTION_TYPES, OBS_TYPES)
+]
 every_kind = pytest.mark.parametrize(("env_id", "action_type", "obs_type"), KINDS)
 every_id = pytest.mark.parametrize("env_id", hrm_gym.task_ids())
 

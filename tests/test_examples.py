@@ -33,15 +33,17 @@ def example():
     return load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sb3_edit", "maskable_ppo"])
 def test_a_policy_that_fills_in_cells_is_well_above_chance(example, name):
     returns = example(name).main()
     assert returns["trained"] > returns["random"] + 0.3
 
 
-@pytest.mark.parametrize(
-    "name", ["sb3_halting", "cleanrl_halting", "torchrl_halting", "tianshou_halting", "rllib_halting"]
-)
+SLOW = [pytest.param(f"{name}_halting", marks=pytest.mark.slow) for name in ("torchrl", "tianshou", "rllib")]
+
+
+@pytest.mark.parametrize("name", ["sb3_halting", "cleanrl_halting", *SLOW])
 def test_a_policy_that_halts_is_well_above_chance_and_above_thinking_to_the_end(example, name):
     module = example(name)
     outcomes = module.main(module.Args()) if name == "cleanrl_halting" else module.main()
@@ -66,6 +68,7 @@ def test_a_missing_library_is_told_in_one_line(name):
     assert "this example needs" in done.stderr and "pip install" in done.stderr
 
 
+@pytest.mark.slow
 def test_hrm_in_one_file_learns():
     from examples import minimal_hrm
 

@@ -56,7 +56,11 @@ def train(arc, tmp_path_factory):
     return run
 
 
-@pytest.fixture(params=FAMILIES)
+QUICK = "MazeSmall-v0"
+"""The family that the quick tests train on; a family takes some twenty seconds."""
+
+
+@pytest.fixture(params=[pytest.param(env, marks=[] if env == QUICK else pytest.mark.slow) for env in FAMILIES])
 def trained(request, train):
     return train(request.param)
 
@@ -103,6 +107,7 @@ def arc_run(train):
     return train("ARC1-v0")[1]
 
 
+@pytest.mark.slow
 def test_arc_is_scored_by_its_protocol_and_handed_in(arc_run, arc, hrm_gym, tmp_path):
     path = tmp_path / "submission.json"
     call = ("evaluate", "--env", "ARC1-v0", "--checkpoint", arc_run, "--json")
@@ -115,6 +120,7 @@ def test_arc_is_scored_by_its_protocol_and_handed_in(arc_run, arc, hrm_gym, tmp_
     assert code == 2 and "there is no folder" in err and len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_arc_does_not_report_on_what_it_was_trained_on(arc_run, arc, hrm_gym, tmp_path):
     call = ("evaluate", "--env", "ARC1-v0", "--checkpoint", arc_run, "--puzzles")
     for tasks, message in ((TRAINING, "trained on"), ({"x": EVALUATION["c"]}, "not trained on the demonstrations")):
@@ -126,6 +132,7 @@ def test_arc_does_not_report_on_what_it_was_trained_on(arc_run, arc, hrm_gym, tm
     assert code in (0, 1) and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_an_embedding_of_each_form_is_learned(arc_run):
     saved = checkpoints.load(arc_run)
     task = load_task("ARC1-v0", arc_run)

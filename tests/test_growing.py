@@ -26,11 +26,13 @@ def test_mazes_of_all_sizes_stand_on_the_board_with_walls_around_them(split):
     assert SIZES.rate(puzzles.puzzle).min() >= 5  # 12 * 36 // 81
 
 
+@pytest.mark.slow
 def test_the_splits_of_several_sizes_share_no_maze():
     keys = {split: set(SIZES.keys(SIZES.dataset(split))) for split in ("train", "validation", "test")}
     assert not keys["train"] & keys["test"] and not keys["validation"] & (keys["test"] | keys["train"])
 
 
+@pytest.mark.slow
 def test_mazes_with_paths_of_several_lengths_are_easier_and_as_hard():
     mixed, hard = MazeTask(9, 15, smallest=8, shortest=3), MazeTask(9, 15, smallest=8)
     lengths, long = (task.rate(task.dataset("train").puzzle) for task in (mixed, hard))

@@ -123,6 +123,7 @@ def test_training_gives_up_what_seems_hopeless_and_use_does_not():
     assert not rule.decide(signals, segment).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [{"halting": "soundness"}, {"halting": "q_learning", "give_up": True, "gamma": 0.9}])
 def test_it_learns_to_tell_wrong_guesses(tmp_path, rule):
     """Of 4x4 Sudokus with guesses, in some hundred steps: far better than by chance."""
@@ -305,6 +306,7 @@ def test_the_window_is_told_of_the_search():
 # ---- the agent that ships ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_shipped_agent_solves_by_guesses_what_it_does_not_solve_without():
     policy, task = load_both("SudokuDeep-v0", "pretrained:SudokuExtreme-v0-guesses", "cpu")
     puzzles = task.dataset("validation").map(lambda array: array[:10])
@@ -330,6 +332,7 @@ def test_the_agent_that_guesses_is_taken_where_one_ships(env, boards, guesses):
     assert ("q_sound" in policy.halting.signals) == guesses
 
 
+@pytest.mark.slow
 def test_files_of_puzzles_are_solved_by_guesses_a_few_at_a_time(monkeypatch):
     policy, task = load_guessing("Sudoku9x9-v0", device="cpu", boards=4)
     monkeypatch.setitem(solving.SLOTS, "cpu", 8)
@@ -338,6 +341,7 @@ def test_files_of_puzzles_are_solved_by_guesses_a_few_at_a_time(monkeypatch):
     assert sum(s.valid for s in found) >= 4
 
 
+@pytest.mark.slow
 def test_commands_take_boards(capsys):
     shipped = ["--env", "SudokuExtreme-v0", "--checkpoint", "pretrained:SudokuExtreme-v0-guesses", "--boards", "6"]
     assert main(["evaluate", *shipped, "--limit", "2", "--max-segments", "4", "--json"]) == 0

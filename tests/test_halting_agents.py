@@ -98,7 +98,7 @@ def test_every_puzzle_has_a_halting_environment():
 
 
 @pytest.mark.parametrize("env_id", hrm_gym.task_ids())
-@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "live"])
+@pytest.mark.parametrize("recorded", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["recorded", "live"])
 def test_the_checkers_with_an_untrained_agent_of_every_family(env_id, recorded, tmp_path):
     """Where no agent is shipped, a checkpoint is handed in."""
     dataset = ""
@@ -218,6 +218,7 @@ def test_stopping_rules_by_hand():
     assert wilson(50, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", policies.LEARNERS)
 def test_learners_find_the_moment(algorithm):
     """The value of halting tells the right answer; it comes after one to four segments."""

@@ -176,6 +176,7 @@ def test_ctrl_c_while_importing_is_one_line(tmp_path):
     assert interrupted(command, "importing", cwd=tmp_path) == (130, "", "interrupted\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_compiling_is_one_line_and_leaves_nothing(tmp_path):
     cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     code = (

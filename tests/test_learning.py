@@ -588,7 +588,18 @@ SOON = {"latent_tokens": {"stage_steps": 0}, "trans_nar": {"pretrain_steps": 1}}
 """What makes all of an agent take part from the first step or the second, where it learns in stages."""
 
 
-@pytest.mark.parametrize(("agent", "env_id"), [(agent, env) for agent in agents_here() for env in boards_for(agent)])
+def on_every_board():
+    """Every agent on every environment: quick on its first one, slow on one of every other family, else rare."""
+    for agent in agents_here():
+        families: set[type] = set()
+        for env_id in boards_for(agent):
+            family = type(make_task(env_id))
+            mark = pytest.mark.rare if family in families else pytest.mark.slow if families else ()
+            families.add(family)
+            yield pytest.param(agent, env_id, marks=mark)
+
+
+@pytest.mark.parametrize(("agent", "env_id"), on_every_board())
 def test_every_agent_takes_steps_on_every_environment(env_id, agent):
     sizes = {"hidden_size": 16, "num_heads": 2, "h_layers": 1, "l_layers": 1, "message_size": 8, "mlp_size": 16}
     known = {field.name for field in dataclasses.fields(agent_class(agent).Config)}
@@ -617,6 +628,7 @@ def test_every_agent_takes_steps_on_every_environment(env_id, agent):
     assert all(not torch.equal(before[name], p) for name, p in loop.policy.named_parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("agent", "env_id"), [("trm_symbols", "Sudoku4x4-v0"), ("trm_grid", "MazeSmall-v0")])
 def test_the_networks_of_nodes_are_compiled(agent, env_id):
     """Those presets compile: the compiled network learns as the plain one does."""

@@ -23,6 +23,7 @@ QUICK = {"max_minutes": 0.0, "eval_minutes": 9.0, "device": "cpu", "dtype": "flo
 # ---- signature results ---------------------------------------------------------------------------
 
 
+@pytest.mark.rare
 @pytest.mark.parametrize("rule", ["pondernet", "act"])
 def test_harder_parity_is_pondered_longer(rule, tmp_path):
     found = pondering("ParityRow1x6-v0", rule, tmp_path / "run", max_steps=2000, num_envs=16, max_segments=8, **QUICK)
@@ -30,6 +31,7 @@ def test_harder_parity_is_pondered_longer(rule, tmp_path):
     assert found["long"] > found["short"] + 1.5
 
 
+@pytest.mark.rare
 def test_more_steps_at_test_than_in_training_help(tmp_path):
     accuracy, same = more_steps(tmp_path / "run", max_steps=800, num_envs=32, **QUICK)
     assert accuracy[16] > accuracy[4] + 0.2 and accuracy[32] > 0.95  # trained with four steps on average
@@ -154,6 +156,7 @@ def test_the_reasoner_is_frozen_after_its_phase_and_the_gates_open_then():
     assert all(map(torch.equal, learned[0], frozen[0])) and frozen[1] != 0
 
 
+@pytest.mark.rare
 def test_closing_the_gate_takes_away_what_the_graph_network_gives(tmp_path):
     found = gates("Sudoku4x4-v0", tmp_path / "run", 200, max_steps=500, num_envs=32, **QUICK)
     assert found["open"] > 0.9 and found["open"] > found["closed"] + 0.5
@@ -210,6 +213,7 @@ def test_without_a_graph_it_says_so_in_one_line():
 # ---- steps that cost something -------------------------------------------------------------------
 
 
+@pytest.mark.rare
 def test_dearer_steps_are_fewer(tmp_path):
     few = {"max_steps": 120, "num_envs": 16, "eval_steps": 120, "eval_puzzles": 16, "test_puzzles": 16}
     found = pondering_of_cells(tmp_path, (0.0, 0.3), 100, max_minutes=0.0, dtype="float32", hidden_size=32, **few)

@@ -82,7 +82,7 @@ def test_hard_gates_carry_features_along_the_board():
     assert excess >= 1.1 - 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 def test_a_neural_gpu_adds_longer_numbers_than_it_was_trained_on():
     shares = addition(trained=4, tested=(4, 5), steps=1200)
     assert shares[4][0] > 0.8 and shares[5][0] > 0.2  # a guess is right once in 64 times
@@ -122,6 +122,7 @@ def test_rrn_says_what_it_needs():
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.rare
 def test_rrn_solves_sudokus_and_more_of_them_with_more_messages():
     few = {"num_envs": 32, "test_puzzles": 200, "eval_puzzles": 16, "eval_steps": 1000, "max_minutes": 0.0}
     after = sudoku("Sudoku4x4-v0", max_steps=300, **few)["accuracy_after_segments"]
@@ -164,6 +165,7 @@ def test_links_remember_the_order_of_writing():
     assert link.sum() == 2 and (link.diagonal(dim1=1, dim2=2) == 0).all()
 
 
+@pytest.mark.rare
 @pytest.mark.parametrize("agent", ["ntm", "dnc"])
 def test_sequences_are_copied_that_are_longer_than_those_trained_on(agent):
     shares = copying(agent, trained=4, tested=(4, 6), steps=500)

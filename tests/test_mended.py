@@ -123,6 +123,7 @@ class Tax(VectorWrapper):
         return obs, reward - 0.5 * (~(terminated | truncated)).to(reward), terminated, truncated, info
 
 
+@pytest.mark.slow
 def test_a_wrapper_of_rewards_changes_what_is_learned():
     values = []
     for wrap in (None, Tax):

@@ -102,13 +102,13 @@ FORMS = {
 }
 
 
-QUICK = {"hrm", "hrm_symbols", "hrm_grid", "SudokuExtreme-v0"}
-"""Forms and shipped agents that every run of the tests exports; an export takes about twenty seconds."""
+MARKS = {"hrm": (), **dict.fromkeys(("hrm_symbols", "hrm_grid", "SudokuExtreme-v0"), pytest.mark.slow)}
+"""How often forms and shipped agents are exported, others rarely; an export takes about twenty seconds."""
 
 
 def marked(names):
-    """The names as parameters; those that are not `QUICK` are slow tests."""
-    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in names]
+    """The names as parameters with their marks."""
+    return [pytest.param(name, marks=MARKS.get(name, pytest.mark.rare)) for name in names]
 
 
 @pytest.mark.parametrize("agent", marked(FORMS))
@@ -200,6 +200,7 @@ def test_torch_export_takes_a_segment_with_any_batch():
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_page_solves_a_sudoku_without_torch(shipped, tmp_path):
     code = next(
         block for block in re.findall(r"```python\n(.*?)```", (DOCS / "onnx.md").read_text(), re.S) if "ort" in block

@@ -178,6 +178,7 @@ def test_the_halves_at_the_root_are_the_package(tmp_path):
     assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'hrm_gym.envs.nothing'"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_it_works_from_a_clean_environment(built, kind, tmp_path):
     wheel, sdist = built

@@ -21,6 +21,7 @@ from hrm_gym.agents.training.run import train
 from hrm_gym.agents.training.trainer import Trainer
 from hrm_gym.errors import HrmGymError
 
+pytestmark = pytest.mark.slow  # processes that import torch, again and again
 ROOT = Path(__file__).parent.parent
 STEPS, HALF = 8, 4
 SUDOKU = tiny(

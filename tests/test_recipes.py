@@ -68,6 +68,7 @@ def test_the_baseline_has_the_parameters_of_hrm_and_answers_once():
     assert rule.explore(certain, torch.ones(9, dtype=torch.long), torch.rand(9, 2)).all()
 
 
+@pytest.mark.slow
 def test_every_step_of_the_baseline_sees_fresh_puzzles_and_it_learns():
     loop = Loop(tiny(agent="direct", max_segments=1, halting="classifier", lr=5e-3, warmup_steps=1))
     losses = []
@@ -289,6 +290,7 @@ def test_the_meter_gives_rates_and_leaves_the_run_alone():
     assert meter.figures(steps=10, seconds=2.0) == {"tflops_per_second": pytest.approx(5 * meter.flops / 1e12)}
 
 
+@pytest.mark.slow
 def test_the_meter_counts_a_compiled_run_and_keeps_no_network():
     loop, ran = Loop(tiny(num_envs=1)), []
 
@@ -345,6 +347,7 @@ def test_depth_at_test_may_exceed_that_in_training():
 # ---- the presets for a GPU -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "preset"),
     [

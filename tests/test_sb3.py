@@ -182,6 +182,7 @@ def test_evaluation_while_learning(tmp_path):
     assert (tmp_path / "best_model.zip").exists()
 
 
+@pytest.mark.slow
 def test_a_thousand_environments_learn_when_to_halt():
     venv = make_vec_env("Sudoku6x6-Halt-v0", 1_024, seed=0, num_examples=50, max_segments=4, segment_cost=0.05)
     model = PPO("MlpPolicy", venv, n_steps=8, batch_size=1_024, learning_rate=3e-3, gamma=1.0, seed=0, device="cpu")
@@ -193,6 +194,7 @@ def test_a_thousand_environments_learn_when_to_halt():
     PPO("MultiInputPolicy", venv, **{**SMALL, "n_steps": 1, "batch_size": 1_024}).learn(2_048)
 
 
+@pytest.mark.slow
 def test_off_policy():
     venv = make_vec_env("Sudoku4x4-v0", N, seed=0, action_type="edit", max_segments=4, max_episode_steps=3)
     DQN("MultiInputPolicy", venv, learning_starts=12, batch_size=8, buffer_size=64, device="cpu").learn(60)

@@ -176,7 +176,7 @@ def test_without_a_solver_it_says_so_in_one_line(env_id):
 # ---- the signature result --------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 def test_it_learns_to_write_texts_that_end_and_answers_alone_are_learned_first(tmp_path):
     """The papers' result needs larger puzzles: on 4x4 Sudokus it is the other way round (see `docs/lineage.md`)."""
     options = {"layers": 2, "num_envs": 32, "max_steps": 600, "max_minutes": 0.0, "eval_steps": 600, "eval_puzzles": 16}

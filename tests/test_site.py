@@ -44,6 +44,7 @@ def words(path):
     return html.unescape(re.sub(r"<[^>]+>", "", path.read_text()))
 
 
+@pytest.mark.slow
 def test_every_environment_and_agent_has_a_page(site):
     from hrm_gym.envs.registration import _TABLE
 
@@ -58,6 +59,7 @@ def test_every_environment_and_agent_has_a_page(site):
         assert f"--halting {name}" in words(site / "halting_rules" / name / "index.html")
 
 
+@pytest.mark.slow
 def test_reference_and_science_show_what_they_promise(site):
     reference = words(site / "reference" / "index.html")
     for name in ("analyze", "PuzzleEnv", "Protocol", "violations", "initial_state"):
@@ -70,12 +72,14 @@ def test_reference_and_science_show_what_they_promise(site):
         assert (site / "inside" / f"{name}.png").is_file()
 
 
+@pytest.mark.slow
 def test_notebooks_show_their_figures(site):
     for name in ("watch_hrm_think", "halting_with_sb3"):
         assert f'src="../{name}_0.png"' in (site / "notebooks" / name / "index.html").read_text()
         assert (site / "notebooks" / f"{name}_0.png").stat().st_size > 3000
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere(site):
     elements = r'<(?:script|link(?! rel="canonical")|img)[^>]+(?:src|href)="(https?:[^"]+)"'
     for path in site.rglob("*.html"):
@@ -108,6 +112,7 @@ def test_notebooks_are_what_they_are_made_of(name):
     assert "image/png" in drawn and any(output["output_type"] == "stream" for shown in outputs for output in shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["watch_hrm_think", "halting_with_sb3"])
 def test_notebooks_run_at_small_size(name, tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="pip install 'hrm-gym[notebooks]'")

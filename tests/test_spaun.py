@@ -86,6 +86,7 @@ def test_the_race_is_won_by_a_digit_that_has_one_place():
         assert not agent._act(state)[1].any()
 
 
+@pytest.mark.slow
 def test_short_lists_are_recalled_and_long_ones_worse():
     shares = {length: float(np.mean(right)) for length, right in recall((4, 30), 96, 24).items()}
     assert shares[4] > 0.9 and 0.2 < shares[30] < shares[4] - 0.15

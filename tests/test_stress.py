@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_small_stress_suite():
     """In a process of its own: it forks, limits files and counts memory."""
     command = [sys.executable, "-m", "tests.stress"]

@@ -255,6 +255,7 @@ def test_boards_that_do_not_exist_are_refused(kwargs):
 # ---- the shipped puzzles -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name_param(name) for name in NAMES])
 def test_shipped_splits_share_nothing_up_to_symmetry(name):
     boxes, forms = shipped.BOXES[name], {}
@@ -266,6 +267,7 @@ def test_shipped_splits_share_nothing_up_to_symmetry(name):
     assert not any(forms[a] & forms[b] for a, b in itertools.combinations(forms, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name_param(name) for name in NAMES])
 def test_shipped_puzzles_have_their_solution_and_rating(name):
     puzzles, rating = shipped.load(name, "test"), shipped_arrays(shipped.__package__, name)["test_rating"]
@@ -280,6 +282,7 @@ def test_the_smallest_shipped_file_is_made_again_byte_for_byte(tmp_path):
     assert (tmp_path / "4x4.npz").read_bytes() == (EXTREME.parent / "4x4.npz").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["6x6", "9x9", "16x16"])
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_first_shipped_puzzles_are_made_again(name, split):
@@ -288,6 +291,7 @@ def test_the_first_shipped_puzzles_are_made_again(name, split):
     assert all((a == b[:num]).all() for a, b in zip(again[:2], stored[:2], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 @pytest.mark.parametrize("name, split, walks", [("extreme", "train", 1), ("deep", "test", 3)])
 def test_the_first_walks_of_the_extreme_puzzles_are_made_again(name, split, walks):
@@ -354,6 +358,7 @@ def real(name, limit=None):
     return Puzzles(*boards), np.array([int(row["rating"]) for row in rows])
 
 
+@pytest.mark.slow
 @needs_puzzles
 @pytest.mark.parametrize("name", ["sudoku-extreme-real-rows.csv", "sudoku-forum-hardest.csv.gz"])
 def test_real_puzzles_are_solved(name):
@@ -362,6 +367,7 @@ def test_real_puzzles_are_solved(name):
     assert (counts[:, 0] == 1).all() and (solutions == puzzles.solution).all()
 
 
+@pytest.mark.slow
 @needs_puzzles
 def test_the_hardest_real_puzzles_are_deep_and_random_ones_are_not():
     assert (probing.resistance(real("sudoku-forum-hardest.csv.gz", 300)[0].puzzle) >= deep.DEEP["train"]).mean() > 0.98
@@ -372,6 +378,7 @@ def statistics(rating):
     return np.array([rating.mean(), *np.percentile(rating, [25, 50, 75, 90])])
 
 
+@pytest.mark.slow
 @needs_puzzles
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 def test_extreme_puzzles_are_as_hard_as_the_benchmark():
@@ -380,6 +387,7 @@ def test_extreme_puzzles_are_as_hard_as_the_benchmark():
     assert (np.abs(got / wanted - 1) <= 0.15).all(), (got, wanted)
 
 
+@pytest.mark.slow
 @needs_puzzles
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 def test_as_many_deep_puzzles_resist_as_in_the_benchmark():

@@ -86,6 +86,7 @@ def test_the_code_of_one_symmetry_at_a_time():
     assert grid_code(other.ravel(), 4) != code
 
 
+@pytest.mark.slow
 def test_the_code_halves_the_grids_and_is_what_keeps_puzzles_apart():
     grids = np.concatenate([TASK.dataset(split).solution for split in ("train", "test")])
     assert is_test(grids, grids, (4, 4)).sum() == len(TASK.dataset("test").solution)

@@ -135,7 +135,7 @@ def thought(site):
     return puzzles, *browse(site, texts)
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 def test_the_page_answers_and_halts_as_python(thought):
     puzzles, reports, _, _ = thought
     for (env, number), puzzle, report in zip(CASES, puzzles, reports, strict=True):
@@ -155,14 +155,14 @@ def test_the_page_answers_and_halts_as_python(thought):
     assert sum(report["halt"] for report in reports) >= 4
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 def test_no_request_leaves_the_site(thought):
     _, _, refused, asked = thought
     assert refused == []
     assert any(path.endswith(".onnx") for path in asked) and any(path.endswith(".wasm") for path in asked)
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 def test_a_request_that_left_the_site_would_be_seen(site):
     page = (site / "think" / "mind.js").read_text()
     (site / "think" / "mind.js").write_text("fetch('http://elsewhere.test/x').catch(() => null);" + page)

@@ -98,6 +98,7 @@ def test_the_checkpoint_reloads_and_gives_the_scores_of_the_result(whole):
     assert figures["num_puzzles"] == 32 and figures["mean_segments"] == 16
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_resume_goes_on_bit_for_bit(whole, tmp_path):
     folder = tmp_path / "run"
     process = start(*TINY, "--max-steps", 60, "--run-dir", folder)
@@ -121,6 +122,7 @@ def test_sigterm_saves_and_resume_goes_on_bit_for_bit(whole, tmp_path):
     assert results[0]["exact_accuracy"] == results[1]["exact_accuracy"]
 
 
+@pytest.mark.slow
 def test_a_run_killed_outright_leaves_its_last_checkpoint_whole(tmp_path):
     folder = tmp_path / "run"
     process = start(*TINY, "--max-steps", 5000, "--save-minutes", 0.0001, "--run-dir", folder)
@@ -134,6 +136,7 @@ def test_a_run_killed_outright_leaves_its_last_checkpoint_whole(tmp_path):
     assert checkpoints.load(folder).counters["step"] > 0
 
 
+@pytest.mark.slow
 def test_target_accuracy_ends_a_run_early(tmp_path):
     code, _, err = run(*TINY, "--max-steps", 40, "--target-accuracy", 0.0001, "--run-dir", tmp_path / "a")
     assert code == 0, err

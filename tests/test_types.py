@@ -65,6 +65,7 @@ def wrong_lines():
     return {i for i, line in enumerate(USERS_FILE.splitlines(), start=1) if line.endswith("# wrong")}
 
 
+@pytest.mark.slow
 def test_mypy_knows_right_from_wrong(users_file):
     pytest.importorskip("mypy", reason="pip install 'hrm-gym[dev]'")
     # With the repository's settings and folder mypy shares its cache with the check of the package.

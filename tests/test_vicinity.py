@@ -68,6 +68,7 @@ def test_too_few_draws_are_refused(monkeypatch):
         mixture.generate_mixture(2, 1, "test", draws=1)
 
 
+@pytest.mark.slow
 def test_no_two_splits_share_a_grid():
     train, validation, test = (
         forms(*shipped.load(*where)[:2])
@@ -76,6 +77,7 @@ def test_no_two_splits_share_a_grid():
     assert not (train & test or train & validation or validation & test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_searched_puzzles_resist_and_stay_closed(split):
     puzzles, solutions = searched(split)
@@ -83,6 +85,7 @@ def test_the_searched_puzzles_resist_and_stay_closed(split):
     assert len(forms(puzzles, solutions)) == len(puzzles)
 
 
+@pytest.mark.slow
 @needs_puzzles
 @pytest.mark.parametrize("name", ["extreme-matched", "forum-hardest", "magictour-top1465", "17clue", "unbiased"])
 def test_no_searched_puzzle_is_an_image_of_a_published_one(name):

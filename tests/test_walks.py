@@ -140,6 +140,7 @@ def test_weights_run_on_longer_walks_and_off_walks_it_says_what_it_needs():
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.rare
 def test_revisited_places_are_known_and_without_structure_they_are_not(tmp_path):
     options = {"max_steps": 250, "max_minutes": 0.0, "eval_steps": 250, "eval_puzzles": 16, "test_puzzles": 16}
     found = walks(tmp_path, 200, dtype="float32", **options)

@@ -4,10 +4,9 @@ Training steps a `gymnasium.vector.VectorEnv` of torch tensors. `agents` imports
 Names are loaded on first use, because registries and configurations are read without torch.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hrm_gym.linked import link
+from hrm_gym.linked import link, on_first_use
 from hrm_gym.options import Options, number, share
 
 __all__ = [
@@ -64,10 +63,7 @@ else:  # loaded on first use; type checkers would take any name for known
         "Scores": "training.callbacks",
     }
 
-    def __getattr__(name: str) -> Any:
-        if name not in _MODULES:
-            raise AttributeError(f"module 'hrm_gym.agents' has no attribute {name!r}")
-        return getattr(importlib.import_module(f"hrm_gym.agents.{_MODULES[name]}"), name)
+    __getattr__ = on_first_use("hrm_gym.agents", _MODULES)
 
 
 def __dir__() -> list[str]:

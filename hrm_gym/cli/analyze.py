@@ -6,16 +6,18 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-
-from hrm_gym.agents.analysis import ANALYSES, Finding, Settings, analyses_of, findings, open_subject
+from hrm_gym.agents.analysis.settings import TITLES, Settings, check_names
 from hrm_gym.agents.analysis.style import require_matplotlib
-from hrm_gym.agents.saved.load import trained_env
+from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
+from hrm_gym.envs.registration import task_class
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new, is_folder, is_there, make_folder, replacing
+
+if TYPE_CHECKING:
+    from hrm_gym.agents.analysis import Finding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,13 +49,19 @@ class Arguments:
 def run(argv: Sequence[str]) -> int:
     """Run the analyses and write each result as soon as it is ready."""
     args = parse(Arguments, argv, "analyze", _description())
-    chosen = analyses_of(args.what)
-    if not args.env and args.checkpoint == "pretrained":
+    check_names(args.what)
+    if args.env:
+        task_class(args.env)
+    elif args.checkpoint == "pretrained":
         raise HrmGymError("give --env, or the --checkpoint of a run, which knows its environment")
     out = Path(args.out)
     if not args.out or (is_there(out) and not is_folder(out)):
         raise HrmGymError(f"--out {args.out!r} is not a folder: give one")
-    env = args.env or trained_env(args.checkpoint)
+    # Imported late: torch takes seconds, and the checks above do not need it.
+    from hrm_gym.agents.analysis import Finding, analyses_of, findings, open_subject
+    from hrm_gym.agents.saved.load import trained_env
+
+    chosen, env = analyses_of(args.what), args.env or trained_env(args.checkpoint)
     subject = open_subject(env, args.checkpoint, args.split, args.device, args.beside, **args.settings.to_dict())
     make_folder(out)
     for name in ["summary.md", *(f"{one.name}.{kind}" for one in chosen for kind in ("json", "png"))]:
@@ -61,18 +69,18 @@ def run(argv: Sequence[str]) -> int:
     conditions = {"checkpoint": args.checkpoint, "split": args.split}
     parts = [f"# {env}, {subject.policy.name}: a look inside\n"]
     draws = _can_draw()
-    console = Console(stderr=True)
     found = findings(subject, chosen, conditions)
-    for analysis in chosen:
-        with console.status(f"{analysis.name}: {analysis.title}"):  # shown only on a terminal
+    with bar("looking inside") as tell:
+        for number, analysis in enumerate(chosen):
+            tell(number, len(chosen), f"{analysis.name}: {analysis.title}")
             finding = next(found)
-        if isinstance(finding, Finding):
-            parts.append(_write(finding, out, draws))
-            print(f"{analysis.name}: {finding.text}\n", flush=True)
-        else:
-            _, reason = finding
-            parts.append(f"## {analysis.title}\n\nLeft out: {reason}.\n")
-            print(f"{analysis.name}: left out: {reason}\n", flush=True)
+            if isinstance(finding, Finding):
+                parts.append(_write(finding, out, draws))
+                print(f"{analysis.name}: {finding.text}\n", flush=True)
+            else:
+                _, reason = finding
+                parts.append(f"## {analysis.title}\n\nLeft out: {reason}.\n")
+                print(f"{analysis.name}: left out: {reason}\n", flush=True)
     with replacing(out / "summary.md") as temporary:
         temporary.write_text("\n".join(parts))
     print(f"wrote {out / 'summary.md'}")
@@ -102,5 +110,5 @@ def _write(finding: Finding, out: Path, draws: bool) -> str:
 
 
 def _description() -> str:
-    names = "\n".join(f"  {name:14} {analysis.title}" for name, analysis in ANALYSES.items())
+    names = "\n".join(f"  {name:14} {title}" for name, title in TITLES.items())
     return f"{Arguments.__doc__}\n\nAnalyses:\n{names}"

@@ -12,7 +12,7 @@ from hrm_gym.agents.saved.preset_table import PRESETS
 from hrm_gym.cli.parse import Parser, check_values, parse
 from hrm_gym.envs.registration import canonical_id, task_class, task_ids
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import is_folder
+from hrm_gym.files import run_to_resume
 
 COMMON = (
     *("env", "agent", "halting", "preset", "seed", "device", "run_dir", "resume", "init_from", "max_minutes"),
@@ -58,8 +58,8 @@ def _check_early(given: Mapping[str, str], argv: Sequence[str]) -> None:
         value = given.get(name, "auto")
         if value not in ("auto", *known) and ":" not in value:
             raise unknown("halting rule" if name == "halting" else name, value, (*known, "auto"))
-    if not is_folder(Path(given.get("resume") or ".")):
-        raise HrmGymError(f"--resume {given['resume']!r}: there is no such folder; give the folder of a run")
+    if "resume" in given:
+        run_to_resume(given["resume"])
     check_values(RunOptions(), argv, "train")
 
 

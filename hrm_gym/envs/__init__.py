@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hrm_gym.envs.task import Puzzles, Task
-from hrm_gym.linked import link
+from hrm_gym.linked import link, on_first_use
 
 __all__ = ["PuzzleEnv", "PuzzleVectorEnv", "Puzzles", "Task"]
 
@@ -15,11 +14,7 @@ if TYPE_CHECKING:
     from hrm_gym.envs.vector_env import PuzzleVectorEnv
 else:  # loaded on first use, because they import numba; type checkers would take any name for known
     _MODULES = {"PuzzleEnv": "puzzle_env", "PuzzleVectorEnv": "vector_env"}
-
-    def __getattr__(name: str) -> Any:
-        if name not in _MODULES:
-            raise AttributeError(f"module 'hrm_gym.envs' has no attribute {name!r}")
-        return getattr(importlib.import_module(f"hrm_gym.envs.{_MODULES[name]}"), name)
+    __getattr__ = on_first_use("hrm_gym.envs", _MODULES)
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -112,8 +111,7 @@ class SlotsEnv(VectorEnv[Any, Any, Any]):
             slots = np.flatnonzero(over)
             some = type(state)(*(array[slots] for array in state))
             observations = np.full(self.num_envs, None, dtype=object)
-            for slot, row in zip(slots.tolist(), _rows_of(self.rules.observe(some)), strict=True):
-                observations[slot] = row
+            observations[slots] = np.fromiter(_rows_of(self.rules.observe(some)), object, len(slots))
             parts = info(some, slots)
             infos = _with_masks({key: self._spread(value, slots) for key, value in parts.items()}, over)
         return {
@@ -144,4 +142,8 @@ def _rows_of(batch: Any) -> list[Any]:
     """Return all observations of a batch, faster than one by one."""
     if not isinstance(batch, dict):
         return list(batch)
-    return list(map(dict, map(zip, itertools.repeat(tuple(batch)), zip(*batch.values(), strict=True))))
+    rows: list[dict[str, Any]] = [{} for _ in next(iter(batch.values()))]
+    for key, values in batch.items():
+        for row, value in zip(rows, values, strict=True):
+            row[key] = value
+    return rows

@@ -179,7 +179,7 @@ def commands(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
         mock.patch("hrm_gym.agents.inference.frozen_agent.record", _reached),
         mock.patch("hrm_gym.cli.generate.write_puzzles", _reached),
         mock.patch("hrm_gym.cli.play.Player", _reached),
-        mock.patch("hrm_gym.cli.analyze.findings", _reached),
+        mock.patch("hrm_gym.agents.analysis.table.findings", _reached),
         mock.patch("hrm_gym.agents.studies.portrait.compare", _reached),
     ):
         for i in range(size.commands):

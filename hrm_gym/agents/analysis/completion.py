@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.style import AMBER, BLUE, percent, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited, think_through
+from hrm_gym.agents.analysis.subject import Subject, think_through
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.shares import bars, share_of, words
 
@@ -28,7 +29,7 @@ def with_hints(task: Task, puzzles: Puzzles, open_cells: np.ndarray, rng: np.ran
 
 def measure(subject: Subject) -> dict[str, Any]:
     """Accuracy by the share of the solution that is given, down to one open cell and none."""
-    task, puzzles = subject.task, subject.puzzles
+    task, puzzles = subject.task, subject.changed
     if not task.hintable:
         raise Unsuited("cells of this family's solutions cannot be given as well (`Task.hintable`)")
     blank = (~task.is_given(puzzles.puzzle)).sum(1)
@@ -36,8 +37,11 @@ def measure(subject: Subject) -> dict[str, Any]:
     boards += [("one open cell", np.minimum(blank, 1)), ("solved board", np.zeros_like(blank))]
     rows = []
     for name, open_cells in boards:
-        shown = with_hints(task, puzzles, open_cells, subject.rng())
-        right = think_through(subject.policy, task, shown, subject.trained_segments).right
+        if (open_cells == blank).all():  # the puzzles as they are
+            right = subject.long.right[: len(blank), : subject.trained_segments]
+        else:
+            shown = with_hints(task, puzzles, open_cells, subject.rng())
+            right = think_through(subject.policy, task, shown, subject.trained_segments).right
         rows.append(
             {
                 "board": name,
@@ -85,4 +89,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     axes.legend(frameon=False, loc="lower right")
 
 
-ANALYSIS = Analysis("completion", "Nearly solved boards", measure, describe, draw)
+ANALYSIS = Analysis("completion", measure, describe, draw)

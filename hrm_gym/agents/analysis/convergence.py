@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
-from hrm_gym.agents.analysis.residuals import LAYERS, residuals
+from hrm_gym.agents.analysis.recording import LAYERS, record
 from hrm_gym.agents.analysis.style import SERIES, curve, tidy
 from hrm_gym.agents.analysis.subject import Subject
 
@@ -24,11 +24,10 @@ FADED = 0.1
 
 def measure(subject: Subject) -> dict[str, Any]:
     """Residuals of the agent, its untrained twin and the agents for comparison, and their summaries."""
-    trained = residuals(subject.policy, subject.traced, subject.trained_segments)
-    untrained = residuals(subject.twin, subject.traced, subject.trained_segments)
+    trained, untrained = subject.trained.residuals, subject.untrained.residuals
     beside = []
     for other in subject.beside:
-        rows = residuals(other.policy, subject.traced, other.trained_segments)
+        rows = record(other.policy, subject.traced, other.trained_segments).residuals
         shown = {
             "agent": other.policy.name,
             "checkpoint": other.checkpoint,
@@ -172,4 +171,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
             axes.legend(frameon=False)
 
 
-ANALYSIS = Analysis("convergence", "Forward residuals", measure, describe, draw)
+ANALYSIS = Analysis("convergence", measure, describe, draw)

@@ -82,4 +82,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     )
 
 
-ANALYSIS = Analysis("depth", "Accuracy against segments", measure, describe, draw)
+ANALYSIS = Analysis("depth", measure, describe, draw)

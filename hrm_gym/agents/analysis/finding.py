@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from hrm_gym.agents.analysis.settings import TITLES
 from hrm_gym.agents.analysis.style import new_figure
 from hrm_gym.agents.analysis.subject import Subject
 
@@ -15,13 +16,18 @@ class Analysis:
     """One question about an agent."""
 
     name: str
-    title: str
+    """One of `TITLES`."""
     measure: Callable[[Subject], dict[str, Any]]
     """Computes the figures, in JSON types; raises `Unsuited` if the agent or the family lacks a requirement."""
     describe: Callable[[dict[str, Any]], str]
     """Writes a paragraph about the figures."""
     draw: Callable[[Any, dict[str, Any]], None]
     """Draws the figures on a matplotlib figure."""
+
+    @property
+    def title(self) -> str:
+        """Its title in the report."""
+        return TITLES[self.name]
 
 
 @dataclasses.dataclass(frozen=True)

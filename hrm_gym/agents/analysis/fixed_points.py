@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.style import AMBER, BLUE, INK, percent, segment_axis, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited
+from hrm_gym.agents.analysis.subject import Subject
 from hrm_gym.shares import share_of, words
 
 STATES = ("right, at rest", "right, still changing", "wrong, still changing", "wrong, at rest")
@@ -102,4 +103,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     )
 
 
-ANALYSIS = Analysis("fixed_points", "Does a solved board stay solved?", measure, describe, draw)
+ANALYSIS = Analysis("fixed_points", measure, describe, draw)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited, named_tensors
 from hrm_gym.agents.analysis.style import BLUE, GREY, SERIES, percent, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited, named_tensors, think_through
+from hrm_gym.agents.analysis.subject import Subject, think_through
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.state import State, items, map_tensors
 from hrm_gym.shares import bars, share_of, words
@@ -77,7 +78,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     names = [name for name in named_tensors(policy, state) if name in own]
     if not names:
         raise Unsuited(f"the agent {policy.name!r} offers only tensors that an intervention cannot change")
-    untouched = subject.long.right[:, :segments]
+    untouched = subject.long.right[: subject.settings.changed, :segments]
     # Intervene when half of the finally right answers are right: later changes come too late, earlier ones too soon.
     share = untouched.mean(0)
     at = int(np.clip((share >= share[-1] / 2).argmax() + 1, 1, segments - 2))
@@ -85,7 +86,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     for name in names:
         for kind in CHANGES:
             change = Change(kind, name, at, policy.agent.initial_state)
-            right = think_through(policy, task, subject.puzzles, segments, in_agent(policy, change)).right
+            right = think_through(policy, task, subject.changed, segments, in_agent(policy, change)).right
             rows.append({"tensor": name, "change": kind, "right": share_of(right[:, -1])})
     return {
         "segments": segments,
@@ -144,4 +145,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 1.14))
 
 
-ANALYSIS = Analysis("interventions", "What remains of a changed state", measure, describe, draw)
+ANALYSIS = Analysis("interventions", measure, describe, draw)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.style import GREY, SERIES, curve, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited
+from hrm_gym.agents.analysis.subject import Subject
 
 PAPER = {"z_h": 89.95, "z_l": 30.22, "ratio": 89.95 / 30.22, "dimensions": 512}
 """The values in HRM's paper, for 27 M parameters."""
@@ -36,11 +37,20 @@ class Moments:
 
     def ratio(self, puzzles: np.ndarray) -> float:
         """The participation ratio over `puzzles`, indices with possible repeats."""
-        weights = np.bincount(puzzles, minlength=len(self.sums)).astype(np.float64)
-        vectors = weights.sum() * self.count
-        mean = weights @ self.sums / vectors
-        covariance = (weights @ self.squares).reshape(len(mean), len(mean)) / vectors - np.outer(mean, mean)
-        return float(np.trace(covariance) ** 2 / max((covariance**2).sum(), 1e-30))
+        return float(self.ratios(puzzles[None])[0])
+
+    def ratios(self, choices: np.ndarray) -> np.ndarray:
+        """The participation ratio of each row of `choices`, indices of puzzles (draws, n): (draws,)."""
+        size = self.sums.shape[1]
+        found = []
+        for some in np.array_split(choices, max(1, len(choices) * size * size >> 22)):  # 32 MiB of covariances each
+            weights = np.stack([np.bincount(row, minlength=len(self.sums)) for row in some]).astype(np.float64)
+            weights /= weights.sum(1, keepdims=True) * self.count
+            mean = weights @ self.sums
+            covariance = (weights @ self.squares).reshape(-1, size, size) - mean[:, :, None] * mean[:, None]
+            squared = (covariance**2).sum((1, 2)).clip(1e-30)
+            found.append(np.trace(covariance, axis1=1, axis2=2) ** 2 / squared)
+        return np.concatenate(found)
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -48,18 +58,18 @@ def measure(subject: Subject) -> dict[str, Any]:
     rng, draws = subject.rng(), subject.settings.draws
     result: dict[str, Any] = {"paper": PAPER, "trained": {}, "untrained": {}}
     # Skip tensors that never change: they have no dimensions.
-    moving = [name for name, states in subject.states.items() if (states != states[:1, :1]).any()]
+    moving = [name for name, states in subject.trained.states.items() if (states != states[:1, :1]).any()]
     if not moving:
         raise Unsuited(f"no state of the agent {subject.policy.name!r} differs between puzzles or segments")
-    for which, every in (("trained", subject.states), ("untrained", subject.states_of(subject.twin))):
+    for which, every in (("trained", subject.trained.states), ("untrained", subject.untrained.states)):
         states = {name: every[name] for name in moving}
         moments = {name: Moments(array) for name, array in states.items()}
         total = len(next(iter(states.values())))
         sizes = [n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n < total] + [total]
         # Draw the same puzzles for all tensors, so that the quotient of two tensors has an interval, too.
-        choices = {n: [rng.integers(total, size=n) for _ in range(draws)] for n in sizes}
+        choices = {n: np.stack([rng.integers(total, size=n) for _ in range(draws)]) for n in sizes}
         for name, moment in moments.items():
-            samples = {n: np.array([moment.ratio(choice) for choice in choices[n]]) for n in sizes}
+            samples = {n: moment.ratios(choices[n]) for n in sizes}
             low, high = np.percentile([samples[n] for n in sizes], [2.5, 97.5], axis=1)
             result[which][name] = {
                 "dimensions": states[name].shape[-1],
@@ -145,4 +155,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     left.legend(frameon=False, fontsize=8, loc="lower right")
 
 
-ANALYSIS = Analysis("participation", "Dimensions of the states", measure, describe, draw)
+ANALYSIS = Analysis("participation", measure, describe, draw)

@@ -8,8 +8,9 @@ import numpy as np
 
 from hrm_gym.agents.analysis.difficulty import difficulty, groups_of
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.style import BLUE, INK, LEVELS, percent, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited
+from hrm_gym.agents.analysis.subject import Subject
 from hrm_gym.shares import bars, share_of, words
 
 
@@ -117,4 +118,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     right.legend(frameon=False, fontsize=8, loc="lower right")
 
 
-ANALYSIS = Analysis("stopping", "Halting against difficulty", measure, describe, draw)
+ANALYSIS = Analysis("stopping", measure, describe, draw)

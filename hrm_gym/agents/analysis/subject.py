@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents import state as nests
+from hrm_gym.agents.analysis.recording import Recording, record
+from hrm_gym.agents.analysis.settings import Settings
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved import checkpoint as checkpoints
@@ -23,27 +25,6 @@ from hrm_gym.agents.saved.sources import find, named, pretrained_path
 from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
-from hrm_gym.options import Options, number
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings(Options):
-    """The size of an analysis."""
-
-    puzzles: int = number(500, least=2)
-    """Number of puzzles for measuring accuracy."""
-    traced: int = number(100, least=2)
-    """Number of puzzles, the first of these, whose states are recorded (HRM, arXiv 2506.21734: 100)."""
-    max_segments: int = number(0, least=0)
-    """Number of segments; 0: four times as many as in training."""
-    draws: int = number(200, least=20)
-    """Number of bootstrap samples over puzzles."""
-    seed: int = number(0, least=0, most=2**31 - 1)
-    """Seed of the twin's weights, the bootstrap and the exchanges."""
-
-
-class Unsuited(HrmGymError):
-    """The agent or the family lacks a requirement of an analysis."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,33 +79,25 @@ class Subject:
         """The puzzles whose states are recorded."""
         return self.puzzles.map(lambda array: array[: self.settings.traced])
 
+    @property
+    def changed(self) -> Puzzles:
+        """The puzzles that are solved again under changes."""
+        return self.puzzles.map(lambda array: array[: self.settings.changed])
+
     @functools.cached_property
     def long(self) -> Thoughts:
         """Results for all puzzles over all segments."""
         return think_through(self.policy, self.task, self.puzzles, self.max_segments)
 
     @functools.cached_property
-    def states(self) -> dict[str, np.ndarray]:
-        """The named states of the traced puzzles, float32 (n, T, ..., F), over the segments of training."""
-        return self.states_of(self.policy)
+    def trained(self) -> Recording:
+        """The states of the traced puzzles over the segments of training."""
+        return record(self.policy, self.traced, self.trained_segments)
 
-    def states_of(self, policy: Policy, chosen: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Like `states`, for another policy, such as the twin, or for `chosen` puzzles (indices).
-
-        Raises:
-            Unsuited: if the agent has no named floating-point tensors.
-        """
-        kept: dict[str, list[np.ndarray]] = {}
-        puzzles = self.traced if chosen is None else self.puzzles.map(lambda array: array[chosen])
-        boards = boards_of(puzzles, policy.device)
-        obs = observation(boards.puzzle, boards.identity)
-        with torch.inference_mode():
-            state = policy.initial_state(len(boards.puzzle))
-            for _ in range(self.trained_segments):
-                state = policy(state, obs)[0]
-                for name, tensor in named_tensors(policy, state).items():
-                    kept.setdefault(name, []).append(tensor.float().cpu().numpy())
-        return {name: np.stack(tensors, axis=1) for name, tensors in kept.items()}
+    @functools.cached_property
+    def untrained(self) -> Recording:
+        """Those of the twin."""
+        return record(self.twin, self.traced, self.trained_segments)
 
     def rng(self) -> np.random.Generator:
         """A new generator with the same seed for every analysis."""
@@ -174,17 +147,8 @@ def _opened(env: str, checkpoint: str | Path, device: str) -> tuple[Policy, Task
     return policy, task, checkpoints.load(find(path)).config
 
 
-def named_tensors(policy: Policy, state: State) -> dict[str, Tensor]:
-    """The floating-point tensors that an agent names, (B, ..., F), features last; without those of the halting rule.
-
-    Raises:
-        Unsuited: if it has none.
-    """
-    tensors = policy.agent.tensors(policy.of_agent(state))
-    offered = {name: t for name, t in tensors.items() if t.is_floating_point() and t.ndim > 1}
-    if not offered:
-        raise Unsuited(f"the agent {policy.name!r} carries no state that it offers by name (`Agent.tensors`)")
-    return offered
+REST = 2e-7
+"""A state rests if a segment moves it by less than this share of its length, which is float32's rounding."""
 
 
 @torch.inference_mode()
@@ -196,31 +160,61 @@ def think_through(
     change: Callable[[int, State], State] | None = None,
     batch_size: int = 256,
 ) -> Thoughts:
-    """Run all segments on N puzzles, without halting.
+    """Run all segments on N puzzles, without halting; a puzzle whose state rests keeps what its last segment said.
 
     Args:
         policy: on its device.
         task: checks the rules.
         puzzles: NumPy arrays (N, L).
         segments: T.
-        change: changes the state before each segment; called with the number of segments so far and the state.
+        change: changes the state before each segment; called with the number of segments so far and the state. Then
+            no puzzle rests.
         batch_size: number of puzzles in parallel.
     """
     boards = boards_of(puzzles, policy.device)
     batches = []
     for begin in range(0, len(boards.puzzle), batch_size):
         some = boards.map(lambda array, begin=begin: array[begin : begin + batch_size])  # type: ignore[misc]
-        obs = observation(some.puzzle, some.identity)
-        state, answer = policy.initial_state(len(some.puzzle)), torch.full_like(some.puzzle, -1)
-        segment = torch.zeros(len(some.puzzle), dtype=torch.long, device=policy.device)
-        seen = []
-        for thought in range(segments):
-            before = state if change is None else change(thought, state)
-            state, output, signals = policy(before, obs)
-            previous, answer, segment = answer, output.logits.argmax(-1), segment + 1
-            right = task.grade(some.puzzle, some.solution, answer).right
-            changed, halt = (answer != previous).any(-1), policy.halting.decide(signals, segment)
-            moved = nests.residual(policy.of_agent(before), policy.of_agent(state))
-            seen.append((right, changed, halt, moved))
-        batches.append([torch.stack(columns, dim=1).cpu().numpy() for columns in zip(*seen, strict=True)])
+        batches.append(_batch_through(policy, task, some, segments, change))
     return Thoughts(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
+
+
+def _batch_through(
+    policy: Policy, task: Task, boards: Puzzles, segments: int, change: Callable[[int, State], State] | None
+) -> list[np.ndarray]:
+    """The four arrays of `Thoughts` for one batch, of tensors."""
+    obs, state = observation(boards.puzzle, boards.identity), policy.initial_state(len(boards.puzzle))
+    going, answer = torch.arange(len(boards.puzzle), device=policy.device), torch.full_like(boards.puzzle, -1)
+    shape = len(going), segments
+    right, changed, halt = (torch.zeros(shape, dtype=torch.bool, device=policy.device) for _ in range(3))
+    residual = torch.zeros(shape, device=policy.device)
+    for thought in range(segments):
+        before = state if change is None else change(thought, state)
+        state, output, signals = policy(before, obs)
+        previous, answer = answer, output.logits.argmax(-1)
+        right[going, thought] = task.grade(boards.puzzle[going], boards.solution[going], answer).right
+        changed[going, thought] = (answer != previous).any(-1)
+        halt[going, thought] = policy.halting.decide(signals, torch.full_like(going, thought + 1))
+        residual[going, thought] = nests.residual(policy.of_agent(before), policy.of_agent(state))
+        rests = _rests(before, state) if change is None else torch.zeros_like(going, dtype=torch.bool)
+        if not rests.any():
+            continue
+        still, last = going[rests], {name: signal[rests] for name, signal in signals.items()}
+        for array in (right, residual):
+            array[still, thought + 1 :] = array[still, thought, None]
+        for later in range(thought + 1, segments):  # a rule may look at the number of segments
+            halt[still, later] = policy.halting.decide(last, torch.full_like(still, later + 1))
+        going, answer, state = going[~rests], answer[~rests], nests.take(state, ~rests)
+        obs = {name: array[~rests] for name, array in obs.items()}
+        if not len(going):
+            break
+    return [array.cpu().numpy() for array in (right, changed, halt, residual)]
+
+
+def _rests(before: State, after: State) -> Tensor:
+    """Whether each slot would think the same in every further segment, bool (B,)."""
+    rests = nests.residual(before, after) < REST
+    for (_, old), (_, new) in zip(nests.items(before), nests.items(after), strict=True):
+        if not new.is_floating_point():
+            rests &= (old == new).reshape(len(new), -1).all(1)
+    return rests

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import record
 from hrm_gym.agents.analysis.style import AMBER, BLUE, INK, tidy
 from hrm_gym.agents.analysis.subject import Subject
 from hrm_gym.shares import share_of, words
@@ -37,14 +38,14 @@ def measure(subject: Subject) -> dict[str, Any]:
     # Wrong answers are usually few and all of interest.
     wrong = np.flatnonzero(~every[:, -1])[: SHOWN // 2]
     chosen = np.concatenate((wrong, np.flatnonzero(every[:, -1])[: subject.settings.traced - len(wrong)]))
-    right = every[chosen]
+    right, shown = every[chosen], subject.puzzles.map(lambda array: array[chosen])
     figures: dict[str, Any] = {
         "right": share_of(every[:, -1]),
         "puzzles": chosen.tolist(),
         "right_at_end": right[:, -1].tolist(),
         "tensors": {},
     }
-    for name, states in subject.states_of(subject.policy, chosen).items():
+    for name, states in record(subject.policy, shown, subject.trained_segments).states.items():
         points, shares = project(states)
         steps = np.linalg.norm(np.diff(states.reshape(*states.shape[:2], -1), axis=1), axis=2)  # (n, T - 1)
         figures["tensors"][name] = {
@@ -102,4 +103,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     panels[0].legend(frameon=False, fontsize=8)
 
 
-ANALYSIS = Analysis("trajectories", "Paths of thought", measure, describe, draw)
+ANALYSIS = Analysis("trajectories", measure, describe, draw)

@@ -16,7 +16,7 @@ from hrm_gym.agents.training import parallel
 from hrm_gym.agents.training.run import free_run_dir
 from hrm_gym.envs.registration import canonical_id
 from hrm_gym.errors import HrmGymError
-from hrm_gym.files import is_folder
+from hrm_gym.files import run_to_resume
 from hrm_gym.options import option_names
 
 CHANGEABLE = {
@@ -64,9 +64,7 @@ def resumed(
         HrmGymError: if there is no run, its checkpoint holds only weights, an option outside `CHANGEABLE` differs, or
             `run_dir` already holds a run.
     """
-    path = Path(folder)
-    if not folder or not is_folder(path):
-        raise HrmGymError(f"--resume {folder!r}: there is no such folder; give the folder of a run")
+    path = run_to_resume(folder)
     names: dict[str, Any] = {
         name: read(given[name]) for name, read in NAMES.items() if given.get(name, "auto") != "auto"
     }

@@ -1,22 +1,36 @@
-"""How far each call of a module moves a state, recorded by module hooks."""
+"""The named states of an agent, and how far each call of a module moves one, recorded by module hooks."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hrm_gym.agents.analysis.subject import named_tensors
 from hrm_gym.agents.inference.think import boards_of, observation
 from hrm_gym.agents.policy import Policy
+from hrm_gym.agents.state import State
 from hrm_gym.envs.task import Puzzles
+from hrm_gym.errors import HrmGymError
 
 LAYERS = "layers"
 """The name for the activations of a stack of layers (`Agent.layers`)."""
+
+
+class Unsuited(HrmGymError):
+    """The agent or the family lacks a requirement of an analysis."""
+
+
+class Recording(NamedTuple):
+    """An agent's states for n puzzles over T segments."""
+
+    states: dict[str, np.ndarray]
+    """The named states after each segment, float32 (n, T, ..., F)."""
+    residuals: list[dict[str, Any]]
+    """One row per call: tensor, segment, position in the segment, and median and quartiles of the residual."""
 
 
 class StateRecorder:
@@ -94,21 +108,41 @@ def change(old: Tensor, new: Tensor, slots: int) -> Tensor:
     return (b - a).norm(dim=1) / b.norm(dim=1).clamp_min(1e-12)
 
 
+def named_tensors(policy: Policy, state: State) -> dict[str, Tensor]:
+    """The floating-point tensors that an agent names, (B, ..., F), features last; without those of the halting rule.
+
+    Raises:
+        Unsuited: if it has none.
+    """
+    tensors = policy.agent.tensors(policy.of_agent(state))
+    offered = {name: t for name, t in tensors.items() if t.is_floating_point() and t.ndim > 1}
+    if not offered:
+        raise Unsuited(f"the agent {policy.name!r} carries no state that it offers by name (`Agent.tensors`)")
+    return offered
+
+
 @torch.inference_mode()
-def residuals(policy: Policy, puzzles: Puzzles, segments: int) -> list[dict[str, Any]]:
-    """One row per call: tensor, segment, position in the segment, and median and quartiles of the residual."""
+def record(policy: Policy, puzzles: Puzzles, segments: int) -> Recording:
+    """Record the states and residuals for NumPy puzzles over this many segments, without halting.
+
+    Raises:
+        Unsuited: if the agent has no named floating-point tensors.
+    """
     boards = boards_of(puzzles, policy.device)
     obs = observation(boards.puzzle, boards.identity)
     state = policy.initial_state(len(boards.puzzle))
     recorder, rows = StateRecorder(), []
+    kept: dict[str, list[np.ndarray]] = {}
     with recorder.on(policy.agent, policy.agent.layers()):
         for segment in range(1, segments + 1):
             before = named_tensors(policy, state)
             recorder.begin(before)
             state = policy(state, obs)[0]
+            after = named_tensors(policy, state)
+            for name, tensor in after.items():
+                kept.setdefault(name, []).append(tensor.float().cpu().numpy())
             calls = recorder.calls
             if not calls:  # no calls were recorded: use the whole segment
-                after = named_tensors(policy, state)
                 calls = [(name, change(tensor, after[name], len(tensor))) for name, tensor in before.items()]
             for place, (name, moved) in enumerate(calls):
                 low, mid, high = np.percentile(moved.cpu().numpy(), [25, 50, 75])
@@ -118,4 +152,4 @@ def residuals(policy: Policy, puzzles: Puzzles, segments: int) -> list[dict[str,
                         **{"median": float(mid), "quartiles": [float(low), float(high)]},
                     }
                 )
-    return rows
+    return Recording({name: np.stack(tensors, axis=1) for name, tensors in kept.items()}, rows)
