@@ -120,7 +120,7 @@ def test_a_background_of_another_colour_is_taken_for_black():
     black = with_black_background(examples, 5)
     assert [pair.input.tolist() for pair in black.tests] == [task["test"][0]["input"]] and black.tests[0].output is None
     assert exchanged(frozen(pairs[0]["output"]), 5) == frozen(task["train"][0]["output"])
-    solver = Solver(examples, seconds=1.0)
+    solver = Solver(examples, seconds=60.0)
     event = next(solver.events())
     assert np.bincount(np.ravel(event.look.answers[0][-1])).argmax() == 5  # grey again
     assert np.bincount(np.ravel(solver.solution().attempts[0][0])).argmax() == 5
