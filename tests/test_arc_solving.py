@@ -1,6 +1,7 @@
 """ARC tasks learned on the spot: sizes and views, networks, votes, files of tasks, and the commands."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -91,6 +92,19 @@ def test_test_outputs_are_not_looked_at():
     seen, unseen = (boards_of_task(examples_of(task)) for task in (SWAP, hidden))
     assert seen.asked[0].answer is None is unseen.asked[0].answer
     assert grade(examples_of(hidden), solve_task(examples_of(hidden), seconds=0.5).attempts) is None
+
+
+def test_the_second_attempt_comes_from_all_forms():
+    solver = Solver(examples_of(SWAP))
+    first, noise, other = (((colour,),) for colour in (1, 2, 3))
+    solver._early = [Counter({first: 2.0, other: 2.0})]
+    solver._votes = [Counter({first: 9.0, noise: 1.0})]
+    assert solver.solution().attempts == [[first, other]]
+    solver._votes = [Counter()]
+    assert solver.solution().attempts == [[first, other]]
+    solver._early = [Counter()]
+    solver._votes = [Counter({first: 9.0, noise: 1.0})]
+    assert solver.solution().attempts == [[first, noise]]
 
 
 def test_an_interrupted_solver_gives_the_best_so_far():

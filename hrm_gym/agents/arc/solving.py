@@ -22,7 +22,7 @@ import torch
 from hrm_gym.agents.arc.background import background_of, exchanged, with_black_background
 from hrm_gym.agents.arc.boards import Board, Boards, Grid, boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit, Look
-from hrm_gym.agents.arc.moments import Moment, Ranked, agreement, ranked
+from hrm_gym.agents.arc.moments import Moment, Ranked, agreement
 from hrm_gym.envs.arc.sources import Examples
 
 RUNGS: dict[str, dict[str, Any]] = {
@@ -59,8 +59,6 @@ VOTES_FROM = 0.25
 """The share of its time after which a network votes."""
 UNFITTED = 0.1
 """The weight of a vote while the network does not reproduce the demonstrations."""
-EARLY = 1e-3
-"""The weight of votes from the choice of a form: they only fill empty places."""
 SURE = {True: 5 / 6, None: 4 / 9, False: 2 / 9}
 """How often the first attempt was right where all, some or none of the left-out demonstrations were (24 training
 tasks of ARC-AGI-1 with sides up to 12)."""
@@ -155,12 +153,18 @@ class Solver:
         )
 
     def _ranked(self) -> list[Ranked]:
-        """The grids of each test, the best first."""
+        """The grids of each test with their shares of the votes, the best first.
+
+        Networks of one form seldom disagree in a useful way. So the votes of all forms from the choice count for the
+        second attempt as much as those of the chosen form.
+        """
         tests: list[Ranked] = []
         for votes, early in zip(self._votes, self._early, strict=True):
-            total = collections.Counter({grid: EARLY * n for grid, n in _normalised(early).items()})
-            total.update(votes)  # adds
-            tests.append(ranked(total))
+            share, before = _normalised(votes), _normalised(early)
+            first = max(share or before, key=(share or before).__getitem__, default=None)
+            both = {grid: share.get(grid, 0.0) + before.get(grid, 0.0) for grid in {**share, **before}}
+            order = sorted(both, key=lambda grid: (grid != first, -both[grid]))
+            tests.append([(grid, share.get(grid, 0.0)) for grid in order])
         return tests
 
     def _attempts(self, tests: Sequence[Ranked]) -> list[list[Grid]]:
