@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from hrm_gym.agents.arc.moments import agreement, ranked
+from hrm_gym.agents.arc.moments import agreement
 from hrm_gym.envs.halting.recorded_solvers import SIGNALS, read_results, recorded_episodes
 from hrm_gym.errors import HrmGymError
 
@@ -76,7 +76,7 @@ def test_another_file_is_refused_in_a_line(tmp_path):
 
 
 def test_agreement_is_that_of_the_least_certain_test():
-    sure, unsure = ranked({((1,),): 3.0}), ranked({((1,),): 3.0, ((2,),): 1.0})
-    assert unsure[0] == (((1,),), 0.75)
-    assert agreement([sure, unsure]) == (0.75, 0.5)
+    one, other = ((1,),), ((2,),)
+    sure, unsure = [(one, 1.0)], [(one, 0.5), (other, 0.0), (other, 0.25)]
+    assert agreement([sure, unsure]) == (0.5, 0.25)
     assert agreement([sure, []]) == (0.0, 0.0)

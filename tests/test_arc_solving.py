@@ -1,15 +1,17 @@
 """ARC tasks learned on the spot: sizes and views, networks, votes, files of tasks, and the commands."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 
 import hrm_gym as package
+from hrm_gym.agents.arc.background import background_of, exchanged, with_black_background
 from hrm_gym.agents.arc.boards import boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit
 from hrm_gym.agents.arc.many import Row, appending, read_rows, score, solve_tasks
-from hrm_gym.agents.arc.solving import Solver, grade, solve_task
+from hrm_gym.agents.arc.solving import RUNGS, Solver, grade, solve_task
 from hrm_gym.envs.arc.shapes import NOTHING, reading_of
 from hrm_gym.envs.arc.sources import examples_of, one_task, tasks_for
 from hrm_gym.envs.halting.recorded_solvers import SIGNALS
@@ -94,6 +96,19 @@ def test_test_outputs_are_not_looked_at():
     assert grade(examples_of(hidden), solve_task(examples_of(hidden), seconds=0.5).attempts) is None
 
 
+def test_the_second_attempt_comes_from_all_forms():
+    solver = Solver(examples_of(SWAP))
+    first, noise, other = (((colour,),) for colour in (1, 2, 3))
+    solver._early = [Counter({first: 2.0, other: 2.0})]
+    solver._votes = [Counter({first: 9.0, noise: 1.0})]
+    assert solver.solution().attempts == [[first, other]]
+    solver._votes = [Counter()]
+    assert solver.solution().attempts == [[first, other]]
+    solver._early = [Counter()]
+    solver._votes = [Counter({first: 9.0, noise: 1.0})]
+    assert solver.solution().attempts == [[first, noise]]
+
+
 def test_an_interrupted_solver_gives_the_best_so_far():
     def interrupt(event):
         raise KeyboardInterrupt
@@ -110,10 +125,37 @@ def test_a_task_whose_sizes_no_rule_gives_gets_an_answer_all_the_same():
     assert solution.attempts == [[frozen(np.array(task["test"][0]["input"]))]] and not solution.fitted
 
 
+def test_a_background_of_another_colour_is_taken_for_black():
+    def grey(board):
+        return np.where(board == 0, 5, board)
+
+    task = task_of(lambda board: swapped(board), INPUTS)
+    pairs = [{name: grey(np.array(pair[name])).tolist() for name in pair} for pair in (*task["train"], *task["test"])]
+    examples = examples_of({"train": pairs[:-1], "test": pairs[-1:]})
+    assert background_of(examples) == 5 and background_of(examples_of(task)) == 0
+    black = with_black_background(examples, 5)
+    assert [pair.input.tolist() for pair in black.tests] == [task["test"][0]["input"]] and black.tests[0].output is None
+    assert exchanged(frozen(pairs[0]["output"]), 5) == frozen(task["train"][0]["output"])
+    solver = Solver(examples, seconds=60.0)
+    event = next(solver.events())
+    assert np.bincount(np.ravel(event.look.answers[0][-1])).argmax() == 5  # grey again
+    assert np.bincount(np.ravel(solver.solution().attempts[0][0])).argmax() == 5
+
+
+@pytest.mark.parametrize(("step", "compared"), [(0.02, (4, 2)), (0.1, (4, 1)), (0.2, (2, 1)), (0.3, None)])
+def test_slow_steps_leave_time_for_fewer_networks_in_the_choice(monkeypatch, step, compared):
+    plans = []
+    monkeypatch.setattr(Solver, "_seconds_a_step", lambda self: step)
+    monkeypatch.setattr(Solver, "_choose", lambda self, rungs, left_out, each: plans.append((rungs, left_out)) or ())
+    monkeypatch.setattr(Solver, "_answer", lambda self, step: ())
+    list(Solver(examples_of(SWAP), seconds=40).events())
+    assert [(len(rungs), left_out) for rungs, left_out in plans] == ([compared] if compared else [])
+
+
 @pytest.mark.slow
 def test_left_out_demonstrations_end_the_choice_where_they_are_right():
     solver = Solver(examples_of(SWAP), seconds=40)
-    events = list(solver._choose())
+    events = list(solver._choose(tuple(RUNGS), 2, 2.5))
     solution = solver.solution()
     right, tried = solution.left_out
     assert tried == 2 and solution.attempts

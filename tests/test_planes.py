@@ -10,7 +10,8 @@ from hrm_gym.agents.models.layers import rms_norm
 from hrm_gym.agents.models.objects_traced import object_features as traced_features
 from hrm_gym.agents.models.planes import PlanesHRM, PlanesTRM
 from hrm_gym.agents.models.planes_fused import GatedNorm, GatedProduct, SumNorm
-from hrm_gym.agents.models.planes_mixing import WIDTH, Reading, num_read
+from hrm_gym.agents.models.planes_loops import KEYS, WIDTH
+from hrm_gym.agents.models.planes_mixing import Reading, num_read
 from hrm_gym.agents.models.planes_objects import object_features
 from hrm_gym.envs.arc.grids import COLOURS, FIRST_COLOUR, encode
 
@@ -111,11 +112,21 @@ def test_colours_that_no_board_shows_are_not_answered():
 # ---- what nodes read, against plain tensor operations ------------------------------------------------
 
 
+def beam_plainly(value, gate, axis, back):
+    """What arrives at each cell along an axis from the cells before it (or after it), cell by cell."""
+    values, opens = (part.flip(axis).unbind(axis) if back else part.unbind(axis) for part in (value, (1 + gate) / 2))
+    arrived = [torch.zeros_like(values[0])]
+    for sent, open_ in zip(values[:-1], opens[:-1], strict=True):
+        arrived.append(open_ * arrived[-1] + (1 - open_) * sent)
+    whole = torch.stack(arrived, axis)
+    return whole.flip(axis) if back else whole
+
+
 def read_plainly(x, keys, colours, rows, columns, directional):
     """`Reading` of one board by operations of torch."""
     size = x.shape[1]
     x = x.view(colours, rows, columns, size)
-    a, b, m = keys.view(colours, rows, columns, 3, WIDTH).unbind(3)
+    a, b, m, v, gate = keys.view(colours, rows, columns, KEYS, WIDTH).unbind(3)
     padded = F.pad(x, (0, 0, 1, 1, 1, 1))
     steps = [(-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)]
     near = [padded[:, 1 + r : 1 + r + rows, 1 + c : 1 + c + columns] for r, c in steps]
@@ -128,12 +139,15 @@ def read_plainly(x, keys, colours, rows, columns, directional):
     images = [m.flip(2), m.flip(1), m.flip((1, 2))]
     square = [m.transpose(1, 2), m.transpose(1, 2).flip((1, 2)), torch.rot90(m, 1, (1, 2)), torch.rot90(m, -1, (1, 2))]
     images += square if rows == columns else [torch.zeros_like(m)] * 4
+    beams = [beam_plainly(v, gate, axis, back) for axis, back in ((2, False), (2, True), (1, False), (1, True))]
     if directional:
-        parts = [x, *near, left, right, up, down, row, column, row1, column1, *pools, *images]
+        parts = [x, *near, left, right, up, down, row, column, row1, column1, *pools, *images, *beams]
     else:
         blind = [(left + right + up + down) / 4, torch.maximum(row, column), torch.minimum(row, column)]
         sums = [images[2], images[0] + images[1], images[3] + images[4], images[5] + images[6]]
-        parts = [x, sum(near[:4]), sum(near[4:]), *blind, torch.maximum(row1, column1), *pools, *sums]
+        across, along = (torch.minimum(*pair) for pair in (beams[:2], beams[2:]))
+        shone = [sum(beams) / 4, torch.maximum(across, along), torch.stack(beams).amax(0)]
+        parts = [x, sum(near[:4]), sum(near[4:]), *blind, torch.maximum(row1, column1), *pools, *sums, *shone]
     return torch.cat(parts, -1).flatten(0, 2)
 
 
@@ -143,7 +157,7 @@ def test_nodes_read_what_plain_operations_say_and_gradients_go_back(shape, direc
     torch.manual_seed(1)
     num = int(np.prod(shape))
     x = torch.randn(num, 2 * WIDTH, requires_grad=True)
-    keys = torch.tanh(torch.randn(num, 3 * WIDTH)).requires_grad_()
+    keys = torch.tanh(torch.randn(num, KEYS * WIDTH)).requires_grad_()
     weight = torch.randn(num, num_read(2 * WIDTH, directional))
     boards = np.array([[0, *shape]])
     mine, plain = Reading.apply(x, keys, boards, directional), read_plainly(x, keys, *shape, directional)
@@ -152,7 +166,8 @@ def test_nodes_read_what_plain_operations_say_and_gradients_go_back(shape, direc
     if same_quarter:
         torch.testing.assert_close(mine, plain)
     else:  # either quarter turn may come first
-        torch.testing.assert_close(mine[:, : -2 * WIDTH], plain[:, : -2 * WIDTH])
+        for part in (slice(-6 * WIDTH), slice(-4 * WIDTH, None)):
+            torch.testing.assert_close(mine[:, part], plain[:, part])
     torch.testing.assert_close(mine.sum(1), plain.sum(1), rtol=1e-4, atol=1e-4)
     if same_quarter:
         ours, theirs = (torch.autograd.grad((out * weight).sum(), (x, keys)) for out in (mine, plain))

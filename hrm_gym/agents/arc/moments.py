@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hrm_gym.agents.arc.boards import Grid
@@ -25,11 +25,5 @@ Ranked = Sequence[tuple[Grid, float]]
 
 def agreement(tests: Sequence[Ranked]) -> tuple[float, float]:
     """The signals `agreement` and `margin`; both are 0 for a test without a vote."""
-    shares = [[share for _, share in ranked[:2]] + [0.0, 0.0] for ranked in tests]
-    return min(first for first, *_ in shares), min(first - second for first, second, *_ in shares)
-
-
-def ranked(votes: Mapping[Grid, float]) -> list[tuple[Grid, float]]:
-    """Grids with their shares of the votes, the best first."""
-    total = sum(votes.values())
-    return [(grid, weight / total) for grid, weight in sorted(votes.items(), key=lambda vote: -vote[1])]
+    shares = [[share for _, share in ranked] or [0.0] for ranked in tests]
+    return min(first for first, *_ in shares), min(first - max(rest, default=0.0) for first, *rest in shares)

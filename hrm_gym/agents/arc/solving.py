@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from hrm_gym.agents.arc.background import background_of, exchanged, with_black_background
 from hrm_gym.agents.arc.boards import Board, Boards, Grid, boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit, Look
-from hrm_gym.agents.arc.moments import Moment, Ranked, agreement, ranked
+from hrm_gym.agents.arc.moments import Moment, Ranked, agreement
 from hrm_gym.envs.arc.sources import Examples
 
 RUNGS: dict[str, dict[str, Any]] = {
@@ -35,14 +36,19 @@ RUNGS: dict[str, dict[str, Any]] = {
 USUAL = "symmetric, colours"
 """The form that is right most often, used if time or demonstrations do not suffice for a choice."""
 
-LEFT_OUT = 2
-"""The maximum number of demonstrations that are left out, one at a time."""
+PLANS: tuple[tuple[tuple[str, ...], int], ...] = (
+    (tuple(RUNGS), 2),
+    (tuple(RUNGS), 1),
+    ((USUAL, "directional, colours"), 1),
+)
+"""Forms to compare, and the maximum number of demonstrations that are left out, one at a time: the first plan for which
+there is time."""
 CHOOSING = 0.5
 """The maximum share of the budget for the choice of a form."""
 FITTED_LOOKS = 3
 """Training for the choice stops once this many looks in a row reproduce all shown demonstrations."""
 LEAST_STEPS = 40
-"""The minimum number of steps for a useful network; forms are not compared if the budget allows fewer."""
+"""The minimum number of steps for a useful network; a plan needs as many for each of its networks."""
 GOOD_STEPS, SEEDS = 200, 4
 """Steps for each voting network if there is time for several, and the maximum number of planned networks."""
 VOTING_LOOKS = 8
@@ -53,8 +59,6 @@ VOTES_FROM = 0.25
 """The share of its time after which a network votes."""
 UNFITTED = 0.1
 """The weight of a vote while the network does not reproduce the demonstrations."""
-EARLY = 1e-3
-"""The weight of votes from the choice of a form: they only fill empty places."""
 SURE = {True: 5 / 6, None: 4 / 9, False: 2 / 9}
 """How often the first attempt was right where all, some or none of the left-out demonstrations were (24 training
 tasks of ARC-AGI-1 with sides up to 12)."""
@@ -106,7 +110,8 @@ class Solver:
     """
 
     def __init__(self, examples: Examples, seconds: float = 40.0, seed: int = 0, agent: str = "hrm_planes") -> None:
-        self.boards: Boards = boards_of_task(examples)
+        self._background = background_of(examples)
+        self.boards: Boards = boards_of_task(with_black_background(examples, self._background))
         self._budget, self._seed, self._agent = seconds, seed, agent
         self._began = time.thread_time()
         self._votes: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
@@ -123,8 +128,11 @@ class Solver:
         """Solve the task, and yield an event at every look."""
         if self.boards.shown:
             step = self._seconds_a_step()
-            if self._budget * CHOOSING >= LEAST_STEPS * step * len(RUNGS) * LEFT_OUT:
-                yield from self._choose()
+            for rungs, left_out in PLANS:
+                each = self._budget * CHOOSING / (len(rungs) * left_out)
+                if each >= LEAST_STEPS * step:
+                    yield from self._choose(rungs, left_out, each)
+                    break
             yield from self._answer(step)
         self._complete = True
 
@@ -145,18 +153,25 @@ class Solver:
         )
 
     def _ranked(self) -> list[Ranked]:
-        """The grids of each test, the best first."""
+        """The grids of each test with their shares of the votes, the best first.
+
+        Networks of one form seldom disagree in a useful way. So the votes of all forms from the choice count for the
+        second attempt as much as those of the chosen form.
+        """
         tests: list[Ranked] = []
         for votes, early in zip(self._votes, self._early, strict=True):
-            total = collections.Counter({grid: EARLY * n for grid, n in _normalised(early).items()})
-            total.update(votes)  # adds
-            tests.append(ranked(total))
+            share, before = _normalised(votes), _normalised(early)
+            first = max(share or before, key=(share or before).__getitem__, default=None)
+            both = {grid: share.get(grid, 0.0) + before.get(grid, 0.0) for grid in {**share, **before}}
+            order = sorted(both, key=lambda grid: (grid != first, -both[grid]))
+            tests.append([(grid, share.get(grid, 0.0)) for grid in order])
         return tests
 
     def _attempts(self, tests: Sequence[Ranked]) -> list[list[Grid]]:
         """The two best grids of each test, or one."""
         pairs = zip(tests, self.boards.asked, strict=True)
-        return [[grid for grid, _ in test[:2]] or [board.fallback] for test, board in pairs]
+        attempts = [[grid for grid, _ in test[:2]] or [board.fallback] for test, board in pairs]
+        return [[exchanged(grid, self._background) for grid in grids] for grids in attempts]
 
     def _seconds_a_step(self) -> float:
         """Seconds per step of a network of the usual form, without the first step, which also loads compiled code."""
@@ -168,13 +183,12 @@ class Solver:
 
     # ---- choosing --------------------------------------------------------------------------------
 
-    def _choose(self) -> Iterator[Event]:
-        """Choose a form by its accuracy on left-out demonstrations."""
+    def _choose(self, rungs: Sequence[str], left_out: int, each: float) -> Iterator[Event]:
+        """Choose a form by its accuracy on left-out demonstrations, with `each` seconds per network."""
         shown = self.boards.shown
-        tried = min(LEFT_OUT, len(shown)) if len(shown) > 1 else 0
-        each = self._budget * CHOOSING / (len(RUNGS) * LEFT_OUT)
+        tried = min(left_out, len(shown)) if len(shown) > 1 else 0
         best: tuple[int, float] = (-1, -1.0)
-        for rung in RUNGS if tried else ():
+        for rung in rungs if tried else ():
             exact, share = 0, 0.0
             for i in range(tried):
                 rest = [*shown[:i], *shown[i + 1 :]]
@@ -236,7 +250,8 @@ class Solver:
         seconds = self.seconds
         if int(seconds) > (int(self._moments[-1].seconds) if self._moments else 0):
             self._moments.append(self._moment(seconds, rung, look, choosing=skip > 0))
-        return Event(seconds, doing, rung, look._replace(answers=look.answers[skip:]))
+        answers = [[exchanged(grid, self._background) for grid in grids] for grids in look.answers[skip:]]
+        return Event(seconds, doing, rung, look._replace(answers=answers))
 
     def _moment(self, seconds: float, rung: str, look: Look, choosing: bool) -> Moment:
         tests, (right, tried) = self._ranked(), self._left_out

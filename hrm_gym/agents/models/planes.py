@@ -30,7 +30,8 @@ from hrm_gym.agents.models.hrm import Cycles, TwoModules
 from hrm_gym.agents.models.nodes import NodeAgent, NodeBlock, NodeNetwork, matrix
 from hrm_gym.agents.models.planes_fused import GatedNorm, GatedProduct, SumNorm
 from hrm_gym.agents.models.planes_layout import Layout, lay_out
-from hrm_gym.agents.models.planes_mixing import WIDTH, Reading, num_read
+from hrm_gym.agents.models.planes_loops import KEYS, WIDTH
+from hrm_gym.agents.models.planes_mixing import Reading, num_read
 from hrm_gym.agents.models.planes_objects import NUM_FEATURES
 from hrm_gym.agents.models.planes_traced import TracedLayout, trace_layout
 from hrm_gym.agents.models.trm import OneNetwork, Recursion
@@ -76,7 +77,7 @@ class PlanesBlock(NodeBlock):
     def __init__(self, config: Any) -> None:
         super().__init__()
         size, inner = config.hidden_size, config.mlp_size
-        self.keys_gate = matrix(3 * WIDTH + size, size)
+        self.keys_gate = matrix(KEYS * WIDTH + size, size)
         self.mix = matrix(size, num_read(size, config.form == "directional"))
         self.mlp_gate_up, self.mlp_down = matrix(2 * inner, size), matrix(size, inner)
 
@@ -90,7 +91,7 @@ def refine(
     x = x + injected
     for first in range(0, len(weights), len(PlanesBlock.NAMES)):
         keys_gate, mix, mlp_gate_up, mlp_down = weights[first : first + len(PlanesBlock.NAMES)]
-        keys, gate = F.linear(x, keys_gate).split((3 * WIDTH, x.shape[1]), dim=1)
+        keys, gate = F.linear(x, keys_gate).split((KEYS * WIDTH, x.shape[1]), dim=1)
         read = Reading.apply(x, torch.tanh(keys), layout.boards, directional)
         x = GatedNorm.apply(x, gate, F.linear(read, mix))
         x = SumNorm.apply(x, F.linear(GatedProduct.apply(F.linear(x, mlp_gate_up)), mlp_down))

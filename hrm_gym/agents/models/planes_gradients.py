@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from hrm_gym.agents.models.planes_loops import ALIKE, DC, DR, ONE, OPPOSITE, QUARTER, UNDO, WIDTH, image, line_from
+from hrm_gym.agents.models.planes_loops import (
+    ALIKE,
+    DC,
+    DR,
+    HALF,
+    ONE,
+    OPPOSITE,
+    QUARTER,
+    UNDO,
+    WIDTH,
+    image,
+    line_from,
+)
 from hrm_gym.envs.jit import njit
 
 
 @njit(cache=True, fastmath=True)
 def read_back(
     g: np.ndarray,
+    keys: np.ndarray,
     boards: np.ndarray,
     directional: bool,
     rays: np.ndarray,
     holds: np.ndarray,
+    beams: np.ndarray,
     of_cell: np.ndarray,
     of_plane: np.ndarray,
     g_rays: np.ndarray,
@@ -23,12 +37,13 @@ def read_back(
 ) -> None:
     """Fill `gx` and `gk`, the gradients of states and keys, from `g`, the gradient of the output of `read`.
 
-    `g_rays`, (N, 4, `WIDTH`), is a work array.
+    `g_rays`, (N, 4, `WIDTH`), is a work array, for rays and then for beams.
     """
     blocks = gx.shape[1]
     at_rays = 9 * blocks if directional else 3 * blocks
     at_colours = at_rays + (8 if directional else 4)
     at_board, at_mirror = at_colours + 2, at_colours + 4
+    at_beams = at_mirror + (7 if directional else 4)
     plane = 0
     for board in range(len(boards)):
         start, colours, rows, columns = boards[board, 0], boards[board, 1], boards[board, 2], boards[board, 3]
@@ -46,6 +61,8 @@ def read_back(
             _scan_back(g_rays, holds, base, rows, columns, gk)
             _pool_back(g, base, 1, area, gk, at_board, of_plane[plane])
             _mirror_back(g, base, rows, columns, directional, gk, at_mirror)
+            _combine_beams_back(g, beams, base, area, directional, g_rays, at_beams)
+            _beam_back(g_rays, keys, beams, base, rows, columns, gk)
             plane += 1
         for cell in range(start, start + area):
             _pool_back(g, cell, area, colours, gk, at_colours, of_cell[cell])
@@ -111,6 +128,53 @@ def _scan_back(g_rays: np.ndarray, holds: np.ndarray, base: int, rows: int, colu
                     gk[n, 0, k] += total * mine
                     owed[k] = total * (ONE - mine)
                 n += step
+
+
+@njit(cache=True, fastmath=True)
+def _combine_beams_back(
+    g: np.ndarray, beams: np.ndarray, base: int, area: int, directional: bool, g_beams: np.ndarray, at: int
+) -> None:
+    for n in range(base, base + area):
+        for k in range(WIDTH):
+            if directional:
+                for side in range(4):
+                    g_beams[n, side, k] = g[n, at + side, k]
+                continue
+            left, right, up, down = beams[n, 0, k], beams[n, 1, k], beams[n, 2, k], beams[n, 3, k]
+            mean = QUARTER * g[n, at, k]
+            leads = np.float32(min(left, right) >= min(up, down))
+            row, column = g[n, at + 1, k] * leads, g[n, at + 1, k] * (ONE - leads)
+            leads = np.float32(max(left, right) >= max(up, down))
+            any_row, any_column = g[n, at + 2, k] * leads, g[n, at + 2, k] * (ONE - leads)
+            least_row, least_column = np.float32(left <= right), np.float32(up <= down)
+            most_row, most_column = np.float32(left >= right), np.float32(up >= down)
+            g_beams[n, 0, k] = mean + row * least_row + any_row * most_row
+            g_beams[n, 1, k] = mean + row * (ONE - least_row) + any_row * (ONE - most_row)
+            g_beams[n, 2, k] = mean + column * least_column + any_column * most_column
+            g_beams[n, 3, k] = mean + column * (ONE - least_column) + any_column * (ONE - most_column)
+
+
+@njit(cache=True, fastmath=True)
+def _beam_back(
+    g_beams: np.ndarray, keys: np.ndarray, beams: np.ndarray, base: int, rows: int, columns: int, gk: np.ndarray
+) -> None:
+    """Pass the gradient of each beam back along its line, to the keys that it carries and the gates that it passed."""
+    owed = np.empty(WIDTH, np.float32)
+    for n in range(base, base + rows * columns):
+        for k in range(WIDTH):
+            gk[n, 3, k] = gk[n, 4, k] = 0
+    for side in range(4):
+        for number in range(rows if side < 2 else columns):
+            n, step, length = line_from(side, number, base, rows, columns, True)
+            for k in range(WIDTH):
+                owed[k] = g_beams[n, side, k]
+            for _ in range(length - 1):
+                n += step  # the node before, seen from the side
+                for k in range(WIDTH):
+                    passes = HALF + HALF * keys[n, 4, k]
+                    gk[n, 3, k] += owed[k] * (ONE - passes)
+                    gk[n, 4, k] += owed[k] * HALF * (beams[n, side, k] - keys[n, 3, k])
+                    owed[k] = owed[k] * passes + g_beams[n, side, k]
 
 
 @njit(cache=True, fastmath=True)

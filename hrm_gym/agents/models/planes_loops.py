@@ -7,7 +7,10 @@ import numpy as np
 from hrm_gym.envs.jit import njit
 
 WIDTH = 8
-"""Features in a block, and the number of keys for each of rays, pools and mirrors."""
+"""Features in a block, and the number of keys of each kind."""
+
+KEYS = 5
+"""Kinds of keys: of rays, pools, mirrors and beams, and the gates of beams."""
 
 # Row and column offsets of the eight neighbours, edges first, and the index of the opposite neighbour.
 DR = (-1, 0, 0, 1, -1, -1, 1, 1)
@@ -17,7 +20,7 @@ OPPOSITE = (3, 2, 1, 0, 7, 6, 5, 4)
 UNDO = (0, 1, 2, 3, 4, 6, 5)
 ALIKE = (1, 1, 0, 2, 2, 3, 3)
 
-ONE, QUARTER = np.float32(1), np.float32(0.25)
+ONE, HALF, QUARTER = np.float32(1), np.float32(0.5), np.float32(0.25)
 
 
 @njit(cache=True, fastmath=True)
@@ -29,6 +32,7 @@ def read(
     out: np.ndarray,
     rays: np.ndarray,
     holds: np.ndarray,
+    beams: np.ndarray,
     of_cell: np.ndarray,
     of_plane: np.ndarray,
 ) -> None:
@@ -36,12 +40,13 @@ def read(
 
     Args:
         x: states, (N, blocks, `WIDTH`).
-        keys: keys of rays, pools and mirrors, (N, 3, `WIDTH`).
+        keys: keys of rays, pools, mirrors and beams, and the gates of beams, (N, `KEYS`, `WIDTH`).
         boards: first node and number of colours, rows and columns of each board, (B, 4).
         directional: whether the form is directional.
         out: output, (N, slots, `WIDTH`).
         rays: output, running maxima from the left, right, top and bottom, (N, 4, `WIDTH`).
         holds: output, 1 where a node itself holds the running maximum, (N, 4, `WIDTH`).
+        beams: output, the beams that arrive from the left, right, top and bottom, (N, 4, `WIDTH`).
         of_cell: output, the nodes that hold the maxima over colours, (N, `WIDTH`).
         of_plane: output, the nodes that hold the maxima over planes, (P, `WIDTH`).
     """
@@ -49,6 +54,7 @@ def read(
     at_rays = 9 * blocks if directional else 3 * blocks
     at_colours = at_rays + (8 if directional else 4)
     at_board, at_mirror = at_colours + 2, at_colours + 4
+    at_beams = at_mirror + (7 if directional else 4)
     plane = 0
     for board in range(len(boards)):
         start, colours, rows, columns = boards[board, 0], boards[board, 1], boards[board, 2], boards[board, 3]
@@ -62,6 +68,8 @@ def read(
             _combine(rays, base, area, directional, out, at_rays)
             _pool(keys, base, 1, area, out, at_board, of_plane[plane])
             _mirror(keys, 2, base, rows, columns, directional, out, at_mirror, ALIKE)
+            _beam(keys, base, rows, columns, beams)
+            _combine_beams(beams, base, area, directional, out, at_beams)
             plane += 1
         for cell in range(start, start + area):
             _pool(keys, cell, area, colours, out, at_colours, of_cell[cell])
@@ -130,6 +138,35 @@ def _combine(rays: np.ndarray, base: int, area: np.ndarray, directional: bool, o
                 out[n, at, k] = QUARTER * ((left + right) + (up + down))
                 out[n, at + 1, k], out[n, at + 2, k] = max(row, column), min(row, column)
                 out[n, at + 3, k] = max(any_row, any_column)
+
+
+@njit(cache=True, fastmath=True)
+def _beam(keys: np.ndarray, base: int, rows: int, columns: int, beams: np.ndarray) -> None:
+    """Beams from all sides. A node with an open gate lets the beam pass; one with a closed gate sends its own key."""
+    for side in range(4):
+        for number in range(rows if side < 2 else columns):
+            n, step, length = line_from(side, number, base, rows, columns, False)
+            for k in range(WIDTH):
+                beams[n, side, k] = 0
+            for _ in range(length - 1):
+                before = n
+                n += step
+                for k in range(WIDTH):
+                    passes = HALF + HALF * keys[before, 4, k]
+                    beams[n, side, k] = passes * beams[before, side, k] + (ONE - passes) * keys[before, 3, k]
+
+
+@njit(cache=True, fastmath=True)
+def _combine_beams(beams: np.ndarray, base: int, area: int, directional: bool, out: np.ndarray, at: int) -> None:
+    for n in range(base, base + area):
+        for k in range(WIDTH):
+            left, right, up, down = beams[n, 0, k], beams[n, 1, k], beams[n, 2, k], beams[n, 3, k]
+            if directional:
+                out[n, at, k], out[n, at + 1, k], out[n, at + 2, k], out[n, at + 3, k] = left, right, up, down
+            else:
+                out[n, at, k] = QUARTER * ((left + right) + (up + down))
+                out[n, at + 1, k] = max(min(left, right), min(up, down))
+                out[n, at + 2, k] = max(max(left, right), max(up, down))
 
 
 @njit(cache=True, fastmath=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.layers import rms_norm
 from hrm_gym.agents.models.objects_traced import object_features
-from hrm_gym.agents.models.planes_loops import ALIKE, DC, DR, WIDTH
+from hrm_gym.agents.models.planes_loops import ALIKE, DC, DR, KEYS, WIDTH
 from hrm_gym.agents.models.symbols import IMPOSSIBLE
 
 LOW = -9.0
@@ -72,7 +72,7 @@ class TracedLayout:
         x = torch.where(self.nodes, x + injected, 0.0)
         for first in range(0, len(weights), 4):
             keys_gate, mix, mlp_gate_up, mlp_down = weights[first : first + 4]
-            keys, gate = F.linear(x, keys_gate).split((3 * WIDTH, x.shape[-1]), dim=-1)
+            keys, gate = F.linear(x, keys_gate).split((KEYS * WIDTH, x.shape[-1]), dim=-1)
             read = self._read(x, torch.tanh(keys), directional)
             x = rms_norm(x + F.silu(gate) * F.linear(read, mix))
             gated, up = F.linear(x, mlp_gate_up).chunk(2, dim=-1)
@@ -85,10 +85,11 @@ class TracedLayout:
         near = [_shifted(x, -dr, -dc, 0.0) for dr, dc in zip(DR, DC, strict=True)]
         if not directional:
             near = [near[0] + near[1] + near[2] + near[3], near[4] + near[5] + near[6] + near[7]]
-        of_rays, of_pools, of_mirrors = keys.split(WIDTH, dim=-1)
+        of_rays, of_pools, of_mirrors, of_beams, gates = keys.split(WIDTH, dim=-1)
         rays = self._rays(torch.where(self.nodes, of_rays, LOW), directional)
         pools = [*self._pool(of_pools, (3,)), *self._pool(of_pools, (1, 2))]
-        return torch.cat([x, *near, *rays, *pools, *self._mirrors(of_mirrors, directional)], dim=-1)
+        mirrors, beams = self._mirrors(of_mirrors, directional), self._beams(of_beams, gates, directional)
+        return torch.cat([x, *near, *rays, *pools, *mirrors, *beams], dim=-1)
 
     def _rays(self, keys: Tensor, directional: bool) -> list[Tensor]:
         left, right, up, down = (_running_max(keys, *way) for way in ((0, 1), (0, -1), (1, 0), (-1, 0)))
@@ -98,6 +99,16 @@ class TracedLayout:
             return [left, right, up, down, row, column, any_row, any_column]
         mean = 0.25 * ((left + right) + (up + down))
         return [mean, torch.maximum(row, column), torch.minimum(row, column), torch.maximum(any_row, any_column)]
+
+    def _beams(self, keys: Tensor, gates: Tensor, directional: bool) -> list[Tensor]:
+        passes = torch.where(self.nodes, 0.5 + 0.5 * gates, 0.0)
+        sent = torch.where(self.nodes, (1 - passes) * keys, 0.0)
+        left, right, up, down = (_beam(sent, passes, *way) for way in ((0, 1), (0, -1), (1, 0), (-1, 0)))
+        if directional:
+            return [left, right, up, down]
+        row, column = torch.minimum(left, right), torch.minimum(up, down)
+        most = torch.maximum(torch.maximum(left, right), torch.maximum(up, down))
+        return [0.25 * ((left + right) + (up + down)), torch.maximum(row, column), most]
 
     def _pool(self, keys: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """Mean and maximum over the nodes along some axes."""
@@ -184,3 +195,14 @@ def _running_max(x: Tensor, down: int, right: int) -> Tensor:
         x = torch.maximum(x, _shifted(x, step * down, step * right, LOW))
         step *= 2
     return x
+
+
+def _beam(sent: Tensor, passes: Tensor, down: int, right: int) -> Tensor:
+    """What arrives at every cell: h[n] = passes[n - 1] h[n - 1] + sent[n - 1] in a direction, by steps that double."""
+    arrived, passes = (_shifted(x, down, right, 0.0) for x in (sent, passes))
+    step = 1
+    while step < (sent.shape[1] if down else sent.shape[2]):
+        arrived = arrived + passes * _shifted(arrived, step * down, step * right, 0.0)
+        passes = passes * _shifted(passes, step * down, step * right, 0.0)
+        step *= 2
+    return arrived

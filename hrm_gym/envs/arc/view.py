@@ -31,7 +31,7 @@ _TITLE = 18  # height of a title, logical pixels
 _LARGEST = 26  # maximum side of a cell, logical pixels
 _LINED = 3.5  # minimum side of a cell to draw grid lines
 _READABLE = 12  # minimum side of a cell to draw its digit
-_WINDOWS = (5, 10, 15, 20, 25)  # sizes of the visible part of the answer's canvas, besides all of it
+_WINDOWS = (4, 6, 8, 10, 12, 15, 18, 22, 26)  # sizes of the visible part of the answer's canvas, besides all of it
 
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]

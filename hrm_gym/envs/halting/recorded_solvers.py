@@ -24,7 +24,7 @@ SIGNALS = ("choosing", "form", "left_out", "fitted", "agreement", "margin", "cha
 - `left_out`: the share of the left-out demonstrations that the best form predicts;
 - `fitted`: 1 if the network in training reproduces its demonstrations;
 - `agreement`: the share of the votes for the first attempt, the least over the tests;
-- `margin`: the difference between the shares of the first and the second attempt, the least over the tests;
+- `margin`: its lead over the grid with the next most votes, the least over the tests;
 - `changed`: 1 if a first attempt differs from that of the moment before.
 """
 
