@@ -150,3 +150,19 @@ def test_pickles_hold_no_window():
     again = pickle.loads(pickle.dumps(env.unwrapped._view))
     assert again._window is None
     env.close()
+
+
+def test_commands_announce_a_compilation_and_a_library_stays_silent(tmp_path):
+    (tmp_path / "small.py").write_text(
+        "from hrm_gym.envs.jit import njit\n"
+        "def one(x):\n    return x + 1\n"
+        "def two(x):\n    return x + 2\n"
+        "one.__module__ = two.__module__ = 'hrm_gym.small'\n"
+        "assert njit()(one)(1) + njit()(two)(1) == 5\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])}
+    told = []
+    for code in ("import small", "from hrm_gym.cli import main; main(['agents']); import small"):
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+        told.append(done.stderr.splitlines())
+    assert told[0] == [] and len(told[1]) == 1 and told[1][0].startswith("compiling puzzle code")

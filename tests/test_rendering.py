@@ -95,7 +95,7 @@ STATES = {
     "halted": {"ended": "halted", "segment": 16},
     "out of segments": {"ended": "out_of_segments", "reveal": True, "segment": 16},
     "help": {"overlay": KEYS},
-    "typing": {"cursor": 3, "overlay": KEYS, "message": "the puzzle contradicts itself: digit 1 stands twice " * 3},
+    "typing": {"cursor": 3, "overlay": KEYS, "message": "the puzzle contradicts itself: digit 1 appears twice " * 3},
     "long": {"segment": 1000, "max_segments": 1000},
     "search": {"search": True, "signals": dict.fromkeys(QUESTIONS, 0.5)},
     "help about a search": {"search": True, "signals": dict.fromkeys(QUESTIONS, 0.5), "overlay": PLAYER_KEYS},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"hrm-gym {hrm_gym.__version__}")
         return 0
+    _show_notes()
     try:
         if arguments[0] not in COMMANDS:
             raise unknown("command", arguments[0], COMMANDS)
@@ -71,6 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {line}", file=sys.stderr)
         return 2
+
+
+def _show_notes() -> None:
+    """Let the package say on standard error what takes time; as a library it stays silent."""
+    logging.getLogger("hrm_gym").setLevel(logging.INFO)
+    if logging.lastResort is not None:
+        logging.lastResort.setLevel(logging.INFO)
 
 
 def _import_own_code(argv: Sequence[str]) -> list[str]:

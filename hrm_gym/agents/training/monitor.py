@@ -204,10 +204,13 @@ class Monitor:
                 f"[dim]it takes {clock(60 * c.max_minutes)} hours; Ctrl-C saves and --resume goes on; "
                 "--max-minutes 30 gives a whole course and a weaker agent[/]"
             )
-        exact = "resuming is bit for bit on a CPU" if c.max_steps else "give --max-steps to make resuming bit for bit"
-        unit = "steps" if c.max_steps else "minutes"
-        if c.max_steps or c.max_minutes:
-            show.say(f"[dim]the learning rate follows the {unit}: {exact}[/]")
+        if c.max_steps:
+            show.say("[dim]the learning rate follows the steps, so on a CPU a resumed run gives the same weights[/]")
+        elif c.max_minutes:
+            show.say(
+                "[dim]the learning rate follows the clock, so no two runs are exactly equal; with --max-steps they are "
+                "on a CPU[/]"
+            )
         for note in trainer.notes:
             show.say(note)
 
