@@ -185,6 +185,27 @@ def test_the_modules_are_plain_javascript():
         assert len(path.read_text().splitlines()) < 300
 
 
+ESLINT = ("npx", "--yes", "eslint@9.39.5", "--config", str(ROOT / "docs" / "_site" / "eslint.config.mjs"))
+
+
+def lint(folder):
+    """What the linter says about the modules of a folder."""
+    if shutil.which("npx") is None:
+        pytest.skip("npm is not installed, from which the linter comes")
+    done = subprocess.run([*ESLINT, "."], cwd=folder, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        pytest.skip(f"the linter cannot be run: {done.stderr[-200:]}")
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_linter_finds_nothing_to_mend(tmp_path):
+    (tmp_path / "planted.js").write_text("const unused = windw.location;\n")
+    found = lint(tmp_path)
+    assert "no-undef" in found and "no-unused-vars" in found
+    assert lint(THINK) == ""
+
+
 def test_nothing_is_loaded_from_elsewhere():
     for path in THINK.iterdir():
         assert not re.search(r"https?://|//cdn", path.read_text()), path

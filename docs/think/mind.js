@@ -14,6 +14,7 @@ async function loadRuntime() {
   if (!runtime) {
     runtime = await import(new URL("ort/ort.wasm.min.mjs", BASE));
     runtime.env.wasm.wasmPaths = new URL("ort/", BASE).href;
+    runtime.env.logLevel = "error"; // not what it tidies up while it loads
     runtime.env.wasm.numThreads = 1; // more would need headers that few static hosts send
   }
   return runtime;
