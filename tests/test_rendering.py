@@ -238,7 +238,7 @@ def words_of(frame, task, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ended", "answer", "told"),
+    ("ended", "answer", "expected"),
     [
         ("halted", 1, "solved, stopped by itself"),
         ("halted", 2, "wrong, stopped too early"),
@@ -247,10 +247,10 @@ def words_of(frame, task, monkeypatch):
         ("", 1, "thinking"),
     ],
 )
-def test_the_panel_says_how_an_episode_ended(ended, answer, told, monkeypatch):
+def test_the_panel_says_how_an_episode_ended(ended, answer, expected, monkeypatch):
     task = BOARDS["4x4"]
     words = words_of(frame_of(task, ended=ended, answer=np.full(16, answer)), task, monkeypatch)
-    assert words.count(told) == 1 and sum("solved" in word or "out of time" in word for word in words) <= 1
+    assert words.count(expected) == 1 and sum("solved" in word or "out of time" in word for word in words) <= 1
     assert any(word.startswith("stopped at") for word in words) == (ended == "halted")
     assert ending(False, True) == "" and ending(True, True) == "halted" and ending(True, False) == "out_of_segments"
 

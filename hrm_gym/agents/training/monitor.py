@@ -49,7 +49,7 @@ class Monitor:
     Args:
         trainer: the run's.
         run_dir: the run's folder.
-        callbacks: told about the run, loggers among them.
+        callbacks: called at events of the run; loggers are callbacks, too.
     """
 
     def __init__(self, trainer: Trainer, run_dir: Path, callbacks: Sequence[Callback] = ()) -> None:
