@@ -42,7 +42,14 @@ try {
     const said = page.find(".think-state").textContent;
     reports.push({ answer, segment, halt, confidence, times: page.times, said, name: page.facts.name });
   }
-  await tell({ reports, refused });
+  const button = page.find("[data-do=toggle]");
+  button.focus();
+  button.click();
+  const during = button.textContent;
+  while (page.running) await new Promise((done) => setTimeout(done, 20));
+  const focused = document.activeElement === button;
+  const clicked = { during, after: button.textContent, focused, segment: page.thought?.segment };
+  await tell({ reports, refused, clicked });
 } catch (error) { await tell({ error: String(error.stack ?? error), refused }); }
 </script>
 """
@@ -110,7 +117,7 @@ def browse(folder, cases, seconds=240):
         browser.wait(20)
         server.shutdown()
     assert "error" not in server.report, server.report
-    return server.report["reports"], server.report["refused"], server.asked
+    return server.report["reports"], server.report["refused"], server.asked, server.report["clicked"]
 
 
 def text_of(task, puzzle):
@@ -137,7 +144,7 @@ def thought(site):
 
 @pytest.mark.rare
 def test_the_page_answers_and_halts_as_python(thought):
-    puzzles, reports, _, _ = thought
+    puzzles, reports, *_ = thought
     for (env, number), puzzle, report in zip(CASES, puzzles, reports, strict=True):
         policy = hrm_gym.load_agent(env, device="cpu")
         policy.agent.dtype = torch.float32
@@ -156,8 +163,16 @@ def test_the_page_answers_and_halts_as_python(thought):
 
 
 @pytest.mark.rare
+def test_one_button_thinks_pauses_and_thinks_again(thought):
+    """Its word changes and it keeps the focus of the keyboard; after a halt it starts from the puzzle."""
+    _, reports, _, _, clicked = thought
+    last = reports[-1]
+    assert last["halt"] and clicked == {"during": "pause", "after": "think", "focused": True, "segment": last["segment"]}
+
+
+@pytest.mark.rare
 def test_no_request_leaves_the_site(thought):
-    _, _, refused, asked = thought
+    _, _, refused, asked, _ = thought
     assert refused == []
     assert any(path.endswith(".onnx") for path in asked) and any(path.endswith(".wasm") for path in asked)
 
@@ -167,7 +182,7 @@ def test_a_request_that_left_the_site_would_be_seen(site):
     page = (site / "think" / "mind.js").read_text()
     (site / "think" / "mind.js").write_text("fetch('http://elsewhere.test/x').catch(() => null);" + page)
     try:
-        _, refused, _ = browse(site, [])
+        _, refused, *_ = browse(site, [])
     finally:
         (site / "think" / "mind.js").write_text(page)
     assert refused == ["http://elsewhere.test/x"]

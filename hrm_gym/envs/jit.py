@@ -77,13 +77,14 @@ class _FirstCompilation(event.Listener):
 
     logged = False
 
-    def on_start(self, event: event.Event) -> None:
+    def on_start(self, event: Any) -> None:
+        """Called by numba before it compiles; not for what it finds in the cache."""
         function = event.data["dispatcher"].py_func
         if not self.logged and function.__module__.startswith("hrm_gym."):
             self.logged = True
             LOG.info("compiling puzzle code, which is kept for next time: this can take half a minute ...")
 
-    def on_end(self, event: event.Event) -> None:
+    def on_end(self, event: Any) -> None:
         """Required by numba; nothing to do."""
 
 
