@@ -198,11 +198,11 @@ class Monitor:
         if c.course:
             parts = (stage.strip().partition(" ") for stage in c.course.split(";"))
             listed = "; ".join(f"{100 * float(share):.0f} % {changes or c.env}" for share, _, changes in parts)
-            show.say(f"[dim]a course of {len(trainer.stages)} stages: {listed}[/]")
+            show.say(f"[dim]{len(trainer.stages)} stages, as shares of the time: {listed}[/]")
         if c.max_minutes >= LONG_MINUTES and not trainer.seconds:
             show.say(
-                f"[dim]it takes {clock(60 * c.max_minutes)} hours; Ctrl-C saves and --resume goes on; "
-                "--max-minutes 30 gives a whole course and a weaker agent[/]"
+                f"[dim]training takes {clock(60 * c.max_minutes)} hours; Ctrl-C saves, and --resume continues; "
+                "--max-minutes 30 goes through all stages and gives a weaker agent[/]"
             )
         if c.max_steps:
             show.say("[dim]the learning rate follows the steps, so on a CPU a resumed run gives the same weights[/]")
