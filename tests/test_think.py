@@ -166,8 +166,8 @@ def test_the_page_answers_and_halts_as_python(thought):
 def test_one_button_thinks_pauses_and_thinks_again(thought):
     """Its word changes and it keeps the focus of the keyboard; after a halt it starts from the puzzle."""
     _, reports, _, _, clicked = thought
-    last = reports[-1]
-    assert last["halt"] and clicked == {"during": "pause", "after": "think", "focused": True, "segment": last["segment"]}
+    assert reports[-1]["halt"]
+    assert clicked == {"during": "pause", "after": "think", "focused": True, "segment": reports[-1]["segment"]}
 
 
 @pytest.mark.rare
