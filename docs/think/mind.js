@@ -14,7 +14,6 @@ async function loadRuntime() {
   if (!runtime) {
     runtime = await import(new URL("ort/ort.wasm.min.mjs", BASE));
     runtime.env.wasm.wasmPaths = new URL("ort/", BASE).href;
-    runtime.env.logLevel = "error"; // not what it tidies up while it loads
     runtime.env.wasm.numThreads = 1; // more would need headers that few static hosts send
   }
   return runtime;
@@ -31,7 +30,8 @@ export class Mind {
     const mind = new Mind();
     mind.facts = facts;
     mind.#ort = await loadRuntime();
-    mind.#session = await mind.#ort.InferenceSession.create(new URL(facts.file, BASE).href, { executionProviders: ["wasm"] });
+    const options = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // errors only, not how it simplifies the graph
+    mind.#session = await mind.#ort.InferenceSession.create(new URL(facts.file, BASE).href, options);
     return mind;
   }
 
