@@ -105,14 +105,14 @@ def look_inside(run: Steps, num: int = IN_A_ROW) -> dict[str, Any]:
     """A profile of some steps: times in milliseconds a step, shares in [0, 1]."""
     on_gpu = run.trainer.device.type == "cuda"
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
-    with profile(activities=activities) as told:
+    with profile(activities=activities) as profiled:
         queued, done = run.run(num)
-    events = list(told.events())
+    events = list(profiled.events())
     kernels = [e for e in events if e.device_type == torch.autograd.DeviceType.CUDA]
     host = [e for e in events if e.device_type == torch.autograd.DeviceType.CPU]
     spans = [(float(e.time_range.start), float(e.time_range.end)) for e in (kernels or host)]
     longest: dict[str, float] = {}
-    for row in told.key_averages():
+    for row in profiled.key_averages():
         spent = row.self_device_time_total if on_gpu else row.self_cpu_time_total
         longest[row.key] = longest.get(row.key, 0.0) + spent
     waits: dict[str, list[float]] = {}

@@ -43,7 +43,7 @@ class Futoshiki(Task):
         """Puzzles with one solution that need every one of their clues."""
         square = rng.integers(len(_BOARDS), size=num)
         differ = _DIFFER[square]  # (num, 576)
-        differ[np.arange(num), square] = _BITS.sum()  # a square need not be told from itself
+        differ[np.arange(num), square] = _BITS.sum()  # a square need not differ from itself
         clues = np.full(num, _BITS.sum())
         for cell in rng.permuted(np.tile(np.arange(49), (num, 1)), axis=1).T:  # each puzzle in an order of its own
             fewer = clues & ~_BITS[cell]

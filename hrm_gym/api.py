@@ -1,4 +1,4 @@
-"""The Python door: what the commands do, for notebooks and programs."""
+"""The commands as Python functions, for notebooks and programs."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def train(
     Args:
         env: an environment id, "module:ID", or "auto": "Sudoku6x6-v0", or that of the run that is resumed.
         agent: a registered agent, "module:NAME", or "auto".
-        wrap: wraps the training environments, a `gymnasium.vector.VectorEnv` of torch tensors, such as in a wrapper
-            that changes rewards.
-        callbacks: told about the run while it goes; they may end it (see `hrm_gym.agents.Callback`).
+        wrap: a function that wraps the training environments (a `gymnasium.vector.VectorEnv` of torch tensors), for
+            example to change rewards.
+        callbacks: called at events of the run, which they may end (see `hrm_gym.agents.Callback`).
         **options: those of `hrm-gym train --help`, with underscores: `max_minutes=5`, `hidden_size=64`,
             `resume="runs/first"`. `resume` and `init_from` may be runs, and `dataset` the puzzles themselves (see
             `evaluate`): the run's folder keeps them.
@@ -137,7 +137,7 @@ def evaluate(
         split: "test", "validation" or "train".
         puzzles: a file, or puzzles as for `hrm_gym.envs.reading.source.read`, in place of a split.
         limit: number of puzzles, the first ones; 0: all.
-        batch_size: puzzles thought about at once.
+        batch_size: puzzles per batch.
         device: "auto", "cpu", "cuda" or "mps".
         **protocol: the fields of `hrm_gym.agents.Protocol`, such as `halting="fixed"` and `max_segments=64`; for
             test-time training (ARC without a checkpoint) `seconds=40.0`, `processes=1`, `seed=0`, `agent`.
@@ -308,7 +308,7 @@ def analyze(
         **settings: the fields of `hrm_gym.agents.analysis.Settings`, such as `puzzles=1000`.
 
     Returns:
-        The findings, each with `figures`, `text` and `plot()`; what does not suit the agent is left out.
+        The findings, each with `figures`, `text` and `plot()`. Analyses that the agent does not support are left out.
 
     Raises:
         HrmGymError: on an unknown analysis or setting, or a missing agent.

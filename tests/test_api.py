@@ -38,12 +38,12 @@ def test_a_run_gives_its_result_and_its_agent(run):
 def test_the_result_and_the_command_give_the_same_object(run, hrm_gym):
     code, out, err = hrm_gym("evaluate", "--checkpoint", run.folder, "--limit", 8, "--halting", "fixed", "--json")
     assert code == 0, err  # without --env: the run knows its environment
-    told = json.loads(out)
+    printed = json.loads(out)
     result = {name: value for name, value in run.result.items() if name not in ("halting_by_itself", "training")}
-    assert told.keys() == result.keys() == run.result["halting_by_itself"].keys()
-    assert told["exact_accuracy"] == result["exact_accuracy"] and told["protocol"] == result["protocol"]
-    low, high = told["exact_interval"]
-    assert low <= told["exact_accuracy"] <= high
+    assert printed.keys() == result.keys() == run.result["halting_by_itself"].keys()
+    assert printed["exact_accuracy"] == result["exact_accuracy"] and printed["protocol"] == result["protocol"]
+    low, high = printed["exact_interval"]
+    assert low <= printed["exact_accuracy"] <= high
 
 
 def test_a_classifier_shows_no_value_of_continuing(run):
@@ -156,8 +156,8 @@ def test_the_label_of_halting_follows_what_is_right():
         assert torch.equal(other, obs["puzzle"])  # the maze is its own mirror image ...
         mirrored = solution.view(1, 10, 10).transpose(1, 2).reshape(1, -1)
         assert not torch.equal(mirrored, solution)  # ... and its label is not
-        _, told, _ = trainer.envs.step(obs, mirrored, torch.tensor([1]))
-        assert bool(told["right"]) == right and float(told["reward"]) == float(right)
+        _, grades, _ = trainer.envs.step(obs, mirrored, torch.tensor([1]))
+        assert bool(grades["right"]) == right and float(grades["reward"]) == float(right)
 
 
 def test_solve_says_which_lines_are_wrong(hrm_gym, tmp_path):

@@ -159,9 +159,9 @@ def test_what_a_caller_writes_into_an_observation_stays_with_the_caller():
     one.action_space.seed(0)
     for _ in range(8):
         action = one.action_space.sample()
-        (seen, *_, told), (clean, *_, infos) = one.step(action), two.step(action)
+        (seen, *_, info), (clean, *_, infos) = one.step(action), two.step(action)
         assert all((seen[key] == clean[key]).all() for key in seen)
-        assert all((told[key] == infos[key]).all() for key in infos)
-        for array in (*seen.values(), told["solution"], told["violations"]):
+        assert all((info[key] == infos[key]).all() for key in infos)
+        for array in (*seen.values(), info["solution"], info["violations"]):
             array[:] = 3
-        del seen, told, array
+        del seen, info, array

@@ -134,8 +134,8 @@ def test_what_does_not_fit_is_one_line(folder, change, message, capsys, monkeypa
     change(folder / "step_100.pt")
     out = folder / "a.safetensors"
     assert main(["convert", str(folder / "step_100.pt"), "--out", str(out), "--env", "Latin3x3-v0"]) == 2
-    told = capsys.readouterr().err
-    assert message in told and len(told.splitlines()) == 1
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
     assert not out.exists() and not (folder / "imported").exists()
 
 

@@ -147,13 +147,13 @@ def test_a_single_environment(rules, seed, program):
     episode = fresh(rules, *env.reset(seed=seed))
     for choice in program:
         action = episode.action(choice, rng)
-        obs, *told, info = env.step(action if isinstance(action, int) else np.array(action))
-        assert tuple(told) == episode.step(action)
+        obs, *outcome, info = env.step(action if isinstance(action, int) else np.array(action))
+        assert tuple(outcome) == episode.step(action)
         episode.check(obs, info)
-        if told[1]:
+        if outcome[1]:
             with pytest.raises(HrmGymError, match="reset"):
                 env.unwrapped.step(np.array(action))
-        if told[1] or told[2]:
+        if outcome[1] or outcome[2]:
             episode = fresh(rules, *env.reset())
 
 
@@ -191,13 +191,13 @@ def test_a_batch(device, mode, rules, seed, program):
         actions = [episode.action(choice, rng) for episode, choice in zip(episodes, choices, strict=True)]
         obs, reward, terminated, truncated, info = envs.step(np.array(actions))
         for i in range(N):
-            told = float(reward[i]), bool(terminated[i]), bool(truncated[i])
+            outcome = float(reward[i]), bool(terminated[i]), bool(truncated[i])
             if mode == "NextStep" and over[i]:
-                assert told == (0.0, False, False)
+                assert outcome == (0.0, False, False)
                 episodes[i], over[i] = begun(i), False
                 continue
-            assert told == episodes[i].step(actions[i])
-            over[i] = told[1] or told[2]
+            assert outcome == episodes[i].step(actions[i])
+            over[i] = outcome[1] or outcome[2]
             if mode == "SameStep" and over[i]:
                 last = info["final_obs"][i] if device is None else slot(info["final_obs"], i)
                 episodes[i].check(last, slot(info["final_info"], i))

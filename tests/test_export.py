@@ -30,8 +30,8 @@ def test_an_export_can_be_evaluated_and_its_card_says_what_the_result_says(hrm_g
     out = tmp_path / "agent.safetensors"
     code, _, _ = hrm_gym("export", folder, "--out", out)
     assert code == 0
-    code, told, _ = hrm_gym("evaluate", "--env", "Sudoku4x4-v0", "--checkpoint", out, "--limit", 16, "--json")
-    assert code == 0 and json.loads(told)["num_parameters"] == result["num_parameters"]
+    code, printed, _ = hrm_gym("evaluate", "--env", "Sudoku4x4-v0", "--checkpoint", out, "--limit", 16, "--json")
+    assert code == 0 and json.loads(printed)["num_parameters"] == result["num_parameters"]
     card = out.with_suffix(".md").read_text()
     assert f"{100 * result['exact_accuracy']:.1f} %" in card and f"{result['num_parameters']:,}" in card
     assert card.count("\n| 0.") == len(result["training"]["validation_curve"]) == 3
@@ -55,8 +55,8 @@ def test_curves_of_runs_finished_or_not(hrm_gym, finished, tmp_path):
     going_on.mkdir()
     (going_on / "checkpoint.safetensors").write_bytes((folder / "checkpoint.safetensors").read_bytes())
     out = tmp_path / "curves.png"
-    code, told, _ = hrm_gym("plot", folder, going_on, "--out", out, "--along", "steps")
-    assert code == 0 and "first" in told and "second" in told
+    code, printed, _ = hrm_gym("plot", folder, going_on, "--out", out, "--along", "steps")
+    assert code == 0 and "first" in printed and "second" in printed
     assert Image.open(out).width > 800
 
 

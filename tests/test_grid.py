@@ -91,8 +91,8 @@ def test_no_gradient_of_halting_reaches_the_network():
 
 def test_it_is_compiled_for_a_few_batch_sizes(monkeypatch):
     compiled = []
-    told = lambda f, **how: lambda x, *rest: compiled.append(len(x)) or f(x, *rest)  # noqa: E731
-    monkeypatch.setattr(torch, "compile", told)
+    counted = lambda f, **how: lambda x, *rest: compiled.append(len(x)) or f(x, *rest)  # noqa: E731
+    monkeypatch.setattr(torch, "compile", counted)
     made = policy("hrm_grid", make_task("MazeSmall-v0"))
     puzzle = torch.randint(0, 2, (6, 100))
     plain = logits(made, puzzle)

@@ -293,6 +293,6 @@ def test_names_that_no_system_allows_are_one_line(words, capsys, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     for name in ("a" * 300, "a\0b", "/proc/" + "b" * 5000):
         assert main([*words, name]) == 2
-        told = capsys.readouterr().err
-        assert told.startswith("error: ") and len(told.splitlines()) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and len(error.splitlines()) == 1
     assert not list(tmp_path.iterdir())

@@ -172,6 +172,14 @@ def test_what_was_not_measured_yet_is_a_dash(capsys):
     assert figures == ["1", "0:01", "-", "-", "-", "-", "-"]
 
 
+def test_the_last_evaluation_reports_how_far_it_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("hrm_gym.agents.training.progress.LOG_SECONDS", -1.0)
+    train(tiny(max_steps=2, **SHORT), tmp_path / "run")
+    out = capsys.readouterr().out
+    assert "tested 4 of 4" in out and "with its own halting: " in out
+    assert "2 steps are few" in out and "give a larger --max-steps" in out
+
+
 def test_arithmetic_is_in_tensorboard_alone(tmp_path, capsys):
     train(tiny(max_steps=3, eval_steps=2, **SHORT), tmp_path / "run")
     assert "FLOP/s" not in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What people are told of the bugs in their own files: the file, the line and what is wrong, and never a traceback."""
+"""What people read about the bugs in their own files: the file, the line and what is wrong, and never a traceback."""
 
 import re
 import sys
@@ -45,9 +45,9 @@ def test_a_bug_is_shown_with_file_and_line(option, file, entry, old, new, at, me
     status = main(["train", *env, option, entry, *COMMAND])
     captured = capsys.readouterr()
     assert status == 2 and captured.out == ""
-    (told,) = captured.err.splitlines()
+    (shown,) = captured.err.splitlines()
     place = rf"{module}\.py:{line_of(module, at)}: " if at else ""
-    assert re.match(f"error: {place}.*(?:{message.replace('MODULE', module)})", told), told
+    assert re.match(f"error: {place}.*(?:{message.replace('MODULE', module)})", shown), shown
     assert {path.name for path in tmp_path.iterdir()} <= {f"{module}.py", "__pycache__"}
 
 
@@ -67,8 +67,8 @@ def test_the_files_without_a_bug_train(stranger, capsys):
         (["--patience", "2", "--width", "8", "--resume", "run"], "--width 8 differs"),
     ):
         assert main(["train", *named, *words, *COMMAND]) == 2
-        (told,) = capsys.readouterr().err.splitlines()
-        assert re.search(message, told), told
+        (shown,) = capsys.readouterr().err.splitlines()
+        assert re.search(message, shown), shown
 
 
 BASES = {
@@ -125,8 +125,8 @@ def test_from_python_the_first_error_is_the_cause(stranger):
 @pytest.mark.parametrize("option", ["--env", "--agent", "--halting"])
 def test_no_module_is_said_of_what_is_not_there(option, name, stranger, capsys):
     assert main(["train", option, name, *COMMAND]) == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert re.search(r"no module|unknown environment ':x'", told), told
+    (shown,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"no module|unknown environment ':x'", shown), shown
 
 
 def test_an_error_in_the_first_step_leaves_nothing_behind(stranger, tmp_path, capsys):
@@ -137,8 +137,8 @@ def test_an_error_in_the_first_step_leaves_nothing_behind(stranger, tmp_path, ca
     (tmp_path / "kept" / "notes.txt").write_text("mine")
     for place in (["--run-dir", "run"], ["--run-dir", "kept"], []):
         assert main(["train", "--env", "Sudoku4x4-v0", "--agent", f"{net}:{net}", *place, *COMMAND]) == 2
-        told = capsys.readouterr().err.splitlines()[-1]
-        assert told == f"error: {net}.py:{line_of(net, 'four')}: RuntimeError: four"
+        shown = capsys.readouterr().err.splitlines()[-1]
+        assert shown == f"error: {net}.py:{line_of(net, 'four')}: RuntimeError: four"
     assert not (tmp_path / "run").exists() and not any((tmp_path / "runs").glob("*"))
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["notes.txt"]
 
@@ -161,8 +161,8 @@ def test_a_bug_in_use_is_shown_as_well(stranger, capsys):
             ):
                 capsys.readouterr()
                 assert main(words) == 2
-                (told,) = capsys.readouterr().err.splitlines()
-                assert re.search(rf"test_own_bugs\.py:{BROKEN}: ZeroDivisionError: division by zero$", told), told
+                (shown,) = capsys.readouterr().err.splitlines()
+                assert re.search(rf"test_own_bugs\.py:{BROKEN}: ZeroDivisionError: division by zero$", shown), shown
 
 
 def broken(*arguments):

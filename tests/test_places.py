@@ -64,11 +64,11 @@ def test_a_read_only_package_and_no_home(tmp_path, read_only, keeps):
     temporary.chmod(0o777 if keeps else 0o555)
     done = run_elsewhere(read_only, TMPDIR=str(temporary), **NOWHERE)
     assert done.returncode == 0 and done.stdout.strip() == "0.0", done.stderr
-    told = [line for line in done.stderr.splitlines() if "compiled code" in line]
-    assert len(told) == 1 and "NUMBA_CACHE_DIR" in told[0]
+    lines = [line for line in done.stderr.splitlines() if "compiled code" in line]
+    assert len(lines) == 1 and "NUMBA_CACHE_DIR" in lines[0]
     if keeps:
         kept = next(temporary.glob("hrm-gym-*"))
-        assert str(kept) in told[0] and not kept.stat().st_mode & 0o077 and list(kept.rglob("*.nbi"))
+        assert str(kept) in lines[0] and not kept.stat().st_mode & 0o077 and list(kept.rglob("*.nbi"))
 
 
 @bound
@@ -150,3 +150,19 @@ def test_pickles_hold_no_window():
     again = pickle.loads(pickle.dumps(env.unwrapped._view))
     assert again._window is None
     env.close()
+
+
+def test_commands_announce_a_compilation_and_a_library_stays_silent(tmp_path):
+    (tmp_path / "small.py").write_text(
+        "from hrm_gym.envs.jit import njit\n"
+        "def one(x):\n    return x + 1\n"
+        "def two(x):\n    return x + 2\n"
+        "one.__module__ = two.__module__ = 'hrm_gym.small'\n"
+        "assert njit()(one)(1) + njit()(two)(1) == 5\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])}
+    lines = []
+    for code in ("import small", "from hrm_gym.cli import main; main(['agents']); import small"):
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+        lines.append(done.stderr.splitlines())
+    assert lines[0] == [] and len(lines[1]) == 1 and lines[1][0].startswith("compiling puzzle code")

@@ -305,8 +305,8 @@ def test_the_agent_for_hard_ones_solves_a_9x9_sudoku_without_env(capsys):
 
 def test_a_size_of_no_family_is_one_line(capsys):
     assert main(["solve", "12345"]) == 2
-    told = capsys.readouterr().err
-    assert "not a board of" in told and "give --env" in told and len(told.splitlines()) == 1
+    error = capsys.readouterr().err
+    assert "no board has the size" in error and "--env" in error and len(error.splitlines()) == 1
     assert main(["solve", PUZZLE.replace("5", "é", 1)]) == 2
     assert "foreign character 'é'" in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ import sys
 LINES = {
     "solve --env Sudoku9x9-v0 53..7": "a 9x9 board needs 81",
     "solve --env Sudoku9x9-v0 " + "55" + "." * 79: "",
-    "solve 53..7": "by its size",
+    "solve 53..7": "Sudokus have 16, 36, 81 or 256 cells, mazes 100 or 900",
     "solve --env Nope-v0 53..7": "unknown environment 'Nope-v0'",
     "evaluate --env Nope-v0": "unknown environment 'Nope-v0'",
     "evaluate --env Sudoku6x6-v0 --puzzles nowhere.csv": "nowhere.csv",

@@ -68,9 +68,9 @@ def test_registering_twice_is_fine_unless_it_changes():
 def test_a_run_has_the_options_of_its_environments():
     shared = {field.name for field in dataclasses.fields(PuzzleOptions)}
     assert shared < set(OPTIONS)
-    told = RunOptions(segment_cost=0.25, num_examples=3, max_segments=5).env_options()
-    env = gym.make("Sudoku4x4-v0", **told).unwrapped
-    assert told.keys() == shared and {name: getattr(env.rules.options, name) for name in told} == told
+    options = RunOptions(segment_cost=0.25, num_examples=3, max_segments=5).env_options()
+    env = gym.make("Sudoku4x4-v0", **options).unwrapped
+    assert options.keys() == shared and {name: getattr(env.rules.options, name) for name in options} == options
     assert PuzzleOptions(**RunOptions().env_options()) == PuzzleOptions(augment=True, max_segments=16)
 
 

@@ -95,7 +95,7 @@ STATES = {
     "halted": {"ended": "halted", "segment": 16},
     "out of segments": {"ended": "out_of_segments", "reveal": True, "segment": 16},
     "help": {"overlay": KEYS},
-    "typing": {"cursor": 3, "overlay": KEYS, "message": "the puzzle contradicts itself: digit 1 stands twice " * 3},
+    "typing": {"cursor": 3, "overlay": KEYS, "message": "the puzzle contradicts itself: digit 1 appears twice " * 3},
     "long": {"segment": 1000, "max_segments": 1000},
     "search": {"search": True, "signals": dict.fromkeys(QUESTIONS, 0.5)},
     "help about a search": {"search": True, "signals": dict.fromkeys(QUESTIONS, 0.5), "overlay": PLAYER_KEYS},
@@ -238,7 +238,7 @@ def words_of(frame, task, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ended", "answer", "told"),
+    ("ended", "answer", "expected"),
     [
         ("halted", 1, "solved, stopped by itself"),
         ("halted", 2, "wrong, stopped too early"),
@@ -247,10 +247,10 @@ def words_of(frame, task, monkeypatch):
         ("", 1, "thinking"),
     ],
 )
-def test_the_panel_says_how_an_episode_ended(ended, answer, told, monkeypatch):
+def test_the_panel_says_how_an_episode_ended(ended, answer, expected, monkeypatch):
     task = BOARDS["4x4"]
     words = words_of(frame_of(task, ended=ended, answer=np.full(16, answer)), task, monkeypatch)
-    assert words.count(told) == 1 and sum("solved" in word or "out of time" in word for word in words) <= 1
+    assert words.count(expected) == 1 and sum("solved" in word or "out of time" in word for word in words) <= 1
     assert any(word.startswith("stopped at") for word in words) == (ended == "halted")
     assert ending(False, True) == "" and ending(True, True) == "halted" and ending(True, False) == "out_of_segments"
 

@@ -101,5 +101,5 @@ def test_digits_above_nine_are_letters():
     text = TASK.format(TASK.dataset("test").solution[0])
     assert sorted(text[:16]) == sorted("123456789ABCDEFG")
     assert (TASK.parse(text.replace("G", "0")) == TASK.parse(text.replace("G", "."))).all()
-    with pytest.raises(HrmGymError, match="digit G stands twice in row 1"):
+    with pytest.raises(HrmGymError, match="digit G appears twice in row 1"):
         TASK.check(TASK.parse("GG" + 254 * "."))

@@ -202,8 +202,8 @@ def test_training_ends_where_there_is_no_room(tmp_path):
 
 def test_what_is_compiled_for_graphs_of_a_fixed_size_leaves_lists_alone(monkeypatch):
     compiled = []
-    told = lambda f, **how: lambda *a: compiled.append(how) or f(*a)  # noqa: E731
-    monkeypatch.setattr(torch, "compile", told)
+    counted = lambda f, **how: lambda *a: compiled.append(how) or f(*a)  # noqa: E731
+    monkeypatch.setattr(torch, "compile", counted)
     made, shown = policy("Sudoku4x4-v0", nodes_per_board=64), puzzles("Sudoku4x4-v0", 2).puzzle
     made.agent.compile(dynamic=False, mode="reduce-overhead")
     thought(made, shown)

@@ -195,13 +195,13 @@ def test_training_goes_on_bit_for_bit(kind):
 def test_a_dear_wrong_halt_asks_for_more_certainty(cost):
     """Of answers that are right so often, it learns odds lower by the cost; so it halts where the odds are above it."""
     rule = Classifier(ClassifierConfig(wrong_halt_cost=cost), MOST)
-    told = chain(rule, torch.tensor([3, 3, 3, 3, 1]))  # four right answers and a wrong one
+    chained = chain(rule, torch.tensor([3, 3, 3, 3, 1]))  # four right answers and a wrong one
     q_halt = torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.LBFGS([q_halt], max_iter=50)
 
     def loss():
         optimizer.zero_grad()
-        value = rule.loss(told._replace(signals={"q_halt": q_halt.expand(5)})).mean()
+        value = rule.loss(chained._replace(signals={"q_halt": q_halt.expand(5)})).mean()
         value.backward()
         return value
 

@@ -42,7 +42,14 @@ try {
     const said = page.find(".think-state").textContent;
     reports.push({ answer, segment, halt, confidence, times: page.times, said, name: page.facts.name });
   }
-  await tell({ reports, refused });
+  const button = page.find("[data-do=toggle]");
+  button.focus();
+  button.click();
+  const during = button.textContent;
+  while (page.running) await new Promise((done) => setTimeout(done, 20));
+  const focused = document.activeElement === button;
+  const clicked = { during, after: button.textContent, focused, segment: page.thought?.segment };
+  await tell({ reports, refused, clicked });
 } catch (error) { await tell({ error: String(error.stack ?? error), refused }); }
 </script>
 """
@@ -110,7 +117,7 @@ def browse(folder, cases, seconds=240):
         browser.wait(20)
         server.shutdown()
     assert "error" not in server.report, server.report
-    return server.report["reports"], server.report["refused"], server.asked
+    return server.report["reports"], server.report["refused"], server.asked, server.report["clicked"]
 
 
 def text_of(task, puzzle):
@@ -137,7 +144,7 @@ def thought(site):
 
 @pytest.mark.rare
 def test_the_page_answers_and_halts_as_python(thought):
-    puzzles, reports, _, _ = thought
+    puzzles, reports, *_ = thought
     for (env, number), puzzle, report in zip(CASES, puzzles, reports, strict=True):
         policy = hrm_gym.load_agent(env, device="cpu")
         policy.agent.dtype = torch.float32
@@ -156,8 +163,16 @@ def test_the_page_answers_and_halts_as_python(thought):
 
 
 @pytest.mark.rare
+def test_one_button_thinks_pauses_and_thinks_again(thought):
+    """Its word changes and it keeps the focus of the keyboard; after a halt it starts from the puzzle."""
+    _, reports, _, _, clicked = thought
+    assert reports[-1]["halt"]
+    assert clicked == {"during": "pause", "after": "think", "focused": True, "segment": reports[-1]["segment"]}
+
+
+@pytest.mark.rare
 def test_no_request_leaves_the_site(thought):
-    _, _, refused, asked = thought
+    _, _, refused, asked, _ = thought
     assert refused == []
     assert any(path.endswith(".onnx") for path in asked) and any(path.endswith(".wasm") for path in asked)
 
@@ -167,7 +182,7 @@ def test_a_request_that_left_the_site_would_be_seen(site):
     page = (site / "think" / "mind.js").read_text()
     (site / "think" / "mind.js").write_text("fetch('http://elsewhere.test/x').catch(() => null);" + page)
     try:
-        _, refused, _ = browse(site, [])
+        _, refused, *_ = browse(site, [])
     finally:
         (site / "think" / "mind.js").write_text(page)
     assert refused == ["http://elsewhere.test/x"]
@@ -183,6 +198,27 @@ def test_the_modules_are_plain_javascript():
         )
         assert checked.returncode == 0, checked.stderr
         assert len(path.read_text().splitlines()) < 300
+
+
+ESLINT = ("npx", "--yes", "eslint@9.39.5", "--config", str(ROOT / "docs" / "_site" / "eslint.config.mjs"))
+
+
+def lint(folder):
+    """What the linter says about the modules of a folder."""
+    if shutil.which("npx") is None:
+        pytest.skip("npm is not installed, from which the linter comes")
+    done = subprocess.run([*ESLINT, "."], cwd=folder, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        pytest.skip(f"the linter cannot be run: {done.stderr[-200:]}")
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_linter_finds_nothing_to_mend(tmp_path):
+    (tmp_path / "planted.js").write_text("const unused = windw.location;\n")
+    found = lint(tmp_path)
+    assert "no-undef" in found and "no-unused-vars" in found
+    assert lint(THINK) == ""
 
 
 def test_nothing_is_loaded_from_elsewhere():

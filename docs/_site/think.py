@@ -43,6 +43,8 @@ def build(out: Path = OUT) -> None:
     """Write graphs, runtime and `agents.json` to a folder."""
     (out / "agents").mkdir(parents=True, exist_ok=True)
     agents = {env_id: agent(env_id, out) for env_id in AGENTS}
+    for old in set((out / "agents").iterdir()) - {out / each["file"] for each in agents.values()}:
+        old.unlink()  # a graph of former weights
     examples = {name: example(*place) for name, place in EXAMPLES.items()}
     first, *rest = examples.items()
     examples = dict([first, ("easy Sudoku", EASY), *rest])

@@ -3,7 +3,7 @@
 const css = (colour) => `rgb(${colour.join(" ")})`;
 const mix = (a, b, share) => a.map((x, i) => Math.round(x + (b[i] - x) * share));
 const [PAGE, CARD, GIVEN, OPEN] = [[246, 245, 241], [255, 255, 255], [203, 209, 220], [243, 244, 246]];
-const [RULE, INK, MUTED, BLUE, AMBER] = [[226, 228, 232], [27, 36, 52], [100, 108, 122], [36, 95, 166], [184, 110, 0]];
+const [INK, MUTED, BLUE, AMBER] = [[27, 36, 52], [100, 108, 122], [36, 95, 166], [184, 110, 0]];
 const [WRONG, TEAL] = [[168, 22, 98], [0, 104, 92]];
 const STONE = mix(INK, MUTED, 0.25);
 const RAMP = [[252, 224, 158], [236, 205, 150], [178, 190, 176], [104, 148, 186], [44, 104, 172]];

@@ -30,7 +30,8 @@ export class Mind {
     const mind = new Mind();
     mind.facts = facts;
     mind.#ort = await loadRuntime();
-    mind.#session = await mind.#ort.InferenceSession.create(new URL(facts.file, BASE).href, { executionProviders: ["wasm"] });
+    const options = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // errors only, not how it simplifies the graph
+    mind.#session = await mind.#ort.InferenceSession.create(new URL(facts.file, BASE).href, options);
     return mind;
   }
 

@@ -9,7 +9,7 @@ const digits = (text) => Array.from(text, (c) => (c >= "1" && c <= "9" ? Number(
 export const sudoku = {
   name: "Sudoku",
   agents: ["SudokuExtreme-v0"],
-  help: "Type digits, or paste 81 characters: 0 or . for an empty cell.",
+  help: "Click or tap a cell and type a digit, or tap again for the next digit. A pasted text has 81 characters, 0 or . for an empty cell.",
   blank: () => new Array(81).fill(0),
 
   /** The puzzle in a text, or an error in words. */
@@ -33,7 +33,7 @@ export const sudoku = {
   },
 
   problem(puzzle) {
-    return this.broken(puzzle).size ? "A digit stands twice in a row, column or box." : "";
+    return this.broken(puzzle).size ? "A digit appears twice in a row, column or box." : "";
   },
 
   solved(puzzle, answer) {
@@ -89,7 +89,7 @@ export const maze = {
   problem(puzzle, rows, columns) {
     const count = (token) => puzzle.filter((v) => v === token).length;
     if (count(START) !== 1 || count(GOAL) !== 1) return "A maze has one start and one goal.";
-    return this.distance(puzzle, rows, columns) < Infinity ? "" : "There is no way from start to goal.";
+    return this.distance(puzzle, rows, columns) < Infinity ? "" : "No path leads from start to goal.";
   },
 
   broken: () => new Set(),

@@ -12,11 +12,11 @@ const PAGE = `
       <p class="think-state" role="status" aria-live="polite"></p>
       <label class="think-meter">is it right? <span class="think-belief"></span>
         <meter min="0" max="1" low="0.5" high="0.5" optimum="1" value="0"></meter></label>
-      <div class="think-key" aria-hidden="true"><i></i><span>unsure</span><span>sure</span></div>
+      <div class="think-key" aria-hidden="true"><i></i><span>unsure</span><span>sure</span>
+        <span class="think-marks">dark corner: changed now · red bar: breaks a rule</span></div>
       <div role="group" aria-label="thinking">
-        <button data-do="think" class="think-main">think</button>
+        <button data-do="toggle" class="think-main">think</button>
         <button data-do="step">step</button>
-        <button data-do="pause" disabled>pause</button>
         <button data-do="again">start over</button>
       </div>
       <label>speed <input class="think-speed" type="range" min="0" max="4" value="2" step="1"></label>
@@ -52,12 +52,13 @@ class Page {
     new ResizeObserver(() => this.show()).observe(this.canvas);
     const ramp = [0, 0.25, 0.5, 0.75, 1].map((c) => `rgb(${confidenceColour(c).join(" ")})`);
     this.find(".think-key i").style.background = `linear-gradient(to right, ${ramp.join(",")})`;
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.find(".think-speed").value = 0;
   }
 
   async start() {
     this.offer = await offer();
     if (!this.offer) {
-      this.find(".think-side").textContent = "This copy of the site was built without its agents: python docs/_site/think.py makes them.";
+      this.find(".think-side").textContent = "This copy of the site has no agents: run python docs/_site/think.py before the build.";
       return;
     }
     for (const [name, text] of Object.entries(this.offer.examples)) {
@@ -87,7 +88,15 @@ class Page {
     return { name, ...this.offer.agents[name] };
   }
 
+  /** The main button: think, or pause. It keeps the focus of the keyboard. */
+  toggle() {
+    if (this.running) this.pause();
+    else this.think();
+  }
+
+  /** Think until the agent halts; after a halt, from the start. */
   async think() {
+    if (this.done) this.#forget();
     const run = ++this.#run;
     this.#running(true);
     while (run === this.#run && (await this.#segment(run))) {
@@ -131,7 +140,7 @@ class Page {
     if (problem) this.#say(problem);
     if (problem || this.done) return false;
     const facts = this.facts;
-    if (!this.#minds[facts.name]) this.#say(`fetching the agent ...`);
+    if (!this.#minds[facts.name]) this.#say("Downloading the agent ...");
     const mind = await (this.#minds[facts.name] ??= Mind.load(facts));
     if (run !== this.#run) return false;
     if (!this.thought) mind.begin(this.puzzle, this.rows, this.columns);
@@ -152,9 +161,9 @@ class Page {
     const right = this.kind.solved(this.puzzle, this.thought.answer, this.rows, this.columns);
     const verdict = right ? "The answer is right." : this.done ? "The answer is not right." : "";
     const halting = halt ? `It halts after ${segment} segment${segment > 1 ? "s" : ""}.`
-      : last ? `It stops at its limit of ${segment} segments.` : `Segment ${segment}: it thinks on.`;
+      : last ? `It stops at its limit of ${segment} segments.` : `Segment ${segment}: it continues.`;
     this.#say(`${halting} ${verdict}`);
-    this.find(".think-belief").textContent = `${Math.round(100 * belief)} %`;
+    this.find(".think-belief").textContent = `The agent says ${Math.round(100 * belief)} %.`;
     this.find("meter").value = belief;
   }
 
@@ -165,17 +174,17 @@ class Page {
     this.find(".think-belief").textContent = "";
     this.find("meter").value = 0;
     const facts = this.facts;
-    this.#say(`Press think. The agent ${facts.name} has ${facts.parameters.toLocaleString("en")} parameters.`);
-    const kilobytes = (bytes) => `${Math.round(bytes / 1000).toLocaleString("en")} kB`;
+    this.#say(`Press think. The agent for ${facts.name} has ${facts.parameters.toLocaleString("en")} parameters.`);
+    const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
     this.find(".think-download").textContent =
-      `Thinking downloads the runtime (${kilobytes(this.offer.runtime)}, once) and this agent (${kilobytes(facts.bytes)}), ` +
-      "both from this site. Your puzzle stays in your browser.";
+      `The first thought downloads the ONNX runtime (${megabytes(this.offer.runtime)}, less if the host compresses it) and ` +
+      `this agent (${megabytes(facts.bytes)}), both from this site. Your puzzle stays in your browser.`;
     this.show();
   }
 
   #running(on) {
-    this.find("[data-do=pause]").disabled = !on;
-    this.find("[data-do=think]").disabled = on;
+    this.running = on;
+    this.find("[data-do=toggle]").textContent = on ? "pause" : "think";
   }
 
   #say(text) {

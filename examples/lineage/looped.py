@@ -60,9 +60,9 @@ def main() -> None:
     """Two minutes of one core; prints one line."""
     with tempfile.TemporaryDirectory() as folder:
         accuracy, same = more_steps(Path(folder) / "run", max_minutes=2)
-    told = ", ".join(f"{steps}: {100 * share:.1f} %" for steps, share in accuracy.items())
+    shares = ", ".join(f"{steps}: {100 * share:.1f} %" for steps, share in accuracy.items())
     print(
-        f"looped, trained with 4 steps on average; right after {told}; same answer from any state: {100 * same:.1f} %"
+        f"looped, trained with 4 steps on average; right after {shares}; same answer from any state: {100 * same:.1f} %"
     )
 
 

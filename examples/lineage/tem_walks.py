@@ -74,10 +74,10 @@ def main() -> None:
     """One minute of one core; prints one line for each."""
     with tempfile.TemporaryDirectory() as folder:
         found = walks(Path(folder), max_steps=1500, max_minutes=0.0, eval_steps=500)
-    for name, told in found.items():
+    for name, score in found.items():
         print(
-            f"{name}: {100 * told.revisited:.1f} % of the objects at revisited places, {100 * told.new_way:.1f} % of "
-            f"those reached by a new way; the most frequent object is right for {100 * told.guess:.1f} %"
+            f"{name}: {100 * score.revisited:.1f} % of the objects at revisited places, {100 * score.new_way:.1f} % of "
+            f"those reached by a new way; the most frequent object is right for {100 * score.guess:.1f} %"
         )
 
 

@@ -50,8 +50,8 @@ def main() -> None:
     """One minute of one core; prints one line."""
     with tempfile.TemporaryDirectory() as folder:
         found = pondering(Path(folder), max_steps=400, max_minutes=0.0, eval_steps=400, num_envs=32)
-    told = "; ".join(f"tau {tau:g}: {steps:.1f} steps, {100 * right:.1f} %" for tau, (steps, right) in found.items())
-    print(f"ut, 4x4 Sudokus, steps of a cell in the first segment and right answers after eight segments: {told}")
+    lines = "; ".join(f"tau {tau:g}: {steps:.1f} steps, {100 * right:.1f} %" for tau, (steps, right) in found.items())
+    print(f"ut, 4x4 Sudokus, steps of a cell in the first segment and right answers after eight segments: {lines}")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ _rules: dict[str, str] = {
 
 
 def register_agent(name: str, entry: str) -> None:
-    """Make an agent known as `--agent NAME`.
+    """Register an agent, so that `--agent NAME` finds it.
 
     Args:
         name: letters, digits, underscores and hyphens, such as "my_net".
@@ -73,7 +73,7 @@ def register_agent(name: str, entry: str) -> None:
 
 
 def register_halting(name: str, entry: str) -> None:
-    """Make a halting rule known as `--halting NAME`; the arguments and errors are those of `register_agent`."""
+    """Register a halting rule for `--halting NAME`; arguments and errors are those of `register_agent`."""
     _register(_rules, "halting rule", name, entry)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -14,16 +15,16 @@ from hrm_gym.outside import shown
 COMMANDS = {
     "train": "train an agent on an environment",
     "play": "watch an agent think, in a window, in a recording or as text",
-    "evaluate": "grade an agent on held-out puzzles or on a file of them",
+    "evaluate": "grade an agent on held-out puzzles or on your own file",
     "solve": "solve a puzzle, or a file of puzzles",
-    "halting": "compare rules for when to stop thinking, learned ones among them",
+    "halting": "compare fixed and learned rules for when to stop thinking",
     "analyze": "look inside an agent: dimensions, convergence, failures, interventions",
     "export": "write an agent as one small file with a card, or as an ONNX graph",
     "convert": "make an agent from a checkpoint of the HRM or TRM repository",
     "upload": "send a finished run to the Hugging Face hub",
     "download": "fetch an agent from the Hugging Face hub",
     "plot": "draw the learning curves of runs",
-    "compare": "train agents under one budget and compare what they reach",
+    "compare": "train several agents with the same budget and compare them",
     "generate": "write new puzzles to a file",
     "envs": "list the environments",
     "agents": "list the architectures, presets and shipped agents",
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"hrm-gym {hrm_gym.__version__}")
         return 0
+    _show_notes()
     try:
         if arguments[0] not in COMMANDS:
             raise unknown("command", arguments[0], COMMANDS)
@@ -71,6 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {line}", file=sys.stderr)
         return 2
+
+
+def _show_notes() -> None:
+    """Let the package say on standard error what takes time; as a library it stays silent."""
+    logging.getLogger("hrm_gym").setLevel(logging.INFO)
+    if logging.lastResort is not None:
+        logging.lastResort.setLevel(logging.INFO)
 
 
 def _import_own_code(argv: Sequence[str]) -> list[str]:

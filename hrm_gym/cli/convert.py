@@ -25,9 +25,9 @@ class Arguments(Options):
     config: str = ""
     """Path of all_config.yaml if it is not beside the checkpoint."""
     h_cycles: int = number(0, least=0)
-    """H_cycles, if there is no all_config.yaml."""
+    """Steps of H per segment (`H_cycles`), if there is no all_config.yaml."""
     l_cycles: int = number(0, least=0)
-    """L_cycles, if there is no all_config.yaml."""
+    """Steps of L per step of H (`L_cycles`), if there is no all_config.yaml."""
     num_heads: int = number(0, least=0)
     """Number of attention heads, if there is no all_config.yaml."""
     puzzle: int = number(0, least=0)

@@ -44,8 +44,8 @@ def find_family(source: str) -> tuple[str, Given, bool]:
         except WrongSizeError as error:
             refusals.append(error)
     raise HrmGymError(
-        f"the puzzle is not a board of {', '.join(BY_SIZE)} by its size (as a 9x9 Sudoku: {refusals[2]}): give --env, "
-        "or correct it"
+        "no board has the size of this puzzle: Sudokus have 16, 36, 81 or 256 cells, mazes 100 or 900 (as a 9x9 "
+        f"Sudoku: {refusals[2]}). Correct it, or name the environment by --env"
     )
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import config
+from numba.core import config, event
+
+LOG = logging.getLogger("hrm_gym")
 
 
 def njit(**options: Any) -> Callable[[Any], Any]:
@@ -63,8 +65,27 @@ def _temporary() -> str | None:
     except OSError:
         pass
     kept = f"is kept in {folder}" if folder else "is compiled in every process"
-    logging.getLogger("hrm_gym").warning(
+    LOG.warning(
         "the package's folder cannot be written to, so compiled code %s: NUMBA_CACHE_DIR=FOLDER keeps it elsewhere",
         kept,
     )
     return folder
+
+
+class _FirstCompilation(event.Listener):
+    """Logs the first compilation of a process, because a first use takes many seconds and later ones use the cache."""
+
+    logged = False
+
+    def on_start(self, event: Any) -> None:
+        """Called by numba before it compiles; not for what it finds in the cache."""
+        function = event.data["dispatcher"].py_func
+        if not self.logged and function.__module__.startswith("hrm_gym."):
+            self.logged = True
+            LOG.info("compiling puzzle code, which is kept for next time: this can take half a minute ...")
+
+    def on_end(self, event: Any) -> None:
+        """Required by numba; nothing to do."""
+
+
+event.register("numba:compile", _FirstCompilation())

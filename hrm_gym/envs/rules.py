@@ -176,8 +176,8 @@ class Rules:
         shape = (num,) if self.options.action_type == "edit" else (num, self.task.num_cells + 1)
         if tuple(actions.shape) != shape or not is_integer(actions):
             raise HrmGymError(
-                f"actions have shape {tuple(actions.shape)} and type {actions.dtype}: "
-                f"{self.options.action_type!r} takes integers of shape {shape}"
+                f"actions have shape {tuple(actions.shape)} and type {actions.dtype}: for a batch of {num}, "
+                f"action_type={self.options.action_type!r} takes integers of shape {shape}; see action_space"
             )
         if not isinstance(actions, np.ndarray):
             return as_int64(actions).clamp(min=0).minimum(like(self._most, actions))

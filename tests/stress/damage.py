@@ -112,7 +112,7 @@ def _checkpoints(size: Size, folder: Path, rng: np.random.Generator) -> Tally:
 
 
 class _Written:
-    """A configuration that says what it is told to say."""
+    """A configuration that says what it is asked to say."""
 
     def __init__(self, fields: dict) -> None:
         self.fields = fields

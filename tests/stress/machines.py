@@ -31,8 +31,8 @@ SETTINGS = {
 
 
 def _options(**more) -> list[str]:
-    told = {**SETTINGS, **more}
-    return [word for name, value in told.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    options = {**SETTINGS, **more}
+    return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def kills(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
@@ -103,8 +103,8 @@ def _until(end: int, command: list[str]) -> int:
 
     step = Learner.step
 
-    def stepped(learner, *told):
-        losses = step(learner, *told)
+    def stepped(learner, *arguments):
+        losses = step(learner, *arguments)
         if learner.steps == end:
             os.kill(os.getpid(), signal.SIGTERM)
         return losses
@@ -169,10 +169,10 @@ def disks(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
                 closed.fail(place / name, "no refusal")
         command = ["train", *_options(max_steps=1), "--run-dir", str(place)]
         closed.cases += 1
-        with silent() as told:
+        with silent() as errors:
             status = main(command)
-        if status != 2 or len(told.getvalue().splitlines()) != 1:
-            closed.fail(command, f"status {status}: {told.getvalue()[:200]}")
+        if status != 2 or len(errors.getvalue().splitlines()) != 1:
+            closed.fail(command, f"status {status}: {errors.getvalue()[:200]}")
     return [full, closed]
 
 
@@ -210,7 +210,7 @@ def clocks(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
 
 
 def rivals(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
-    """Of two runs in one folder one goes on and the other is told."""
+    """Of two runs in one folder one continues and the other gets an error."""
     tally = Tally("two runs in one folder")
     for i in range(size.rivals):
         tally.cases += 1

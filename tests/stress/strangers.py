@@ -125,7 +125,7 @@ def calls(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
     """Every public function with something odd for one or two of its arguments; the world stays as it was."""
     tally = Tally("odd arguments to public functions")
 
-    def trained(*told: Any, **more: Any) -> None:
+    def trained(*arguments: Any, **more: Any) -> None:
         raise Reached
 
     with mock.patch("hrm_gym.api._train", trained):

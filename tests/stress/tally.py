@@ -125,9 +125,9 @@ def time_limit(seconds: int):
 @contextlib.contextmanager
 def silent():
     """Swallow what is printed; gives what goes to standard error."""
-    told = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(told):
-        yield told
+    errors = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+        yield errors
 
 
 def in_child(function: Callable[[], int]) -> int:

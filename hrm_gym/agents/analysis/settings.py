@@ -48,4 +48,4 @@ class Settings(Options):
     draws: int = number(200, least=20)
     """Number of bootstrap samples over puzzles."""
     seed: int = number(0, least=0, most=2**31 - 1)
-    """Seed of the twin's weights, the bootstrap and the exchanges."""
+    """Random seed of the untrained agent for comparison, the bootstrap and the interventions."""

@@ -45,7 +45,7 @@ class HRMConfig(Cycles, Blocks):
 
     h_dimensions: int = number(0, least=0)
     """Project the state of H onto a random subspace with this many dimensions, at every position; 0: no projection.
-    An experiment that the paper leaves open; see `Held`."""
+    An experiment that the paper leaves open."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -132,7 +132,7 @@ class RunOptions(PuzzleOptions, _Run):
     eval_minutes: float = number(0.5, above=0)
     """Minutes between evaluations on validation puzzles."""
     eval_steps: int = number(0, least=0)
-    """Steps between evaluations; if set, it replaces `eval_minutes` (for reproducible runs)."""
+    """Steps between evaluations; if set, it replaces `--eval-minutes` (for reproducible runs)."""
     eval_puzzles: int = number(256, least=1)
     """Number of validation puzzles for evaluations during training."""
     test_puzzles: int = number(1000, least=1)

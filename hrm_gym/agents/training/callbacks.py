@@ -1,4 +1,4 @@
-"""What a run tells while it goes: a base class to derive from, and what it is given.
+"""Callbacks of a run: a base class to derive from, and the arguments of its methods.
 
 class Patience(Callback):
 best, since = 0.0, 0
@@ -71,15 +71,15 @@ class Scores(NamedTuple):
 
 
 class Callback:
-    """Told about a run; override what you need.
+    """Methods that a run calls at its events; override what you need.
 
-    `logged` and `evaluated` may return False to end the run early: it is then saved and tested as at its target
-    accuracy. An exception in any method abandons the run: what was saved stays, and the caller of `train` gets the
-    exception. In a run of several processes only the first one has callbacks.
+    `logged` and `evaluated` may return False to end the run early. It is then saved and tested, as when it reaches
+    its target accuracy. An exception in any method ends the run at once: the last checkpoint stays, and `train` raises
+    the exception. In a run of several processes only the first one has callbacks.
     """
 
     def begins(self, config: Config, folder: Path) -> None:
-        """The run begins, or goes on where it was stopped; `folder` is its folder."""
+        """The run begins or resumes; `folder` is its folder."""
 
     def logged(self, step: int, figures: Mapping[str, float], ended_after: np.ndarray) -> bool | None:
         """About once a second: means over the last steps, such as `answer_loss`.
@@ -87,7 +87,7 @@ class Callback:
         Args:
             step: the number of optimizer steps so far.
             figures: the means by name.
-            ended_after: the segments after which training episodes have ended since, int64 (M,).
+            ended_after: lengths in segments of the training episodes that ended since the last call, int64 (M,).
         """
 
     def evaluated(self, scores: Scores) -> bool | None:

@@ -41,18 +41,19 @@ def judge(trainer: Trainer, show: Progress, run_dir: Path, evaluated: Callable[[
     policy = trainer.judged()
     policy.agent.grow(1.0)  # full size, as after loading, even if the run ended early
     puzzles = puzzles_of(trainer.task, "test", config.dataset or None).map(lambda array: array[: config.test_puzzles])
-    show.say(f"[dim]testing on {len(puzzles.puzzle):,} puzzles ...[/]")
+    show.say(f"[dim]testing on {len(puzzles.puzzle):,} puzzles, with all segments and with its own halting ...[/]")
     shown = {"env": config.env, "puzzles": f"the first {len(puzzles.puzzle):,} of the test split"}
     all_segments = Protocol(halting="fixed", max_segments=config.max_segments)
     by_itself = Protocol(halting="learned", max_segments=config.max_segments)
-    scores = evaluate(policy, trainer.task, puzzles, all_segments)
+    scores = evaluate(policy, trainer.task, puzzles, all_segments, tell=show.testing)
     fixed = report(policy, scores, all_segments, **shown)
-    learned = report(policy, evaluate(policy, trainer.task, puzzles, by_itself), by_itself, **shown)
+    halted = evaluate(policy, trainer.task, puzzles, by_itself, tell=show.testing)
+    learned = report(policy, halted, by_itself, **shown)
     show.evaluation(trainer.learner.steps, trainer.seconds, scores, name=f"test, {len(puzzles.puzzle):,} puzzles")
     evaluated(Scores.of("test", trainer.learner.steps, trainer.seconds, scores))
     show.say(
-        f"halting by itself: {in_percent(learned['exact_accuracy'])} exact in {learned['mean_segments']:.1f} "
-        f"segments on average instead of {config.max_segments}"
+        f"with its own halting: {in_percent(learned['exact_accuracy'])} exact in {learned['mean_segments']:.1f} "
+        f"segments on average, at most {config.max_segments}"
     )
     result = {
         **fixed,
@@ -73,7 +74,8 @@ def judge(trainer: Trainer, show: Progress, run_dir: Path, evaluated: Callable[[
     steps = PRESETS[config.preset].steps if config.preset in PRESETS else 0
     if trainer.learner.steps < steps / 2 and learned["valid_accuracy"] < 0.5:
         few = f"{trainer.learner.steps:,} steps are few"
-        show.say(f"{few}: this preset needs some {steps:,}; give a larger --max-minutes")
+        budget = "--max-steps" if config.max_steps else "--max-minutes"
+        show.say(f"{few}: this preset needs about {steps:,}; give a larger {budget}")
     show.say(f"watch it: {again(config, 'play')} --checkpoint {run_dir}")
     return result
 
@@ -84,9 +86,10 @@ def _with_guesses(trainer: Trainer, show: Progress, policy: Policy, puzzles: Puz
         return {}
     few = puzzles.map(lambda array: array[:SEARCHED])
     shown = {"env": trainer.whole.env, "puzzles": f"the first {len(few.puzzle):,} of the test split"}
-    show.say(f"[dim]testing with {BOARDS} boards side by side on {len(few.puzzle):,} puzzles ...[/]")
+    show.say(f"[dim]testing with {BOARDS} boards in parallel on {len(few.puzzle):,} puzzles ...[/]")
     protocol = Protocol(boards=BOARDS, max_segments=SEARCH_SEGMENTS)
-    found = report(policy, evaluate(policy, trainer.task, few, protocol), protocol, **shown)
+    searched = evaluate(policy, trainer.task, few, protocol, tell=show.testing)
+    found = report(policy, searched, protocol, **shown)
     show.say(
         f"with guesses on {BOARDS} boards: {in_percent(found['exact_accuracy'])} exact in "
         f"{found['mean_segments']:.1f} segments on average, at most {SEARCH_SEGMENTS}"

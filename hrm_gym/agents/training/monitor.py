@@ -49,7 +49,7 @@ class Monitor:
     Args:
         trainer: the run's.
         run_dir: the run's folder.
-        callbacks: told about the run, loggers among them.
+        callbacks: called at events of the run; loggers are callbacks, too.
     """
 
     def __init__(self, trainer: Trainer, run_dir: Path, callbacks: Sequence[Callback] = ()) -> None:
@@ -198,16 +198,19 @@ class Monitor:
         if c.course:
             parts = (stage.strip().partition(" ") for stage in c.course.split(";"))
             listed = "; ".join(f"{100 * float(share):.0f} % {changes or c.env}" for share, _, changes in parts)
-            show.say(f"[dim]a course of {len(trainer.stages)} stages: {listed}[/]")
+            show.say(f"[dim]{len(trainer.stages)} stages, as shares of the time: {listed}[/]")
         if c.max_minutes >= LONG_MINUTES and not trainer.seconds:
             show.say(
-                f"[dim]it takes {clock(60 * c.max_minutes)} hours; Ctrl-C saves and --resume goes on; "
-                "--max-minutes 30 gives a whole course and a weaker agent[/]"
+                f"[dim]training takes {clock(60 * c.max_minutes)} hours; Ctrl-C saves, and --resume continues; "
+                "--max-minutes 30 goes through all stages and gives a weaker agent[/]"
             )
-        exact = "resuming is bit for bit on a CPU" if c.max_steps else "give --max-steps to make resuming bit for bit"
-        unit = "steps" if c.max_steps else "minutes"
-        if c.max_steps or c.max_minutes:
-            show.say(f"[dim]the learning rate follows the {unit}: {exact}[/]")
+        if c.max_steps:
+            show.say("[dim]the learning rate follows the steps, so on a CPU a resumed run gives the same weights[/]")
+        elif c.max_minutes:
+            show.say(
+                "[dim]the learning rate follows the clock, so no two runs are exactly equal; with --max-steps they are "
+                "on a CPU[/]"
+            )
         for note in trainer.notes:
             show.say(note)
 

@@ -7,6 +7,7 @@ import time
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from hrm_gym.agents.inference.evaluation import Evaluation
 from hrm_gym.agents.training.callbacks import SHOWN_SEGMENTS
@@ -90,6 +91,15 @@ class Progress:
         """A figure of training as text; a dash before it is measured."""
         return format(self._training[name], form) if name in self._training else "-"
 
+    def testing(self, done: int, of: int) -> None:
+        """Report how far the last evaluation is: in place on a terminal, else a line per minute."""
+        text = f"tested {done:,} of {of:,}"
+        if self._live is not None:
+            self._live.update(Text(text, style="dim"))
+        elif time.monotonic() - self._logged > LOG_SECONDS:
+            self._logged = time.monotonic()
+            self.say(text)
+
     # ---- evaluation ------------------------------------------------------------------------------
 
     def evaluation(
@@ -104,7 +114,7 @@ class Progress:
         halting = ""
         if by_itself is not None:
             share, length = by_itself.exact.mean(), by_itself.segments.mean()
-            halting = f"; by itself {in_percent(share)} in {length:.1f} segments"
+            halting = f"; with its own halting {in_percent(share)} in {length:.1f} segments"
         shown = [segment for segment in SHOWN_SEGMENTS if segment <= len(result.after)]
         # Puzzles with several right answers get both grades: valid, and equal to the label.
         several = bool((result.valid & ~result.exact).any())

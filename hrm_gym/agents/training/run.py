@@ -31,7 +31,7 @@ def train(
         run_dir: folder for `config.json`, the logs, the checkpoint and, at the end, `result.json`.
         saved: the checkpoint to resume from.
         wrap: wraps the environments, for example to change rewards.
-        callbacks: told about the run, after its loggers.
+        callbacks: called at events of the run, after its loggers.
 
     Returns:
         The content of `result.json`. None if a signal ended the run, which can then be resumed, and in all processes

@@ -133,7 +133,7 @@ def _refuse_contradiction(puzzle: np.ndarray, height: int, width: int) -> None:
             other = seen.setdefault((unit, index, digit), cell)
             if other != cell:
                 raise HrmGymError(
-                    f"the puzzle contradicts itself: digit {SYMBOLS[digit]} stands twice in {unit} {index + 1}, "
-                    f"at row {other // size + 1}, column {other % size + 1} and at row {row + 1}, column "
-                    f"{column + 1}, where once is allowed: correct one of them"
+                    f"the puzzle contradicts itself: digit {SYMBOLS[digit]} appears twice in {unit} {index + 1}: at "
+                    f"row {other // size + 1}, column {other % size + 1}, and at row {row + 1}, column {column + 1}. "
+                    "Correct one of them"
                 )
