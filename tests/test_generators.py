@@ -6,37 +6,29 @@ import pickle
 import gymnasium as gym
 import numpy as np
 import pytest
-from examples.own_generator import Givens, braided
 
 import hrm_gym
+from examples.own_generator import Givens, corridors
 from hrm_gym.envs.rules import Rules
 from hrm_gym.envs.task import Puzzles
 from hrm_gym.errors import HrmGymError
 
 
 def crossed(num, rng):
-    """Mazes of 5x5 without walls."""
-    mazes = np.full((num, 25), 1, np.uint8)
+    """Mazes of 12x12 without walls."""
+    mazes = np.full((num, 144), 1, np.uint8)
     for maze in mazes:
-        maze[rng.choice(25, 2, replace=False)] = 2, 3
+        maze[rng.choice(144, 2, replace=False)] = 2, 3
     return mazes
 
 
-def open_ways(maze, row, column):
-    inside = [(row + i, column + j) for i, j in ((0, 1), (1, 0), (0, -1), (-1, 0))]
-    return sum(maze[there] != 0 for there in inside if 0 <= min(there) <= max(there) < len(maze))
-
-
-def test_braided_mazes_have_no_dead_ends_and_solutions():
-    task = hrm_gym.make_task("MazeSmall-v0", size=9, min_path=2, generator=braided_9)
-    puzzles = task.sample(40, np.random.default_rng(0))
+def test_mazes_of_corridors_are_trees_with_loops():
+    rng = np.random.default_rng(0)
+    trees, loops = corridors(40, rng, 9, 0.0), corridors(40, rng, 9, 0.5)
+    assert ((trees != 0).sum(1) == 2 * 25 - 1).all() and (loops != 0).sum(1).mean() > 54
+    task = hrm_gym.make_task("MazeSmall-v0", size=11, min_path=2, generator=corridors)
+    puzzles = task.sample(40, rng)
     assert not task.violations(puzzles.puzzle, puzzles.solution).any()
-    for maze in puzzles.puzzle.reshape(-1, 9, 9):
-        assert all(open_ways(maze, row, column) > 1 for row, column in np.argwhere(maze != 0))
-
-
-def braided_9(num, rng):
-    return braided(num, rng, 9)
 
 
 def test_sudokus_have_the_number_of_givens_that_was_asked_for():
@@ -47,7 +39,7 @@ def test_sudokus_have_the_number_of_givens_that_was_asked_for():
 
 @pytest.mark.parametrize("generator", [crossed, "test_generators:crossed"])
 def test_environments_show_its_puzzles(generator):
-    kwargs = {"size": 5, "min_path": 2, "generator": generator}
+    kwargs = {"size": 12, "min_path": 2, "generator": generator}
     env = gym.make("MazeSmall-v0", **kwargs)
     obs, info = env.reset(seed=3)
     assert (obs["puzzle"] != 0).all()  # the family itself never makes a maze without walls
@@ -61,16 +53,16 @@ def test_environments_show_its_puzzles(generator):
 
 
 def test_a_task_is_the_same_for_the_same_generator_and_travels_to_other_processes():
-    task, again = (hrm_gym.make_task("MazeSmall-v0", size=5, min_path=2, generator=crossed) for _ in range(2))
-    plain = hrm_gym.make_task("MazeSmall-v0", size=5, min_path=2)
+    task, again = (hrm_gym.make_task("MazeSmall-v0", size=12, min_path=2, generator=crossed) for _ in range(2))
+    plain = hrm_gym.make_task("MazeSmall-v0", size=12, min_path=2)
     assert task is again and task != plain and isinstance(task, type(plain)) and "crossed" in repr(task)
     assert pickle.loads(pickle.dumps(task)) is task
-    rules = pickle.loads(pickle.dumps(Rules("MazeSmall-v0", size=5, min_path=2, generator=crossed)))
+    rules = pickle.loads(pickle.dumps(Rules("MazeSmall-v0", size=12, min_path=2, generator=crossed)))
     assert rules.task is task
 
 
 def test_a_run_is_trained_on_it_and_evaluated_on_it(hrm_gym, tmp_path):
-    arguments = "size=5,min_path=2,generator=test_generators:crossed"
+    arguments = "size=12,min_path=2,generator=test_generators:crossed"
     run = ("--preset", "tiny", "--max-minutes", 0, "--max-steps", 2, "--test-puzzles", 8, "--run-dir", tmp_path / "run")
     code, _, err = hrm_gym("train", "--env", "MazeSmall-v0", "--task-args", arguments, *run)
     assert code == 0, err
@@ -107,7 +99,7 @@ def ignoring(num, rng):
 
 
 def narrow(num, rng):
-    return crossed(num, rng)[:, :24]
+    return crossed(num, rng)[:, :143]
 
 
 def wrong(num, rng):
@@ -121,9 +113,8 @@ def failing(num, rng):
 
 def closed(num, rng):
     mazes = crossed(num, rng)
-    mazes[mazes == 1] = 0
-    mazes[:, :2], mazes[:, 2:] = 0, 0
-    mazes[:, 0], mazes[:, 24] = 2, 3
+    mazes[:] = 0
+    mazes[:, 0], mazes[:, 143] = 2, 3
     return mazes
 
 
@@ -144,7 +135,7 @@ def closed(num, rng):
 )
 def test_a_wrong_generator_is_one_line_with_its_place(generator, words):
     with pytest.raises(HrmGymError) as caught:
-        hrm_gym.make_task("MazeSmall-v0", size=5, min_path=2, generator=generator)
+        hrm_gym.make_task("MazeSmall-v0", size=12, min_path=2, generator=generator)
     line = str(caught.value)
     assert words in line and "\n" not in line
     assert "test_generators.py:" in line or not callable(generator)

@@ -39,7 +39,9 @@ class _Generated:
             made = make(num, rng)
             if isinstance(made, np.ndarray):
                 board = made.shape == (num, self.base.num_cells) and is_integer(made)  # else `check_puzzles` refuses it
-                made = Puzzles(made, np.stack([self.base.solve(one) for one in made.astype(np.uint8)]) if board else made)
+                made = Puzzles(
+                    made, np.stack([self.base.solve(one) for one in made.astype(np.uint8)]) if board else made
+                )
         except Exception as error:
             raise HrmGymError(shown(error) or f"{name}: {type(error).__name__}: {first_line(error)}") from error
         check_puzzles(self.base, made, name, num)

@@ -169,7 +169,7 @@ def appending(path: Path, conditions: Mapping[str, Any]) -> Iterator[Callable[[R
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as file:
+        with path.open("a+", encoding="utf-8", newline="") as file:  # bytes and characters are counted alike
             file.seek(0)
             text = file.read()
             # Drop a line that a killed process left incomplete.
@@ -189,7 +189,7 @@ def appending(path: Path, conditions: Mapping[str, Any]) -> Iterator[Callable[[R
 
 def _whole_lines(path: Path) -> list[str]:
     """All lines except an incomplete last one, left by a killed process."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     return text[: text.rfind("\n") + 1].splitlines()
 
 
