@@ -47,6 +47,11 @@ class _Generated:
         check_puzzles(self.base, made, name, num)
         return made.map(lambda array: array.astype(np.uint8))
 
+    def _solved(self, puzzles: np.ndarray, num: int) -> Puzzles:
+        if puzzles.shape != (num, self.base.num_cells) or not is_integer(puzzles):
+            return Puzzles(puzzles, puzzles)  # `check_puzzles` says what is wrong
+        return Puzzles(puzzles, np.stack([self.base.solve(puzzle) for puzzle in puzzles.astype(np.uint8)]))
+
     def dataset(self, split: str) -> Puzzles:
         """As `Task.dataset`: sampled; training puzzles are no images of the family's own test puzzles."""
         data = Task.dataset(self, split)  # type: ignore[arg-type]
