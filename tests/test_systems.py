@@ -21,10 +21,11 @@ TEXT = {"open", "read_text", "write_text"}
 
 
 def names_no_encoding(call):
-    """Whether a call opens a text file in whatever encoding the system prefers: on Windows not UTF-8."""
+    """Whether a call opens a text file in the encoding that the system prefers, which on Windows is not UTF-8."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     owner = getattr(getattr(call.func, "value", None), "id", "")
-    if name not in TEXT or owner in ("os", "archive", "self") or (name != "open" and not owner):
+    ours = name != "open" and isinstance(call.func, ast.Name)  # `read_text(text, task)` reads puzzles
+    if name not in TEXT or owner in ("os", "archive", "self") or ours:
         return False
     modes = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
     binary = name == "open" and any("b" in mode for mode in modes)

@@ -38,12 +38,10 @@ class _Generated:
         try:
             made = make(num, rng)
             if isinstance(made, np.ndarray):
-                board = made.shape == (num, self.base.num_cells) and is_integer(made)  # else `check_puzzles` refuses it
-                made = Puzzles(
-                    made, np.stack([self.base.solve(one) for one in made.astype(np.uint8)]) if board else made
-                )
+                made = self._solved(made, num)
         except Exception as error:
-            raise HrmGymError(shown(error) or f"{name}: {type(error).__name__}: {first_line(error)}") from error
+            kind = "" if isinstance(error, HrmGymError) else f"{type(error).__name__}: "
+            raise HrmGymError(shown(error) or f"{name}: {kind}{first_line(error)}") from error
         check_puzzles(self.base, made, name, num)
         return made.map(lambda array: array.astype(np.uint8))
 
