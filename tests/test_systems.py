@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hrm_gym.agents.arc.many import appending
+from hrm_gym.agents.arc.many import appending, solve_tasks
 from hrm_gym.agents.saved import checkpoint as checkpoints
 from hrm_gym.agents.saved.sources import pretrained_path
 from hrm_gym.agents.training.interrupts import Interrupts
@@ -49,7 +49,7 @@ from hrm_gym.cli import main
 task = make_task("Sudoku4x4-v0")
 board = task.format(task.dataset("test").puzzle[0])
 for call in (
-    ["envs"], ["agents"], ["solve", "--env", "Sudoku4x4-v0", "--exact", board], ["train", "--help"],
+    ["envs"], ["agents"], ["solve", "--env", "Sudoku4x4-v0", "--exact", board],
     ["play", "--env", "Sudoku4x4-v0", "--headless", "--episodes", "1"],
     ["train", "--env", "Sudoku4x4-v0", "--preset", "tiny", "--max-minutes", "0", "--max-steps", "1",
      "--test-puzzles", "4", "--eval-puzzles", "4", "--run-dir", r"{tmp_path / "run"}"],
@@ -105,6 +105,11 @@ def test_a_run_without_a_checkpoint_leaves_no_folder_where_an_open_file_cannot_b
     lock.unlink()  # as `filelock` does on Windows when it releases it
     _remove_folder(folder)
     assert not folder.exists()
+
+
+def test_as_many_processes_as_windows_can_wait_for(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert list(solve_tasks({}, processes=64)) == []
 
 
 def test_signals_that_windows_lacks(monkeypatch):

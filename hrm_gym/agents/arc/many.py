@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def solve_tasks(
         return
     # A fork of a process that has used torch's threads may hang, so start fresh processes.
     context = multiprocessing.get_context("spawn")
+    if sys.platform == "win32":
+        processes = min(processes, 61)  # Windows waits for no more at once
     pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,))
     with pool:
         pending = {pool.submit(solve_task, task, seconds, seed, agent): name for name, task in tasks.items()}
