@@ -2,7 +2,8 @@
 
     python examples/task_identity.py --out tasks.json
     hrm-gym train --env ARC1-v0 --dataset tasks.json --task-args augmentations=0,side=4 --agent hrm --preset small \
-        --num-envs 64 --max-minutes 0 --max-steps 1000 --run-dir runs/identity
+        --hidden-size 64 --num-heads 2 --num-envs 32 --max-segments 4 --max-minutes 0 --max-steps 2000 \
+        --run-dir runs/identity
     hrm-gym analyze --checkpoint runs/identity --split test --what identity
 
 A puzzle shows only the input, so only the embedding of its identity distinguishes the tasks.
