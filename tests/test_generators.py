@@ -62,8 +62,9 @@ def test_a_task_is_the_same_for_the_same_generator_and_travels_to_other_processe
 
 def test_a_run_is_trained_on_it_and_evaluated_on_it(hrm_gym, tmp_path):
     arguments = "size=12,min_path=2,generator=test_generators:crossed"
-    run = ("--preset", "tiny", "--max-minutes", 0, "--max-steps", 2, "--test-puzzles", 8, "--run-dir", tmp_path / "run")
-    code, _, err = hrm_gym("train", "--env", "MazeSmall-v0", "--task-args", arguments, *run)
+    small = ("--preset", "tiny", "--num-envs", 4, "--max-segments", 2, "--eval-puzzles", 4, "--test-puzzles", 4)
+    run = ("--max-minutes", 0, "--max-steps", 2, "--run-dir", tmp_path / "run")
+    code, _, err = hrm_gym("train", "--env", "MazeSmall-v0", "--task-args", arguments, *small, *run)
     assert code == 0, err
     code, _, err = hrm_gym("evaluate", "--checkpoint", tmp_path / "run", "--split", "validation", "--limit", 4)
     assert code == 0, err
