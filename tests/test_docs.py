@@ -74,7 +74,6 @@ SHORTER = {
     "train": "--max-minutes 0 --max-steps 4 --num-envs 4 --test-puzzles 16 --eval-puzzles 4 --device cpu",
     "evaluate": "--limit 16",
     "play": "--headless",
-    "generate": "--num 5",
 }
 """What the test adds to the commands of the pages, so that they take seconds."""
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import pickle
+import re
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -49,6 +51,15 @@ def test_environments_show_its_puzzles():
     splits = [env.unwrapped.task.dataset(split) for split in ("train", "validation", "test")]
     keys = [set(env.unwrapped.task.keys(split)) for split in splits]
     assert not (keys[0] & keys[1] or keys[0] & keys[2] or keys[1] & keys[2])
+
+
+def test_the_page_runs_as_written():
+    page = Path(__file__).parent.parent / "docs" / "own_generators.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    scope = {}
+    exec(compile(block, page.name, "exec"), scope)
+    puzzle = scope["env"].reset(seed=0)[0]["puzzle"]
+    assert set(puzzle[:12]) == {1, 2} and set(puzzle[132:]) == {1, 3} and 0 in puzzle
 
 
 def test_a_task_is_the_same_for_the_same_generator_and_travels_to_other_processes():
