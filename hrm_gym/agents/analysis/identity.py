@@ -86,7 +86,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     """Accuracy at the training length of an episode with each embedding."""
     policy, task, segments = subject.policy, subject.task, subject.trained_segments
     table = table_of(policy.agent)
-    identities = torch.as_tensor(np.unique(subject.puzzles.identity)).to(policy.device)
+    identities = torch.as_tensor(np.unique(np.asarray(subject.puzzles.identity))).to(policy.device)
     rows = []
     for name, vectors in embeddings(table, identities, task.num_variants, subject.rng()).items():
         with reading(table, identities, vectors):
