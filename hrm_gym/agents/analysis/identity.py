@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent
 from hrm_gym.agents.analysis.finding import Analysis
+from hrm_gym.agents.analysis.recording import Unsuited
 from hrm_gym.agents.analysis.style import BLUE, percent, tidy
-from hrm_gym.agents.analysis.subject import Subject, Unsuited, think_through
+from hrm_gym.agents.analysis.subject import Subject, think_through
 from hrm_gym.shares import bars, share_of, words
 
 EMBEDDINGS = {
@@ -125,4 +126,4 @@ def draw(figure: Any, figures: dict[str, Any]) -> None:
     axes.grid(axis="x", visible=False)
 
 
-ANALYSIS = Analysis("identity", "Without the task's embedding", measure, describe, draw)
+ANALYSIS = Analysis("identity", measure, describe, draw)
