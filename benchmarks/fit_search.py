@@ -94,7 +94,7 @@ def main() -> None:
                 highest, best = found, options
     print(f"{highest:.4f}  {best}")
     if args.json:
-        args.json.write_text(best.to_json() + "\n")
+        args.json.write_text(best.to_json() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def main(options: Options) -> None:
     """Measure, print, write."""
     torch.set_num_threads(1)
     written = Path(f"{options.out}.json")
-    results: list[dict] = json.loads(written.read_text()) if options.out and written.exists() else []
+    results: list[dict] = json.loads(written.read_text(encoding="utf-8")) if options.out and written.exists() else []
     segments = [n for n in SEGMENTS if n <= options.max_segments]
     asked_for: dict[str, list[dict]] = {}
     for agent in options.agents:
@@ -69,7 +69,7 @@ def main(options: Options) -> None:
                 result = {**asked, **measure(agent, size, options)}
                 results.append(result)
                 if options.out:
-                    written.write_text(json.dumps(results, indent=1) + "\n")
+                    written.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
             rows.append(result)
             print(line(result, segments), flush=True)
     if options.out:

@@ -52,7 +52,7 @@ def train(part: Part, seed: int, folder: Path, options: dict[str, Any]) -> dict[
             whole = {"gradient": part.gradient, "halting": part.rule, "seed": seed, "run_dir": run, **options}
             hrm_gym.train(part.env, part.agent, **whole)
     result = run / "result.json"
-    return json.loads(result.read_text()) if result.is_file() else None
+    return json.loads(result.read_text(encoding="utf-8")) if result.is_file() else None
 
 
 def row(part: Part, results: Sequence[dict[str, Any]]) -> str:
@@ -95,7 +95,7 @@ def main() -> None:
         if None in results:
             raise SystemExit("interrupted; the same command goes on")
         lines.append(row(part, [result for result in results if result]))
-        (args.folder / "table.md").write_text("\n".join(lines) + "\n")
+        (args.folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 

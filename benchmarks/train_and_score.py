@@ -52,19 +52,19 @@ def train(name: str, run: Path, options: list[str]) -> None:
 
 def score(name: str, run: Path, puzzles: str, limit: int, device: str) -> None:
     """Evaluate on real puzzles, each protocol once, into `real_*.json` in the run's folder."""
-    env = json.loads((run / "config.json").read_text())["env"]
+    env = json.loads((run / "config.json").read_text(encoding="utf-8"))["env"]
     for protocol, options in SCORES[name].items():
         path = run / f"real_{protocol}.json"
         if not path.is_file():
             figures = hrm_gym.evaluate(env, run, puzzles=puzzles, limit=limit, device=device, **options)
-            path.write_text(json.dumps(figures, indent=2) + "\n")
+            path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def in_lines(run: Path) -> str:
     """The scores in a run's folder: by the rules of the puzzle, with 95 % intervals."""
     lines = []
     for path in (run / "result.json", *sorted(run.glob("real_*.json"))):
-        figures = json.loads(path.read_text())
+        figures = json.loads(path.read_text(encoding="utf-8"))
         share = in_words(figures["valid_accuracy"], figures["valid_interval"])
         source = "generated test puzzles" if path.stem == "result" else f"real puzzles, {path.stem[len('real_') :]}"
         lines.append(f"  {share} of {figures['num_puzzles']:,} {source}, {figures['mean_segments']:.1f} segments")

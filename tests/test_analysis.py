@@ -10,20 +10,23 @@ from loop import tiny
 from torch import nn
 
 import hrm_gym as package
-from hrm_gym.agents import TaskSpec
+from hrm_gym.agents import Agent, Output, TaskSpec
 from hrm_gym.agents.analysis import ANALYSES, Subject, findings
 from hrm_gym.agents.analysis import subject as subject_module
 from hrm_gym.agents.analysis.completion import with_hints
 from hrm_gym.agents.analysis.difficulty import Difficulty, elimination_rounds, groups_of
+from hrm_gym.agents.analysis.identity import embeddings
 from hrm_gym.agents.analysis.interventions import Change
 from hrm_gym.agents.analysis.participation import Moments
 from hrm_gym.agents.analysis.recording import LAYERS, StateRecorder, record
 from hrm_gym.agents.analysis.stopping import spearman
 from hrm_gym.agents.analysis.subject import Beside, Settings, open_subject, think_through
 from hrm_gym.agents.analysis.trajectories import project
+from hrm_gym.agents.halting.fixed import Fixed
+from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.build import build
 from hrm_gym.envs.registration import make_task
-from hrm_gym.envs.task import Puzzles
+from hrm_gym.envs.task import Puzzles, Task
 
 SMALL = ("--puzzles", 24, "--traced", 6, "--draws", 20, "--max-segments", 18)
 
@@ -169,7 +172,7 @@ def test_every_analysis_of_every_agent(agent):
         assert told["conditions"]["agent"] == agent and len(finding.text) > 40
         assert "nan" not in finding.text
         assert isinstance(finding.plot(), Figure)
-    assert names == set(ANALYSES)
+    assert names == set(ANALYSES) - {"identity"}  # Sudokus have none
 
 
 def test_what_a_halting_rule_carries_is_no_state_of_the_agent():
@@ -224,13 +227,88 @@ def test_an_agent_without_a_state_gets_the_analyses_that_need_none():
     looked.policy.agent.tensors = lambda state: {}
     told = {(f[0] if isinstance(f, tuple) else f.analysis).name: f for f in findings(looked, list(ANALYSES.values()))}
     left_out = {name for name, finding in told.items() if isinstance(finding, tuple)}
-    assert left_out == {"participation", "convergence", "trajectories", "interventions"}
+    assert left_out == {"participation", "convergence", "trajectories", "interventions", "identity"}
     assert "Agent.tensors" in told["participation"][1]
 
 
 def test_a_family_whose_solutions_are_not_given_in_part():
     finding = next(findings(subject("hrm", "MazeSmall-v0"), [ANALYSES["completion"]]))
     assert isinstance(finding, tuple) and "hintable" in finding[1]
+
+
+class Shifted(Task):
+    """Which number is added to every cell depends on the identity alone."""
+
+    shape, symbols, verifiable, identities = (2, 2), "01234567", False, ("one", "two", "three")
+
+    def sample(self, num, rng):
+        puzzle, identity = rng.integers(0, 8, (num, 4)).astype(np.uint8), np.arange(num) % 3
+        return Puzzles(puzzle, ((puzzle + identity[:, None] + 1) % 8).astype(np.uint8), identity)
+
+    def violations(self, puzzle, answer):
+        return (answer * 0).sum(-1)
+
+
+class Shifting(Agent):
+    """Reads the number to add from its embedding of the identity, and nothing else; 0 where that is zero."""
+
+    def __init__(self, spec, sparse=True):
+        super().__init__(None, spec)
+        self.table = nn.Embedding(spec.num_identities, 8, sparse=sparse)
+        self.table.weight.data = torch.eye(8)[1:4] * 2.0
+
+    def initial_state(self, num):
+        return torch.zeros(num, 4, 1)
+
+    def forward(self, state, obs):
+        logits = torch.stack([self.table(obs["puzzle_id"]).roll(i, 1) for i in range(8)], dim=1)[
+            torch.arange(len(state))[:, None], obs["puzzle"]
+        ]
+        return state, Output(logits, state.new_zeros(len(state), 1))
+
+
+def shifting(num=30, sparse=True):
+    task = Shifted()
+    agent = Shifting(TaskSpec.of(task), sparse)
+    policy = Policy("shifting", agent, Fixed(Fixed.Config(), 1)).eval()
+    return Subject(policy, policy, task, task.sample(num, np.random.default_rng(0)), Settings(), 3)
+
+
+def test_the_embedding_of_the_task_is_exchanged_zeroed_and_randomised():
+    looked = shifting()
+    table = looked.policy.agent.table
+    before = table.weight.clone()
+    finding = next(findings(looked, [ANALYSES["identity"]]))
+    share = {row["embedding"]: row["right"]["share"] for row in finding.figures["rows"]}
+    assert share["right"] == 1 and share["exchanged"] == 0 and share["zeroed"] < 0.2 and share["random"] < 1
+    assert finding.figures["tasks"] == 3 and "knows the task by its embedding" in finding.text
+    assert len(finding.plot().axes) == 1
+    # The agent is afterwards the same.
+    assert torch.equal(table.weight, before) and looked.long.right.all()
+    # Each identity reads the vector of the next task, and a random one has the length of its own.
+    asked = torch.tensor([0, 1, 2])
+    vectors = embeddings(table, asked, 1, np.random.default_rng(0))
+    assert torch.equal(vectors["exchanged"], before.roll(-1, 0))
+    assert torch.allclose(vectors["random"].norm(dim=1), torch.full((3,), 2.0))
+    # Forms of one task are no other task.
+    forms = embeddings(table, asked, 2, np.random.default_rng(0))["exchanged"]
+    assert torch.equal(forms, before[[2, 2, 0]])
+
+
+def test_an_embedding_that_does_not_matter():
+    looked = shifting()
+    looked.policy.agent.table.weight.data[:] = torch.eye(8)[1]
+    same = dataclasses.replace(looked, puzzles=looked.puzzles.map(lambda array: array[::3]))  # only "one"
+    (left_out,) = findings(same, [ANALYSES["identity"]])
+    assert "belong to one task" in left_out[1]
+    finding = next(findings(looked, [ANALYSES["identity"]]))
+    assert "puzzle alone" in finding.text
+
+
+def test_agents_without_an_embedding_of_tasks_say_so_in_one_line():
+    for looked, words in ((subject(), "no task identity"), (shifting(sparse=False), "sparse nn.Embedding with 3 rows")):
+        (left_out,) = findings(looked, [ANALYSES["identity"]])
+        assert words in left_out[1] and "\n" not in left_out[1]
 
 
 def test_untouched_boards_are_what_evaluation_says():

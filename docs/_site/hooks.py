@@ -82,7 +82,7 @@ def on_files(files: Files, config: Any) -> Files:
         add(f"notebooks/{path.stem}.md", page)
         for name, picture in pictures.items():
             add(f"notebooks/{name}", picture)
-    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     add("contributing.md", contributing.replace("](docs/", "]("))
     for path in sorted(linked_files()):
         add(f"source/{path}.md", source_page(path))
@@ -122,7 +122,7 @@ def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
     """The cells of a notebook with what they printed, and its pictures by file name."""
     parts: list[str] = []
     pictures: dict[str, bytes] = {}
-    for cell in json.loads(path.read_text())["cells"]:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         text = "".join(cell["source"])
         parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
         for output in cell.get("outputs", []):
@@ -141,13 +141,13 @@ def linked_files() -> set[str]:
     found: set[str] = set()
     for path in DOCS.rglob("*.md"):
         depth = len(path.relative_to(DOCS).parts)
-        found |= {link[2] for link in LINK.finditer(path.read_text()) if link[1].count("../") == depth}
+        found |= {link[2] for link in LINK.finditer(path.read_text(encoding="utf-8")) if link[1].count("../") == depth}
     return {path for path in found if (ROOT / path).is_file()}
 
 
 def source_page(path: str) -> str:
     """A file of the repository as a page."""
-    text = (ROOT / path).read_text()
+    text = (ROOT / path).read_text(encoding="utf-8")
     if path.endswith(".md"):
         return re.sub(r"\]\((?!http)[^)]*\)", "]", text).replace("[", "").replace("]", "")
     return f"# `{path}`\n\n````python\n{text}````\n"

@@ -227,4 +227,4 @@ def executed(book: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     for name, cells in NOTEBOOKS.items():
-        (FOLDER / f"{name}.ipynb").write_text(json.dumps(executed(notebook(cells)), indent=1) + "\n")
+        (FOLDER / f"{name}.ipynb").write_text(json.dumps(executed(notebook(cells)), indent=1) + "\n", encoding="utf-8")

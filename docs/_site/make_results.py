@@ -62,7 +62,7 @@ We have not scored an ARC benchmark yet, and nobody has run the GPU presets to t
 
 def cards() -> dict[str, str]:
     """The text of each card by its name."""
-    found = {path.stem: path.read_text() for path in PRETRAINED.glob("*.md")}
+    found = {path.stem: path.read_text(encoding="utf-8") for path in PRETRAINED.glob("*.md")}
     names = [*ORDER, *sorted(set(found) - set(ORDER))]
     return {name: found[name] for name in names if name in found}
 
@@ -115,9 +115,9 @@ def with_table(text: str) -> str:
 
 def main() -> None:
     """Write both files."""
-    (ROOT / "docs" / "results.md").write_text(results())
+    (ROOT / "docs" / "results.md").write_text(results(), encoding="utf-8")
     readme = ROOT / "README.md"
-    readme.write_text(with_table(readme.read_text()))
+    readme.write_text(with_table(readme.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def build(out: Path = OUT) -> None:
     first, *rest = examples.items()
     examples = dict([first, ("easy Sudoku", EASY), *rest])
     facts = {"agents": agents, "runtime": runtime(out / "ort"), "examples": examples}
-    (out / "agents.json").write_text(json.dumps(facts))
+    (out / "agents.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def agent(env_id: str, out: Path) -> dict[str, Any]:

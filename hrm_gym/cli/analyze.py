@@ -82,7 +82,7 @@ def run(argv: Sequence[str]) -> int:
                 parts.append(f"## {analysis.title}\n\nLeft out: {reason}.\n")
                 print(f"{analysis.name}: left out: {reason}\n", flush=True)
     with replacing(out / "summary.md") as temporary:
-        temporary.write_text("\n".join(parts))
+        temporary.write_text("\n".join(parts), encoding="utf-8")
     print(f"wrote {out / 'summary.md'}")
     return 0
 
@@ -100,7 +100,7 @@ def _write(finding: Finding, out: Path, draws: bool) -> str:
     """Write the files of one analysis and return its part of the summary."""
     name = finding.analysis.name
     with replacing(out / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps(finding.to_dict(), indent=1))
+        temporary.write_text(json.dumps(finding.to_dict(), indent=1), encoding="utf-8")
     picture = ""
     if draws:
         with replacing(out / f"{name}.png") as temporary:

@@ -87,7 +87,7 @@ def run(argv: Sequence[str]) -> int:
         result, scores, submission = grade(policy, task, puzzles, protocol, args.batch_size, tell)
     if args.submission:
         with replacing(Path(args.submission)) as temporary:
-            temporary.write_text(json.dumps(submission))
+            temporary.write_text(json.dumps(submission), encoding="utf-8")
     conditions = {"env": env, "puzzles": args.puzzles or f"{args.split} split"}
     figures = {**report(policy, result, protocol, **conditions), **scores}
     if args.log_dir:

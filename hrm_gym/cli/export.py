@@ -59,5 +59,5 @@ def _weights(args: Arguments) -> None:
             "written, the card is not"
         ) from None
     with replacing(out.with_suffix(".md")) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB) and {out.with_suffix('.md')}")

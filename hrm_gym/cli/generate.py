@@ -11,7 +11,7 @@ import numpy as np
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
 from hrm_gym.envs.reading.writing import form_of, write_puzzles
-from hrm_gym.envs.registration import make_task
+from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.errors import HrmGymError
 from hrm_gym.files import check_new
 from hrm_gym.options import Options, number
@@ -29,6 +29,8 @@ class Arguments(Options):
     """Number of puzzles."""
     seed: int = number(0, least=0)
     """Random seed. The same seed and number of puzzles give the same file."""
+    task_args: str = ""
+    """Arguments of the puzzle family as `name=value,name=value`; `generator=module:function` names your own."""
     overwrite: bool = False
     """Replace an existing file."""
     shipped: bool = False
@@ -43,7 +45,7 @@ def run(argv: Sequence[str]) -> int:
     if not args.shipped:
         form_of(args.out)
     check_new(args.out, args.overwrite)
-    task = make_task(args.env)
+    task = make_task(args.env, **task_arguments(args.task_args))
     if args.shipped:
         with bar("making the shipped puzzles"):
             task.write_shipped(args.out)

@@ -26,9 +26,9 @@ def write_results(out: Path, text: str, figures: Any, plot: Callable[[], Any]) -
         HrmGymError: if a file cannot be written.
     """
     with replacing(out / TABLE) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     with replacing(out / FIGURES) as temporary:
-        temporary.write_text(json.dumps(figures, indent=1))
+        temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     print(f"wrote {out / TABLE} and {out / FIGURES}")
     try:
         figure = plot()

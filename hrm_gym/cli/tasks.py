@@ -183,7 +183,7 @@ def _submit(path: Path, rows: Sequence[Row], tasks: Mapping[str, sources.Example
             names.append(name)
             grids.append([np.array(grid, np.uint8) for grid in attempts])
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(submission(names, grids)))
+        temporary.write_text(json.dumps(submission(names, grids)), encoding="utf-8")
 
 
 # ---- evaluate ----------------------------------------------------------------------------------------

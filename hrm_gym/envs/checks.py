@@ -32,52 +32,55 @@ def check_family(task: Task) -> None:
         return
     with calling(type(task), "sample"):
         first, second = (task.sample(NUM, np.random.default_rng(0)) for _ in range(2))
-    check_puzzles(task, first, "sample", NUM)
+    check_puzzles(task, first, maker(task, "sample"), NUM)
     if not all(np.array_equal(a, b) for a, b in zip(first, second, strict=True) if a is not None):
         raise _wrong(task, "sample", "must draw from `rng` alone: the same seed gave other puzzles")
     if task.num_uniforms:
         uniforms = np.random.default_rng(0).random((NUM, task.num_uniforms))
         with calling(type(task), "augment"):
             images = task.augment(first, uniforms)
-        check_puzzles(task, images, "augment", NUM)
+        check_puzzles(task, images, maker(task, "augment"), NUM)
     with calling(type(task), "keys"):
         keys = task.keys(first)
     if not (isinstance(keys, Sequence) and len(keys) == NUM and all(isinstance(key, bytes) for key in keys)):
         raise _wrong(task, "keys", f"must give a list of {NUM} `bytes` for {NUM} puzzles")
 
 
-def check_puzzles(task: Task, puzzles: Any, method: str, num: int | None = None) -> None:
-    """Check that puzzles of a user's family follow `Task` and that their solutions satisfy the rules.
+def maker(task: Task, method: str) -> str:
+    """FILE:LINE and name of the method of a user's family that makes puzzles, for errors."""
+    return f"{defined(type(task), method)}: {type(task).__name__}.{method}"
+
+
+def check_puzzles(task: Task, puzzles: Any, by: str, num: int | None = None) -> None:
+    """Check that puzzles of a user's code follow `Task` and that their solutions satisfy the rules.
 
     Args:
         task: the family.
-        puzzles: the puzzles that `method` returned.
-        method: name of the family's method.
+        puzzles: the puzzles.
+        by: what made them, with its place (see `maker`).
         num: required number of puzzles; None for any number.
 
     Raises:
-        HrmGymError: if the check fails, with file and line of the method.
+        HrmGymError: if the check fails, with file and line of the user's code.
     """
     if not isinstance(puzzles, Puzzles):
-        raise _wrong(task, method, f"gives a {type(puzzles).__name__}: give Puzzles(puzzle, solution)")
+        raise HrmGymError(f"{by} gives a {type(puzzles).__name__}: give Puzzles(puzzle, solution)")
     if num is None:
         num = len(puzzles.puzzle) if isinstance(puzzles.puzzle, np.ndarray) and puzzles.puzzle.ndim else 1
     for name in ("puzzle", "solution"):
         tokens = getattr(puzzles, name)
         if not isinstance(tokens, np.ndarray) or not is_integer(tokens) or tokens.shape != (num, task.num_cells):
-            raise _wrong(
-                task, method, f"gives as {name} {_kind(tokens)}: it must be uint8 of shape ({num}, {task.num_cells})"
+            raise HrmGymError(
+                f"{by} gives as {name} {_kind(tokens)}: it must be uint8 of shape ({num}, {task.num_cells})"
             )
         if not num:
-            raise _wrong(task, method, "gives no puzzles")
+            raise HrmGymError(f"{by} gives no puzzles")
         if not 0 <= tokens.min() <= tokens.max() < task.num_tokens:
-            raise _wrong(
-                task,
-                method,
-                f"gives as {name} tokens {tokens.min()} to {tokens.max()}: the {task.num_tokens} symbols "
-                f"{task.symbols!r} are 0 to {task.num_tokens - 1}",
+            raise HrmGymError(
+                f"{by} gives as {name} tokens {tokens.min()} to {tokens.max()}: the {task.num_tokens} symbols "
+                f"{task.symbols!r} are 0 to {task.num_tokens - 1}"
             )
-    _check_rules(task, puzzles.map(lambda array: array[:NUM].astype(np.int64)), method)
+    _check_rules(task, puzzles.map(lambda array: array[:NUM].astype(np.int64)), by)
 
 
 def _check_board(task: Task) -> None:
@@ -91,7 +94,7 @@ def _check_board(task: Task) -> None:
         raise HrmGymError(f"{place}: blank is {task.blank!r}: give one of the {len(symbols)} tokens, from 0")
 
 
-def _check_rules(task: Task, puzzles: Puzzles, method: str) -> None:
+def _check_rules(task: Task, puzzles: Puzzles, by: str) -> None:
     """Check that solutions have no violations, and that `violations` returns shape (N,) for arrays and tensors."""
     boards: list[tuple[Array, Array]] = [puzzles[:2]]
     if "torch" in sys.modules:  # agents train on tensors
@@ -110,7 +113,10 @@ def _check_rules(task: Task, puzzles: Puzzles, method: str) -> None:
                 f"of shape ({len(puzzle)},)" + (", with what NumPy and torch share" if given == "tensors" else ""),
             )
         if task.verifiable and (count := int(as_numpy(broken, "violations").max(initial=0))):
-            raise _wrong(task, "violations", f"finds {count} in a solution of `{method}`: one of the two is wrong")
+            if not is_outside(type(task)):
+                raise HrmGymError(f"{by} gives a solution with {count} {task.violation_name}")
+            name = by.split(": ")[-1].split(".")[-1]
+            raise _wrong(task, "violations", f"finds {count} in a solution of `{name}`: one of the two is wrong")
 
 
 def _counts(broken: Array) -> bool:
@@ -124,4 +130,4 @@ def _kind(value: Any) -> str:
 
 
 def _wrong(task: Task, method: str, what: str) -> HrmGymError:
-    return HrmGymError(f"{defined(type(task), method)}: {type(task).__name__}.{method} {what}")
+    return HrmGymError(f"{maker(task, method)} {what}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hrm_gym.envs.arguments import check_integer
-from hrm_gym.envs.checks import check_puzzles
+from hrm_gym.envs.checks import check_puzzles, maker
 from hrm_gym.envs.task import SPLITS, Puzzles, Task
 from hrm_gym.errors import HrmGymError, unknown
 from hrm_gym.files import state_of
@@ -73,7 +73,7 @@ def _own_puzzles(task: Task, split: str) -> Puzzles:
         return task.dataset(split)
     with calling(type(task), "dataset"):
         data = task.dataset(split)
-    check_puzzles(task, data, "dataset")
+    check_puzzles(task, data, maker(task, "dataset"))
     return data
 
 

@@ -78,7 +78,8 @@ class PuzzleEnv(gym.Env[Any, Any]):
     ## Arguments
     The fields of `EnvOptions` (`hrm_gym.envs.options`, with defaults and meanings), such as `split`, `action_type`,
     `obs_type`, `max_segments` and `segment_cost`; `render_mode`, which is `None`, `"human"`, `"rgb_array"` or `"ansi"`;
-    and the arguments of the puzzle family, which the id sets together with `task`.
+    the arguments of the puzzle family, which the id sets together with `task`; and `generator`, a function that makes
+    other puzzles for the family (`hrm_gym.envs.generated.Generator`).
 
     ## Version History
     - v0: initial version.

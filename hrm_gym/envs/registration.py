@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium as gym
 
 from hrm_gym.envs.checks import check_family
+from hrm_gym.envs.generated import with_generator
 from hrm_gym.envs.options import OPTIONS
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, first_line, unknown
@@ -141,24 +142,33 @@ def make_task(task: str, dataset: str | None = None, /, **kwargs: Any) -> Task:
     Args:
         task: a name that `canonical_id` accepts, or an entry "module:Class".
         dataset: the environment's dataset, passed to families that read more than puzzles and solutions from it.
-        **kwargs: arguments of the class, which override those of the id.
+        **kwargs: arguments of the class, which override those of the id; and `generator`, a function of (num, rng) that
+            makes other puzzles for the family, or its import path "module:function" (see `generated.Generator`).
 
     Raises:
-        HrmGymError: if an id, module, class or argument is unknown.
+        HrmGymError: if an id, module, class or argument is unknown, or the generator fails.
     """
     entry, defaults = _entry(task)
     if not isinstance(dataset, str | os.PathLike | None):
         raise HrmGymError(f"dataset is a {type(dataset).__name__}: give the path of a file or a folder")
     dataset = dataset if dataset is None else os.fsdecode(dataset)
     kwargs = {**defaults, **kwargs}
-    if dataset is not None and "dataset" in inspect.signature(_task_class(entry)).parameters:
+    parameters = inspect.signature(_task_class(entry)).parameters
+    # A family may have an argument of this name itself.
+    generator = None if "generator" in parameters else kwargs.pop("generator", None)
+    if dataset is not None and "dataset" in parameters:
         kwargs["dataset"] = dataset
     files = state_of(dataset) if "dataset" in kwargs and dataset is not None else ()
     try:
         arguments = json.dumps(kwargs, sort_keys=True)
     except (TypeError, ValueError, RecursionError) as error:
         raise HrmGymError(f"{task}: give arguments as JSON has them: {first_line(error)}") from None
-    return _build(entry, arguments, files)
+    built = _build(entry, arguments, files)
+    if generator is None:
+        return built
+    if dataset is not None:
+        raise HrmGymError("dataset and generator both say which puzzles to use: give one of them")
+    return with_generator(built, generator)
 
 
 def task_class(task: str) -> type[Task]:
@@ -208,7 +218,7 @@ def _build(entry: str, kwargs: str, files: tuple[Any, ...]) -> Task:
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in allowed.values()):
         for name in arguments:
             if name not in allowed:
-                raise unknown("argument", name, [*OPTIONS, *allowed])
+                raise unknown("argument", name, [*OPTIONS, *allowed, "generator"])
     try:
         task: Task = cls(**arguments)
     except HrmGymError:

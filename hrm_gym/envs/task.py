@@ -345,6 +345,6 @@ def _sampled(task: Task, split: str) -> Puzzles:
     if not keep.any():
         raise HrmGymError(
             f"{type(task).__name__} has so few puzzles that all {split} puzzles are images of those of another split: "
-            "give the family a `dataset` of its own"
+            "sample from more, or give the family a `dataset` of its own"
         )
     return drawn.map(lambda array: array[keep])

@@ -17,6 +17,7 @@ TITLES = {
     "completion": "Nearly solved boards",
     "fixed_points": "Does a solved board stay solved?",
     "interventions": "What remains of a changed state",
+    "identity": "Without the task's embedding",
 }
 """The titles of all analyses by name, in the order of the report."""
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def solve_tasks(
         return
     # A fork of a process that has used torch's threads may hang, so start fresh processes.
     context = multiprocessing.get_context("spawn")
+    if sys.platform == "win32":
+        processes = min(processes, 61)  # Windows waits for no more at once
     pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,))
     with pool:
         pending = {pool.submit(solve_task, task, seconds, seed, agent): name for name, task in tasks.items()}
@@ -169,7 +172,7 @@ def appending(path: Path, conditions: Mapping[str, Any]) -> Iterator[Callable[[R
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as file:
+        with path.open("a+", encoding="utf-8", newline="") as file:  # bytes and characters are counted alike
             file.seek(0)
             text = file.read()
             # Drop a line that a killed process left incomplete.
@@ -189,7 +192,7 @@ def appending(path: Path, conditions: Mapping[str, Any]) -> Iterator[Callable[[R
 
 def _whole_lines(path: Path) -> list[str]:
     """All lines except an incomplete last one, left by a killed process."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     return text[: text.rfind("\n") + 1].splitlines()
 
 

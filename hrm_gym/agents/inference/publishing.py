@@ -115,7 +115,7 @@ def save_pretrained(source: Any, folder: Path, repo: str = "OWNER/NAME", license
     else:
         saved = checkpoints.load(path)
         result = {"env": saved.config.env, "agent": saved.config.agent, "headline": headline(path)}
-        text = path.with_suffix(".md").read_text()
+        text = path.with_suffix(".md").read_text(encoding="utf-8")
         shutil.copyfile(path, folder / checkpoints.FILE_NAME)
     license = license or (OUR_LICENSE if official(path) else "")
     config, films = saved.config, can_film()
@@ -126,7 +126,7 @@ def save_pretrained(source: Any, folder: Path, repo: str = "OWNER/NAME", license
     parts.append(f"## Licence\n\n{license}\n" if license else "")
     for name, content in ((CARD, "\n".join(filter(None, parts))), (RESULT, json.dumps(result, indent=2) + "\n")):
         with replacing(folder / name) as temporary:
-            temporary.write_text(content)
+            temporary.write_text(content, encoding="utf-8")
 
 
 def _path(source: Any) -> Path:

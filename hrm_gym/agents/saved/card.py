@@ -29,7 +29,9 @@ def headline(path: Path) -> str:
         HrmGymError: if there is no card, or it lacks this row.
     """
     page = path.with_suffix(".md")
-    found = re.search(rf"^\| {HEADLINE} \| (.+) \|$", page.read_text() if page.is_file() else "", re.MULTILINE)
+    found = re.search(
+        rf"^\| {HEADLINE} \| (.+) \|$", page.read_text(encoding="utf-8") if page.is_file() else "", re.MULTILINE
+    )
     if found is None:
         raise HrmGymError(f"there is no card {page} with a row {HEADLINE!r}: hrm-gym export writes one")
     return found[1].replace("**", "")

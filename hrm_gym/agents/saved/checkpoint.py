@@ -95,7 +95,7 @@ def load(path: Path) -> Checkpoint:
                 raise HrmGymError(f"{path} was written by an older version of hrm-gym, whose agents cannot be read")
             if header.get("format") != FORMAT:
                 raise HrmGymError(f"{path} is a safetensors file, but not a checkpoint of hrm-gym ({FORMAT!r})")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
         if header.pop("sha256", "") != _checksum(header, tensors):
             raise HrmGymError(f"{path} is damaged (its checksum does not fit): give another copy of it")
         config = json.loads(header["config"])

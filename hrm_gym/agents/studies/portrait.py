@@ -180,7 +180,7 @@ def _keep_conditions(conditions: Conditions, out: Path) -> None:
                 )
         return
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(now, indent=1) + "\n")
+        temporary.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
 
 
 def _portrait(conditions: Conditions, config: Config, runs: Path) -> Portrait | None:
@@ -206,7 +206,7 @@ def _portrait(conditions: Conditions, config: Config, runs: Path) -> Portrait | 
         "steps": result["training"]["steps"],
     }
     with replacing(done) as temporary:
-        temporary.write_text(json.dumps(figures, indent=1) + "\n")
+        temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return Portrait(config.agent, config.seed, figures)
 
 

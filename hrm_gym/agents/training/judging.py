@@ -70,7 +70,7 @@ def judge(trainer: Trainer, show: Progress, run_dir: Path, evaluated: Callable[[
         },
     }
     with replacing(run_dir / "result.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=2) + "\n")
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     steps = PRESETS[config.preset].steps if config.preset in PRESETS else 0
     if trainer.learner.steps < steps / 2 and learned["valid_accuracy"] < 0.5:
         few = f"{trainer.learner.steps:,} steps are few"

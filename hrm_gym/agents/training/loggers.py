@@ -60,7 +60,7 @@ class CSV(Callback):
 
     def begins(self, config: Config, folder: Path) -> None:
         """Open the file."""
-        self._file = (folder / CSV_FILE).open("a", newline="")
+        self._file = (folder / CSV_FILE).open("a", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file, lineterminator="\n")
         if not self._file.tell():
             self._rows.writerow(("step", "name", "value"))

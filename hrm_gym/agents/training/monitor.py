@@ -72,10 +72,11 @@ class Monitor:
         self._stored = -math.inf  # the first step is saved, so that the run can be resumed
         with contextlib.ExitStack() as held:
             if parallel.is_leader():
+                held.callback(_remove_folder, run_dir)
                 held.enter_context(locked(run_dir))
-                held.callback(_remove_empty, run_dir)
+                held.callback(_remove_files, run_dir)
                 with replacing(run_dir / "config.json") as temporary:
-                    temporary.write_text(self._config.to_json() + "\n")
+                    temporary.write_text(self._config.to_json() + "\n", encoding="utf-8")
                 self._meter = Meter(trainer)
                 self._show = Progress(f"{self._config.env} {self._config.agent}")
             self._held = held.pop_all()
@@ -319,12 +320,17 @@ def _of_compiler(error: BaseException | None) -> bool:
     return type(error).__module__.startswith(("torch._inductor", "torch._dynamo"))
 
 
-def _remove_empty(run_dir: Path) -> None:
-    """Remove the files of a run without a checkpoint: it cannot be resumed, and its folder becomes free."""
+def _remove_files(run_dir: Path) -> None:
+    """Remove the files of a run without a checkpoint, which cannot be resumed, while its folder is locked."""
     if (run_dir / checkpoints.FILE_NAME).exists():
         return
-    with contextlib.suppress(OSError):
-        written = [run_dir / name for name in ("config.json", ".lock", CSV_FILE)]
-        for path in (*written, *run_dir.glob("events.out.tfevents.*")):
+    written = [run_dir / name for name in ("config.json", ".lock", CSV_FILE)]
+    for path in (*written, *run_dir.glob("events.out.tfevents.*")):
+        with contextlib.suppress(OSError):  # Windows removes the lock itself, once it is released
             path.unlink(missing_ok=True)
-        run_dir.rmdir()  # unless it holds other files
+
+
+def _remove_folder(run_dir: Path) -> None:
+    """Remove the folder if nothing is left in it, so that it becomes free."""
+    with contextlib.suppress(OSError):
+        run_dir.rmdir()

@@ -56,7 +56,7 @@ def _check_vocabulary(path: Path, task: Task) -> None:
     if not path.is_file():
         return
     try:
-        size = json.loads(path.read_text()).get("vocab_size")
+        size = json.loads(path.read_text(encoding="utf-8")).get("vocab_size")
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise HrmGymError(f"cannot read {path} ({error}): remove or correct the file") from None
     if size is not None and size != task.num_tokens + 1:
