@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from hrm_gym.agents.arc.moments import agreement
+from hrm_gym.agents.arc.moments import share_and_lead
 from hrm_gym.envs.halting.recorded_solvers import SIGNALS, read_results, recorded_episodes
 from hrm_gym.errors import HrmGymError
 
@@ -63,9 +63,9 @@ def test_thresholds_on_recordings_are_compared(hrm_gym, results, tmp_path):
     assert code == 0, err
     rows = json.loads((tmp_path / "out" / "result.json").read_text())["rows"]
     names = {row["policy"] for row in rows}
-    assert {"fixed", "oracle", "threshold on agreement"} <= names and "own rule" not in names
+    assert {"fixed", "oracle", "threshold on votes"} <= names and "own rule" not in names
     value = {row["policy"]: row["value"] for row in rows if row["cost"] == 0.01}
-    assert value["threshold on agreement"] <= 1
+    assert value["threshold on votes"] <= 1
 
 
 def test_another_file_is_refused_in_a_line(tmp_path):
@@ -75,8 +75,8 @@ def test_another_file_is_refused_in_a_line(tmp_path):
         read_results(path)
 
 
-def test_agreement_is_that_of_the_least_certain_test():
+def test_the_share_of_votes_is_that_of_the_least_certain_test():
     one, other = ((1,),), ((2,),)
     sure, unsure = [(one, 1.0)], [(one, 0.5), (other, 0.0), (other, 0.25)]
-    assert agreement([sure, unsure]) == (0.5, 0.25)
-    assert agreement([sure, []]) == (0.0, 0.0)
+    assert share_and_lead([sure, unsure]) == (0.5, 0.25)
+    assert share_and_lead([sure, []]) == (0.0, 0.0)

@@ -261,7 +261,7 @@ def test_a_row_tells_what_the_solver_knew_second_by_second():
     last = dict(zip(SIGNALS, row.signals[-1], strict=True))
     right, tried = row.solution.left_out
     assert (
-        last["choosing"] == 0 and last["left_out"] == right / max(1, tried) and 0 <= last["margin"] <= last["agreement"]
+        last["choosing"] == 0 and last["left_out"] == right / max(1, tried) and 0 <= last["vote_lead"] <= last["votes"]
     )
     assert row.solved[-1] == row.two and Row.from_dict(json.loads(json.dumps(row.to_dict()))) == row
 

@@ -23,7 +23,7 @@ Ranked = Sequence[tuple[Grid, float]]
 """The grids of one test with their shares of the votes, the best first."""
 
 
-def agreement(tests: Sequence[Ranked]) -> tuple[float, float]:
-    """The signals `agreement` and `margin`; both are 0 for a test without a vote."""
+def share_and_lead(tests: Sequence[Ranked]) -> tuple[float, float]:
+    """The signals `votes` and `vote_lead`; both are 0 for a test without a vote."""
     shares = [[share for _, share in ranked] or [0.0] for ranked in tests]
     return min(first for first, *_ in shares), min(first - max(rest, default=0.0) for first, *rest in shares)

@@ -22,7 +22,7 @@ import torch
 from hrm_gym.agents.arc.background import background_of, exchanged, with_black_background
 from hrm_gym.agents.arc.boards import Board, Boards, Grid, boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit, Look
-from hrm_gym.agents.arc.moments import Moment, Ranked, agreement
+from hrm_gym.agents.arc.moments import Moment, Ranked, share_and_lead
 from hrm_gym.envs.arc.sources import Examples
 
 RUNGS: dict[str, dict[str, Any]] = {
@@ -259,7 +259,7 @@ class Solver:
         before = self._moments[-1].attempts if self._moments else []
         changed = [now[0] for now in attempts] != [old[0] for old in before]
         form = list(RUNGS).index(rung) / (len(RUNGS) - 1)
-        signals = choosing, form, right / max(1, tried), look.fitted, *agreement(tests), changed
+        signals = choosing, form, right / max(1, tried), look.fitted, *share_and_lead(tests), changed
         return Moment(seconds, tuple(map(float, signals)), attempts)
 
     @staticmethod

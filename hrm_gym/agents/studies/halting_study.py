@@ -26,7 +26,7 @@ THRESHOLDS = (
     ("threshold on belief", "belief", False),
     ("threshold on confidence", "confidence_mean", False),
     ("threshold on residual", "residual", True),
-    ("threshold on agreement", "agreement", False),
+    ("threshold on votes", "votes", False),
     ("threshold on left-out demonstrations", "left_out", False),
 )
 """Name, signal (see `policies.signals_of`), and whether to halt below the threshold."""

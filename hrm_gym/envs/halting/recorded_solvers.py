@@ -16,15 +16,15 @@ import numpy as np
 from hrm_gym.envs.halting.frozen_model import Episodes
 from hrm_gym.errors import HrmGymError, first_line
 
-SIGNALS = ("choosing", "form", "left_out", "fitted", "agreement", "margin", "changed")
+SIGNALS = ("choosing", "form", "left_out", "fitted", "votes", "vote_lead", "changed")
 """Names of the values that a moment holds, each in [0, 1]:
 
 - `choosing`: 1 while forms of the network are compared, 0 while networks vote;
 - `form`: the form of the network in training, from 0 for the first rung to 1 for the last;
 - `left_out`: the share of the left-out demonstrations that the best form predicts;
 - `fitted`: 1 if the network in training reproduces its demonstrations;
-- `agreement`: the share of the votes for the first attempt, the least over the tests;
-- `margin`: its lead over the grid with the next most votes, the least over the tests;
+- `votes`: the share of the votes for the first attempt, the least over the tests;
+- `vote_lead`: its lead over the grid with the next most votes, the least over the tests;
 - `changed`: 1 if a first attempt differs from that of the moment before.
 """
 
@@ -72,7 +72,7 @@ def read_results(path: Path) -> Recording:
         HrmGymError: if it is not a results file of tasks with known outputs, or older than recordings.
     """
     try:
-        head, *rows = map(json.loads, path.read_text().splitlines())
+        head, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
         budget = int(head["conditions"]["seconds"])
         courses = {row["name"]: row["course"] for row in rows if row["course"]["solved"]}
         tasks = sorted(courses, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
