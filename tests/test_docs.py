@@ -133,7 +133,7 @@ def test_the_page_on_solving_runs_as_written(own_folder, monkeypatch, capsys):
         exec(compile(block, "solve.md", "exec"), {})
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 def test_the_page_on_other_libraries_is_complete(tmp_path):
     program("libraries.md", "make_vec_env(ENV", tmp_path, "my_halting.py")
     told = in_shell(tmp_path, "my_halting.py")

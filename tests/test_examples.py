@@ -70,7 +70,7 @@ def test_a_missing_library_is_told_in_one_line(name):
     assert "this example needs" in done.stderr and "pip install" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 def test_hrm_in_one_file_learns(monkeypatch):
     from examples import minimal_hrm
 

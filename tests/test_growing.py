@@ -32,7 +32,7 @@ def test_the_splits_of_several_sizes_share_no_maze():
     assert not keys["train"] & keys["test"] and not keys["validation"] & (keys["test"] | keys["train"])
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 def test_mazes_with_paths_of_several_lengths_are_easier_and_as_hard():
     mixed, hard = MazeTask(9, 15, smallest=8, shortest=3), MazeTask(9, 15, smallest=8)
     lengths, long = (task.rate(task.dataset("train").puzzle) for task in (mixed, hard))

@@ -178,8 +178,9 @@ def test_the_halves_at_the_root_are_the_package(tmp_path):
     assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'hrm_gym.envs.nothing'"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("wheel", marks=pytest.mark.slow), pytest.param("sdist", marks=pytest.mark.rare)]
+)
 def test_it_works_from_a_clean_environment(built, kind, tmp_path):
     wheel, sdist = built
     place, elsewhere = tmp_path / "clean", tmp_path / "elsewhere"

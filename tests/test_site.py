@@ -112,7 +112,7 @@ def test_notebooks_are_what_they_are_made_of(name):
     assert "image/png" in drawn and any(output["output_type"] == "stream" for shown in outputs for output in shown)
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 @pytest.mark.parametrize("name", ["watch_hrm_think", "halting_with_sb3"])
 def test_notebooks_run_at_small_size(name, tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="pip install 'hrm-gym[notebooks]'")

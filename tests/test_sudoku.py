@@ -291,7 +291,7 @@ def test_the_first_shipped_puzzles_are_made_again(name, split):
     assert all((a == b[:num]).all() for a, b in zip(again[:2], stored[:2], strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.rare
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
 @pytest.mark.parametrize("name, split, walks", [("extreme", "train", 1), ("deep", "test", 3)])
 def test_the_first_walks_of_the_extreme_puzzles_are_made_again(name, split, walks):
