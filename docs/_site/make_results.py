@@ -56,7 +56,7 @@ These figures are for orientation. They come from larger networks on GPUs and fr
 | ARC-AGI-1, evaluation tasks | the HRM paper | trained for hours on GPUs | 40 % |
 | ARC-AGI-1, evaluation tasks | CompressARC, which learns each task alone | twenty minutes of a GPU per task | 20 % |
 
-Of ARC, 35 training tasks are scored so far ([ARC](arc.md#what-to-expect)), and nobody has run the GPU presets to the end here.
+So far 35 ARC training tasks are scored ([ARC](arc.md#what-to-expect)). We have not run the GPU presets to the end.
 """
 
 

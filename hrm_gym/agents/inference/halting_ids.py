@@ -90,12 +90,13 @@ def _frozen_model(
     if num_examples is not None:
         num_examples = check_integer("num_examples", num_examples, 1)
     agent = os.fspath(agent)
-    which = env_id, agent, split, num_examples, max_segments, device
-    pictures = functools.partial(_pictures, *which, recorded)
-    options = {"max_segments": max_segments, "render_mode": render_mode, "pictures": pictures, **rules}
+    options = {"max_segments": max_segments, "render_mode": render_mode, "pictures": None, **rules}
     if (source := recording_for(env_id, agent)) is not None:
-        replayed = _replayed(source, split, num_examples, max_segments, recorded and not features)
-        return RecordedModel(replayed, num_slots), {**options, "pictures": None}
+        if not recorded or features:
+            raise HrmGymError("solvers of ARC tasks are only replayed: leave out recorded=False and features=True")
+        return RecordedModel(_replayed(source, split, num_examples, max_segments), num_slots), options
+    which = env_id, agent, split, num_examples, max_segments, device
+    options["pictures"] = functools.partial(_pictures, *which, recorded)
     if recorded:
         path = pretrained_path(env_id) if agent == "pretrained" else Path(agent)
         # All environments of one agent in a process share a recording until the agent's file changes.
@@ -106,10 +107,8 @@ def _frozen_model(
     return FrozenAgent(policy, task, puzzles, num_slots, features), options
 
 
-def _replayed(source: Path, split: str, num: int | None, max_segments: int, only_replayed: bool) -> Episodes:
+def _replayed(source: Path, split: str, num: int | None, max_segments: int) -> Episodes:
     """Recorded solvers of ARC tasks."""
-    if not only_replayed:
-        raise HrmGymError("solvers of ARC tasks are only replayed: leave out recorded=False and features=True")
     episodes = recorded_episodes(source, split, max_segments)
     if num is not None and num > len(episodes):
         raise HrmGymError(f"num_examples={num}: the {split} split has {len(episodes)} recorded tasks")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hrm_gym.agents.models.planes_loops import (
@@ -100,18 +102,34 @@ def _combine_back(
                 any_row, any_column = g[n, at + 6, k], g[n, at + 7, k]
             else:
                 of_left = of_right = of_up = of_down = QUARTER * g[n, at, k]
-                leads = np.float32(min(left, right) >= min(up, down))
-                more, less = g[n, at + 1, k], g[n, at + 2, k]
-                row, column = more * leads + less * (ONE - leads), more * (ONE - leads) + less * leads
-                leads = np.float32(max(left, right) >= max(up, down))
-                any_row, any_column = g[n, at + 3, k] * leads, g[n, at + 3, k] * (ONE - leads)
-            # 1 where the first of two is the smaller, or the greater.
-            least_row, least_column = np.float32(left <= right), np.float32(up <= down)
-            most_row, most_column = np.float32(left >= right), np.float32(up >= down)
-            g_rays[n, 0, k] = of_left + row * least_row + any_row * most_row
-            g_rays[n, 1, k] = of_right + row * (ONE - least_row) + any_row * (ONE - most_row)
-            g_rays[n, 2, k] = of_up + column * least_column + any_column * most_column
-            g_rays[n, 3, k] = of_down + column * (ONE - least_column) + any_column * (ONE - most_column)
+                row, column, any_row, any_column = _lines_back(
+                    left, right, up, down, g[n, at + 1, k], g[n, at + 2, k], g[n, at + 3, k]
+                )
+            to_left, to_right = _pair_back(left, right, row, any_row)
+            to_up, to_down = _pair_back(up, down, column, any_column)
+            g_rays[n, 0, k], g_rays[n, 1, k] = of_left + to_left, of_right + to_right
+            g_rays[n, 2, k], g_rays[n, 3, k] = of_up + to_up, of_down + to_down
+
+
+@njit(cache=True, fastmath=True)
+def _lines_back(
+    left: Any, right: Any, up: Any, down: Any, more: Any, less: Any, most: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Gradients of row and column, the minima of their two sides, and of their maxima.
+
+    `more` and `less` are those of the greater and the smaller minimum, `most` that of the greater maximum.
+    """
+    leads = np.float32(min(left, right) >= min(up, down))
+    row, column = more * leads + less * (ONE - leads), more * (ONE - leads) + less * leads
+    leads = np.float32(max(left, right) >= max(up, down))
+    return row, column, most * leads, most * (ONE - leads)
+
+
+@njit(cache=True, fastmath=True)
+def _pair_back(first: Any, second: Any, least: Any, most: Any) -> tuple[Any, Any]:
+    """Gradients of two values from those of their minimum and maximum."""
+    smaller, greater = np.float32(first <= second), np.float32(first >= second)
+    return least * smaller + most * greater, least * (ONE - smaller) + most * (ONE - greater)
 
 
 @njit(cache=True, fastmath=True)
@@ -142,16 +160,13 @@ def _combine_beams_back(
                 continue
             left, right, up, down = beams[n, 0, k], beams[n, 1, k], beams[n, 2, k], beams[n, 3, k]
             mean = QUARTER * g[n, at, k]
-            leads = np.float32(min(left, right) >= min(up, down))
-            row, column = g[n, at + 1, k] * leads, g[n, at + 1, k] * (ONE - leads)
-            leads = np.float32(max(left, right) >= max(up, down))
-            any_row, any_column = g[n, at + 2, k] * leads, g[n, at + 2, k] * (ONE - leads)
-            least_row, least_column = np.float32(left <= right), np.float32(up <= down)
-            most_row, most_column = np.float32(left >= right), np.float32(up >= down)
-            g_beams[n, 0, k] = mean + row * least_row + any_row * most_row
-            g_beams[n, 1, k] = mean + row * (ONE - least_row) + any_row * (ONE - most_row)
-            g_beams[n, 2, k] = mean + column * least_column + any_column * most_column
-            g_beams[n, 3, k] = mean + column * (ONE - least_column) + any_column * (ONE - most_column)
+            row, column, any_row, any_column = _lines_back(
+                left, right, up, down, g[n, at + 1, k], np.float32(0), g[n, at + 2, k]
+            )
+            to_left, to_right = _pair_back(left, right, row, any_row)
+            to_up, to_down = _pair_back(up, down, column, any_column)
+            g_beams[n, 0, k], g_beams[n, 1, k] = mean + to_left, mean + to_right
+            g_beams[n, 2, k], g_beams[n, 3, k] = mean + to_up, mean + to_down
 
 
 @njit(cache=True, fastmath=True)
