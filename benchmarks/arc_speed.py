@@ -20,7 +20,7 @@ import torch
 
 from hrm_gym.agents.arc.boards import boards_of_task
 from hrm_gym.agents.arc.fitting import Fit
-from hrm_gym.agents.arc.solving import RUNGS
+from hrm_gym.agents.arc.forms import RUNGS
 from hrm_gym.envs.arc.sources import Examples, Pair
 
 DEMONSTRATIONS, STEPS = 4, 15

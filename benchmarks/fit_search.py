@@ -20,7 +20,6 @@ import torch
 
 from hrm_gym.agents import Policy, Protocol, evaluate
 from hrm_gym.agents.inference.guessing import Guessing
-from hrm_gym.agents.inference.loading import pretrained_for
 from hrm_gym.agents.inference.search_options import BOARDS, SearchOptions
 from hrm_gym.agents.policy import probabilities
 from hrm_gym.agents.saved.load import load_both
@@ -76,7 +75,7 @@ def main() -> None:
     parser.add_argument("--boards", type=int, default=BOARDS)
     parser.add_argument("--json", type=Path, help="write the best constants to this file")
     args = parser.parse_args()
-    policy, task = load_both(args.env, pretrained_for(args.env, args.checkpoint, args.boards), "cpu")
+    policy, task = load_both(args.env, args.checkpoint, "cpu")
     puzzles = task.dataset("validation").map(lambda array: array[: args.puzzles])
     best = SearchOptions()
     best = dataclasses.replace(best, solved=solved(policy, task, puzzles, best.first))

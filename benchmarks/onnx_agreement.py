@@ -18,7 +18,7 @@ import torch
 
 import hrm_gym
 from hrm_gym.agents.inference.think import think
-from hrm_gym.agents.saved.sources import GUESSES, shipped
+from hrm_gym.agents.saved.sources import shipped
 
 SEGMENTS, BATCH = 16, 25
 
@@ -63,13 +63,13 @@ def main() -> None:
     asked = parser.parse_args()
     asked.graphs.mkdir(parents=True, exist_ok=True)
     for name in asked.agents:
-        env_id, path = name.removesuffix(GUESSES), asked.graphs / f"{name}.onnx"
+        path = asked.graphs / f"{name}.onnx"
         if not path.exists():
             hrm_gym.export_onnx(f"pretrained:{name}", path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         session = onnxruntime.InferenceSession(str(path), options)
-        policy, task = hrm_gym.load_agent(env_id, f"pretrained:{name}", "cpu"), hrm_gym.make_task(env_id)
+        policy, task = hrm_gym.load_agent(name, "pretrained", "cpu"), hrm_gym.make_task(name)
         policy.agent.dtype = torch.float32
         puzzles, solutions = (a[: asked.limit].astype(np.int64) for a in task.dataset("test")[:2])
         counts = np.zeros(4, int)

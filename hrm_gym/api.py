@@ -15,7 +15,7 @@ from hrm_gym.agents.arc.many import score_on_the_spot
 from hrm_gym.agents.arc.solving import TaskSolution, solve_task
 from hrm_gym.agents.inference.evaluation import Evaluation
 from hrm_gym.agents.inference.evaluation import evaluate as _evaluate
-from hrm_gym.agents.inference.loading import load_guessing, pretrained_for
+from hrm_gym.agents.inference.loading import load_guessing
 from hrm_gym.agents.inference.protocol import Protocol
 from hrm_gym.agents.inference.report import report
 from hrm_gym.agents.inference.solving import Solution, Solving, solve_puzzles
@@ -149,7 +149,7 @@ def evaluate(
         return score_on_the_spot(_tasks(env, split, puzzles, limit), **protocol)
     check_integer("batch_size", batch_size, 1)
     asked = Protocol.from_dict(protocol)
-    policy, task = load_both(env, pretrained_for(env, checkpoint, asked.boards), device)
+    policy, task = load_both(env, checkpoint, device)
     chosen = choose_puzzles(task, split, puzzles, limit).puzzles
     followed = asked.for_family(task)
     result, scores, _ = grade(policy, task, chosen, followed, batch_size)

@@ -168,8 +168,8 @@ def test_every_analysis_of_every_agent(agent):
             assert "\n" not in finding[1]
             continue
         names.add(finding.analysis.name)
-        told = json.loads(json.dumps(finding.to_dict(), allow_nan=False))
-        assert told["conditions"]["agent"] == agent and len(finding.text) > 40
+        fields = json.loads(json.dumps(finding.to_dict(), allow_nan=False))
+        assert fields["conditions"]["agent"] == agent and len(finding.text) > 40
         assert "nan" not in finding.text
         assert isinstance(finding.plot(), Figure)
     assert names == set(ANALYSES) - {"identity"}  # Sudokus have none
@@ -187,7 +187,7 @@ def test_what_a_halting_rule_carries_is_no_state_of_the_agent():
     assert changed[0] == changed[1] and {row["tensor"] for row in changed[0]} == {"z_h", "z_l"}
 
 
-def test_residuals_are_told_call_by_call():
+def test_residuals_are_listed_call_by_call():
     finding = next(findings(subject("hrm", h_cycles=2, l_cycles=3), [ANALYSES["convergence"]]))
     assert [row["tensor"] for row in finding.figures["trained"][:8]] == ["z_l"] * 3 + ["z_h"] + ["z_l"] * 3 + ["z_h"]
 
@@ -225,10 +225,10 @@ def test_agents_beside_it_are_measured_drawn_and_told():
 def test_an_agent_without_a_state_gets_the_analyses_that_need_none():
     looked = subject("hrm")
     looked.policy.agent.tensors = lambda state: {}
-    told = {(f[0] if isinstance(f, tuple) else f.analysis).name: f for f in findings(looked, list(ANALYSES.values()))}
-    left_out = {name for name, finding in told.items() if isinstance(finding, tuple)}
+    fields = {(f[0] if isinstance(f, tuple) else f.analysis).name: f for f in findings(looked, list(ANALYSES.values()))}
+    left_out = {name for name, finding in fields.items() if isinstance(finding, tuple)}
     assert left_out == {"participation", "convergence", "trajectories", "interventions", "identity"}
-    assert "Agent.tensors" in told["participation"][1]
+    assert "Agent.tensors" in fields["participation"][1]
 
 
 def test_a_family_whose_solutions_are_not_given_in_part():

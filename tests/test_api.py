@@ -127,7 +127,7 @@ def test_environments_from_python():
         hrm_gym.trian  # noqa: B018
 
 
-def test_a_board_of_another_shape_is_told(run):
+def test_a_board_of_another_shape_is_reported(run):
     policy = run.load("cpu")
     for puzzle in (torch.zeros(16, dtype=torch.long), torch.zeros(2, 36, dtype=torch.long), np.zeros((2, 16))):
         with pytest.raises(HrmGymError, match=r"shape \(B, 16\)"):

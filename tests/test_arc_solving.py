@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import pytest
 import hrm_gym as package
 from hrm_gym.agents.arc.background import background_of, exchanged, with_black_background
 from hrm_gym.agents.arc.boards import boards_of_task, frozen
-from hrm_gym.agents.arc.fitting import Fit
+from hrm_gym.agents.arc.fitting import Fit, Look
+from hrm_gym.agents.arc.forms import RICHEST, RUNGS, USUAL
 from hrm_gym.agents.arc.many import Row, appending, read_rows, score, solve_tasks
-from hrm_gym.agents.arc.solving import RUNGS, Solver, grade, solve_task
+from hrm_gym.agents.arc.solving import Solver, grade, solve_task
 from hrm_gym.envs.arc.shapes import NOTHING, reading_of
 from hrm_gym.envs.arc.sources import examples_of, one_task, tasks_for
 from hrm_gym.envs.halting.recorded_solvers import SIGNALS
@@ -80,13 +82,13 @@ def test_answers_of_other_sizes_are_learned(function):
 
 @pytest.mark.slow
 def test_a_task_is_solved_within_its_seconds():
-    told = []
+    events = []
     examples = examples_of(SWAP)
-    solution = solve_task(examples, seconds=8, tell=told.append)
+    solution = solve_task(examples, seconds=8, tell=events.append)
     assert solution.fitted and solution.complete and solution.seconds < 12
     assert frozen(examples.tests[0].output) in solution.attempts[0]
-    assert told and [event.seconds for event in told] == sorted(event.seconds for event in told)
-    assert all(len(event.look.answers) == 1 for event in told)  # of the test alone, whatever is left out
+    assert events and [event.seconds for event in events] == sorted(event.seconds for event in events)
+    assert all(len(event.look.answers) == 1 for event in events)  # of the test alone, whatever is left out
 
 
 def test_test_outputs_are_not_looked_at():
@@ -152,16 +154,48 @@ def test_slow_steps_leave_time_for_fewer_networks_in_the_choice(monkeypatch, ste
     assert [(len(rungs), left_out) for rungs, left_out in plans] == ([compared] if compared else [])
 
 
-@pytest.mark.slow
-def test_left_out_demonstrations_end_the_choice_where_they_are_right():
-    solver = Solver(examples_of(SWAP), seconds=40)
-    events = list(solver._choose(tuple(RUNGS), 2, 2.5))
+def scripted(monkeypatch, fits, right=()):
+    """Replace networks: forms in `fits` reproduce the demonstrations, forms in `right` predict each left-out one too.
+
+    All others copy the input in part. Returns the list of forms that are trained.
+    """
+    trained = []
+
+    def fit(self, rung, seed, shown, asked):
+        trained.append(rung)
+        wrong = ((1,) * 5,) * 5 if rung in fits else ((0,) * 5,) * 5  # more cells are right where nothing is learned
+        answers = [[board.answer if rung in right and board.answer else wrong] for board in asked]
+        looks = [Look(20 * (number + 1), rung in fits, answers) for number in range(8)]
+        return SimpleNamespace(train=lambda seconds: looks, seconds=99.0, learner=SimpleNamespace(steps=160))
+
+    monkeypatch.setattr(Solver, "_fit", fit)
+    return trained
+
+
+def test_a_form_that_predicts_all_left_out_demonstrations_ends_the_choice(monkeypatch):
+    trained = scripted(monkeypatch, fits=("symmetric, colours", "directional"), right=("symmetric, colours",))
+    solver = Solver(examples_of(SWAP))
+    list(solver._choose(tuple(RUNGS), 2, 2.5))
+    assert trained == ["symmetric"] * 2 + ["symmetric, colours"] * 2
     solution = solver.solution()
-    right, tried = solution.left_out
-    assert tried == 2 and solution.attempts
-    if right == tried:
-        assert solution.sure > 0.8
-    assert len({event.rung for event in events}) >= 1
+    assert (solution.rung, solution.left_out) == ("symmetric, colours", (2, 2)) and solution.sure > 0.8
+
+
+def test_a_form_that_finds_no_rule_is_worse_than_one_that_does(monkeypatch):
+    scripted(monkeypatch, fits=("directional", "directional, colours"))
+    solver = Solver(examples_of(SWAP))
+    list(solver._choose(tuple(RUNGS), 2, 2.5))
+    assert [form.rung for form in solver._forms] == ["directional", "directional, colours", "symmetric", USUAL]
+    assert solver.solution().left_out == (0, 2)
+
+
+def test_the_next_form_takes_over_where_demonstrations_are_not_reproduced(monkeypatch):
+    trained = scripted(monkeypatch, fits=(RICHEST,))
+    solver = Solver(examples_of(SWAP), seconds=0.05)
+    list(solver._answer(step=1e-5))
+    assert trained[:3] == [USUAL, RICHEST, RICHEST]
+    assert solver.solution().fitted and solver.solution().rung == RICHEST
+    assert solver.solution().attempts[0][0] == ((1,) * 5,) * 5  # votes without a fit count a tenth
 
 
 def test_the_same_seed_gives_the_same_network():
@@ -254,16 +288,18 @@ def test_many_tasks_are_solved_side_by_side_and_scored():
 
 
 def test_a_row_tells_what_the_solver_knew_second_by_second():
+    solve_task(examples_of(SWAP), seconds=0.1)  # compiled code is loaded within the first seconds of a process
     row = next(solve_tasks({"swap": examples_of(SWAP)}, seconds=3.5))
-    assert [int(second) for second in row.seconds] == sorted({int(second) for second in row.seconds})
-    assert len(row.seconds) == len(row.signals) == len(row.solved) >= 2
-    assert all(len(signals) == len(SIGNALS) and 0 <= min(signals) <= max(signals) <= 1 for signals in row.signals)
-    last = dict(zip(SIGNALS, row.signals[-1], strict=True))
+    course = row.course
+    assert [int(second) for second in course.seconds] == sorted({int(second) for second in course.seconds})
+    assert len(course.seconds) == len(course.signals) == len(course.solved) >= 2
+    assert all(len(signals) == len(SIGNALS) and 0 <= min(signals) <= max(signals) <= 1 for signals in course.signals)
+    last = dict(zip(SIGNALS, course.signals[-1], strict=True))
     right, tried = row.solution.left_out
     assert (
         last["choosing"] == 0 and last["left_out"] == right / max(1, tried) and 0 <= last["vote_lead"] <= last["votes"]
     )
-    assert row.solved[-1] == row.two and Row.from_dict(json.loads(json.dumps(row.to_dict()))) == row
+    assert course.solved[-1] == row.two and Row.from_dict(json.loads(json.dumps(row.to_dict()))) == row
 
 
 def test_rows_are_kept_and_gone_on_with(tmp_path):

@@ -78,12 +78,12 @@ def test_few_slots_are_refilled_and_change_no_answer(extreme, monkeypatch):
     policy, task, puzzles = extreme
     whole = solve_puzzles(policy, task, puzzles, rollouts=9, max_segments=3, vary="guess")
     monkeypatch.setitem(solving.SLOTS, "cpu", 5)
-    told = []
+    reports = []
     few = solve_puzzles(
-        policy, task, puzzles, rollouts=9, max_segments=3, vary="guess", tell=lambda *args: told.append(args)
+        policy, task, puzzles, rollouts=9, max_segments=3, vary="guess", tell=lambda *args: reports.append(args)
     )
     assert [found.valid for found in few] == [found.valid for found in whole]
-    assert told[-1] == (4, 4) and all(done <= of == 4 for done, of in told)
+    assert reports[-1] == (4, 4) and all(done <= of == 4 for done, of in reports)
 
 
 def test_without_time_there_are_as_many_attempts_as_asked_for(extreme):

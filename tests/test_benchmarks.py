@@ -140,8 +140,8 @@ def test_a_profile_has_the_figures_of_each_form(tmp_path, monkeypatch, capsys):
     figures = json.loads((tmp_path / "new" / "profile.json").read_text())["presets"]["gpu_groups"]["plain"]
     assert figures["segments_per_second"] == pytest.approx(2 / (figures["ms"] / 1e3))
     assert 0 < figures["profile"]["busy"] <= 1 and figures["tflops_per_second"] > 0
-    (told,) = re.findall(r"^fastest: hrm-gym (train .*)", capsys.readouterr().out, flags=re.M)
-    assert told == "train --preset gpu_groups --no-compile"
+    (command,) = re.findall(r"^fastest: hrm-gym (train .*)", capsys.readouterr().out, flags=re.M)
+    assert command == "train --preset gpu_groups --no-compile"
 
 
 @pytest.mark.parametrize("form", training.FORMS)

@@ -69,29 +69,29 @@ def whole(tmp_path_factory):
     return folder, diary, result
 
 
-def test_a_callback_is_told_everything_in_order(whole):
+def test_a_callback_sees_everything_in_order(whole):
     folder, diary, result = whole
     names = [page[0] for page in diary.pages]
     assert names[0] == "begins" and names[-1] == "ended" and names.count("ended") == 1
     ((config, path),) = diary.of("begins")
     assert config.env == "Sudoku4x4-v0" and path == folder
     assert diary.of("ended") == [(result,)] == [(json.loads((folder / "result.json").read_text()),)]
-    told = [scores for (scores,) in diary.of("evaluated")]
-    assert [(scores.split, scores.step) for scores in told] == [
+    evaluated = [scores for (scores,) in diary.of("evaluated")]
+    assert [(scores.split, scores.step) for scores in evaluated] == [
         *(("validation", step) for step in (2, 4, 6)),
         ("test", 6),
     ]
     curve = result["training"]["validation_curve"]
-    assert [scores.figures["exact_accuracy"] for scores in told] == [
+    assert [scores.figures["exact_accuracy"] for scores in evaluated] == [
         *(point["exact_accuracy"] for point in curve),
         result["exact_accuracy"],
     ]
     assert diary.of("saved")[-1][0] == 6 and all(step for step, _ in diary.of("saved"))
     for step, figures, ended_after in diary.of("logged"):
         assert 0 < step <= 6 and figures["answer_loss"] > 0 and (ended_after > 0).all()
-    pictures = told[0].boards()
+    pictures = evaluated[0].boards()
     assert set(pictures) == {1, 2, 4, 8, 16} and pictures[4].shape[2] == 3 and pictures[4].dtype == np.uint8
-    assert told[0].boards() is pictures and told[-1].boards() == {}
+    assert evaluated[0].boards() is pictures and evaluated[-1].boards() == {}
 
 
 def test_tensorboard_and_the_table_hold_the_same_figures(whole):

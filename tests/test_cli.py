@@ -197,7 +197,7 @@ def test_the_shipped_agent_of_another_environment_is_graded(hrm_gym):
     checkpoint = ("--checkpoint", "pretrained:SudokuExtreme-v0", "--device", "cpu", "--max-segments", 4)
     code, out, _ = hrm_gym("evaluate", "--env", "Sudoku4x4-v0", *checkpoint, "--limit", 50, "--json")
     figures = json.loads(out)
-    assert code == 0 and figures["agent"] == "trm_symbols" and figures["env"] == "Sudoku4x4-v0"
+    assert code == 0 and figures["agent"] == "hrm_symbols" and figures["env"] == "Sudoku4x4-v0"
     assert figures["valid_accuracy"] == 1.0  # it has seen 9x9 boards alone
 
 

@@ -27,14 +27,16 @@ def compare(hrm_gym, tmp_path):
 def test_a_table_a_file_and_a_plot(compare, tmp_path):
     code, out, _ = compare("gru", "direct", seeds=2)
     assert code == 0 and (tmp_path / "plot.png").stat().st_size > 10_000
-    told = json.loads((tmp_path / "result.json").read_text())
-    assert [(run["agent"], run["seed"]) for run in told["runs"]] == [(a, s) for a in ("gru", "direct") for s in (0, 1)]
-    for run in told["runs"]:
+    results = json.loads((tmp_path / "result.json").read_text())
+    assert [(run["agent"], run["seed"]) for run in results["runs"]] == [
+        (a, s) for a in ("gru", "direct") for s in (0, 1)
+    ]
+    for run in results["runs"]:
         figures = run["figures"]
         assert figures["steps"] == 4 and figures["parameters"] > 0 and figures["segment_flops"] > 0
         assert list(figures["after"]) == ["1", "2", "4", "8", "16"]
         assert figures["reports"]["learned"]["num_puzzles"] == 12
-    direct = told["runs"][2]["figures"]
+    direct = results["runs"][2]["figures"]
     assert direct["after"]["1"] == direct["after"]["16"]  # trained with one segment, tested with sixteen
     text = (tmp_path / "table.md").read_text()
     assert text in out and "| `gru` | `classifier` |" in text and "4 steps" in text and "seeds: 2" in text

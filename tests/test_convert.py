@@ -147,6 +147,6 @@ def test_what_does_not_fit_is_one_line(folder, change, message, capsys, monkeypa
         (["--env", "Latin3x3-v0", "--puzzle", "3"], "give --puzzle 0 to 2"),
     ],
 )
-def test_another_environment_is_told(folder, more, message, capsys):
+def test_another_environment_is_reported(folder, more, message, capsys):
     assert main(["convert", str(folder / "step_100.pt"), "--out", str(folder / "a.safetensors"), *more]) == 2
     assert message in capsys.readouterr().err

@@ -259,7 +259,7 @@ def test_images_of_sampled_puzzles_stay_in_one_split():
     assert all(shown) and not any(a & b for a, b in itertools.combinations(shown, 2))
 
 
-def test_a_family_with_too_few_puzzles_for_three_splits_is_told():
+def test_a_family_with_too_few_puzzles_for_three_splits_is_refused():
     class Few(Mirrored):
         def sample(self, num, rng):
             return super().sample(num, np.random.default_rng(0)).map(lambda array: array[:1])

@@ -52,8 +52,8 @@ def test_examples_run(name):
         exec(compile(block, name, "exec"), scopes[-1])
     stepped = [scope for scope in scopes if "env" in scope]
     assert stepped and all(np.isfinite(float(scope["reward"])) for scope in stepped)  # type: ignore[arg-type]
-    (told,) = (scope for scope in scopes if "figures" in scope)
-    assert told["figures"]["num_puzzles"] == 100 and told["solution"].valid  # type: ignore[attr-defined, index]
+    (shown,) = (scope for scope in scopes if "figures" in scope)
+    assert shown["figures"]["num_puzzles"] == 100 and shown["solution"].valid  # type: ignore[attr-defined, index]
 
 
 def program(page, words, folder, name):
@@ -90,8 +90,8 @@ def test_the_pages_on_own_code_run_as_written(page, own_folder, monkeypatch, cap
         for line in block.splitlines():
             _, command, *words = shlex.split(line)
             assert cli.main([command, *words, *SHORTER[command].split()]) == 0, line
-    told = capsys.readouterr().out
-    assert "watch it: hrm-gym play" in told and "right cells" in told
+    shown = capsys.readouterr().out
+    assert "watch it: hrm-gym play" in shown and "right cells" in shown
     for block in blocks(ROOT / "docs" / page, "python"):
         if block not in files.values():
             exec(compile(block.replace("max_minutes=1", "max_minutes=0.02, test_puzzles=16"), page, "exec"), {})
@@ -136,8 +136,8 @@ def test_the_page_on_solving_runs_as_written(own_folder, monkeypatch, capsys):
 @pytest.mark.rare
 def test_the_page_on_other_libraries_is_complete(tmp_path):
     program("libraries.md", "make_vec_env(ENV", tmp_path, "my_halting.py")
-    told = in_shell(tmp_path, "my_halting.py")
-    learned, to_the_end = map(float, re.findall(r"\d\.\d+", told))
+    shown = in_shell(tmp_path, "my_halting.py")
+    learned, to_the_end = map(float, re.findall(r"\d\.\d+", shown))
     assert learned > to_the_end + 0.1
 
 
@@ -156,7 +156,7 @@ def commands():
 
 OWN = {"latin:Latin4x4-v0", "my_net:my_net", "my_rule:cautious"}
 """What pages write to files; their commands have a test of their own."""
-COMMANDS = sorted({told for told in commands() if not OWN & set(told[1])})
+COMMANDS = sorted({shown for shown in commands() if not OWN & set(shown[1])})
 
 
 @pytest.mark.parametrize(

@@ -137,17 +137,17 @@ def test_a_window_without_a_display_says_what_an_environment_can_do(without_disp
     assert "render_mode='rgb_array'" in out and "--headless" not in out and out.count("\n") == 1
 
 
-@pytest.mark.parametrize(("halt", "told"), [(1, "wrong, stopped too early"), (0, "out of time")])
-def test_pictures_say_how_an_episode_ended(halt, told, monkeypatch):
+@pytest.mark.parametrize(("halt", "word"), [(1, "wrong, stopped too early"), (0, "out of time")])
+def test_pictures_say_how_an_episode_ended(halt, word, monkeypatch):
     words = []
     monkeypatch.setattr(Canvas, "text", lambda self, text, *rest, **how: words.append(text))
     settings = {"render_mode": "rgb_array", "max_segments": 1}
     action = np.append(np.zeros(16, np.int64), halt)
     for envs in (gym.make("Sudoku4x4-v0", **settings), gym.make_vec("Sudoku4x4-v0", 1, **settings)):
         envs.reset(seed=0), envs.render()
-        assert "ready" in words and told not in words
+        assert "ready" in words and word not in words
         envs.step(action if isinstance(envs, gym.Env) else action[None]), envs.render()
-        assert words.count(told) == 1
+        assert words.count(word) == 1
         words.clear()
 
 

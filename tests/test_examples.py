@@ -59,7 +59,7 @@ def test_a_policy_that_halts_is_well_above_chance_and_above_thinking_to_the_end(
 
 
 @pytest.mark.parametrize("name", ["maskable_ppo", "torchrl_halting", "tianshou_halting", "rllib_halting"])
-def test_a_missing_library_is_told_in_one_line(name):
+def test_a_missing_library_is_named_in_one_line(name):
     code = (
         f"import runpy, sys; sys.modules[{NEEDED[name]!r}] = None; "
         f"runpy.run_module('examples.{name}', run_name='__main__')"

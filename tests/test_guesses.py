@@ -99,8 +99,8 @@ def experience(policy, puzzle, solution, sound):
     _, output, signals = policy(policy.initial_state(len(puzzle)), {"puzzle": puzzle})
     right = (output.logits.argmax(-1) == solution).all(1)
     segment, no = torch.ones(len(puzzle), dtype=torch.long), torch.zeros(len(puzzle), dtype=torch.bool)
-    told = {"segment": segment, "halted": no, "reward": torch.zeros(len(puzzle)), "ended": no, "right": right}
-    return Experience({"puzzle": puzzle}, output, signals, solution=solution, look_ahead=None, sound=sound, **told)
+    others = {"segment": segment, "halted": no, "reward": torch.zeros(len(puzzle)), "ended": no, "right": right}
+    return Experience({"puzzle": puzzle}, output, signals, solution=solution, look_ahead=None, sound=sound, **others)
 
 
 def test_a_puzzle_without_a_solution_teaches_that_alone():
@@ -291,7 +291,7 @@ def test_who_makes_no_guesses_has_no_search():
     assert policy.search(policy.initial_state(1)) is None
 
 
-def test_the_window_is_told_of_the_search():
+def test_the_window_shows_the_search():
     search, puzzle, _ = searching(4)
     thinker, state = Thinker(search), search.initial_state(1)
     assert thinker.search[:3] == (1, 0, 0) and thinker.search.guesses.shape == (36,)
@@ -308,7 +308,7 @@ def test_the_window_is_told_of_the_search():
 
 @pytest.mark.slow
 def test_the_shipped_agent_solves_by_guesses_what_it_does_not_solve_without():
-    policy, task = load_both("SudokuDeep-v0", "pretrained:SudokuExtreme-v0-guesses", "cpu")
+    policy, task = load_both("SudokuDeep-v0", "pretrained:SudokuExtreme-v0", "cpu")
     puzzles = task.dataset("validation").map(lambda array: array[:10])
     alone = evaluate(policy, task, puzzles, Protocol(max_segments=12))
     together = evaluate(policy, task, puzzles, Protocol(max_segments=12, boards=12))
@@ -318,18 +318,11 @@ def test_the_shipped_agent_solves_by_guesses_what_it_does_not_solve_without():
 
 
 @pytest.mark.parametrize(
-    ("env", "boards", "guesses"),
-    [
-        ("SudokuExtreme-v0", 0, True),
-        ("Sudoku9x9-v0", 0, True),
-        ("SudokuExtreme-v0", 1, False),
-        ("Sudoku6x6-v0", 0, False),
-    ],
+    ("env", "asked", "boards"),
+    [("SudokuExtreme-v0", 0, BOARDS), ("Sudoku9x9-v0", 0, BOARDS), ("SudokuExtreme-v0", 1, 1), ("Sudoku6x6-v0", 0, 1)],
 )
-def test_the_agent_that_guesses_is_taken_where_one_ships(env, boards, guesses):
-    policy, _ = load_guessing(env, device="cpu", boards=boards)
-    assert policy.boards == (BOARDS if guesses else 1)
-    assert ("q_sound" in policy.halting.signals) == guesses
+def test_by_default_an_agent_that_can_give_up_searches(env, asked, boards):
+    assert load_guessing(env, device="cpu", boards=asked)[0].boards == boards
 
 
 @pytest.mark.slow
@@ -343,7 +336,7 @@ def test_files_of_puzzles_are_solved_by_guesses_a_few_at_a_time(monkeypatch):
 
 @pytest.mark.slow
 def test_commands_take_boards(capsys):
-    shipped = ["--env", "SudokuExtreme-v0", "--checkpoint", "pretrained:SudokuExtreme-v0-guesses", "--boards", "6"]
+    shipped = ["--env", "SudokuExtreme-v0", "--checkpoint", "pretrained:SudokuExtreme-v0", "--boards", "6"]
     assert main(["evaluate", *shipped, "--limit", "2", "--max-segments", "4", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["protocol"]["boards"] == 6 and figures["num_puzzles"] == 2

@@ -26,10 +26,12 @@ from test_halting_env import hand_made, random_episodes, walk
 import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.agents import Protocol, evaluate, load_agent
+from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.halting.fixed import Fixed, FixedConfig
 from hrm_gym.agents.inference import halting_ids
 from hrm_gym.agents.inference.frozen_agent import FEATURES, first_puzzles, record
 from hrm_gym.agents.inference.halting_ids import make_halting_env
+from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.checkpoint import FILE_NAME, save
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.studies import policies
@@ -175,8 +177,8 @@ def test_features_are_what_they_are_called(policy, puzzles):
     episodes = record(policy, task, puzzles, 4, batch_size=7, features=True)
     seen = len(SIGNALS) + len(FEATURES)
     assert episodes.names[:seen] == (*SIGNALS, *FEATURES) and episodes.names[-1] == "state_63"
-    told = episodes.features[:, :, :seen]
-    assert (told >= 0).all() and (told <= 1).all()
+    known = episodes.features[:, :, :seen]
+    assert (known >= 0).all() and (known <= 1).all()
     assert (episodes.column("changed")[:, 0] == 1).all()
     assert (episodes.column("violations")[episodes.right] == 0).all()
     fixed = Protocol(max_segments=4, halting="fixed")
@@ -193,7 +195,9 @@ def test_features_are_what_they_are_called(policy, puzzles):
 
 
 def test_agents_without_a_value_of_continuing_show_none():
-    policy, task = load_agent("MazeSmall-v0", device="cpu"), hrm_gym.make_task("MazeSmall-v0")
+    task, sizes = hrm_gym.make_task("Sudoku4x4-v0"), {"hidden_size": 16, "mlp_size": 16, "message_size": 16}
+    config = resolve({"env": "Sudoku4x4-v0", "agent": "trm_symbols", "halting": "classifier", "device": "cpu", **sizes})
+    policy = build(config, TaskSpec.of(task)).eval()
     episodes = record(policy, task, first_puzzles(task, "test", 4), 2)
     assert episodes.names == ("q_halt", *FEATURES)
 
@@ -225,8 +229,8 @@ def test_learners_find_the_moment(algorithm):
     rng = np.random.default_rng(0)
     solved = rng.integers(1, 5, 200)
     right = np.arange(1, 7) >= solved[:, None]
-    told = np.where(right, 0.9, 0.1)[:, :, None] + rng.normal(0, 0.02, (200, 6, 1))
-    episodes = Episodes(told.astype(np.float32), right, right * 1.0, names=("q_halt",))
+    known = np.where(right, 0.9, 0.1)[:, :, None] + rng.normal(0, 0.02, (200, 6, 1))
+    episodes = Episodes(known.astype(np.float32), right, right * 1.0, names=("q_halt",))
     model = policies.learn(episodes, algorithm, cost=0.05, steps=6_000, seed=0)
     stops = policies.stops_of(model, episodes)
     assert policies.right_at(episodes, stops).mean() > 0.97
@@ -317,8 +321,8 @@ def test_the_command_writes_a_table_figures_and_a_plot(tmp_path, capsys):
 )
 def test_bad_words(words, message, tmp_path, capsys):
     assert main(["halting", "--env", ENV, "--out", str(tmp_path), *words]) == 2
-    told = capsys.readouterr().err
-    assert message in told and told.count("\n") == 1
+    known = capsys.readouterr().err
+    assert message in known and known.count("\n") == 1
 
 
 def test_without_matplotlib_only_the_plot_is_missing(tmp_path, capsys, monkeypatch):

@@ -259,7 +259,7 @@ def test_measuring_moves_no_random_numbers(tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("place", ["cpu", "meta"])
-def test_what_torch_and_numpy_were_told_before_does_not_matter(tmp_path, dtype, place):
+def test_what_torch_and_numpy_were_set_to_before_does_not_matter(tmp_path, dtype, place):
     known = hrm_gym.evaluate(ENV, limit=3, max_segments=2, device="cpu")["cell_accuracy"]
     before = np.seterr(all="raise")
     try:

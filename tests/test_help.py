@@ -213,5 +213,5 @@ def test_a_compiler_that_ctrl_c_ended_stops_the_run(tmp_path, monkeypatch, capsy
             train(config, tmp_path / "run")
         return
     assert train(config, tmp_path / "run") is None
-    *_, told = capsys.readouterr().out.splitlines()
-    assert told.startswith("stopped at step 1; go on with: hrm-gym train --resume ")
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("stopped at step 1; go on with: hrm-gym train --resume ")

@@ -48,7 +48,7 @@ def small(**options):
 
 
 def experience(policy, state, obs, right, ended=None):
-    """What a policy is told of a segment in which every slot goes on."""
+    """A segment in which every slot goes on, as a policy sees it."""
     state, output, signals = policy(state, obs)
     num = len(right)
     ended = torch.zeros(num, dtype=torch.bool) if ended is None else ended
@@ -103,9 +103,9 @@ def test_padding_of_the_solution_is_not_learned_from():
 def test_halting_is_rewarded_only_where_the_environment_says_so():
     policy = small(halting="classifier")
     obs = {"puzzle": torch.ones(2, 16, dtype=torch.long)}
-    told = experience(policy, policy.initial_state(2), obs, right=torch.tensor([True, False]))
-    q_halt = told.signals["q_halt"].detach().requires_grad_()
-    policy.halting.loss(told._replace(signals={"q_halt": q_halt})).sum().backward()
+    seen = experience(policy, policy.initial_state(2), obs, right=torch.tensor([True, False]))
+    q_halt = seen.signals["q_halt"].detach().requires_grad_()
+    policy.halting.loss(seen._replace(signals={"q_halt": q_halt})).sum().backward()
     assert q_halt.grad is not None
     assert q_halt.grad[0] < 0 < q_halt.grad[1]  # pushed up where right, down where not
 
@@ -113,8 +113,8 @@ def test_halting_is_rewarded_only_where_the_environment_says_so():
 def test_the_label_of_halting_is_what_the_environment_pays():
     policy = small()
     obs = {"puzzle": torch.ones(3, 16, dtype=torch.long)}
-    told = experience(policy, policy.initial_state(3), obs, torch.tensor([True, True, False]))
-    ended = told._replace(ended=torch.tensor([True, False, True]), reward=torch.tensor([0.25, -0.1, 7.0]))
+    seen = experience(policy, policy.initial_state(3), obs, torch.tensor([True, True, False]))
+    ended = seen._replace(ended=torch.tensor([True, False, True]), reward=torch.tensor([0.25, -0.1, 7.0]))
     assert halting_label(ended).tolist() == [0.25, 1.0, 1.0]
 
 
@@ -225,9 +225,9 @@ def test_one_segment_gives_shapes_and_gradients_everywhere(agent, mixer):
     state = nests.detach(state)
     assert not state.z_h.requires_grad and not state.z_l.requires_grad
     assert torch.sigmoid(signals["q_halt"]).max() < 0.01  # begins by thinking long
-    told = experience(policy, state, obs, torch.zeros(3, dtype=torch.bool))
+    seen = experience(policy, state, obs, torch.zeros(3, dtype=torch.bool))
     solution = torch.ones(3, 16, dtype=torch.long)
-    loss = answer_loss(told.output.logits, solution, "stablemax").sum() + 0.5 * policy.halting.loss(told).sum()
+    loss = answer_loss(seen.output.logits, solution, "stablemax").sum() + 0.5 * policy.halting.loss(seen).sum()
     loss.backward()
     assert [name for name, p in policy.named_parameters() if p.grad is None] == []
 

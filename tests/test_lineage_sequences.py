@@ -136,15 +136,15 @@ def test_heads_of_an_ntm_move_by_one_and_find_words():
     memory = TuringMemory(NTMConfig(slots=5, word=2))
     words = torch.tensor([[[1.0, 0], [0, 1], [-1, 0], [0, -1], [1, 1]]])
     places = torch.eye(5)[:1].repeat(2, 1)[None]  # both heads at the first place
-    told = torch.zeros(1, 2, memory.per_head)
-    told[..., 3] = -30.0  # the heads stay where they were, and from there
-    told[:, 0, -1] = told[:, 1, -3] = 30.0  # the one that writes steps to the right, the other to the left
-    moved = memory._move(words, places, told)
+    wishes = torch.zeros(1, 2, memory.per_head)
+    wishes[..., 3] = -30.0  # the heads stay where they were, and from there
+    wishes[:, 0, -1] = wishes[:, 1, -3] = 30.0  # the one that writes steps to the right, the other to the left
+    moved = memory._move(words, places, wishes)
     for head, (place, share) in enumerate(((1, 0.9), (4, 0.9))):
         assert moved[0, head].argmax() == place and moved[0, head, place] > share
-    told[:, 1, :2], told[:, 1, 2], told[:, 1, 3] = torch.tensor([-1.0, 0.0]), 40.0, 30.0  # by content
-    told[:, 1, -3:] = torch.tensor([-30.0, 30.0, -30.0])
-    assert memory._move(words, places, told)[0, 1, 2] > 0.99
+    wishes[:, 1, :2], wishes[:, 1, 2], wishes[:, 1, 3] = torch.tensor([-1.0, 0.0]), 40.0, 30.0  # by content
+    wishes[:, 1, -3:] = torch.tensor([-30.0, 30.0, -30.0])
+    assert memory._move(words, places, wishes)[0, 1, 2] > 0.99
 
 
 def test_the_least_used_place_is_given_out_first():

@@ -169,7 +169,7 @@ def assert_valid_is_without_violations(task, puzzle, answers):
     return wanted
 
 
-def test_valid_answers_are_told_without_a_search():
+def test_valid_answers_are_recognised_without_a_search():
     # Every choice of path cells on small boards: detours, rings, loose ends, several shortest paths.
     for puzzle in random_mazes(12, 4, 5, 0.2):
         free = np.flatnonzero(puzzle == 1)

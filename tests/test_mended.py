@@ -232,8 +232,8 @@ def test_arithmetic_is_in_tensorboard_alone(tmp_path, capsys):
 def test_every_refusal_of_the_command_line_is_one_line(capsys, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
-    told = capsys.readouterr().err
-    assert len(told.splitlines()) == 1 and all(word in told for word in words), told
+    printed = capsys.readouterr().err
+    assert len(printed.splitlines()) == 1 and all(word in printed for word in words), printed
 
 
 def test_nothing_is_overwritten_unless_told(capsys, tmp_path):
@@ -359,8 +359,8 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path, monkeypatc
     """Whether the loss shows it, or the run is stopped or ends in the very step that ruins the weights."""
     step = Learner.step
 
-    def ruined(learner, *told):
-        losses = step(learner, *told)
+    def ruined(learner, *arguments):
+        losses = step(learner, *arguments)
         if learner.steps == 6:
             with torch.no_grad():
                 next(learner.policy.parameters()).fill_(math.nan)

@@ -125,10 +125,10 @@ def metadata_of(wheel):
 
 
 def test_what_an_index_shows(built):
-    told = metadata_of(built[0])
-    assert told["License-Expression"] == "MIT" and told["Author"] and told["Keywords"]
-    assert told.get_all("Project-URL") and told["Description-Content-Type"] == "text/markdown"
-    text = told.get_payload()
+    metadata = metadata_of(built[0])
+    assert metadata["License-Expression"] == "MIT" and metadata["Author"] and metadata["Keywords"]
+    assert metadata.get_all("Project-URL") and metadata["Description-Content-Type"] == "text/markdown"
+    text = metadata.get_payload()
     assert "**Reasoning as reinforcement learning.**" in text
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert links and all(link.startswith(("https://", "#")) for link in links)

@@ -65,7 +65,7 @@ def learn(config, name, saved=None):
 
 
 def stop(config, run_dir, rank):
-    """A run of which one process, not the one that leads, is told to stop."""
+    """A run of which one process, not the one that leads, gets the signal to stop."""
     original, learners = Learner.step, []
 
     def step(learner, *arguments):
@@ -145,7 +145,7 @@ def test_a_run_is_resumed_by_another_number_of_processes(folder, name, way):
     agree(resumed, whole)
 
 
-def test_all_processes_stop_where_one_is_told_to(folder):
+def test_all_processes_stop_where_one_gets_a_signal(folder):
     assert checkpoints.load(folder / "stopped").counters["step"] == HALF + 1
     assert not (folder / "stopped" / "result.json").exists()
 
@@ -162,8 +162,8 @@ def test_torchrun_leaves_one_whole_run(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test, 16 puzzles") == 1  # one process speaks
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    told = result["training"]
-    assert told["steps"] == 20 and told["processes"] == 2 and len(told["validation_curve"]) == 2
+    training = result["training"]
+    assert training["steps"] == 20 and training["processes"] == 2 and len(training["validation_curve"]) == 2
     saved = checkpoints.load(tmp_path / "run")
     assert saved.counters["step"] == 20 and len(saved.tensors["state/z_h"]) == 16
     assert len(list((tmp_path / "run").glob("events.*"))) == 1

@@ -211,7 +211,7 @@ def test_a_puzzle_is_typed_in(player):
     assert player.results[-1][:3] == ("your puzzle", True, 3)
 
 
-def test_what_is_no_puzzle_is_told_and_escape_goes_back(player):
+def test_what_is_no_puzzle_is_reported_and_escape_goes_back(player):
     player.advance()
     before = player.frame
     player.key("t")
@@ -350,7 +350,7 @@ def test_text_marks_what_is_unsure_alone(capsys, monkeypatch):
     assert "?" in legend and "?" not in boards
 
 
-def test_another_shortest_path_is_told(capsys, monkeypatch):
+def test_another_shortest_path_is_recognised(capsys, monkeypatch):
     task = make_task("MazeSmall-v0")
     maze = "S  " + "#" * 7 + "   " + "#" * 7 + "  G" + "#" * 77
 

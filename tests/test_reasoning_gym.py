@@ -49,7 +49,7 @@ def test_they_are_environments(family, env):
         assert (np.asarray(envs.step(answer)[1]) == 1).all()
 
 
-def test_a_missing_library_is_told_in_one_line():
+def test_a_missing_library_is_named_in_one_line():
     code = "import sys; sys.modules['reasoning_gym'] = None; import examples.reasoning_gym_boards"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True, text=True

@@ -635,7 +635,7 @@ def test_other_suffixes_are_refused(tmp_path, name):
         Recorder(tmp_path / name)
 
 
-def test_a_missing_folder_is_told_at_once(tmp_path):
+def test_a_missing_folder_is_reported_at_once(tmp_path):
     with pytest.raises(HrmGymError, match="there is no folder"):
         Recorder(tmp_path / "none" / "out.gif")
     (tmp_path / "folder.gif").mkdir()

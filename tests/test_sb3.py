@@ -125,7 +125,7 @@ def test_bad_arguments_are_one_line(options, message):
         make_vec_env(**{"env": "Sudoku4x4-v0", **options})
 
 
-def test_a_missing_library_is_told_in_one_line():
+def test_a_missing_library_is_named_in_one_line():
     code = (
         "import sys; sys.modules['stable_baselines3'] = None\nimport hrm_gym\n"
         "try:\n    hrm_gym.sb3.make_vec_env\nexcept hrm_gym.HrmGymError as error:\n    print(error)"

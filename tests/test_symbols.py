@@ -178,7 +178,7 @@ def test_the_shapes_of_a_graph_of_a_fixed_size_do_not_depend_on_the_puzzles():
     assert len(shapes) == 1
 
 
-def test_candidates_beyond_the_room_are_told_of():
+def test_candidates_beyond_the_room_are_reported():
     shown = puzzles("SudokuExtreme-v0", 4).puzzle
     made = policy("SudokuExtreme-v0", nodes_per_board=150)
     logits = thought(policy("SudokuExtreme-v0"), shown)[0]

@@ -66,10 +66,10 @@ def test_a_run_learns_and_leaves_everything_behind(whole):
         *("seconds", "device", "num_parameters", "env", "agent", "protocol", "halting_by_itself"),
     ):
         assert name in result
-    told = result["training"]
-    assert {"seed", "num_training_puzzles", "preset", "halting", "max_segments", "graded_by"} <= told.keys()
-    assert told["steps"] == 60 and len(told["validation_curve"]) == 3
-    for point in told["validation_curve"]:
+    training = result["training"]
+    assert {"seed", "num_training_puzzles", "preset", "halting", "max_segments", "graded_by"} <= training.keys()
+    assert training["steps"] == 60 and len(training["validation_curve"]) == 3
+    for point in training["validation_curve"]:
         assert 0 <= point["exact_accuracy_by_itself"] <= 1 and 1 <= point["mean_segments_by_itself"] <= 16
     events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
     losses = [event.value for event in events.Scalars("train/answer_loss")]
@@ -205,7 +205,7 @@ def test_a_checkpoint_of_another_version_is_not_gone_on_from(whole, tmp_path):
 # ---- checkpoint files ------------------------------------------------------------------------------------
 
 
-def test_foreign_and_broken_checkpoints_are_told_apart(whole, tmp_path):
+def test_foreign_and_broken_checkpoints_are_distinguished(whole, tmp_path):
     good = whole[0] / checkpoints.FILE_NAME
     truncated, text, foreign = (tmp_path / f"{name}.safetensors" for name in ("truncated", "text", "foreign"))
     truncated.write_bytes(good.read_bytes()[: good.stat().st_size // 2])

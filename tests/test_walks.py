@@ -22,16 +22,16 @@ STEP = {"^": (-1, 0), ">": (0, 1), "v": (1, 0), "<": (0, -1)}
 def test_blanks_are_what_stands_at_places_seen_before(task):
     puzzles = task.sample(200, np.random.default_rng(0))
     for puzzle, solution in zip(*puzzles[:2], strict=True):
-        text, told = task.format(puzzle), {}
+        text, marks = task.format(puzzle), {}
         place, answer = (0, 0), ""
         for move, seen in zip(text[: task.steps], text[task.steps :], strict=True):
             place = tuple(a + b for a, b in zip(place, STEP.get(move, (0, 0)), strict=True))
-            assert (seen == "_") == (place in told)
-            answer += told.setdefault(place, seen)
+            assert (seen == "_") == (place in marks)
+            answer += marks.setdefault(place, seen)
         assert task.format(solution) == text[: task.steps] + answer
         assert (task.solve(puzzle) == solution).all()
         for axis in (0, 1):
-            assert np.ptp([place[axis] for place in told]) < task.side
+            assert np.ptp([place[axis] for place in marks]) < task.side
     assert (puzzles.puzzle == 0).any(1).mean() > 0.9
 
 

@@ -157,11 +157,10 @@ def arguments(env_id: str, task: Task, family: docstring_parser.Docstring) -> st
 
 
 def agents_of(env_id: str) -> str:
-    """Links to the results of the agents that ship for an environment."""
-    names = [path.stem for path in sorted(PRETRAINED.glob("*.md")) if path.stem.removesuffix("-guesses") == env_id]
-    if not names:
+    """A link to the results of the agent that ships for an environment."""
+    if not (PRETRAINED / f"{env_id}.md").is_file():
         return "None has a card of its own; `hrm-gym agents` lists what ships."
-    return ", ".join(f"[{name}](../results.md#{name.lower()})" for name in names) + " in the results."
+    return f"[{env_id}](../results.md#{env_id.lower()}) in the results."
 
 
 def rating(family: type[Task]) -> str:

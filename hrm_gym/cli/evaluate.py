@@ -67,7 +67,6 @@ def run(argv: Sequence[str]) -> int:
         raise HrmGymError(f"--puzzles: no file or folder at {args.puzzles}")
     # Imported late: torch takes seconds, and the checks above do not need it.
     from hrm_gym.agents.inference.events import log_evaluation, tensorboard
-    from hrm_gym.agents.inference.loading import pretrained_for
     from hrm_gym.agents.inference.report import report
     from hrm_gym.agents.saved.load import load_both, trained_env
     from hrm_gym.api import choose_puzzles, grade
@@ -77,7 +76,7 @@ def run(argv: Sequence[str]) -> int:
     if not (env := args.env):
         env = trained_env(args.checkpoint)
         _check_env(env, args.submission)
-    policy, task = load_both(env, pretrained_for(env, args.checkpoint, args.protocol.boards), args.device)
+    policy, task = load_both(env, args.checkpoint, args.device)
     given = choose_puzzles(task, args.split, args.puzzles, args.limit)
     puzzles = given.puzzles
     if args.puzzles:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hrm_gym.cli.bar import bar
 from hrm_gym.cli.parse import parse
@@ -17,7 +17,9 @@ from hrm_gym.options import Options, number
 from hrm_gym.version import __version__
 
 if TYPE_CHECKING:
+    from hrm_gym.agents.halting.rule import HaltingRule
     from hrm_gym.agents.studies.halting_study import Row
+    from hrm_gym.envs.halting.frozen_model import Episodes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +66,9 @@ def run(argv: Sequence[str]) -> int:
     if is_file(out):
         raise HrmGymError(f"--out {out} is a file: give a folder")
     # Imported late: torch takes seconds, and the checks above do not need it.
-    from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
     from hrm_gym.agents.inference.halting_ids import recording_for
-    from hrm_gym.agents.saved.load import load_both
     from hrm_gym.agents.studies.halting_study import check_costs, plot, study, table
     from hrm_gym.agents.studies.policies import stable_baselines3
-    from hrm_gym.envs.halting.recorded_solvers import recorded_episodes
 
     check_costs(args.costs)
     if args.train_steps:
@@ -77,30 +76,11 @@ def run(argv: Sequence[str]) -> int:
     make_folder(out)
     for name in FILES:
         check_new(out / name, args.overwrite)
-    conditions: dict[str, Any] = {"env": args.env}
-    if (source := recording_for(args.env, args.checkpoint)) is not None:
-        rule = None
-        fit, test = (recorded_episodes(source, split, args.max_segments) for split in ("train", "test"))
-        conditions |= {"recording": source.name, "tasks": f"{len(fit)} to fit, {len(test)} to test"}
-        title = f"{args.env}: {source.name}, {len(test):,} tasks"
-    else:
-        policy, task = load_both(args.env, args.checkpoint, args.device)
-        rule, recorded = policy.halting, []
-        for split, num in (("validation", args.fit_puzzles), ("test", args.limit)):
-            puzzles = first_puzzles(task, split, num)
-            with bar(f"thinking about {split} puzzles") as tell:
-                recorded.append(record(policy, task, puzzles, args.max_segments, args.batch_size, tell=tell))
-        fit, test = recorded
-        conditions |= {
-            "checkpoint": args.checkpoint,
-            "agent": policy.name,
-            "parameters": policy.num_parameters,
-            "test puzzles": len(test),
-            "validation puzzles": len(fit),
-            "device": str(policy.device),
-        }
-        title = f"{args.env}: {policy.name}, {len(test):,} test puzzles"
-    conditions |= {
+    recording = recording_for(args.env, args.checkpoint)
+    recorded = _thoughts(args) if recording is None else _solvers(args, recording)
+    conditions = {
+        "env": args.env,
+        **recorded.conditions,
         "training steps": args.train_steps,
         "max segments": args.max_segments,
         "seeds": args.seeds,
@@ -115,7 +95,61 @@ def run(argv: Sequence[str]) -> int:
         )
 
     with bar("fitting and running policies"):
-        result = study(rule, fit, test, args.costs, train_steps=args.train_steps, seeds=args.seeds, say=say)
+        result = study(
+            recorded.rule,
+            recorded.fit,
+            recorded.test,
+            args.costs,
+            train_steps=args.train_steps,
+            seeds=args.seeds,
+            say=say,
+        )
     figures = {"conditions": conditions, **dataclasses.asdict(result)}
-    write_results(out, table(result.rows, conditions), figures, lambda: plot(result, title))
+    write_results(out, table(result.rows, conditions), figures, lambda: plot(result, recorded.title))
     return 0
+
+
+class _Recorded(NamedTuple):
+    """What the policies decide about."""
+
+    rule: HaltingRule | None
+    """The agent's own rule; None: it has none."""
+    fit: Episodes
+    """For thresholds and for training policies."""
+    test: Episodes
+    conditions: dict[str, Any]
+    title: str
+
+
+def _solvers(args: Arguments, source: Path) -> _Recorded:
+    """Recorded solvers of ARC tasks."""
+    from hrm_gym.envs.halting.recorded_solvers import recorded_episodes
+
+    fit, test = (recorded_episodes(source, split, args.max_segments) for split in ("train", "test"))
+    conditions = {"recording": source.name, "tasks": f"{len(fit)} to fit, {len(test)} to test"}
+    return _Recorded(None, fit, test, conditions, f"{args.env}: {source.name}, {len(test):,} tasks")
+
+
+def _thoughts(args: Arguments) -> _Recorded:
+    """The episodes of an agent, which thinks about the puzzles first."""
+    from hrm_gym.agents.inference.frozen_agent import first_puzzles, record
+    from hrm_gym.agents.saved.load import load_both
+
+    policy, task = load_both(args.env, args.checkpoint, args.device)
+
+    def thoughts(split: str, num: int) -> Episodes:
+        puzzles = first_puzzles(task, split, num)
+        with bar(f"thinking about {split} puzzles") as tell:
+            return record(policy, task, puzzles, args.max_segments, args.batch_size, tell=tell)
+
+    fit, test = thoughts("validation", args.fit_puzzles), thoughts("test", args.limit)
+    conditions = {
+        "checkpoint": args.checkpoint,
+        "agent": policy.name,
+        "parameters": policy.num_parameters,
+        "test puzzles": len(test),
+        "validation puzzles": len(fit),
+        "device": str(policy.device),
+    }
+    title = f"{args.env}: {policy.name}, {len(test):,} test puzzles"
+    return _Recorded(policy.halting, fit, test, conditions, title)

@@ -59,7 +59,8 @@ class SpotThinker:
         """Yield a step whenever a segment or training changes the answer; the last step is the result of the vote."""
         import torch
 
-        from hrm_gym.agents.arc.solving import RUNGS, Solver
+        from hrm_gym.agents.arc.forms import RUNGS
+        from hrm_gym.agents.arc.solving import Solver
 
         torch.set_num_threads(1)  # small matrix products are slower on several threads
         assert case.identity is not None

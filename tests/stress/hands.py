@@ -172,7 +172,7 @@ def commands(size: Size, folder: Path, rng: np.random.Generator) -> list[Tally]:
     tally = Tally("impossible command lines")
     chosen = [command for command in COMMANDS if command not in ("envs", "agents")] + ["envs", "agents", "slove"]
     with (
-        mock.patch("hrm_gym.agents.training.run.train", lambda *told: None),
+        mock.patch("hrm_gym.agents.training.run.train", lambda *arguments: None),
         mock.patch("hrm_gym.agents.training.run.free_run_dir", lambda config: Path(folder / "run")),
         mock.patch("hrm_gym.api.grade", _reached),
         mock.patch("hrm_gym.agents.inference.solving.solve_puzzles", _reached),
@@ -204,14 +204,14 @@ def _reached(*arguments: Any, **named: Any) -> None:
 
 
 def _call(line: list[str], tally: Tally) -> None:
-    with silent() as told:
+    with silent() as printed:
         try:
             status = main(line)
         except Reached:
             return
         except SystemExit as stop:
             status = stop.code
-    said = told.getvalue()
+    said = printed.getvalue()
     if status == 2:
         tally.refused += 1
         if len(said.splitlines()) != 1 or not said.startswith("error: "):

@@ -24,29 +24,36 @@ Progress = Callable[[str, Event], None]
 
 
 @dataclasses.dataclass(frozen=True)
+class Course:
+    """The moments of one solver, graded."""
+
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    """The time of each moment, in seconds of a core."""
+    signals: list[list[float]] = dataclasses.field(default_factory=list)
+    """What the solver knew: the values of `hrm_gym.envs.halting.recorded_solvers.SIGNALS`."""
+    solved: list[bool] = dataclasses.field(default_factory=list)
+    """Whether two attempts solved the task; empty if an output is unknown."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Row:
     """The result of one task."""
 
     name: str
     solution: TaskSolution
-    """Without its moments, which are graded below."""
+    """Without its moments, which `course` holds."""
     first: bool | None
     """Whether the first attempts are right for all tests; None if an output is unknown."""
     two: bool | None
     """Whether one of the two attempts is right for each test; None if an output is unknown."""
-    seconds: list[float] = dataclasses.field(default_factory=list)
-    """The times of the solver's moments, in seconds of a core."""
-    signals: list[list[float]] = dataclasses.field(default_factory=list)
-    """What the solver knew at each of them: the values of `hrm_gym.envs.halting.recorded_solvers.SIGNALS`."""
-    solved: list[bool] = dataclasses.field(default_factory=list)
-    """Whether the task was solved by two attempts at each of them; empty if an output is unknown."""
+    course: Course = Course()
 
     def to_dict(self) -> dict[str, Any]:
         """A form that JSON can hold."""
         found = dataclasses.asdict(self.solution)
         found.pop("moments")
-        course = {"course": {"seconds": self.seconds, "signals": self.signals, "solved": self.solved}}
-        return {"name": self.name, **found, "first": self.first, "two": self.two, **course}
+        course = dataclasses.asdict(self.course)
+        return {"name": self.name, **found, "first": self.first, "two": self.two, "course": course}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Row:
@@ -55,7 +62,8 @@ class Row:
         values = {name: value for name, value in fields.items() if name in own}
         values["attempts"] = [[tuple(map(tuple, grid)) for grid in grids] for grids in values["attempts"]]
         values["left_out"] = tuple(values["left_out"])
-        return Row(fields["name"], TaskSolution(**values), fields["first"], fields["two"], **fields.get("course", {}))
+        course = Course(**fields.get("course", {}))
+        return Row(fields["name"], TaskSolution(**values), fields["first"], fields["two"], course)
 
 
 def solve_tasks(
@@ -199,7 +207,9 @@ def _whole_lines(path: Path) -> list[str]:
 def _row(name: str, examples: Examples, solution: TaskSolution) -> Row:
     first, two = grade(examples, solution.attempts) or (None, None)
     moments = solution.moments
-    solved = [grades[1] for moment in moments if (grades := grade(examples, moment.attempts))]
-    rounded = [[round(signal, 4) for signal in moment.signals] for moment in moments]
-    kept = dataclasses.replace(solution, moments=[])
-    return Row(name, kept, first, two, [round(moment.seconds, 2) for moment in moments], rounded, solved)
+    course = Course(
+        seconds=[round(moment.seconds, 2) for moment in moments],
+        signals=[[round(signal, 4) for signal in moment.signals] for moment in moments],
+        solved=[grades[1] for moment in moments if (grades := grade(examples, moment.attempts))],
+    )
+    return Row(name, dataclasses.replace(solution, moments=[]), first, two, course)

@@ -1,9 +1,9 @@
 """An ARC task solved from its demonstrations: the choice of a network, its training time, and the vote.
 
-Four forms of network (`RUNGS`) distinguish more and more: symmetric or directional, without or with names of colours.
-Each form is validated on left-out demonstrations. Networks of the best form, from several seeds, then learn all
-demonstrations and vote. The budget is in seconds of one core. The comparison ends early if a form predicts every
-left-out demonstration.
+Four forms of network (`forms.RUNGS`) distinguish more and more: symmetric or directional, without or with names of
+colours. Each form is validated on left-out demonstrations. Networks of the best form, from several seeds, then learn
+all demonstrations and vote. If a network cannot reproduce them, the next one is of the next best form. The budget is in
+seconds of one core. The comparison ends early if a form predicts every left-out demonstration.
 """
 
 from __future__ import annotations
@@ -22,27 +22,10 @@ import torch
 from hrm_gym.agents.arc.background import background_of, exchanged, with_black_background
 from hrm_gym.agents.arc.boards import Board, Boards, Grid, boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit, Look
+from hrm_gym.agents.arc.forms import PLANS, RICHEST, RUNGS, USUAL, Form
 from hrm_gym.agents.arc.moments import Moment, Ranked, share_and_lead
 from hrm_gym.envs.arc.sources import Examples
 
-RUNGS: dict[str, dict[str, Any]] = {
-    "symmetric": {"form": "symmetric", "colour_names": False},
-    "symmetric, colours": {"form": "symmetric", "colour_names": True},
-    "directional": {"form": "directional", "colour_names": False},
-    "directional, colours": {"form": "directional", "colour_names": True},
-}
-"""From the simplest form; ties go to the first."""
-
-USUAL = "symmetric, colours"
-"""The form that is right most often, used if time or demonstrations do not suffice for a choice."""
-
-PLANS: tuple[tuple[tuple[str, ...], int], ...] = (
-    (tuple(RUNGS), 2),
-    (tuple(RUNGS), 1),
-    ((USUAL, "directional, colours"), 1),
-)
-"""Forms to compare, and the maximum number of demonstrations that are left out, one at a time: the first plan for which
-there is time."""
 CHOOSING = 0.5
 """The maximum share of the budget for the choice of a form."""
 FITTED_LOOKS = 3
@@ -58,10 +41,7 @@ LEAST_SHARE = 0.3
 VOTES_FROM = 0.25
 """The share of its time after which a network votes."""
 UNFITTED = 0.1
-"""The weight of a vote while the network does not reproduce the demonstrations."""
-SURE = {True: 5 / 6, None: 4 / 9, False: 2 / 9}
-"""How often the first attempt was right where all, some or none of the left-out demonstrations were (24 training
-tasks of ARC-AGI-1 with sides up to 12)."""
+"""The weight of a vote while the network does not reproduce the demonstrations, and of a network that never does."""
 
 
 class Event(NamedTuple):
@@ -116,7 +96,8 @@ class Solver:
         self._began = time.thread_time()
         self._votes: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
         self._early: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
-        self._rung, self._fitted, self._steps, self._left_out, self._complete = USUAL, False, 0, (0, 0), False
+        self._forms = [Form(USUAL), Form(RICHEST)]  # the best first; the first is in use
+        self._fitted, self._steps, self._complete = False, 0, False
         self._moments: list[Moment] = []
 
     @property
@@ -138,14 +119,13 @@ class Solver:
 
     def solution(self) -> TaskSolution:
         """The best attempts so far."""
-        right, tried = self._left_out
-        sure = SURE[True if tried and right == tried else None if right else False]
+        form = self._forms[0]
         return TaskSolution(
             self._attempts(self._ranked()),
-            self._rung,
+            form.rung,
             self._fitted,
-            self._left_out,
-            sure,
+            form.left_out,
+            form.sure,
             self.seconds,
             self._steps,
             self._complete,
@@ -184,12 +164,12 @@ class Solver:
     # ---- choosing --------------------------------------------------------------------------------
 
     def _choose(self, rungs: Sequence[str], left_out: int, each: float) -> Iterator[Event]:
-        """Choose a form by its accuracy on left-out demonstrations, with `each` seconds per network."""
+        """Rank the forms by their accuracy on left-out demonstrations, with `each` seconds per network."""
         shown = self.boards.shown
         tried = min(left_out, len(shown)) if len(shown) > 1 else 0
-        best: tuple[int, float] = (-1, -1.0)
+        forms: list[Form] = []
         for rung in rungs if tried else ():
-            exact, share = 0, 0.0
+            exact, fitted, share = 0, 0, 0.0
             for i in range(tried):
                 rest = [*shown[:i], *shown[i + 1 :]]
                 fit = self._fit(rung, self._seed, rest, [shown[i], *self.boards.asked])
@@ -204,18 +184,20 @@ class Solver:
                 self._steps += fit.learner.steps
                 guess = look.answers[0][-1] if look else None
                 exact += guess == shown[i].answer
+                fitted += look is not None and look.fitted
                 share += _alike(guess, shown[i].answer) / tried
-            if (exact, share) > best:
-                best, self._rung, self._left_out = (exact, share), rung, (exact, tried)
+            forms.append(Form(rung, (exact, tried), fitted, share))
+            self._forms = sorted(forms, key=lambda form: form.score, reverse=True)  # ties keep their order
             if exact == tried:
                 return
 
     # ---- answering -------------------------------------------------------------------------------
 
     def _answer(self, step: float) -> Iterator[Event]:
-        """Let networks of the chosen form vote, one after the other, until the time is over.
+        """Let networks of the best form vote, one after the other, until the time is over.
 
-        Once a network fits, further steps overfit the demonstrations, so a new network is worth more.
+        Once a network fits, further steps overfit the demonstrations, so a new network is worth more. If it does not
+        fit, the next network is of the next best form.
 
         Args:
             step: seconds per gradient step.
@@ -226,22 +208,27 @@ class Solver:
             seconds = min(each, self._budget - self.seconds)
             if number > 1 and seconds < each * LEAST_SHARE:
                 return
-            fit, run = self._fit(self._rung, self._seed + number, self.boards.shown, self.boards.asked), 0
+            rung, run, fits = self._forms[0].rung, 0, False
+            fit = self._fit(rung, self._seed + number, self.boards.shown, self.boards.asked)
             votes: list[collections.Counter[Grid]] = [collections.Counter() for _ in self.boards.asked]
             before = [collections.Counter(old) for old in self._votes]
             for look in fit.train(seconds):
                 run = run + 1 if look.fitted else 0
                 if look.fitted or fit.seconds > VOTES_FROM * seconds:
-                    self._fitted |= look.fitted
+                    fits |= look.fitted
+                    self._fitted |= fits
+                    weight = 1.0 if fits else UNFITTED
                     self._count(votes, look.answers, 1.0 if look.fitted else UNFITTED)
                     self._votes = [
-                        collections.Counter({g: old[g] + new.get(g, 0.0) for g in {*old, *new}})
+                        collections.Counter({g: old[g] + weight * new.get(g, 0.0) for g in {*old, *new}})
                         for old, new in zip(before, map(_normalised, votes), strict=True)
                     ]
-                yield self._event(f"{self._rung}, network {number}", self._rung, look, 0)
+                yield self._event(f"{rung}, network {number}", rung, look, 0)
                 if run >= VOTING_LOOKS:
                     break
             self._steps += fit.learner.steps
+            if not self._fitted and len(self._forms) > 1:
+                self._forms = self._forms[1:]
 
     def _fit(self, rung: str, seed: int, shown: Sequence[Board], asked: Sequence[Board]) -> Fit:
         return Fit(shown, asked, seed, self._agent, **RUNGS[rung])
@@ -254,7 +241,7 @@ class Solver:
         return Event(seconds, doing, rung, look._replace(answers=answers))
 
     def _moment(self, seconds: float, rung: str, look: Look, choosing: bool) -> Moment:
-        tests, (right, tried) = self._ranked(), self._left_out
+        tests, (right, tried) = self._ranked(), self._forms[0].left_out
         attempts = self._attempts(tests)
         before = self._moments[-1].attempts if self._moments else []
         changed = [now[0] for now in attempts] != [old[0] for old in before]

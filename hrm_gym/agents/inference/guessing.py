@@ -91,7 +91,7 @@ class Guessing(Policy):
         if not policy.halting.gives_up:
             raise HrmGymError(
                 f"boards is {boards}: this agent cannot detect a wrong guess; give a --checkpoint trained with "
-                "--guesses 0.5 --give-up, such as pretrained:SudokuExtreme-v0-guesses, or leave it out"
+                "--guesses 0.5 --give-up, such as pretrained:SudokuExtreme-v0, or leave it out"
             )
         if not can_guess(task):
             raise HrmGymError(f"boards is {boards}: {type(task).__name__} has no guesses; leave it out")

@@ -37,7 +37,7 @@ class Protocol(Options):
     """Standard deviation of the noise on the initial states of attempts after the first."""
     boards: int = number(1, least=1, most=1 << 20)
     """Boards that the agent thinks about in parallel in each attempt: the puzzle itself, and copies with guesses that
-    it makes and gives up (for agents trained with `--halting soundness`). One segment covers all boards."""
+    it makes and gives up (for agents trained with `--guesses` and `--give-up`). One segment covers all boards."""
     votes: int = number(0, least=0)
     """Number of forms of each puzzle that vote on its answer, for families with several (ARC); 0: all."""
     seed: int = number(0, least=0, most=2**63 - 1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from hrm_gym.agents.models.planes_loops import (
     ALIKE,
+    BEAMS,
     DC,
     DR,
     HALF,
@@ -16,6 +17,7 @@ from hrm_gym.agents.models.planes_loops import (
     QUARTER,
     UNDO,
     WIDTH,
+    beam_step,
     image,
     line_from,
 )
@@ -39,7 +41,7 @@ def read_back(
 ) -> None:
     """Fill `gx` and `gk`, the gradients of states and keys, from `g`, the gradient of the output of `read`.
 
-    `g_rays`, (N, 4, `WIDTH`), is a work array, for rays and then for beams.
+    `g_rays`, (N, `BEAMS`, `WIDTH`), is a work array, for rays and then for beams.
     """
     blocks = gx.shape[1]
     at_rays = 9 * blocks if directional else 3 * blocks
@@ -153,20 +155,23 @@ def _combine_beams_back(
     g: np.ndarray, beams: np.ndarray, base: int, area: int, directional: bool, g_beams: np.ndarray, at: int
 ) -> None:
     for n in range(base, base + area):
-        for k in range(WIDTH):
-            if directional:
-                for side in range(4):
+        if directional:
+            for side in range(BEAMS):
+                for k in range(WIDTH):
                     g_beams[n, side, k] = g[n, at + side, k]
-                continue
-            left, right, up, down = beams[n, 0, k], beams[n, 1, k], beams[n, 2, k], beams[n, 3, k]
-            mean = QUARTER * g[n, at, k]
-            row, column, any_row, any_column = _lines_back(
-                left, right, up, down, g[n, at + 1, k], np.float32(0), g[n, at + 2, k]
-            )
-            to_left, to_right = _pair_back(left, right, row, any_row)
-            to_up, to_down = _pair_back(up, down, column, any_column)
-            g_beams[n, 0, k], g_beams[n, 1, k] = mean + to_left, mean + to_right
-            g_beams[n, 2, k], g_beams[n, 3, k] = mean + to_up, mean + to_down
+            continue
+        for half in range(2):
+            s, of = 4 * half, at + 3 * half
+            for k in range(WIDTH):
+                left, right, up, down = beams[n, s, k], beams[n, s + 1, k], beams[n, s + 2, k], beams[n, s + 3, k]
+                mean = QUARTER * g[n, of, k]
+                row, column, any_row, any_column = _lines_back(
+                    left, right, up, down, g[n, of + 1, k], np.float32(0), g[n, of + 2, k]
+                )
+                to_left, to_right = _pair_back(left, right, row, any_row)
+                to_up, to_down = _pair_back(up, down, column, any_column)
+                g_beams[n, s, k], g_beams[n, s + 1, k] = mean + to_left, mean + to_right
+                g_beams[n, s + 2, k], g_beams[n, s + 3, k] = mean + to_up, mean + to_down
 
 
 @njit(cache=True, fastmath=True)
@@ -174,22 +179,20 @@ def _beam_back(
     g_beams: np.ndarray, keys: np.ndarray, beams: np.ndarray, base: int, rows: int, columns: int, gk: np.ndarray
 ) -> None:
     """Pass the gradient of each beam back along its line, to the keys that it carries and the gates that it passed."""
-    owed = np.empty(WIDTH, np.float32)
-    for n in range(base, base + rows * columns):
+    area = rows * columns
+    for n in range(base, base + area):
         for k in range(WIDTH):
             gk[n, 3, k] = gk[n, 4, k] = 0
-    for side in range(4):
-        for number in range(rows if side < 2 else columns):
-            n, step, length = line_from(side, number, base, rows, columns, True)
+    for side in range(BEAMS):
+        for place in range(area - 1, -1, -1):  # a node has received all its gradient before it passes it on
+            n, before = beam_step(side, place, base, rows, columns)
+            if before < 0:
+                continue
             for k in range(WIDTH):
-                owed[k] = g_beams[n, side, k]
-            for _ in range(length - 1):
-                n += step  # the node before, seen from the side
-                for k in range(WIDTH):
-                    passes = HALF + HALF * keys[n, 4, k]
-                    gk[n, 3, k] += owed[k] * (ONE - passes)
-                    gk[n, 4, k] += owed[k] * HALF * (beams[n, side, k] - keys[n, 3, k])
-                    owed[k] = owed[k] * passes + g_beams[n, side, k]
+                owed, passes = g_beams[n, side, k], HALF + HALF * keys[before, 4, k]
+                gk[before, 3, k] += owed * (ONE - passes)
+                gk[before, 4, k] += owed * HALF * (beams[before, side, k] - keys[before, 3, k])
+                g_beams[before, side, k] += owed * passes
 
 
 @njit(cache=True, fastmath=True)

@@ -16,6 +16,10 @@ KEYS = 5
 DR = (-1, 0, 0, 1, -1, -1, 1, 1)
 DC = (0, -1, 1, 0, -1, 1, -1, 1)
 OPPOSITE = (3, 2, 1, 0, 7, 6, 5, 4)
+# The steps of the eight beams, in pairs of opposite ones: along rows, columns and both diagonals.
+BEAM_R = (0, 0, 1, -1, 1, -1, 1, -1)
+BEAM_C = (1, -1, 0, 0, 1, -1, -1, 1)
+BEAMS = 8
 # The inverse of each of the seven images, and which images are summed in the symmetric form.
 UNDO = (0, 1, 2, 3, 4, 6, 5)
 ALIKE = (1, 1, 0, 2, 2, 3, 3)
@@ -46,7 +50,7 @@ def read(
         out: output, (N, slots, `WIDTH`).
         rays: output, running maxima from the left, right, top and bottom, (N, 4, `WIDTH`).
         holds: output, 1 where a node itself holds the running maximum, (N, 4, `WIDTH`).
-        beams: output, the beams that arrive from the left, right, top and bottom, (N, 4, `WIDTH`).
+        beams: output, the beams that arrive by the steps `BEAM_R` and `BEAM_C`, (N, `BEAMS`, `WIDTH`).
         of_cell: output, the nodes that hold the maxima over colours, (N, `WIDTH`).
         of_plane: output, the nodes that hold the maxima over planes, (P, `WIDTH`).
     """
@@ -142,31 +146,46 @@ def _combine(rays: np.ndarray, base: int, area: np.ndarray, directional: bool, o
 
 @njit(cache=True, fastmath=True)
 def _beam(keys: np.ndarray, base: int, rows: int, columns: int, beams: np.ndarray) -> None:
-    """Beams from all sides. A node with an open gate lets the beam pass; one with a closed gate sends its own key."""
-    for side in range(4):
-        for number in range(rows if side < 2 else columns):
-            n, step, length = line_from(side, number, base, rows, columns, False)
-            for k in range(WIDTH):
-                beams[n, side, k] = 0
-            for _ in range(length - 1):
-                before = n
-                n += step
+    """Beams in all directions. A node with an open gate lets a beam pass; one with a closed gate sends its own key."""
+    area = rows * columns
+    for side in range(BEAMS):
+        for place in range(area):
+            n, before = beam_step(side, place, base, rows, columns)
+            if before < 0:
                 for k in range(WIDTH):
-                    passes = HALF + HALF * keys[before, 4, k]
-                    beams[n, side, k] = passes * beams[before, side, k] + (ONE - passes) * keys[before, 3, k]
+                    beams[n, side, k] = 0
+                continue
+            for k in range(WIDTH):
+                passes = HALF + HALF * keys[before, 4, k]
+                beams[n, side, k] = passes * beams[before, side, k] + (ONE - passes) * keys[before, 3, k]
+
+
+@njit(cache=True)
+def beam_step(side: int, place: int, base: int, rows: int, columns: int) -> tuple[int, int]:
+    """The node at a place in the order of a beam, and the node from which the beam comes; -1 at the border."""
+    dr, dc = BEAM_R[side], BEAM_C[side]
+    r, c = place // columns, place % columns
+    r, c = r if dr >= 0 else rows - 1 - r, c if dc >= 0 else columns - 1 - c
+    inside = 0 <= r - dr < rows and 0 <= c - dc < columns
+    n = base + r * columns + c
+    return n, n - dr * columns - dc if inside else -1
 
 
 @njit(cache=True, fastmath=True)
 def _combine_beams(beams: np.ndarray, base: int, area: int, directional: bool, out: np.ndarray, at: int) -> None:
     for n in range(base, base + area):
-        for k in range(WIDTH):
-            left, right, up, down = beams[n, 0, k], beams[n, 1, k], beams[n, 2, k], beams[n, 3, k]
-            if directional:
-                out[n, at, k], out[n, at + 1, k], out[n, at + 2, k], out[n, at + 3, k] = left, right, up, down
-            else:
-                out[n, at, k] = QUARTER * ((left + right) + (up + down))
-                out[n, at + 1, k] = max(min(left, right), min(up, down))
-                out[n, at + 2, k] = max(max(left, right), max(up, down))
+        if directional:
+            for side in range(BEAMS):
+                for k in range(WIDTH):
+                    out[n, at + side, k] = beams[n, side, k]
+            continue
+        for half in range(2):  # straight beams, then diagonal ones
+            s, to = 4 * half, at + 3 * half
+            for k in range(WIDTH):
+                left, right, up, down = beams[n, s, k], beams[n, s + 1, k], beams[n, s + 2, k], beams[n, s + 3, k]
+                out[n, to, k] = QUARTER * ((left + right) + (up + down))
+                out[n, to + 1, k] = max(min(left, right), min(up, down))
+                out[n, to + 2, k] = max(max(left, right), max(up, down))
 
 
 @njit(cache=True, fastmath=True)

@@ -8,7 +8,7 @@ plane, row by row, so that boards of any size and number of colours need no padd
     colours  mean and maximum over the planes of the board at its cell
     board    mean and maximum over its plane
     mirror   its images under rotations and reflections of the board; transpositions and quarter turns only on squares
-    beams    the key of the nearest node in its row and column whose gate is closed, from all four sides
+    beams    the key of the nearest node whose gate is closed, in each of the eight directions
 
 In the symmetric form the features are invariant under all eight rotations and reflections of a board. Cells outside the
 board read as zero, and rays and beams end at its border. The loops are compiled by Numba: as a hundred small tensor
@@ -25,12 +25,12 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.models.planes_gradients import read_back
-from hrm_gym.agents.models.planes_loops import KEYS, WIDTH, read
+from hrm_gym.agents.models.planes_loops import BEAMS, KEYS, WIDTH, read
 
 
 def num_read(size: int, directional: bool) -> int:
     """Number of features that a node reads, for nodes with `size` features."""
-    return 9 * size + 23 * WIDTH if directional else 3 * size + 15 * WIDTH
+    return 9 * size + 27 * WIDTH if directional else 3 * size + 18 * WIDTH
 
 
 class Reading(torch.autograd.Function):
@@ -49,7 +49,7 @@ class Reading(torch.autograd.Function):
         """
         num, size = x.shape
         out = np.empty((num, num_read(size, directional) // WIDTH, WIDTH), np.float32)
-        rays, beams = (np.empty((num, 4, WIDTH), np.float32) for _ in range(2))
+        rays, beams = (np.empty((num, ways, WIDTH), np.float32) for ways in (4, BEAMS))
         holds = np.empty((num, 4, WIDTH), np.int32)
         of_cell, of_plane = (np.empty((rows, WIDTH), np.int32) for rows in (num, int(boards[:, 1].sum())))
         states, of_states = (blocks_of(part) for part in (x, keys))
@@ -62,7 +62,7 @@ class Reading(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Gradients of the states and the keys."""
         num = len(gradient)
-        g_lines = np.empty((num, 4, WIDTH), np.float32)
+        g_lines = np.empty((num, BEAMS, WIDTH), np.float32)
         gx, gk = (np.empty((num, blocks, WIDTH), np.float32) for blocks in (ctx.blocks, KEYS))
         read_back(blocks_of(gradient), *ctx.saved, g_lines, gx, gk)
         return *(torch.from_numpy(part.reshape(num, -1)).to(gradient.device) for part in (gx, gk)), None, None

@@ -16,7 +16,7 @@ from torch import Tensor
 from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.models.layers import rms_norm
 from hrm_gym.agents.models.objects_traced import object_features
-from hrm_gym.agents.models.planes_loops import ALIKE, DC, DR, KEYS, WIDTH
+from hrm_gym.agents.models.planes_loops import ALIKE, BEAM_C, BEAM_R, DC, DR, KEYS, WIDTH
 from hrm_gym.agents.models.symbols import IMPOSSIBLE
 
 LOW = -9.0
@@ -103,12 +103,15 @@ class TracedLayout:
     def _beams(self, keys: Tensor, gates: Tensor, directional: bool) -> list[Tensor]:
         passes = torch.where(self.nodes, 0.5 + 0.5 * gates, 0.0)
         sent = torch.where(self.nodes, (1 - passes) * keys, 0.0)
-        left, right, up, down = (_beam(sent, passes, *way) for way in ((0, 1), (0, -1), (1, 0), (-1, 0)))
+        beams = [_beam(sent, passes, *way) for way in zip(BEAM_R, BEAM_C, strict=True)]
         if directional:
-            return [left, right, up, down]
-        row, column = torch.minimum(left, right), torch.minimum(up, down)
-        most = torch.maximum(torch.maximum(left, right), torch.maximum(up, down))
-        return [0.25 * ((left + right) + (up + down)), torch.maximum(row, column), most]
+            return beams
+        found = []
+        for left, right, up, down in (beams[:4], beams[4:]):
+            row, column = torch.minimum(left, right), torch.minimum(up, down)
+            most = torch.maximum(torch.maximum(left, right), torch.maximum(up, down))
+            found += [0.25 * ((left + right) + (up + down)), torch.maximum(row, column), most]
+        return found
 
     def _pool(self, keys: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """Mean and maximum over the nodes along some axes."""

@@ -27,18 +27,14 @@ LENT = {
 """Environments that use the shipped agent of another one, because it solves more of their puzzles than their own did,
 or was trained on the same puzzles."""
 
-GUESSES = "-guesses"
-"""Suffix of the name of an environment's second shipped agent, for `--boards`."""
-
 
 def pretrained_path(env_id: str) -> Path:
-    """The path of the shipped agent of an environment, or of one with the suffix `GUESSES`.
+    """The path of the shipped agent of an environment.
 
     Raises:
         HrmGymError: if no agent is shipped for it; the error lists the shipped ones.
     """
-    ending = GUESSES if env_id.endswith(GUESSES) else ""
-    name = canonical_id(env_id.removesuffix(ending)) + ending
+    name = canonical_id(env_id)
     path = PRETRAINED / f"{LENT.get(name, name)}.safetensors"
     if not path.is_file():
         raise HrmGymError(
