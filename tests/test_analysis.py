@@ -225,10 +225,10 @@ def test_agents_beside_it_are_measured_drawn_and_told():
 def test_an_agent_without_a_state_gets_the_analyses_that_need_none():
     looked = subject("hrm")
     looked.policy.agent.tensors = lambda state: {}
-    fields = {(f[0] if isinstance(f, tuple) else f.analysis).name: f for f in findings(looked, list(ANALYSES.values()))}
-    left_out = {name for name, finding in fields.items() if isinstance(finding, tuple)}
+    found = {(f[0] if isinstance(f, tuple) else f.analysis).name: f for f in findings(looked, list(ANALYSES.values()))}
+    left_out = {name for name, finding in found.items() if isinstance(finding, tuple)}
     assert left_out == {"participation", "convergence", "trajectories", "interventions", "identity"}
-    assert "Agent.tensors" in fields["participation"][1]
+    assert "Agent.tensors" in found["participation"][1]
 
 
 def test_a_family_whose_solutions_are_not_given_in_part():

@@ -157,7 +157,7 @@ def test_slow_steps_leave_time_for_fewer_networks_in_the_choice(monkeypatch, ste
 def scripted(monkeypatch, fits, right=()):
     """Replace networks: forms in `fits` reproduce the demonstrations, forms in `right` predict each left-out one too.
 
-    All others copy the input in part. Returns the list of forms that are trained.
+    All others answer boards of one colour. Returns the list of forms that are trained.
     """
     trained = []
 

@@ -156,7 +156,7 @@ def commands():
 
 OWN = {"latin:Latin4x4-v0", "my_net:my_net", "my_rule:cautious"}
 """What pages write to files; their commands have a test of their own."""
-COMMANDS = sorted({shown for shown in commands() if not OWN & set(shown[1])})
+COMMANDS = sorted({command for command in commands() if not OWN & set(command[1])})
 
 
 @pytest.mark.parametrize(

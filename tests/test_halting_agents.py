@@ -321,8 +321,8 @@ def test_the_command_writes_a_table_figures_and_a_plot(tmp_path, capsys):
 )
 def test_bad_words(words, message, tmp_path, capsys):
     assert main(["halting", "--env", ENV, "--out", str(tmp_path), *words]) == 2
-    known = capsys.readouterr().err
-    assert message in known and known.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert message in printed and printed.count("\n") == 1
 
 
 def test_without_matplotlib_only_the_plot_is_missing(tmp_path, capsys, monkeypatch):

@@ -389,7 +389,7 @@ def test_auto_chooses_by_the_device(env, agent, on_gpu, on_cpu):
     assert tuple(choose_preset(task, env, device, agent) for device in ("cuda:0", "cpu")) == (on_gpu, on_cpu)
 
 
-def test_cuda_graphs_are_asked_of_the_compiler_and_know_every_step(monkeypatch):
+def test_cuda_graphs_are_asked_of_the_compiler_and_every_step_is_marked(monkeypatch):
     asked, marked = [], []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: asked.append(how))
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: marked.append(1))

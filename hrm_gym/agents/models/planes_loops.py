@@ -19,7 +19,7 @@ OPPOSITE = (3, 2, 1, 0, 7, 6, 5, 4)
 # The steps of the eight beams, in pairs of opposite ones: along rows, columns and both diagonals.
 BEAM_R = (0, 0, 1, -1, 1, -1, 1, -1)
 BEAM_C = (1, -1, 0, 0, 1, -1, -1, 1)
-BEAMS = 8
+BEAMS = len(BEAM_R)
 # The inverse of each of the seven images, and which images are summed in the symmetric form.
 UNDO = (0, 1, 2, 3, 4, 6, 5)
 ALIKE = (1, 1, 0, 2, 2, 3, 3)
