@@ -129,6 +129,7 @@ def test_the_pages_commands_are_understood(tmp_path, monkeypatch):
 # ---- the profile -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_profile_has_the_figures_of_each_form(tmp_path, monkeypatch, capsys):
     settings = {"env": "Sudoku4x4-v0", "message_size": 8, **SMALL}
     words = ["--presets", "gpu_groups", "--forms", "plain", "--steps", 1, "--threads", 1, "--profile"]
@@ -173,6 +174,7 @@ def test_spans_are_counted_once_where_they_overlap():
 # ---- the parts of HRM ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_part_is_trained_once_and_has_a_row(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(parts, "FORMS", {"Sudoku4x4-v0": ""})
     words = [tmp_path, "--env", "Sudoku4x4-v0", "--steps", 1, "--seeds", 1, "--test-puzzles", 2]

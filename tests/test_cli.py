@@ -240,6 +240,7 @@ def test_generate_writes_the_benchmarks_form_and_the_same_for_the_same_seed(hrm_
         assert task.format(task.solve(task.parse(row["question"]))) == row["answer"]
 
 
+@pytest.mark.slow
 def test_generate_makes_a_shipped_set_anew_bit_for_bit(hrm_gym, tmp_path):
     code, _, err = hrm_gym("generate", "--env", "Sudoku4x4-v0", "--shipped", "--out", tmp_path / "4x4.npz")
     assert code == 0, err

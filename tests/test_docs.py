@@ -104,6 +104,7 @@ def test_the_pages_on_own_code_run_as_written(page, own_folder, monkeypatch, cap
 
 
 @pytest.mark.parametrize("module", ["hrm_gym", "hrm_gym.agents.analysis"])
+@pytest.mark.slow
 def test_the_front_of_a_package_runs_as_written(module, own_folder, capsys):
     text = importlib.import_module(module).__doc__
     code = textwrap.dedent("\n".join(line for line in text.splitlines() if line.startswith("    ")))

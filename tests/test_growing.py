@@ -53,6 +53,7 @@ def test_one_size_is_what_it_was():
     assert MazeTask(10, 20, smallest=10).name == "small" and MazeTask(10, 20, smallest=8).name is None
 
 
+@pytest.mark.slow
 def test_redrawn_mazes_keep_the_walls_and_the_length_of_the_way():
     plain, more = MazeTask(8, 10), MazeTask(8, 10, redrawn=2)
     old, new = plain.dataset("train"), more.dataset("train")

@@ -75,6 +75,7 @@ def test_help_ends_on_narrow_terminals_and_cuts_no_word(hrm_gym, at_width, colum
         assert sorted(out.split()) == sorted(text.split())
 
 
+@pytest.mark.slow
 def test_few_characters_are_enough():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"}
     code = (

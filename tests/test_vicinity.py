@@ -33,6 +33,7 @@ def closures(puzzles):
     return np.array([probing.closure(stack, puzzle) for puzzle in puzzles])
 
 
+@pytest.mark.slow
 def test_what_the_search_finds_is_unique_and_minimal_and_has_the_measures_that_it_says():
     state = np.array([5], np.uint64)
     puzzles, grids = np.zeros((12, 81), np.uint8), np.zeros((12, 81), np.uint8)
