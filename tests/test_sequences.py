@@ -10,12 +10,13 @@ import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.renderer import Renderer
+from hrm_gym.envs.sequences.chain import ChainTask
 from hrm_gym.envs.sequences.task import AdditionTask, CopyTask, ParityTask
 from hrm_gym.envs.task import SPLITS
 
-IDS = ("Copy-v0", "Parity-v0", "Addition-v0")
+IDS = ("Copy-v0", "Parity-v0", "Addition-v0", "Chain-v0")
 every_task = pytest.mark.parametrize(
-    "task", [CopyTask(1, 7), ParityTask(1, 9), AdditionTask(1, 5), AdditionTask(base=2)]
+    "task", [CopyTask(1, 7), ParityTask(1, 9), AdditionTask(1, 5), AdditionTask(base=2), ChainTask(1, 4)]
 )
 
 
@@ -27,6 +28,11 @@ def by_python(task, text):
         answer = inner
     elif isinstance(task, ParityTask):
         answer = str(inner.count("1") % 2)
+    elif isinstance(task, ChainTask):
+        pointers, place = inner.rstrip(">").split(":")
+        for _ in range(inner.count(">")):
+            place = pointers[int(place)]
+        answer = place
     else:
         one, other = inner.split("+")
         total, digits = int(one, task.base) + int(other, task.base), ""
@@ -81,13 +87,29 @@ def test_splits_share_no_question(env_id):
     assert len(boards[0]) > 5_000 and len(boards[2]) > 500
 
 
-@pytest.mark.parametrize("cls", [CopyTask, ParityTask, AdditionTask])
+@pytest.mark.parametrize("cls", [CopyTask, ParityTask, AdditionTask, ChainTask])
 def test_short_and_long_sequences_stand_on_one_board(cls):
     short, long = cls(2, 4, capacity=9), cls(5, 9)
     assert short.shape == long.shape and short.num_tokens == long.num_tokens
     for task in (short, long):
         length = task.length(task.sample(200, np.random.default_rng(0)).puzzle)
         assert (length.min(), length.max()) == (task.min_length, task.max_length)
+
+
+def test_the_steps_of_a_chain_lead_to_its_answer():
+    task = ChainTask(1, 5, num_places=6)
+    puzzle, solution, _ = task.sample(50, np.random.default_rng(0))
+    for text, right, search, num_search, answer, num_answer in zip(
+        puzzle, solution, *task.trace(puzzle, 3), strict=True
+    ):
+        pointers, rest = task.format(text).split(":")
+        assert sorted(pointers) == list("012345")
+        place, cell = rest[0], task.format(text).index("_")
+        for step in search[: min(3, num_search)]:
+            place = pointers[int(place)]
+            assert step.tolist() == [cell, task.symbols.index(place)]
+        assert (num_search, num_answer) == (rest.count(">") - 1, 1)
+        assert answer[0].tolist() == [cell, right[cell]]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +119,8 @@ def test_short_and_long_sequences_stand_on_one_board(cls):
         (lambda: CopyTask(1, 4, capacity=3), "none may exceed"),
         (lambda: ParityTask(0, 4), "min_length=0"),
         (lambda: AdditionTask(base=11), "base=11"),
+        (lambda: ChainTask(num_places=11), "num_places=11"),
+        (lambda: ChainTask(num_places=4).solve(ChainTask(num_places=4).parse("2031:1=_")), r"such as '1230:1>=_'"),
         (lambda: CopyTask(num_symbols=True), "num_symbols=True"),
         (lambda: hrm_gym.make_task("Copy-v0", length=3), "unknown argument 'length'"),
         (lambda: CopyTask(1, 4).parse("12x="), "foreign character 'x'"),
@@ -117,7 +141,7 @@ def test_bad_input(call, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("task", [CopyTask(), CopyTask(60, 60), AdditionTask()])
+@pytest.mark.parametrize("task", [CopyTask(), CopyTask(60, 60), AdditionTask(), ChainTask()])
 def test_the_view_draws_every_cell_that_is_no_padding_and_no_other(task, monkeypatch):
     puzzle, solution, _ = (None if a is None else a[0] for a in task.sample(1, np.random.default_rng(0)))
     renderer = Renderer(task)

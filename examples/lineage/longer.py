@@ -6,7 +6,7 @@ sequences are longer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -33,17 +33,22 @@ def train(
     batch: int = 32,
     seed: int = 0,
     adamax: bool = False,
+    warmup: int = 0,
+    after: Callable[[int], None] | None = None,
 ) -> None:
     """Gradient steps on fresh batches, each of one of the tasks; the rate falls linearly over the last half.
 
-    The tasks may have boards of several sizes: the weights are the same on all of them.
+    The tasks may have boards of several sizes: the weights are the same on all of them. During the first `warmup` steps
+    the rate rises linearly. `after` is called with the number of steps after each of them.
     """
     rng = np.random.default_rng(seed)
     optimizer = (torch.optim.Adamax if adamax else torch.optim.Adam)(agent.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, 2.05 - 2 * step / steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / (warmup + 1), 2.05 - 2 * step / steps)
+    )
     weights = dict(agent.named_parameters())
     minds = [type(agent)(agent.config, TaskSpec.of(task)).train() for task in tasks]
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         choice = int(rng.integers(len(tasks)))
         task, mind = tasks[choice], minds[choice]
         puzzle, solution = (torch.as_tensor(a.astype(np.int64)) for a in task.sample(batch, rng)[:2])
@@ -58,6 +63,8 @@ def train(
         torch.nn.utils.clip_grad_norm_(agent.parameters(), 1.0)
         optimizer.step()
         schedule.step()
+        if after is not None:
+            after(step)
 
 
 @torch.no_grad()

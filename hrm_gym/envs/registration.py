@@ -46,6 +46,7 @@ _TABLE: dict[str, tuple[str, dict[str, Any], int]] = {
     "Copy-v0": (f"{_SEQUENCES}:CopyTask", {"min_length": 3, "max_length": 10}, 0),
     "Parity-v0": (f"{_SEQUENCES}:ParityTask", {"min_length": 4, "max_length": 20}, 0),
     "Addition-v0": (f"{_SEQUENCES}:AdditionTask", {"min_length": 1, "max_length": 6}, 0),
+    "Chain-v0": ("hrm_gym.envs.sequences.chain:ChainTask", {"min_length": 1, "max_length": 5}, 0),
     "Walk-v0": (_WALK, {"steps": 40, "side": 5}, 0),
 }
 

@@ -10,12 +10,17 @@ passes, and only the thoughts carry information from one pass to the next.
 Carried: the K thoughts, (B, K, D); the next segment continues after the last one and overwrites the oldest. Every pass
 reads the cells again.
 
-Faithful: hidden states as inputs, k + 1 passes with the gradient through all of them, a curriculum over the number of
-thoughts. Adapted: a board replaces the text, so there is no causal order, and cells and thoughts mix both ways. The
-curriculum also differs. Coconut starts from written chains of reasoning and replaces one written step by a thought per
-stage. Here the agent sees no solver's steps, so stages only add thoughts: none at first, then one more every
-`stage_steps` training steps, up to K. The closest substitute for written steps is `--hints 0.4`, which shows some
-puzzles partly solved.
+With `steps="replaced"` the agent also learns the steps that a solver writes (`Task.trace`). At first it writes all of
+them, one per pass, and every stage replaces one more by a thought, from the first on:
+
+    stage k:  thought ... thought  step ... step  answer       k thoughts, K - k written steps
+    a written step: thoughts[j] = embedding(argmax of a head on h at thought j - 1); in training the solver's step
+
+Faithful: hidden states as inputs, k + 1 passes with the gradient through all of them, the curriculum from written steps
+to thoughts, the loss on the steps still written and on the answer in every stage. Adapted: a board replaces the text,
+so there is no causal order, and cells and thoughts mix both ways; a step is one statement, a cell and its token, at one
+position; the optimizer goes on from stage to stage. `steps="none"` is a curriculum without a solver: stages only add
+thoughts, none at first, then one more every `stage_steps` training steps, up to K.
 
 Known failures: without a staged curriculum the thoughts bring no gain (the paper's ablation, which drops to the
 accuracy without thoughts); a few vectors are a narrow bottleneck for a board with many undecided cells.
@@ -25,14 +30,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Output, TaskSpec
 from hrm_gym.agents.models.board import Board
 from hrm_gym.agents.models.layers import Blocks, Module, rms_norm, truncated_normal_
+from hrm_gym.errors import HrmGymError
 from hrm_gym.options import depth, number
 
 
@@ -46,6 +54,9 @@ class LatentTokensConfig(Blocks):
     """Number of blocks in a pass."""
     stage_steps: int = number(50, least=0)
     """Training steps per stage; 0: all thoughts from the start, without a curriculum."""
+    steps: Literal["none", "replaced", "kept"] = "none"
+    """What becomes of the steps that a solver writes. `none`: they are not used. `replaced`: thoughts take their place,
+    one more in every stage. `kept`: the agent goes on writing them, a chain of thought in words."""
 
 
 class LatentTokens(Board):
@@ -62,11 +73,23 @@ class LatentTokens(Board):
         # Random but fixed, like the initial states of `hrm`. Zeros would stay zero if only a gate changes a position.
         self.register_buffer("thought_init", truncated_normal_(torch.empty(config.hidden_size), 1.0))
         self.register_buffer("trained", torch.zeros((), dtype=torch.long))  # training steps so far
+        if config.steps != "none":
+            if spec.trace is None:
+                raise HrmGymError(
+                    f"--steps {config.steps}: this puzzle has no solver that records its steps (`Task.trace`); "
+                    "use --steps none"
+                )
+            num_words = spec.num_tokens + spec.num_notes
+            self.cells, self.words = (nn.Embedding(num, config.hidden_size) for num in (spec.num_cells, num_words))
+            for table in (self.cells, self.words):
+                nn.init.normal_(table.weight, std=config.hidden_size**-0.5)
 
     @property
     def num_thoughts(self) -> int:
         """Thoughts per segment in the current stage."""
         c = self.config
+        if c.steps == "kept":
+            return 0
         return min(c.prefix_tokens, int(self.trained) // c.stage_steps) if c.stage_steps else c.prefix_tokens
 
     def initial_state(self, num: int) -> Tensor:
@@ -74,17 +97,56 @@ class LatentTokens(Board):
         return self.thought_init.to(self.dtype).expand(num, self.config.prefix_tokens, -1).contiguous()
 
     def forward(self, state: Tensor, obs: Mapping[str, Tensor]) -> tuple[Tensor, Output]:
-        """See `Agent`."""
+        """See `Agent`. In training `aux_loss` is the loss of the steps that are still written."""
         x = self.embed(obs)  # the first K positions are for the thoughts
         nothing = torch.zeros_like(x)
         thoughts = list(state.unbind(1))  # K of (B, D)
-        for j in range(self.num_thoughts):
+        learns = self.training and torch.is_grad_enabled()
+        latent, total = self.num_thoughts, len(thoughts) if self.config.steps != "none" else self.num_thoughts
+        solver = self._solver(obs["puzzle"]) if learns and latent < total else None
+        losses = []
+        for j in range(total):
             h = self.net(self._with(x, thoughts), nothing, self.rotary)
-            thoughts[j] = rms_norm(h[:, j - 1] if j else h[:, len(thoughts) - 1])
+            last = h[:, j - 1] if j else h[:, len(thoughts) - 1]
+            if j >= latent:
+                step = None if solver is None else solver[:, j]
+                last, loss = self._written(last, step)
+                losses.append(loss)
+            thoughts[j] = rms_norm(last)
         z = self.net(self._with(x, thoughts), nothing, self.rotary)
-        if self.training and torch.is_grad_enabled():
+        if learns:
             self.trained += 1
-        return torch.stack(thoughts, dim=1), self.answer(z)
+        output = self.answer(z)
+        if solver is not None:
+            output = output._replace(aux_loss=torch.stack(losses).mean(0))
+        return torch.stack(thoughts, dim=1), output
+
+    def _solver(self, puzzle: Tensor) -> Tensor:
+        """The first K steps of the solver, cell and token, int64 (B, K, 2); the last one is repeated where they end."""
+        assert self.spec.trace is not None
+        room = self.config.prefix_tokens
+        search, num_search, answer, num_answer = self.spec.trace(puzzle.cpu().numpy(), room)
+        # The answer's statements follow those of the search.
+        step = np.minimum(np.arange(room), (num_search + num_answer - 1)[:, None])  # (B, K)
+        of_answer = (step - num_search[:, None]).clip(0, answer.shape[1] - 1)
+        of_search = step.clip(0, search.shape[1] - 1)
+        steps = np.where(
+            (step < num_search[:, None])[..., None],
+            np.take_along_axis(search, of_search[..., None], axis=1),
+            np.take_along_axis(answer, of_answer[..., None], axis=1),
+        )
+        return torch.as_tensor(steps, device=puzzle.device)
+
+    def _written(self, last: Tensor, solver: Tensor | None) -> tuple[Tensor, Tensor]:
+        """A written step as the next input, (B, D), and its loss, (B,): the solver's (B, 2), or the agent's own.
+
+        Input and output share their embeddings, so a hidden state resembles the step that it replaces.
+        """
+        tables = (self.cells.weight, self.words.weight)
+        logits = [F.linear(last, table).float() for table in tables]
+        step = torch.stack([z.argmax(-1) for z in logits], 1) if solver is None else solver
+        losses = [F.cross_entropy(z, step[:, i], reduction="none") for i, z in enumerate(logits)]
+        return self.cells(step[:, 0]) + self.words(step[:, 1]), losses[0] + losses[1]
 
     @staticmethod
     def _with(x: Tensor, thoughts: list[Tensor]) -> Tensor:

@@ -80,10 +80,14 @@ class SequenceTask(Task):
     def sample(self, num: int, rng: np.random.Generator) -> Puzzles:
         """As `Task.sample`: all lengths are equally likely, and so are all questions of a length."""
         length = rng.integers(self.min_length, self.max_length + 1, size=num)
-        value = rng.integers(self.num_values, size=(num, self.num_cells)) + len(self.signs)
+        value = self.values(num, rng)
         form = _forms(self)[length - 1]
-        puzzle = np.where(form == len(self.signs), value, form)
+        puzzle = np.where(form == len(self.signs), value + len(self.signs), form)
         return Puzzles(puzzle.astype(np.uint8), self._solved(puzzle).astype(np.uint8))
+
+    def values(self, num: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw the values of `num` questions, one per cell: integers of shape (num, L). Default: independent."""
+        return rng.integers(self.num_values, size=(num, self.num_cells))
 
     def _solved(self, puzzle: Array) -> Array:
         puzzle = as_int64(puzzle)

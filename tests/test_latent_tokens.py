@@ -1,0 +1,49 @@
+"""Continuous thoughts: what becomes of the steps that a solver writes."""
+
+import numpy as np
+import pytest
+import torch
+
+from examples.lineage.latent_tokens_chain import chain
+from examples.lineage.longer import build
+from hrm_gym import HrmGymError
+from hrm_gym.envs.sequences.chain import ChainTask
+from hrm_gym.envs.sequences.task import AdditionTask
+
+
+def test_written_steps_are_a_solvers_in_training_and_the_agents_own_in_use():
+    task = ChainTask(3, 3, num_places=4)
+    puzzle = torch.as_tensor(task.sample(5, np.random.default_rng(0)).puzzle.astype(np.int64))
+    agent = build("latent_tokens", task, prefix_tokens=3, steps="replaced", stage_steps=2, hidden_size=16)
+    search, _, answer, _ = task.trace(puzzle.numpy(), 3)
+    solver = agent._solver(puzzle)
+    assert (solver[:, :2].numpy() == search[:, :2]).all() and (solver[:, 2].numpy() == answer[:, 0]).all()
+    seen = []
+    spoken = agent._written
+    agent._written = lambda last, step: seen.append(step) or spoken(last, step)
+    counted = []
+    for _ in range(8):  # the last stage has nothing to write
+        seen.clear()
+        _, out = agent.train()(agent.initial_state(5), {"puzzle": puzzle})
+        counted.append(len(seen))
+        assert all((step == solver[:, 3 - len(seen) + i]).all() for i, step in enumerate(seen))
+        assert (out.aux_loss is None) == (not seen)
+    assert counted == [3, 3, 2, 2, 1, 1, 0, 0]
+    agent = build("latent_tokens", task, prefix_tokens=3, steps="kept", hidden_size=16).eval()
+    agent._written = lambda last, step: seen.append(step) or spoken(last, step)
+    with torch.no_grad():
+        agent(agent.initial_state(5), {"puzzle": puzzle})
+    assert seen == [None] * 3
+
+
+def test_written_steps_need_a_solver_that_writes_them():
+    with pytest.raises(HrmGymError, match="--steps kept: this puzzle has no solver") as error:
+        build("latent_tokens", AdditionTask(), steps="kept")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.rare
+def test_thoughts_take_the_place_of_written_steps():
+    sizes = {"hops": 4, "num_places": 6, "every": 10_000}
+    right = {kind: chain(kind, steps=steps, **sizes)[-1][1] for kind, steps in (("thoughts", 1200), ("neither", 3000))}
+    assert right["thoughts"] > right["neither"] + 0.1
