@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hrm_gym.agents.arc.moments import share_and_lead
-from hrm_gym.envs.halting.recorded_solvers import SIGNALS, read_results, recorded_episodes
+from hrm_gym.agents.saved.sources import PRETRAINED
+from hrm_gym.envs.halting.recorded_solvers import SHARES, SIGNALS, read_results, recorded_episodes
 from hrm_gym.errors import HrmGymError
 
 BUDGET = 8
@@ -32,6 +33,20 @@ def test_a_second_shows_the_moment_before_it(results):
     assert features.shape == (10, BUDGET, len(SIGNALS)) and solved.shape == (10, BUDGET)
     assert not features[:, 0].any() and not solved[:, 0].any()  # the first moment is at 1.25 seconds
     assert sorted(solved.sum(1)) == sorted([7, 7, 6, 5, 4, 3, 2, 1, 0, 0])
+
+
+def test_a_recording_ships():
+    sizes = [len(recorded_episodes(PRETRAINED / "ARC1-v0-halting.npz", split, 16)) for split in SHARES]
+    assert sizes == [165, 55, 55]
+    env = gym.make("hrm_gym:ARC1-Halt-v0", split="test", max_segments=40)
+    solved, index = 0, 0
+    for index in range(55):
+        env.reset(seed=0, options={"index": index})
+        over = False
+        while not over:
+            _, _, over, _, info = env.step(0)
+        solved += info["is_success"]
+    assert 10 <= solved <= 30  # 106 of all 275
 
 
 def test_splits_share_the_tasks_and_segments_share_the_budget(results):

@@ -11,7 +11,7 @@ import hrm_gym as package
 from hrm_gym.agents.arc.background import background_of, exchanged, with_black_background
 from hrm_gym.agents.arc.boards import boards_of_task, frozen
 from hrm_gym.agents.arc.fitting import Fit, Look
-from hrm_gym.agents.arc.forms import RICHEST, RUNGS, USUAL
+from hrm_gym.agents.arc.forms import RICHEST, RUNGS, SURE, USUAL
 from hrm_gym.agents.arc.many import Row, appending, read_rows, score, solve_tasks
 from hrm_gym.agents.arc.solving import Solver, grade, solve_task
 from hrm_gym.envs.arc.shapes import NOTHING, reading_of
@@ -178,7 +178,7 @@ def test_a_form_that_predicts_all_left_out_demonstrations_ends_the_choice(monkey
     list(solver._choose(tuple(RUNGS), 2, 2.5))
     assert trained == ["symmetric"] * 2 + ["symmetric, colours"] * 2
     solution = solver.solution()
-    assert (solution.rung, solution.left_out) == ("symmetric, colours", (2, 2)) and solution.sure > 0.8
+    assert (solution.rung, solution.left_out) == ("symmetric, colours", (2, 2)) and solution.sure == SURE[True]
 
 
 def test_a_form_that_finds_no_rule_is_worse_than_one_that_does(monkeypatch):

@@ -254,7 +254,7 @@ RULE = Fixed(FixedConfig(), 1)
         (lambda: gym.make(HALT, num_examples=10**6, recorded=False), "puzzles"),
         (lambda: gym.make(HALT, split="tset"), "did you mean 'test'"),
         (lambda: gym.make(HALT, segment_costs=1), "did you mean 'segment_cost'"),
-        (lambda: gym.make("ARC1-Halt-v0"), "no agent is shipped for ARC1-v0"),
+        (lambda: gym.make("ARC2-Halt-v0"), "no agent is shipped for ARC2-v0"),
         (lambda: gym.make("Sudoku6x6-Halt-v0", agent=str(_shipped())), "give a checkpoint trained on it"),
         (lambda: gym.make_vec(HALT, 2, autoreset_mode="Nextstep", **FEW), "did you mean 'NextStep'"),
         (lambda: gym.make_vec(HALT, 2, max_episode_steps=3, **FEW), "max_segments"),

@@ -43,7 +43,6 @@ def test_written_steps_need_a_solver_that_writes_them():
 
 
 @pytest.mark.rare
-def test_thoughts_take_the_place_of_written_steps():
-    sizes = {"hops": 4, "num_places": 6, "every": 10_000}
-    right = {kind: chain(kind, steps=steps, **sizes)[-1][1] for kind, steps in (("thoughts", 1200), ("neither", 3000))}
-    assert right["thoughts"] > right["neither"] + 0.1
+def test_an_agent_that_writes_its_steps_follows_pointers():
+    sizes = {"hops": 3, "num_places": 6, "every": 10_000, "steps": 600}
+    assert chain("written steps", **sizes)[-1][1] > 0.95

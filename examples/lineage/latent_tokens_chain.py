@@ -1,10 +1,11 @@
-"""Thoughts in place of written steps: the signature result of `latent_tokens`.
+"""Thoughts in place of written steps: the result that `latent_tokens` still owes.
 
     python -m examples.lineage.latent_tokens_chain --plot thoughts.png
 
 The task is to follow five pointers among ten places (`Chain-v0`). Three agents of the same size learn it: one writes
 every step, one begins so and replaces step by step by a thought, and one answers at once. Coconut (arXiv 2412.06769)
-reports that thoughts replace steps with little loss, and do far better than no steps.
+reports that thoughts replace steps with little loss, and do far better than no steps. Here all steps but the last are
+replaced without loss; see `docs/lineage/latent_tokens.md`.
 """
 
 from __future__ import annotations

@@ -46,8 +46,10 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / (warmup + 1), 2.05 - 2 * step / steps)
     )
-    weights = dict(agent.named_parameters())
+    weights = {**dict(agent.named_parameters()), **dict(agent.named_buffers())}
     minds = [type(agent)(agent.config, TaskSpec.of(task)).train() for task in tasks]
+    for mind in minds:
+        mind.load_state_dict(agent.state_dict())  # initial states may depend on constants that are drawn at random
     for step in range(1, steps + 1):
         choice = int(rng.integers(len(tasks)))
         task, mind = tasks[choice], minds[choice]
