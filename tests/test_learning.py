@@ -593,8 +593,13 @@ def boards_for(agent):
         yield env_id
 
 
-SOON = {"latent_tokens": {"stage_steps": 0}, "trans_nar": {"pretrain_steps": 1}}
-"""What makes all of an agent take part from the first step or the second, where it learns in stages."""
+SOON = {
+    "latent_tokens": {"stage_steps": 0},
+    "trans_nar": {"pretrain_steps": 1},
+    "search_trace": {"chunk": 1},
+}
+"""What makes all of an agent take part from the first step or the second, where it learns in stages, and keeps a short
+text from ending in the first."""
 
 
 def on_every_board():
