@@ -47,7 +47,7 @@ class SequenceTask(Task):
     view = SequenceView
     signs: ClassVar[str] = "_.="
     """Symbols before the values; value v is token `len(signs) + v`."""
-    example: ClassVar[str]
+    example: str
     """An example of a question as text."""
 
     def __init__(self, min_length: int, max_length: int, capacity: int | None, num_values: int) -> None:
