@@ -39,7 +39,7 @@ def test_a_recording_ships():
     sizes = [len(recorded_episodes(PRETRAINED / "ARC1-v0-halting.npz", split, 16)) for split in SHARES]
     assert sizes == [165, 55, 55]
     env = gym.make("hrm_gym:ARC1-Halt-v0", split="test", max_segments=40)
-    solved, index = 0, 0
+    solved = 0
     for index in range(55):
         env.reset(seed=0, options={"index": index})
         over = False

@@ -29,7 +29,7 @@ SIZES = {"hidden_size": 64, "layers": 2, "num_heads": 4, "mixer": "attention", "
 def chain(
     kind: str, *, seed: int = 0, steps: int = 0, every: int = 100, hops: int = HOPS, num_places: int = 10
 ) -> list[tuple[float, float]]:
-    """Train an agent and return seconds of a core and the share of right answers, every so many steps.
+    """Train an agent and return its learning curve: pairs of seconds of a core and the share of right answers.
 
     Args:
         kind: "written steps", "thoughts" or "neither".

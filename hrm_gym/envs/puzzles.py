@@ -72,6 +72,17 @@ class Traces(NamedTuple):
     num_answer: np.ndarray
     """Number of these statements, int64 (N,)."""
 
+    def at(self, place: np.ndarray) -> np.ndarray:
+        """The statements of the search followed by the answer, int64 (N, T, 2), at places, int64 (N or 1, T)."""
+        searched = place < self.num_search[:, None]
+        of_search = place.clip(0, self.search.shape[1] - 1)
+        of_answer = (place - self.num_search[:, None]).clip(0, self.answer.shape[1] - 1)
+        return np.where(
+            searched[..., None],
+            np.take_along_axis(self.search, of_search[..., None], axis=1),
+            np.take_along_axis(self.answer, of_answer[..., None], axis=1),
+        )
+
 
 class VoteResult(NamedTuple):
     """Result of a vote over several forms."""

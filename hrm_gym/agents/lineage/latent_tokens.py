@@ -125,16 +125,9 @@ class LatentTokens(Board):
         """The first K steps of the solver, cell and token, int64 (B, K, 2); the last one is repeated where they end."""
         assert self.spec.trace is not None
         room = self.config.prefix_tokens
-        search, num_search, answer, num_answer = self.spec.trace(puzzle.cpu().numpy(), room)
-        # The answer's statements follow those of the search.
-        step = np.minimum(np.arange(room), (num_search + num_answer - 1)[:, None])  # (B, K)
-        of_answer = (step - num_search[:, None]).clip(0, answer.shape[1] - 1)
-        of_search = step.clip(0, search.shape[1] - 1)
-        steps = np.where(
-            (step < num_search[:, None])[..., None],
-            np.take_along_axis(search, of_search[..., None], axis=1),
-            np.take_along_axis(answer, of_answer[..., None], axis=1),
-        )
+        traces = self.spec.trace(puzzle.cpu().numpy(), room)
+        last = traces.num_search + traces.num_answer - 1
+        steps = traces.at(np.minimum(np.arange(room), last[:, None]))
         return torch.as_tensor(steps, device=puzzle.device)
 
     def _written(self, last: Tensor, solver: Tensor | None) -> tuple[Tensor, Tensor]:

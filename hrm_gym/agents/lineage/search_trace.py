@@ -190,18 +190,13 @@ class SearchTrace(Agent):
         """The solver's texts, int64 (B, T, 2), their lengths, int64 (B,), and whether they are complete, bool (B,)."""
         room, end = self.config.context, self.spec.num_cells
         assert self.spec.trace is not None
-        search, num_search, answer, num_answer = self.spec.trace(puzzle.cpu().numpy(), room)
+        traces = self.spec.trace(puzzle.cpu().numpy(), room)
         if not self.config.search:
-            num_search = np.zeros_like(num_search)
-        total = num_search + num_answer + 1
+            traces = traces._replace(num_search=np.zeros_like(traces.num_search))
+        total = traces.num_search + traces.num_answer + 1
         length = np.minimum(total, room)
         step = np.arange(length.max())[None]  # (1, T)
-        of_answer = (step - num_search[:, None]).clip(0, answer.shape[1] - 1)
-        text = np.where(
-            (step < num_search[:, None])[..., None],
-            search[:, : length.max()],
-            np.take_along_axis(answer, of_answer[..., None], axis=1),
-        )
+        text = traces.at(step)
         text[step >= (total - 1)[:, None]] = end, 0
         return text, length, total <= room
 

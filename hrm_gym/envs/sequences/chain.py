@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.arrays import Array, concatenate, gather
-from hrm_gym.envs.sequences.task import BLANK, SequenceTask
+from hrm_gym.envs.sequences.task import BLANK, SequenceTask, between
 from hrm_gym.envs.task import Traces
 
 
@@ -32,8 +31,7 @@ class ChainTask(SequenceTask):
     def __init__(
         self, min_length: int = 1, max_length: int = 5, capacity: int | None = None, num_places: int = 8
     ) -> None:
-        check_integer("num_places", num_places, 2, 10)
-        self.num_places = num_places
+        self.num_places = between("num_places", num_places)
         super().__init__(min_length, max_length, capacity, num_values=num_places)
         self.example = f"{'1234567890'[: num_places - 1]}0:1>=_"
 

@@ -178,7 +178,7 @@ class CopyTask(SequenceTask):
     def __init__(
         self, min_length: int = 3, max_length: int = 10, capacity: int | None = None, num_symbols: int = 8
     ) -> None:
-        self.num_symbols = _between("num_symbols", num_symbols)
+        self.num_symbols = between("num_symbols", num_symbols)
         super().__init__(min_length, max_length, capacity, num_symbols)
 
     def form(self, length: int) -> str:
@@ -242,7 +242,7 @@ class AdditionTask(SequenceTask):
     example = "12+34=___"
 
     def __init__(self, min_length: int = 1, max_length: int = 6, capacity: int | None = None, base: int = 10) -> None:
-        self.base = _between("base", base)
+        self.base = between("base", base)
         super().__init__(min_length, max_length, capacity, num_values=base)
 
     def form(self, length: int) -> str:
@@ -264,6 +264,7 @@ class AdditionTask(SequenceTask):
         return gather(concatenate(digits), place.clip(0, self.capacity))
 
 
-def _between(name: str, value: int) -> int:
+def between(name: str, value: int) -> int:
+    """Check that a number of different values, for which there are ten digits, is 2 to 10, and return it."""
     check_integer(name, value, 2, 10)
     return value
