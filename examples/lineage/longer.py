@@ -34,18 +34,23 @@ def train(
     seed: int = 0,
     adamax: bool = False,
     warmup: int = 0,
+    restarts: Sequence[int] = (),
     after: Callable[[int], None] | None = None,
 ) -> None:
     """Gradient steps on fresh batches, each of one of the tasks; the rate falls linearly over the last half.
 
     The tasks may have boards of several sizes: the weights are the same on all of them. During the first `warmup` steps
-    the rate rises linearly. `after` is called with the number of steps after each of them.
+    the rate rises linearly. After each number of steps in `restarts` the optimizer forgets its moments and the rate
+    rises again. `after` is called with the number of steps after each of them.
     """
     rng = np.random.default_rng(seed)
     optimizer = (torch.optim.Adamax if adamax else torch.optim.Adam)(agent.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / (warmup + 1), 2.05 - 2 * step / steps)
-    )
+    begins = [0, *restarts]
+
+    def rate(step: int) -> float:
+        return min(1.0, (step - max(b for b in begins if b <= step) + 1) / (warmup + 1), 2.05 - 2 * step / steps)
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     weights = {**dict(agent.named_parameters()), **dict(agent.named_buffers())}
     minds = [type(agent)(agent.config, TaskSpec.of(task)).train() for task in tasks]
     for mind in minds:
@@ -65,6 +70,8 @@ def train(
         torch.nn.utils.clip_grad_norm_(agent.parameters(), 1.0)
         optimizer.step()
         schedule.step()
+        if step in restarts:
+            optimizer.state.clear()
         if after is not None:
             after(step)
 

@@ -19,7 +19,8 @@ them, one per pass, and every stage replaces one more by a thought, from the fir
 Faithful: hidden states as inputs, k + 1 passes with the gradient through all of them, the curriculum from written steps
 to thoughts, the loss on the steps still written and on the answer in every stage. Adapted: a board replaces the text,
 so there is no causal order, and cells and thoughts mix both ways; a step is one statement, a cell and its token, at one
-position; the optimizer goes on from stage to stage. `steps="none"` is a curriculum without a solver: stages only add
+position; the trainer keeps its optimizer from stage to stage, where the paper begins anew (so does
+`examples/lineage/latent_tokens_chain.py`). `steps="none"` is a curriculum without a solver: stages only add
 thoughts, none at first, then one more every `stage_steps` training steps, up to K.
 
 Known failures: without a staged curriculum the thoughts bring no gain (the paper's ablation, which drops to the
@@ -54,6 +55,9 @@ class LatentTokensConfig(Blocks):
     """Number of blocks in a pass."""
     stage_steps: int = number(50, least=0)
     """Training steps per stage; 0: all thoughts from the start, without a curriculum."""
+    first_stage_steps: int = number(0, least=0)
+    """Training steps of the first stage, which has no thoughts; 0: `stage_steps`. Thoughts replace only steps that the
+    agent writes without an error, so make it long enough for that."""
     steps: Literal["none", "replaced", "kept"] = "none"
     """What becomes of the steps that a solver writes. `none`: they are not used. `replaced`: thoughts take their place,
     one more in every stage. `kept`: the agent goes on writing them, a chain of thought in words."""
@@ -90,7 +94,10 @@ class LatentTokens(Board):
         c = self.config
         if c.steps == "kept":
             return 0
-        return min(c.prefix_tokens, int(self.trained) // c.stage_steps) if c.stage_steps else c.prefix_tokens
+        if not c.stage_steps:
+            return c.prefix_tokens
+        later = int(self.trained) - (c.first_stage_steps or c.stage_steps)
+        return min(c.prefix_tokens, 1 + later // c.stage_steps) if later >= 0 else 0
 
     def initial_state(self, num: int) -> Tensor:
         """See `Agent`: the initial thoughts, (num, K, D)."""
