@@ -201,19 +201,21 @@ def table(rows: Sequence[Row], conditions: dict[str, Any]) -> str:
 def plot(result: Study, title: str) -> Any:
     """Accuracy against mean segments, a matplotlib figure: thresholds as curves, the other policies as marks.
 
-    The right half magnifies the top three per cent of accuracy, where all good policies lie.
+    Where policies other than the oracle come within three per cent of the best accuracy, a second panel magnifies them.
 
     Raises:
         HrmGymError: if matplotlib is missing.
     """
-    figure = new_figure(12, 5.5)
-    whole, best = figure.subplots(1, 2)
-    for axes in (whole, best):
+    least = max(row.accuracy for row in result.rows) - 0.03
+    magnifies = any(row.accuracy >= least and row.policy != "oracle" for row in result.rows)
+    figure = new_figure(12 if magnifies else 7, 5.5)
+    panels = figure.subplots(1, 1 + magnifies, squeeze=False)[0]
+    for axes in panels:
         _draw(axes, result)
-    whole.set(title=title, ylabel="share of puzzles with a right answer")
-    whole.legend(loc="lower right", fontsize=8)
-    top = max(row.accuracy for row in result.rows)
-    best.set(title="the best three per cent", ylim=(top - 0.03, min(1.0, top + 0.005) + 0.001))
+    panels[0].set(title=title, ylabel="share of puzzles with a right answer")
+    if magnifies:
+        panels[1].set(title="the best three per cent", ylim=(least, min(1.0, least + 0.035) + 0.001))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
