@@ -21,7 +21,7 @@ from hrm_gym.errors import HrmGymError
 from hrm_gym.files import read_array, read_arrays
 
 SHORT = {"num_envs": 4, "eval_puzzles": 4, "test_puzzles": 4}
-HARMLESS = {"num_heads", "stage_steps", "pretrain_steps", "nodes_per_board"}
+HARMLESS = {"num_heads", "stage_steps", "first_stage_steps", "pretrain_steps", "nodes_per_board"}
 """Nothing is repeated so often: they divide a size, count steps of training, or are at most what a board has."""
 
 

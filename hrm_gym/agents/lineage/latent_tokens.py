@@ -19,7 +19,7 @@ them, one per pass, and every stage replaces one more by a thought, from the fir
 Faithful: hidden states as inputs, k + 1 passes with the gradient through all of them, the curriculum from written steps
 to thoughts, the loss on the steps still written and on the answer in every stage. Adapted: a board replaces the text,
 so there is no causal order, and cells and thoughts mix both ways; a step is one statement, a cell and its token, at one
-position; the trainer keeps its optimizer from stage to stage, where the paper begins anew (so does
+position; the trainer keeps its optimizer from stage to stage, where the paper takes a new one (so does
 `examples/lineage/latent_tokens_chain.py`). `steps="none"` is a curriculum without a solver: stages only add
 thoughts, none at first, then one more every `stage_steps` training steps, up to K.
 
