@@ -5,7 +5,7 @@
     hrm-gym train --env examples.reasoning_gym_boards:MiniSudoku-v0 --max-minutes 0 --max-steps 500 --run-dir runs/mini
 
 After 500 steps (seed 0) the HRM solves 96.5 % (93.5 to 98.1) of 256 validation puzzles of MiniSudoku-v0, after some
-minutes of one core, and 61.4 % (58.3 to 64.4) of 1,000 test puzzles of Queens8x8-v0, after 20 minutes; on those it is
+minutes of one core, and 61.4 % (58.3 to 64.4) of 1,000 test puzzles of Queens8x8-v0, after 25 minutes; on those it is
 still learning.
 
 Any of its puzzles that is a board of a fixed size fits the same class: say which tokens its boards have, and what is

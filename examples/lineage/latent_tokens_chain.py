@@ -38,7 +38,6 @@ def chain(
     every: int = 100,
     hops: int = HOPS,
     num_places: int = PLACES,
-    lr: float = 1e-3,
 ) -> list[tuple[float, float]]:
     """Train an agent and return its learning curve: pairs of seconds of a core and the share of right answers.
 
@@ -51,7 +50,6 @@ def chain(
         every: steps between two tests.
         hops: steps of a question.
         num_places: places that point to each other.
-        lr: learning rate.
     """
     torch.manual_seed(seed)
     task, steps = ChainTask(hops, hops, num_places=num_places), steps or STEPS[kind]
@@ -73,7 +71,7 @@ def chain(
     # Adam's second moments are tiny where the loss is: with them, the jump of the loss between two stages would make
     # steps that destroy what was learned. The paper also begins every stage with a new optimizer.
     restarts = [first + i * stage for i in range(hops)] if kind == "thoughts" else []
-    train(agent, [task], steps=steps, lr=lr, batch=64, seed=seed, warmup=20, restarts=restarts, after=test)
+    train(agent, [task], steps=steps, lr=1e-3, batch=64, seed=seed, warmup=20, restarts=restarts, after=test)
     return curve
 
 
@@ -87,7 +85,7 @@ def plot(curves: dict[str, list[list[tuple[float, float]]]], path: str) -> None:
             axes.plot(*zip(*line, strict=True), color=colour, label=None if i else kind)
     axes.axhline(1 / PLACES, color="grey", linestyle=":", label="chance")
     axes.set(xlabel="seconds of one core", ylabel="right answers", ylim=(0, 1.02))
-    axes.legend()
+    axes.legend(loc=(0.72, 0.14))
     plt.savefig(path, dpi=130)
 
 
