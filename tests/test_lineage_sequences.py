@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 import hrm_gym
 from examples.lineage.longer import accuracy, build
-from examples.lineage.neural_gpu_addition import addition
+from examples.lineage.neural_gpu_addition import Columns, addition, in_a_row
 from examples.lineage.ntm_copy import copying
 from examples.lineage.rrn_sudoku import sudoku
 from hrm_gym import HrmGymError
@@ -84,8 +84,24 @@ def test_hard_gates_carry_features_along_the_board():
 
 @pytest.mark.rare
 def test_a_neural_gpu_adds_longer_numbers_than_it_was_trained_on():
-    shares = addition(trained=4, tested=(4, 5), steps=1200)
+    options = {"steps": 1200, "width": 32, "dropout": 0.0}
+    shares = addition(in_a_row, trained=range(1, 5), tested=(4, 5), **options)
     assert shares[4][0] > 0.8 and shares[5][0] > 0.2  # a guess is right once in 64 times
+
+
+@pytest.mark.rare
+def test_a_neural_gpu_adds_numbers_twice_as_long_if_they_stand_one_above_the_other():
+    shares = addition(trained=range(2, 11), tested=(20,), steps=400, num=200, dropout=0.1)
+    assert shares[20][0] > 0.6
+
+
+def test_sums_in_columns_are_right():
+    task = Columns(7)
+    puzzle, solution, _ = task.sample(50, np.random.default_rng(0))
+    texts = [task.format(board).replace(".", "0") for board in solution]
+    rows = [(text[:8], text[8:16], text[16:]) for text in texts]
+    assert all(int(first, 2) + int(second, 2) == int(total, 2) for first, second, total in rows), rows[0]
+    assert ((puzzle == solution) | (puzzle == task.blank)).all() and not task.violations(puzzle, solution).any()
 
 
 # ---- rrn -----------------------------------------------------------------------------------------------------

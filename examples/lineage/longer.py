@@ -15,10 +15,10 @@ from torch.func import functional_call
 from hrm_gym.agents import Agent, TaskSpec
 from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.training.losses import answer_loss
-from hrm_gym.envs.sequences.task import SequenceTask
+from hrm_gym.envs.task import Task
 
 
-def build(name: str, task: SequenceTask, **options) -> Agent:
+def build(name: str, task: Task, **options) -> Agent:
     """An untrained agent for the board of a task."""
     cls = agent_class(name)
     return cls(cls.Config(**options), TaskSpec.of(task))
@@ -26,7 +26,7 @@ def build(name: str, task: SequenceTask, **options) -> Agent:
 
 def train(
     agent: Agent,
-    tasks: Sequence[SequenceTask],
+    tasks: Sequence[Task],
     *,
     steps: int,
     lr: float,
@@ -77,7 +77,7 @@ def train(
 
 
 @torch.no_grad()
-def accuracy(agent: Agent, task: SequenceTask, num: int = 256, seed: int = 1) -> tuple[float, float]:
+def accuracy(agent: Agent, task: Task, num: int = 256, seed: int = 1) -> tuple[float, float]:
     """Share of right answers, whole and symbol by symbol, that the agent's weights give on the board of `task`."""
     now = type(agent)(agent.config, TaskSpec.of(task)).eval()
     now.load_state_dict(agent.state_dict())
