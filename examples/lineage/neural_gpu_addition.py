@@ -31,9 +31,6 @@ class Columns(Task):
     def __init__(self, num_digits: int) -> None:
         self.num_digits = num_digits
         self.shape = (3, num_digits + 1)
-        cells = np.arange(self.num_cells).reshape(self.shape)
-        pairs = ((cells[:, :-1], cells[:, 1:]), (cells[:-1], cells[1:]))
-        self.links = np.concatenate([np.stack((a.ravel(), b.ravel()), axis=1) for a, b in pairs])
 
     def sample(self, num, rng):
         """All numbers are equally likely; the highest digit is on the left."""
