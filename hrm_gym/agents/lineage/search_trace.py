@@ -5,7 +5,7 @@ the cells that A* closes), and then the answer. In inference it writes such a te
 of the solver, and the text takes the place of the solver's memory.
 
     [puzzle] BEGIN statement ... statement  answer ... answer  END          statement: cell c holds token t
-    p(cell | text) = softmax(W h);   p(token | text, cell) = softmax(MLP(h, cell))
+    p(cell | text) = softmax(q(h) . k(cell));   p(token | text, cell) = softmax(MLP(h, way from here to the cell))
 
 Carried: the statements so far, (B, C, 2), and the board that they state, which is the current answer.
 
@@ -15,8 +15,9 @@ Training: cross-entropy of the next statement over the solver's whole text (`Out
 
 Faithful: next-token prediction of traces with wrong turns, then the answer; and answers only (`--no-search`), the
 papers' baseline. Adapted: one position per statement (Searchformer: five tokens); a decoder with full attention among
-the positions of the puzzle (Searchformer: an encoder); only the closed cells of A*; no second phase that favours short
-traces. The halting rule is not trained.
+the positions of the puzzle (Searchformer: an encoder); cells are known by how far and in what direction they are from
+each other, by rotary embedding also of values (GTA, 2310.10375), and the next one is pointed at; only the closed cells
+of A*; no second phase that favours short traces. The halting rule is not trained.
 
 Known failures: long traces (they are cut after `context` statements); one wrong statement, unseen in training, spoils
 all that follow. It requires a solver that records its steps (`Task.trace`).
@@ -34,6 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec
+from hrm_gym.agents.lineage.coordinates import Turn, coordinates
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, depth, number
 
@@ -60,8 +62,11 @@ class SearchTraceConfig(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.hidden_size % self.num_heads:
-            raise HrmGymError(f"hidden_size {self.hidden_size} does not split into {self.num_heads} heads")
+        if self.hidden_size % (2 * self.num_heads):
+            raise HrmGymError(
+                f"hidden_size {self.hidden_size} does not split into {self.num_heads} heads of even size: give a "
+                f"multiple of {2 * self.num_heads}"
+            )
 
 
 class Text(NamedTuple):
@@ -89,22 +94,27 @@ class Decoder(nn.Module):
         self.qkv, self.out = nn.Linear(size, 3 * size), nn.Linear(size, size)
         self.mlp = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
 
-    def forward(self, x: Tensor, mask: Tensor, past: Tensor | None, place: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, turn: Turn, mask: Tensor, past: Tensor | None = None, place: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The output features of S positions, (B, S, D), and keys and values of all S', (2, B, heads, S', D / heads).
 
         Args:
             x: features of the S positions.
-            mask: which positions each of them attends to, bool (B or 1, 1, S, S').
-            past: cache of keys and values, updated for these positions; None if S is all positions.
+            turn: turns their queries, keys and values. What they receive is turned back, so that it tells where it
+                comes from, seen from here.
+            mask: which positions each of them attends to, bool (B or 1, 1, S, at most S').
+            past: cache of keys and values, overwritten at these positions; None if S is all positions.
             place: index of the position in the cache, int64 (B,), for S = 1.
         """
-        qkv = self.qkv(self.norm(x)).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        query, memory = qkv[0], qkv[1:]
-        if past is not None and place is not None:
-            index = place.view(1, -1, 1, 1, 1).expand_as(memory)
-            memory = past.scatter(3, index, memory)
-        mixed = F.scaled_dot_product_attention(query, memory[0], memory[1], attn_mask=mask)
-        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        query, key, value = self.qkv(self.norm(x)).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        query, memory = turn(query), torch.stack((turn(key), turn(value)))
+        if past is not None:
+            past[:, torch.arange(len(x), device=x.device), :, place] = memory[:, :, :, 0].transpose(0, 1)
+            memory = past
+        seen = memory[:, :, :, : mask.shape[-1]]
+        mixed = F.scaled_dot_product_attention(query, seen[0], seen[1], attn_mask=mask)
+        x = x + self.out(turn.back(mixed).transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm_mlp(x)), memory
 
 
@@ -130,15 +140,16 @@ class SearchTrace(Agent):
             )
         size = self.num_features = config.hidden_size
         num_words = spec.num_tokens + spec.num_notes
-        self.cells, self.words = nn.Embedding(spec.num_cells + 1, size), nn.Embedding(num_words, size)
-        self.places = nn.Embedding(config.context + 1, size)  # the last one is for cells of the puzzle
+        self.given, self.words = nn.Embedding(spec.num_tokens, size), nn.Embedding(num_words, size)
         self.begin = nn.Parameter(torch.zeros(size))
-        for table in (self.cells, self.words, self.places, self.begin):
-            nn.init.normal_(table if isinstance(table, nn.Parameter) else table.weight, std=0.3)
+        for table in (self.given.weight, self.words.weight, self.begin):
+            nn.init.normal_(table, std=0.4)
         self.blocks = nn.ModuleList(Decoder(size, config.num_heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(size)
-        self.cell_head = nn.Linear(size, spec.num_cells + 1)
-        self.word_head = nn.Sequential(nn.Linear(2 * size, size), nn.GELU(), nn.Linear(size, num_words))
+        self.point, self.pointed, self.end = nn.Linear(size, size), nn.Linear(size, size), nn.Linear(size, 1)
+        self.word_head = nn.Sequential(nn.Linear(2 * size, 2 * size), nn.GELU(), nn.Linear(2 * size, num_words))
+        self.coordinates: Tensor
+        self.register_buffer("coordinates", coordinates(spec), persistent=False)  # (L + 1, A)
 
     def initial_state(self, num: int) -> Text:
         """See `Agent`: an empty text."""
@@ -167,14 +178,18 @@ class SearchTrace(Agent):
         """Advance by `chunk` of the solver's statements; returns the state and the loss of the whole text, (B,)."""
         text, length, complete = (torch.as_tensor(a, device=puzzle.device) for a in self._solve(puzzle))
         num = text.shape[1]
-        x, mask = self._read(puzzle, text[:, :-1])
+        x, at, mask = self._read(puzzle, text[:, :-1])
+        turn = self._turn(at)
         for block in self.blocks:
-            x, _ = block(x, mask, None, None)
-        hidden = self.norm(x[:, -num:])  # (B, T, D): before each statement
+            x, _ = block(x, turn, mask)
+        x = self.norm(x)
+        hidden = x[:, -num:]  # (B, T, D): before each statement
         cell, word = text.unbind(-1)
-        losses = F.cross_entropy(self.cell_head(hidden).transpose(1, 2), cell, reduction="none")
+        pointer, targets = self._pointers(x, at, num)
+        cells = self._cells(hidden, pointer, targets)
+        losses = F.cross_entropy(cells.transpose(1, 2), cell, reduction="none")
         says = cell < self.spec.num_cells  # END has no token
-        words = F.cross_entropy(self._words(hidden, cell).transpose(1, 2), word, reduction="none")
+        words = F.cross_entropy(self._words(hidden, pointer, targets, cell).transpose(1, 2), word, reduction="none")
         counts = torch.arange(num, device=text.device) < length[:, None]
         loss = ((losses + words * says) * counts).sum(1) / length
         now = torch.minimum(state.length + self.config.chunk, length)
@@ -202,68 +217,96 @@ class SearchTrace(Agent):
 
     # ---- in inference ----------------------------------------------------------------------------
 
+    @torch.no_grad()
     def _write(self, state: Text, puzzle: Tensor) -> tuple[Text, Tensor]:
         """Write `chunk` more statements; returns the state and their loss, (B,)."""
         statements, length, ended, board, thought = state
-        begun, most = length, int(length.max())
-        x, mask = self._read(puzzle, statements[:, : max(0, most - 1)])
+        statements, begun, most = statements.clone(), length, int(length.max())
+        x, at, mask = self._read(puzzle, statements[:, : max(0, most - 1)])
         room = self.spec.num_cells + min(self.config.context, most + self.config.chunk)
         memories = []
+        turn = self._turn(at)
         for block in self.blocks:
-            x, memory = block(x, mask, None, None)
+            x, memory = block(x, turn, mask)
             memories.append(F.pad(memory, (0, 0, 0, room - memory.shape[3])))
-        total = thought.new_zeros(len(length))
+        _, targets = self._pointers(self.norm(x), at, 1)
+        total, rows = thought.new_zeros(len(length)), torch.arange(len(length), device=length.device)
         for _ in range(min(self.config.chunk, self.config.context)):
-            place = length.clamp_max(self.config.context - 1)
             goes_on = ~ended & (length < self.config.context)
-            x, mask = self._next(statements, place, room)
-            for i, block in enumerate(self.blocks):
-                x, memories[i] = block(x, mask, memories[i], self.spec.num_cells + place)
-            hidden = self.norm(x[:, 0])
-            cells = self.cell_head(hidden).log_softmax(-1)
-            p_cell, cell = cells.max(-1)
-            p_word, word = self._words(hidden, cell).log_softmax(-1).max(-1)
+            if not goes_on.any():
+                break
+            place = length.clamp_max(self.config.context - 1)
+            x, at, mask = self._next(statements, place)
+            turn = self._turn(at)
+            for block, memory in zip(self.blocks, memories, strict=True):
+                x, _ = block(x, turn, mask, memory, self.spec.num_cells + place)
+            hidden = self.norm(x)
+            pointer = self._pointer(hidden, at)
+            p_cell, cell = self._cells(hidden, pointer, targets)[:, 0].log_softmax(-1).max(-1)
+            words = self._words(hidden, pointer, targets, cell[:, None])
+            p_word, word = words[:, 0].log_softmax(-1).max(-1)
             is_end = cell == self.spec.num_cells
             new = torch.stack((cell, torch.where(is_end, 0, word)), dim=1)
-            index = place.view(-1, 1, 1).expand(-1, 1, 2)
-            old = statements.gather(1, index)[:, 0]
-            statements = statements.scatter(1, index, torch.where(goes_on[:, None], new, old)[:, None])
+            statements[rows, place] = torch.where(goes_on[:, None], new, statements[rows, place])
             board = self._state(board, new, goes_on)
-            thought = torch.where(goes_on[:, None], hidden, thought)
+            thought = torch.where(goes_on[:, None], hidden[:, 0], thought)
             total = total - torch.where(goes_on, p_cell + torch.where(is_end, 0.0, p_word), 0.0)
             length = length + goes_on
             ended = ended | (goes_on & is_end)
         return Text(statements, length, ended, board, thought), total / (length - begun).clamp_min(1)
 
-    def _next(self, statements: Tensor, place: Tensor, room: int) -> tuple[Tensor, Tensor]:
-        """The position before statement `place`, (B, 1, D), and which of `room` positions it attends to."""
+    def _next(self, statements: Tensor, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The position before statement `place`, (B, 1, D), its coordinates, and which positions it attends to."""
         last = statements.gather(1, (place - 1).clamp_min(0).view(-1, 1, 1).expand(-1, 1, 2))
-        x = self._embed(last, place[:, None])
-        x = torch.where((place == 0).view(-1, 1, 1), self.begin, x)
-        sees = torch.arange(room, device=x.device) <= (self.spec.num_cells + place)[:, None]
-        return x, sees[:, None, None]
+        begins = (place == 0)[:, None]
+        x = torch.where(begins[..., None], self.begin, self.words(last[..., 1]))
+        at = self._at(torch.where(begins, self.spec.num_cells, last[..., 0]), place[:, None])
+        seen = self.spec.num_cells + place
+        sees = torch.arange(int(seen.max()) + 1, device=x.device) <= seen[:, None]
+        return x, at, sees[:, None, None]
 
     # ---- both ------------------------------------------------------------------------------------
 
-    def _read(self, puzzle: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions of puzzle, BEGIN and text, (B, L + 1 + T, D), and which of them each attends to."""
-        num, length = puzzle.shape[1], text.shape[1] + 1
-        cells = torch.arange(num, device=puzzle.device).expand_as(puzzle)
-        given = self._embed(torch.stack((cells, puzzle), dim=-1), torch.full_like(puzzle, self.config.context))
-        places = torch.arange(1, length, device=puzzle.device)
-        written = self._embed(text, places.expand(len(puzzle), -1))
-        x = torch.cat((given, self.begin.expand(len(puzzle), 1, -1), written), dim=1)
+    def _read(self, puzzle: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions of puzzle, BEGIN and text, (B, L + 1 + T, D), their coordinates, and which of them each sees."""
+        batch, num, length = *puzzle.shape, text.shape[1] + 1
+        begin = self.begin.expand(batch, 1, -1)
+        x = torch.cat((self.given(puzzle), begin, self.words(text[..., 1])), dim=1)
+        cells = torch.arange(num + 1, device=x.device).expand(batch, -1)
+        steps = (torch.arange(num + length, device=x.device) - num).clamp_min(0)
+        at = self._at(torch.cat((cells, text[..., 0]), dim=1), steps.expand(batch, -1))
         sees = torch.ones(num + length, num + length, dtype=torch.bool, device=x.device).tril()
         sees[:num, :num] = True
-        return x, sees[None, None]
+        return x, at, sees[None, None]
 
-    def _embed(self, statements: Tensor, places: Tensor) -> Tensor:
-        """Embed statements, (..., 2), at places, (...): (..., D)."""
-        return self.cells(statements[..., 0]) + self.words(statements[..., 1]) + self.places(places)
+    def _at(self, cells: Tensor, steps: Tensor) -> Tensor:
+        """Coordinates of cells, int64 (B, S), that were written at steps, (B, S): float (B, S, A + 1)."""
+        return torch.cat((self.coordinates[cells], steps[..., None]), dim=-1)
 
-    def _words(self, hidden: Tensor, cell: Tensor) -> Tensor:
-        """Logits of the token or note stated for a cell, (..., V + notes)."""
-        return self.word_head(torch.cat((hidden, self.cells(cell)), dim=-1))
+    def _turn(self, at: Tensor) -> Turn:
+        """How the heads' features turn at coordinates."""
+        return Turn.at(at, self.num_features // self.config.num_heads)
+
+    def _pointer(self, hidden: Tensor, at: Tensor) -> Tensor:
+        """What the next statement's cell should be like, (B, T, D), turned to its own place."""
+        return Turn.at(at, self.num_features)(self.point(hidden)[:, None])[:, 0]
+
+    def _pointers(self, x: Tensor, at: Tensor, num: int) -> tuple[Tensor, Tensor]:
+        """The pointers of the last `num` positions, (B, num, D), and what the puzzle's cells are like, (B, L, D)."""
+        board = slice(0, self.spec.num_cells)
+        targets = Turn.at(at[:, board], self.num_features)(self.pointed(x[:, None, board]))[:, 0]
+        return self._pointer(x[:, -num:], at[:, -num:]), targets
+
+    def _cells(self, hidden: Tensor, pointer: Tensor, targets: Tensor) -> Tensor:
+        """Logits of the cell of the next statement, (B, T, L + 1)."""
+        return torch.cat((pointer @ targets.mT * pointer.shape[-1] ** -0.5, self.end(hidden)), dim=-1)
+
+    def _words(self, hidden: Tensor, pointer: Tensor, targets: Tensor, cell: Tensor) -> Tensor:
+        """Logits of the token or note stated for cells, int64 (B, T): (B, T, V + notes)."""
+        index = cell.clamp_max(self.spec.num_cells - 1)[..., None].expand_as(pointer)
+        (p, q), (r, s) = pointer.chunk(2, dim=-1), targets.gather(1, index).chunk(2, dim=-1)
+        # Products of complex numbers, which depend on the way from here to the cell but not on where both are.
+        return self.word_head(torch.cat((hidden, p * r + q * s, q * r - p * s), dim=-1))
 
     def _state(self, board: Tensor, statement: Tensor, new: Tensor) -> Tensor:
         """The board, (B, L), after applying a statement, (B, 2), in the slots where `new`."""

@@ -58,7 +58,7 @@ def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = Fa
     # The counter must see every operator. Torch would never compile code that first ran under a counter.
     eager = torch.compiler.set_stance("force_eager")
     with torch.random.fork_rng(gpus), eager, torch.set_grad_enabled(backward), counter:
-        policy.eval().zero_grad()
+        policy.train(backward and was_training).zero_grad()  # in training an agent may compute something else
         try:
             _, out, signals = policy(policy.initial_state(1), obs)
             if backward:
