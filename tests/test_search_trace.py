@@ -9,6 +9,7 @@ from examples.lineage.search_trace import against
 from hrm_gym import HrmGymError, make_task
 from hrm_gym.agents import Protocol, TaskSpec, evaluate
 from hrm_gym.agents.inference.frozen_agent import first_puzzles
+from hrm_gym.agents.lineage.coordinates import coordinates
 from hrm_gym.agents.lineage.search_trace import SearchTrace, SearchTraceConfig
 
 
@@ -133,6 +134,20 @@ def test_written_in_small_or_large_pieces_it_is_the_same_text_and_the_loss_is_th
     agent._solve = lambda puzzle: (own, np.full(3, 12), np.ones(3, bool))
     _, loss = agent._learn(agent.initial_state(3), puzzle)
     assert torch.allclose(loss, torch.stack(losses).mean(0), atol=1e-5)
+
+
+def test_only_the_way_from_cell_to_cell_counts_and_a_sudoku_knows_its_boxes():
+    puzzle, texts, losses = boards("MazeSmall-v0", 3), [], []
+    agent = agent_for("MazeSmall-v0", context=20)
+    for moved in (0.0, 7.0):
+        agent.coordinates += moved
+        losses.append(agent.train()(agent.initial_state(3), {"puzzle": puzzle})[1].aux_loss)
+        texts.append(agent.eval()(agent.initial_state(3), {"puzzle": puzzle})[0].statements)
+    assert torch.allclose(*losses, atol=1e-4) and torch.equal(*texts)
+    places = coordinates(TaskSpec.of(make_task("Sudoku4x4-v0")))
+    assert places.shape == (17, 3)  # row, column and box
+    assert places[[0, 3, 6, 15, 16]].tolist() == [[0, 0, 0], [0, 3, 1], [1, 2, 1], [3, 3, 3], [-1, -1, -1]]
+    assert coordinates(TaskSpec.of(make_task("MazeSmall-v0")))[[0, 99]].tolist() == [[0, 0], [9, 9]]
 
 
 def test_a_text_stops_at_its_end_or_where_there_is_no_room():

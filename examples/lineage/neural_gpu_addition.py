@@ -1,6 +1,7 @@
 """Adding longer numbers than were trained on: the signature result of `neural_gpu`.
 
     python -m examples.lineage.neural_gpu_addition
+    python -m examples.lineage.neural_gpu_addition --digits 24 100 400 1000 2000 --plot addition.png
 
 The paper (arXiv 1511.08228) trains on binary numbers of up to 20 digits and adds numbers of 2,000 without an error;
 few of its seeds do. It writes both numbers into one row. Here they stand one above the other, as at school, which
@@ -66,7 +67,7 @@ def addition(
     tested: Sequence[int] = (24, 50, 100),
     steps: int = 600,
     seed: int = 0,
-    num: int = 500,
+    num: int = 0,
     **options,
 ) -> dict[int, tuple[float, float]]:
     """Share of right sums, and of right digits, for each number of binary digits in `tested`.
@@ -77,7 +78,7 @@ def addition(
         tested: numbers of digits in testing.
         steps: batches of 32 that are trained on.
         seed: of weights and numbers.
-        num: sums for each number of digits in testing.
+        num: sums for each number of digits in testing; 0: 500, and fewer beyond 100 digits, since each takes longer.
         options: of the agent.
     """
     torch.manual_seed(seed)
@@ -85,23 +86,45 @@ def addition(
     sizes = {"width": 24, "gates": "hard", "shifts": True, "dropout": 0.3, **options}
     mind = build("neural_gpu", tasks[-1], **sizes)
     train(mind, tasks, steps=steps, lr=1e-2, seed=seed, adamax=True)
-    return {digits: accuracy(mind, board(digits), num) for digits in tested}
+    return {digits: accuracy(mind, board(digits), num or min(500, 50_000 // digits)) for digits in tested}
+
+
+def plot(shares: dict[int, dict[int, tuple[float, float]]], path: str) -> None:
+    """Draw the share of right sums against their digits, one line a seed."""
+    import matplotlib.pyplot as plt
+
+    _, axes = plt.subplots(figsize=(6, 3.2), constrained_layout=True)
+    for seed, by_digits in shares.items():
+        axes.plot(list(by_digits), [100 * whole for whole, _ in by_digits.values()], marker="o", label=f"seed {seed}")
+        digits = list(by_digits)
+    axes.axvspan(2, 23, color="0.9", label="trained")
+    axes.set(xscale="log", xlabel="binary digits", ylabel="right sums, %", ylim=(-2, 102))
+    axes.set_xticks(digits, [f"{num:,}" for num in digits])
+    axes.minorticks_off()
+    axes.legend()
+    plt.savefig(path, dpi=130)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """A line for each seed."""
+    """A line for each seed, and a plot if one is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--digits", type=int, nargs="+", default=[24, 50, 100], help="lengths of the tested sums")
+    parser.add_argument("--plot", help="draw the shares into this file")
+    args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    for seed in parser.parse_args(argv).seeds:
+    found = {}
+    for seed in args.seeds:
         began = time.process_time()
-        shares = addition(seed=seed)
+        found[seed] = shares = addition(seed=seed, tested=args.digits)
         figures = ", ".join(f"{whole:.1%} of {n} digits ({cells:.2%} of cells)" for n, (whole, cells) in shares.items())
         print(
             f"neural_gpu, trained on 2 to 23 binary digits, adds {figures}; seed {seed}, "
             f"{time.process_time() - began:.0f} s of a core",
             flush=True,
         )
+    if args.plot:
+        plot(found, args.plot)
 
 
 if __name__ == "__main__":
