@@ -54,6 +54,9 @@ class Window:
     def _open(self) -> None:
         import pygame
 
+        # First forget a window that others have ended. A new one may get its address, and then it would be destroyed
+        # with the old one.
+        self._window = None
         try:
             others = pygame.display.get_init()
             pygame.display.init()
