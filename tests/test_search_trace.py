@@ -195,7 +195,7 @@ def test_without_a_solver_it_says_so_in_one_line(env_id):
 @pytest.mark.rare
 def test_the_search_written_first_gives_more_right_answers(tmp_path):
     """On 4x4 Sudokus, after as many steps; after as much time see `docs/lineage/search_trace.md`. Some five minutes."""
-    options = {"max_steps": 1500, "max_minutes": 0.0, "eval_steps": 1500, "eval_puzzles": 16, "test_puzzles": 16}
+    options = {"max_steps": 3000, "max_minutes": 0.0, "eval_steps": 3000, "eval_puzzles": 16, "test_puzzles": 16}
     found = against(
         "Sudoku4x4-v0", tmp_path, 500, num_examples=3000, dtype="float32", **OPTIONS["Sudoku4x4-v0"], **options
     )
