@@ -99,7 +99,11 @@ def readme_table() -> str:
     rows = (
         ("1,000 real Sudokus, within 64 segments", figure("SudokuExtreme-v0"), "260 minutes of one core"),
         ("1,000 real 30x30 mazes, within 64 segments", figure("MazeHard-v0"), "165 minutes of one core"),
-        ("400 ARC-AGI-1 evaluation tasks, two attempts", "19.8 % (16.1 to 23.9)", "40 seconds of one core, on each task"),
+        (
+            "400 ARC-AGI-1 evaluation tasks, two attempts",
+            "19.8 % (16.1 to 23.9)",
+            "40 seconds of one core, on each task",
+        ),
         ("1,000 6x6 Sudokus, after 16 segments", figure("Sudoku6x6-v0"), "5 minutes of two cores"),
         ("speed: a real Sudoku by `solve`", f"median {seconds[1] if seconds else ''} on one core", "as in row one"),
     )
