@@ -93,10 +93,10 @@ def plot(shares: dict[int, dict[int, tuple[float, float]]], path: str) -> None:
     """Draw the share of right sums against their digits, one line a seed."""
     import matplotlib.pyplot as plt
 
+    digits = list(next(iter(shares.values())))
     _, axes = plt.subplots(figsize=(6, 3.2), constrained_layout=True)
     for seed, by_digits in shares.items():
-        axes.plot(list(by_digits), [100 * whole for whole, _ in by_digits.values()], marker="o", label=f"seed {seed}")
-        digits = list(by_digits)
+        axes.plot(digits, [100 * whole for whole, _ in by_digits.values()], marker="o", label=f"seed {seed}")
     axes.axvspan(2, 23, color="0.9", label="trained")
     axes.set(xscale="log", xlabel="binary digits", ylabel="right sums, %", ylim=(-2, 102))
     axes.set_xticks(digits, [f"{num:,}" for num in digits])

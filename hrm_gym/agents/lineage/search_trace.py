@@ -185,7 +185,7 @@ class SearchTrace(Agent):
         x = self.norm(x)
         hidden = x[:, -num:]  # (B, T, D): before each statement
         cell, word = text.unbind(-1)
-        pointer, targets = self._pointers(x, at, num)
+        pointer, targets = self._pointer(hidden, at[:, -num:]), self._targets(x, at)
         cells = self._cells(hidden, pointer, targets)
         losses = F.cross_entropy(cells.transpose(1, 2), cell, reduction="none")
         says = cell < self.spec.num_cells  # END has no token
@@ -229,7 +229,7 @@ class SearchTrace(Agent):
         for block in self.blocks:
             x, memory = block(x, turn, mask)
             memories.append(F.pad(memory, (0, 0, 0, room - memory.shape[3])))
-        _, targets = self._pointers(self.norm(x), at, 1)
+        targets = self._targets(self.norm(x), at)
         total, rows = thought.new_zeros(len(length)), torch.arange(len(length), device=length.device)
         for _ in range(min(self.config.chunk, self.config.context)):
             goes_on = ~ended & (length < self.config.context)
@@ -291,11 +291,10 @@ class SearchTrace(Agent):
         """What the next statement's cell should be like, (B, T, D), turned to its own place."""
         return Turn.at(at, self.num_features)(self.point(hidden)[:, None])[:, 0]
 
-    def _pointers(self, x: Tensor, at: Tensor, num: int) -> tuple[Tensor, Tensor]:
-        """The pointers of the last `num` positions, (B, num, D), and what the puzzle's cells are like, (B, L, D)."""
-        board = slice(0, self.spec.num_cells)
-        targets = Turn.at(at[:, board], self.num_features)(self.pointed(x[:, None, board]))[:, 0]
-        return self._pointer(x[:, -num:], at[:, -num:]), targets
+    def _targets(self, x: Tensor, at: Tensor) -> Tensor:
+        """What the cells of the puzzle are like, (B, L, D), from all positions, turned to their places."""
+        num = self.spec.num_cells
+        return Turn.at(at[:, :num], self.num_features)(self.pointed(x[:, None, :num]))[:, 0]
 
     def _cells(self, hidden: Tensor, pointer: Tensor, targets: Tensor) -> Tensor:
         """Logits of the cell of the next statement, (B, T, L + 1)."""

@@ -182,9 +182,19 @@ class Rotary(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rotate queries or keys, (B, heads, S, head_size)."""
-        first, second = x.float().chunk(2, dim=-1)
-        rotated = torch.cat((-second, first), dim=-1)
-        return (x * self.cos + rotated * self.sin).to(x.dtype)
+        return rotate(x, self.cos, self.sin)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate pairs of features, (..., size): each of the first half with its partner in the second half.
+
+    Args:
+        x: the features.
+        cos: cosines of the angles, broadcast to the features.
+        sin: their sines.
+    """
+    first, second = x.float().chunk(2, dim=-1)
+    return (x * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)
 
 
 class Attention(nn.Module):

@@ -50,7 +50,7 @@ def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = Fa
     Args:
         policy: on its device, compiled or not. Its gradients, its mode and the random state do not change.
         obs: the observations of one slot.
-        backward: also count the gradient.
+        backward: also count the gradient. The segment is that of training then, if the policy is in training.
     """
     was_training, gradients = policy.training, [p.grad for p in policy.parameters()]
     gpus = [policy.device] if policy.device.type == "cuda" else []
