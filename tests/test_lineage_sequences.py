@@ -1,6 +1,7 @@
 """neural_gpu, rrn, ntm and dnc: their parts against what the papers say, and their signature results, small."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from examples.lineage.rrn_sudoku import sudoku
 from hrm_gym import HrmGymError
 from hrm_gym.agents import TaskSpec
 from hrm_gym.agents.lineage.dnc import follow, least_used
+from hrm_gym.agents.lineage.messages import kinds_of_groups, received, traced
 from hrm_gym.agents.lineage.neural_gpu import NeuralGPU, NeuralGPUConfig
 from hrm_gym.agents.lineage.ntm import NTM, TuringMemory
-from hrm_gym.agents.lineage.rrn import RRN, RRNConfig, joined
+from hrm_gym.agents.lineage.rrn import RRN, RRNConfig
 from hrm_gym.agents.lineage.scan import ScanConfig as NTMConfig
 from hrm_gym.agents.saved.build import build as build_policy
 from hrm_gym.agents.saved.presets import resolve
@@ -107,28 +109,37 @@ def test_sums_in_columns_are_right():
 # ---- rrn -----------------------------------------------------------------------------------------------------
 
 
-def test_cells_are_joined_that_share_a_row_a_column_or_a_box():
-    senders, receivers = joined(TaskSpec.of(SUDOKU))
-    expected = {
-        (a, b)
-        for a in range(16)
-        for b in range(16)
-        if a != b and (a // 4 == b // 4 or a % 4 == b % 4 or (a // 8, a % 4 // 2) == (b // 8, b % 4 // 2))
-    }
-    assert set(zip(senders.tolist(), receivers.tolist(), strict=True)) == expected and len(senders) == len(expected)
+def test_the_groups_of_a_sudoku_are_rows_columns_and_boxes_and_those_of_a_maze_its_links():
+    rows, columns, boxes = kinds_of_groups(TaskSpec.of(SUDOKU))
+    cells = np.arange(16).reshape(4, 4)
+    assert (rows == cells).all() and (columns == cells.T).all() and boxes[1].tolist() == [2, 3, 6, 7]
     maze = hrm_gym.make_task("MazeSmall-v0", size=6, min_path=8)
-    assert len(joined(TaskSpec.of(maze))[0]) == 2 * len(maze.links)
+    (links,) = kinds_of_groups(TaskSpec.of(maze))
+    assert (links == maze.links).all() and links.shape[1] == 2
 
 
-def test_messages_are_an_mlp_on_pairs_summed_at_the_receiver():
-    agent = RRN(RRNConfig(width=6), TaskSpec.of(SUDOKU))
-    hidden = torch.randn(2, 16, 6)
-    expected = torch.zeros_like(hidden)
+@pytest.mark.parametrize("env", ["Sudoku4x4-v0", "MazeSmall-v0"])
+def test_messages_are_an_mlp_on_pairs_summed_at_the_receiver(env):
+    agent = RRN(RRNConfig(width=6), TaskSpec.of(hrm_gym.make_task(env)))
+    hidden = torch.randn(2, agent.spec.num_cells, 6)
+    expected = agent.received.bias + torch.zeros_like(hidden)
     pair = torch.cat((agent.from_sender.weight, agent.from_receiver.weight), dim=1)
-    for a, b in zip(agent.senders.tolist(), agent.receivers.tolist(), strict=True):
-        inner = F.relu(F.linear(torch.cat((hidden[:, a], hidden[:, b]), dim=1), pair, agent.from_sender.bias))
-        expected[:, b] += agent.received(F.relu(agent.message(inner)))
+    for weight, groups in zip(agent.received.weight.split(6, dim=1), kinds_of_groups(agent.spec), strict=True):
+        for a, b in (pair for cells in groups.tolist() for pair in itertools.permutations(cells, 2)):
+            inner = F.relu(F.linear(torch.cat((hidden[:, a], hidden[:, b]), dim=1), pair, agent.from_sender.bias))
+            expected[:, b] += F.linear(inner, weight)
     assert torch.allclose(agent._messages(hidden), expected, atol=1e-4)
+
+
+def test_messages_in_one_loop_and_in_tensor_operations_are_the_same_with_their_gradients():
+    spec = TaskSpec.of(hrm_gym.make_task("Sudoku6x6-v0"))
+    kinds = [torch.as_tensor(groups) for groups in kinds_of_groups(spec)]
+    sent, asked = (torch.randn(3, 36, 5, requires_grad=True) for _ in range(2))
+    found = [call(sent, asked, kinds) for call in (received, traced)]
+    assert torch.allclose(*found, atol=1e-5) and found[0].shape == (3, 36, 15)
+    gradient = torch.randn(3, 36, 15)
+    first, second = (torch.autograd.grad(out, (sent, asked), gradient) for out in found)
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(first, second, strict=True))
 
 
 def test_rrn_says_what_it_needs():

@@ -3,20 +3,21 @@
 Idea: every cell is a node with a state. At each step it sends a message to each cell that shares a rule with it, sums
 the messages that it receives, and updates its state with an LSTM. The graph is given; the messages are learned.
 
-    message[i, j] = MLP(h_i, h_j)      for every joined pair
-    received[j]   = sum of message[i, j] over the i joined with j
-    h_j, c_j      = LSTM(MLP(x_j, received[j]), (h_j, c_j))
-    answer[j]     = W h_j
+    message[i, j]    = MLP(h_i, h_j)      for every joined pair
+    received[j, k]   = sum of message[i, j] over the i joined with j by a rule of kind k
+    h_j, c_j         = LSTM(MLP(x_j, received[j]), (h_j, c_j))
+    answer[j]        = W h_j
 
-Faithful: the graph (cells of a Sudoku that share a row, column or box), messages from a three-layer MLP on pairs, their
-sum, and an LSTM that reads the puzzle at every step. The last layer of the MLP is linear, so it is applied after the
-sum; the first is split into a sender's and a receiver's part, each computed once per cell. This is the same function
-for a third of the work.
+Faithful: the graph (cells of a Sudoku that share a row, column or box), messages from an MLP on pairs, their sum, and
+an LSTM that reads the puzzle at every step. The last layer of the MLP is linear, so it is applied after the sum; the
+first is split into a sender's and a receiver's part, each computed once per cell. This is the same function for less
+work.
 
-Adapted: the paper trains through all 32 steps, with a loss after each. Here a segment has `steps` of them with one loss
-at its end, the gradient stays within the segment, and the state is carried. The graph comes from the family: all pairs
-in a group (`groups`), else neighbours (`links`). The paper gives each cell its row and column; here the network knows
-only the graph, so its weights work on boards of every size.
+Adapted: the MLP on pairs has two layers, the paper's three; the third would take most of the time. The messages of rows,
+columns and boxes are summed apart, where the paper gives each cell its row and column as inputs; here the network knows
+only the graph, so its weights work on boards of every size. The paper trains through all 32 steps, with a loss after
+each. Here a segment has `steps` of them with one loss at its end, the gradient stays within the segment, and the state
+is carried. The graph comes from the family: all pairs in a group (`groups`), else neighbours (`links`).
 
 Known failures: weak on the hardest Sudokus, with any number of steps. Links have no direction, so it cannot distinguish
 left from right.
@@ -26,17 +27,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec
-from hrm_gym.agents.lineage.adjacency import linked, sharing
+from hrm_gym.agents.lineage.messages import kinds_of_groups, received
 from hrm_gym.agents.models.reading import Reader, same_symbols
-from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, depth, number
 
 
@@ -64,19 +62,14 @@ class RRN(Agent):
         super().__init__(config, spec)
         size = config.width
         self.num_features = size
-        senders, receivers = joined(spec)
-        self.senders: Tensor
-        self.receivers: Tensor
-        self.degree: Tensor
-        self.register_buffer("senders", torch.as_tensor(senders), persistent=False)  # (E,)
-        self.register_buffer("receivers", torch.as_tensor(receivers), persistent=False)
-        degree = np.bincount(receivers, minlength=spec.num_cells).astype(np.float32)
-        self.register_buffer("degree", torch.as_tensor(degree[:, None]), persistent=False)  # (L, 1)
+        self.num_kinds = 0
+        for groups in kinds_of_groups(spec):
+            self.register_buffer(f"groups_{self.num_kinds}", torch.as_tensor(groups), persistent=False)  # (G, n)
+            self.num_kinds += 1
         self.read = nn.Sequential(Reader(spec, size), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size))
         self.from_sender = nn.Linear(size, size)
         self.from_receiver = nn.Linear(size, size, bias=False)
-        self.message = nn.Linear(size, size)
-        self.received = nn.Linear(size, size)
+        self.received = nn.Linear(self.num_kinds * size, size)
         self.update = nn.Sequential(nn.Linear(2 * size, size), nn.ReLU(), nn.Linear(size, size))
         self.lstm = nn.LSTMCell(size, size)
         self.answer = nn.Linear(size, spec.num_tokens)
@@ -103,23 +96,5 @@ class RRN(Agent):
 
     def _messages(self, hidden: Tensor) -> Tensor:
         """The received messages of every cell, (B, L, width), from states of the same shape."""
-        pairs = self.from_sender(hidden)[:, self.senders] + self.from_receiver(hidden)[:, self.receivers]
-        inner = F.relu(self.message(F.relu(pairs)))  # (B, E, width)
-        total = torch.zeros_like(hidden).index_add(1, self.receivers, inner)
-        # The linear last layer of the messages, applied after the sum; its bias counts once per message.
-        return F.linear(total, self.received.weight) + self.degree * self.received.bias
-
-
-def joined(spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Senders and receivers, int64 (E,) each, of all ordered pairs of cells that share a group, or else a link.
-
-    Raises:
-        HrmGymError: if there are none.
-    """
-    senders, receivers = (sharing(spec) if spec.groups else linked(spec)).nonzero()
-    if not len(senders):
-        raise HrmGymError(
-            "agent 'rrn' sends messages between cells that a rule joins, and this puzzle names neither groups nor "
-            "links: give the family `links`, or choose another agent"
-        )
-    return senders, receivers
+        kinds = [self.get_buffer(f"groups_{k}") for k in range(self.num_kinds)]
+        return cast(Tensor, self.received(received(self.from_sender(hidden), self.from_receiver(hidden), kinds)))

@@ -1,0 +1,120 @@
+"""Messages between cells that a rule joins: each pair computes one, and every cell sums what it receives.
+
+A group is a set of cells that all send to each other: a row, column or box, or the two cells of a link. For every pair
+there are as many messages as a cell has features, so on a CPU they are computed and summed in one loop, in which they
+never leave the processor's registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hrm_gym.agents.agent import TaskSpec
+from hrm_gym.envs.jit import njit
+from hrm_gym.errors import HrmGymError
+
+
+def kinds_of_groups(spec: TaskSpec) -> list[np.ndarray]:
+    """The groups of a puzzle by kind, int64 (G, n) each: its partitions (rows, columns, boxes), or else its links.
+
+    Raises:
+        HrmGymError: if it has neither.
+    """
+    kinds = spec.groups or (() if spec.links is None or not len(spec.links) else (spec.links,))
+    if not kinds:
+        raise HrmGymError(
+            "agent 'rrn' sends messages between cells that a rule joins, and this puzzle names neither groups nor "
+            "links: give the family `links`, or choose another agent"
+        )
+    return [np.ascontiguousarray(groups, dtype=np.int64) for groups in kinds]
+
+
+def received(sent: Tensor, asked: Tensor, kinds: Sequence[Tensor]) -> Tensor:
+    """The sum of relu(sent[i] + asked[j]) over the cells i that share a group with j, for each kind of groups.
+
+    Args:
+        sent: what each cell sends, (B, L, M).
+        asked: what each cell asks for, (B, L, M).
+        kinds: the groups of each of the K kinds, int64 (G, n); see `kinds_of_groups`.
+
+    Returns:
+        (B, L, K * M).
+    """
+    if sent.device.type == "cpu" and not torch.compiler.is_compiling():
+        return Received.apply(sent.float(), asked.float(), *kinds)
+    return traced(sent, asked, kinds)
+
+
+def traced(sent: Tensor, asked: Tensor, kinds: Sequence[Tensor]) -> Tensor:
+    """`received` in tensor operations, for other devices and for export."""
+    sums = []
+    for groups in kinds:
+        pairs = F.relu(sent[:, groups].unsqueeze(3) + asked[:, groups].unsqueeze(2))  # (B, G, n, n, M)
+        itself = F.relu(sent + asked)[:, groups]
+        of_members = pairs.sum(2) - itself  # (B, G, n, M)
+        zeros = torch.zeros_like(asked)
+        sums.append(zeros.index_add(1, groups.flatten(), of_members.flatten(1, 2)))
+    return torch.cat(sums, dim=-1)
+
+
+class Received(torch.autograd.Function):
+    """See `received`, on a CPU in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, sent: Tensor, asked: Tensor, *kinds: Tensor) -> Tensor:
+        """See `received`."""
+        x, y = (part.detach().contiguous().numpy() for part in (sent, asked))
+        ctx.saved = x, y, [groups.numpy() for groups in kinds]
+        out = np.zeros((*x.shape[:2], len(kinds), x.shape[2]), np.float32)
+        for kind, groups in enumerate(ctx.saved[2]):
+            _receive(x, y, groups, kind, out)
+        return torch.from_numpy(out).flatten(2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Gradients of what was sent and asked for."""
+        x, y, kinds = ctx.saved
+        of_sum = gradient.contiguous().numpy().reshape(*x.shape[:2], len(kinds), x.shape[2])
+        of_x, of_y = np.zeros_like(x), np.zeros_like(y)
+        for kind, groups in enumerate(kinds):
+            _receive_back(x, y, groups, kind, of_sum, of_x, of_y)
+        return torch.from_numpy(of_x), torch.from_numpy(of_y), *(None for _ in kinds)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _receive(x: np.ndarray, y: np.ndarray, groups: np.ndarray, kind: int, out: np.ndarray) -> None:
+    zero = np.float32(0)
+    for b in range(x.shape[0]):
+        for g in range(groups.shape[0]):
+            for j in groups[g]:
+                ask, total = y[b, j], out[b, j, kind]
+                for i in groups[g]:
+                    if i != j:
+                        send = x[b, i]
+                        for f in range(x.shape[2]):
+                            value = send[f] + ask[f]
+                            total[f] += value if value > zero else zero
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _receive_back(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, kind: int, of_sum: np.ndarray, of_x: np.ndarray, of_y: np.ndarray
+) -> None:
+    zero = np.float32(0)
+    for b in range(x.shape[0]):
+        for g in range(groups.shape[0]):
+            for j in groups[g]:
+                ask, of_ask, gradient = y[b, j], of_y[b, j], of_sum[b, j, kind]
+                for i in groups[g]:
+                    if i != j:
+                        send, of_send = x[b, i], of_x[b, i]
+                        for f in range(x.shape[2]):
+                            flow = gradient[f] if send[f] + ask[f] > zero else zero
+                            of_send[f] += flow
+                            of_ask[f] += flow
