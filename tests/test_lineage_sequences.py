@@ -12,7 +12,7 @@ import hrm_gym
 from examples.lineage.longer import accuracy, build
 from examples.lineage.neural_gpu_addition import Columns, addition, in_a_row
 from examples.lineage.ntm_copy import copying
-from examples.lineage.rrn_sudoku import sudoku
+from examples.lineage.rrn_sudoku import sudoku, with_givens
 from hrm_gym import HrmGymError
 from hrm_gym.agents import TaskSpec
 from hrm_gym.agents.lineage.dnc import follow, least_used
@@ -147,6 +147,16 @@ def test_rrn_says_what_it_needs():
     with pytest.raises(HrmGymError, match="neither groups nor links") as error:
         build_policy(resolve({"env": "Sudoku4x4-v0", "agent": "rrn", "device": "cpu"}), spec)
     assert "\n" not in str(error.value)
+
+
+def test_puzzles_with_more_givens_keep_theirs_and_their_solution():
+    test = hrm_gym.make_task("Sudoku9x9-v0").dataset("test").map(lambda array: array[:50])
+    more = with_givens(test, 25)
+    kept = (test.puzzle > 0).sum(1) <= 25
+    assert 0 < kept.sum() < 50 and ((more.puzzle > 0).sum(1) == 25).all()
+    assert (more.solution == test.solution[kept]).all()
+    assert ((more.puzzle == test.puzzle[kept]) | (test.puzzle[kept] == 0)).all()
+    assert ((more.puzzle == more.solution) | (more.puzzle == 0)).all()
 
 
 @pytest.mark.rare

@@ -13,11 +13,11 @@ an LSTM that reads the puzzle at every step. The last layer of the MLP is linear
 first is split into a sender's and a receiver's part, each computed once per cell. This is the same function for less
 work.
 
-Adapted: the MLP on pairs has two layers, the paper's three; the third would take most of the time. The messages of rows,
-columns and boxes are summed apart, where the paper gives each cell its row and column as inputs; here the network knows
-only the graph, so its weights work on boards of every size. The paper trains through all 32 steps, with a loss after
-each. Here a segment has `steps` of them with one loss at its end, the gradient stays within the segment, and the state
-is carried. The graph comes from the family: all pairs in a group (`groups`), else neighbours (`links`).
+Adapted: the MLP on pairs has two layers, the paper's three; the third would take most of the time. The messages of
+rows, columns and boxes are summed apart, where the paper gives each cell its row and column as inputs; here the network
+knows only the graph, so its weights work on boards of every size. The paper trains through all 32 steps, with a loss
+after each. Here a segment has `steps` of them with one loss at its end, the gradient stays within the segment, and the
+state is carried. The graph comes from the family: all pairs in a group (`groups`), else neighbours (`links`).
 
 Known failures: weak on the hardest Sudokus, with any number of steps. Links have no direction, so it cannot distinguish
 left from right.
