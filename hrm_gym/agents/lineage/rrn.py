@@ -27,14 +27,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec
-from hrm_gym.agents.lineage.messages import kinds_of_groups, received
-from hrm_gym.agents.models.reading import Reader, same_symbols
+from hrm_gym.agents.lineage.messages import received
+from hrm_gym.agents.lineage.rrn_nodes import NODES
+from hrm_gym.agents.models.reading import same_symbols
 from hrm_gym.options import Options, depth, number
 
 
@@ -46,6 +47,9 @@ class RRNConfig(Options):
     """Features per cell and per message (the paper: 96)."""
     steps: int = depth(4)
     """Message-passing steps per segment."""
+    nodes: Literal["cells", "candidates"] = "cells"
+    """What exchanges messages. `cells`: the cells of the board, as in the paper. `candidates`: the pairs (cell, symbol)
+    of a puzzle with groups, with the same weights for each symbol; those of one cell are a group, too."""
 
 
 class RRN(Agent):
@@ -62,17 +66,15 @@ class RRN(Agent):
         super().__init__(config, spec)
         size = config.width
         self.num_features = size
-        self.num_kinds = 0
-        for groups in kinds_of_groups(spec):
-            self.register_buffer(f"groups_{self.num_kinds}", torch.as_tensor(groups), persistent=False)  # (G, n)
-            self.num_kinds += 1
-        self.read = nn.Sequential(Reader(spec, size), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size))
+        self.nodes = NODES[config.nodes](spec, size)
+        for kind, groups in enumerate(self.nodes.groups):
+            self.register_buffer(f"groups_{kind}", torch.as_tensor(groups), persistent=False)  # (G, n)
+        self.read = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size))
         self.from_sender = nn.Linear(size, size)
         self.from_receiver = nn.Linear(size, size, bias=False)
-        self.received = nn.Linear(self.num_kinds * size, size)
+        self.received = nn.Linear(len(self.nodes.groups) * size, size)
         self.update = nn.Sequential(nn.Linear(2 * size, size), nn.ReLU(), nn.Linear(size, size))
         self.lstm = nn.LSTMCell(size, size)
-        self.answer = nn.Linear(size, spec.num_tokens)
 
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
@@ -80,21 +82,21 @@ class RRN(Agent):
         return same_symbols(trained, now) and (len(now.groups) > 0 or now.links is not None)
 
     def initial_state(self, num: int) -> dict[str, Tensor]:
-        """Hidden and memory state of the cells, (num, L, width) each."""
-        zeros = self.answer.weight.new_zeros(num, self.spec.num_cells, self.config.width)
+        """Hidden and memory state of the N nodes, (num, N, width) each."""
+        zeros = self.lstm.weight_hh.new_zeros(num, self.nodes.num, self.config.width)
         return {"hidden": zeros, "memory": zeros.clone()}
 
     def forward(self, state: Any, obs: Mapping[str, Tensor]) -> tuple[Any, Output]:
         """See `Agent`."""
         hidden, memory = state["hidden"], state["memory"]
-        x = self.read(obs)  # (B, L, width)
+        x = self.read(self.nodes(obs))  # (B, N, width)
         for _ in range(self.config.steps):
             news = self.update(torch.cat((x, self._messages(hidden)), dim=-1))
             hidden, memory = self.lstm(news.flatten(0, 1), (hidden.flatten(0, 1), memory.flatten(0, 1)))
             hidden, memory = hidden.view_as(x), memory.view_as(x)
-        return {"hidden": hidden, "memory": memory}, Output(self.answer(hidden), hidden.mean(1))
+        return {"hidden": hidden, "memory": memory}, Output(self.nodes.answer(hidden), hidden.mean(1))
 
     def _messages(self, hidden: Tensor) -> Tensor:
-        """The received messages of every cell, (B, L, width), from states of the same shape."""
-        kinds = [self.get_buffer(f"groups_{k}") for k in range(self.num_kinds)]
+        """The received messages of every node, (B, N, width), from states of the same shape."""
+        kinds = [self.get_buffer(f"groups_{kind}") for kind in range(len(self.nodes.groups))]
         return cast(Tensor, self.received(received(self.from_sender(hidden), self.from_receiver(hidden), kinds)))
