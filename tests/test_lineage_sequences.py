@@ -20,7 +20,9 @@ from hrm_gym.agents.lineage.messages import kinds_of_groups, received, traced
 from hrm_gym.agents.lineage.neural_gpu import NeuralGPU, NeuralGPUConfig
 from hrm_gym.agents.lineage.ntm import NTM, TuringMemory
 from hrm_gym.agents.lineage.rrn import RRN, RRNConfig
+from hrm_gym.agents.lineage.rrn_nodes import EXCLUDED, GIVEN, OPEN
 from hrm_gym.agents.lineage.scan import ScanConfig as NTMConfig
+from hrm_gym.agents.models.symbols import IMPOSSIBLE
 from hrm_gym.agents.saved.build import build as build_policy
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.envs.sequences.task import AdditionTask, CopyTask
@@ -146,6 +148,33 @@ def test_rrn_says_what_it_needs():
     spec = dataclasses.replace(TaskSpec.of(SUDOKU), groups=(), links=None)
     with pytest.raises(HrmGymError, match="neither groups nor links") as error:
         build_policy(resolve({"env": "Sudoku4x4-v0", "agent": "rrn", "device": "cpu"}), spec)
+    assert "\n" not in str(error.value)
+
+
+def test_candidates_are_joined_with_their_symbol_in_the_groups_and_with_the_others_of_their_cell():
+    agent = RRN(RRNConfig(width=6, nodes="candidates"), TaskSpec.of(SUDOKU))
+    rows, _, boxes, cells = agent.nodes.groups
+    assert rows[1].tolist() == [1, 5, 9, 13]  # the 2 in the first row
+    assert boxes[4].tolist() == [8, 12, 24, 28]  # the 1 in the second box
+    assert cells[3].tolist() == [12, 13, 14, 15]  # the fourth cell
+    puzzle = torch.zeros(1, 16, dtype=torch.long)
+    puzzle[0, 0] = 2
+    expected = agent.nodes.reader.weight[[EXCLUDED, GIVEN, EXCLUDED, EXCLUDED, *[OPEN] * 60]]
+    assert torch.equal(agent.nodes({"puzzle": puzzle})[0], expected)
+
+
+def test_candidates_do_not_know_which_symbol_is_which():
+    agent = RRN(RRNConfig(width=6, nodes="candidates"), TaskSpec.of(SUDOKU)).eval()
+    puzzle = torch.as_tensor(SUDOKU.dataset("test").puzzle[:5]).long()
+    renamed = torch.tensor([0, 3, 1, 4, 2])
+    logits, other = (agent(agent.initial_state(5), {"puzzle": board})[1].logits for board in (puzzle, renamed[puzzle]))
+    assert torch.allclose(other[..., renamed], logits, atol=1e-5) and (logits[..., 0] == IMPOSSIBLE).all()
+
+
+def test_candidates_need_groups():
+    spec = TaskSpec.of(hrm_gym.make_task("MazeSmall-v0"))
+    with pytest.raises(HrmGymError, match="needs a puzzle whose groups") as error:
+        build_policy(resolve({"env": "MazeSmall-v0", "agent": "rrn", "nodes": "candidates", "device": "cpu"}), spec)
     assert "\n" not in str(error.value)
 
 

@@ -81,8 +81,8 @@ class Candidates(nn.Module):
     def forward(self, obs: Mapping[str, Tensor]) -> Tensor:
         """See `Nodes`."""
         puzzle = obs["puzzle"].unsqueeze(-1)
-        says = torch.where(puzzle == self.symbols, GIVEN, torch.where(puzzle == self.blank, OPEN, EXCLUDED))  # (B, L, S)
-        return self.reader(says.flatten(1))
+        says = torch.where(puzzle == self.symbols, GIVEN, torch.where(puzzle == self.blank, OPEN, EXCLUDED))
+        return self.reader(says.flatten(1))  # (B, L * S, width)
 
     def answer(self, hidden: Tensor) -> Tensor:
         """See `Nodes`; symbols that are in no group are impossible."""
