@@ -86,7 +86,7 @@ class Candidates(nn.Module):
 
     def answer(self, hidden: Tensor) -> Tensor:
         """See `Nodes`; symbols that are in no group are impossible."""
-        of_symbols = self.head(hidden).view(len(hidden), -1, self.num_symbols)
+        of_symbols = self.head(hidden).unflatten(1, (-1, self.num_symbols)).squeeze(-1)  # (B, L, S)
         logits = of_symbols.new_full((*of_symbols.shape[:2], self.num_tokens), IMPOSSIBLE)
         return logits.index_copy(2, self.symbols, of_symbols)
 
