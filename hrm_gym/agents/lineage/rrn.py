@@ -10,7 +10,7 @@ the messages that it receives, and updates its state with an LSTM. The graph is 
 
 Faithful: the graph (cells of a Sudoku that share a row, column or box), messages from an MLP on pairs, their sum, and
 an LSTM that reads the puzzle at every step. The last layer of the MLP is linear, so it is applied after the sum; the
-first is split into a sender's and a receiver's part, each computed once per cell. This is the same function for less
+first is split into a sender's and a receiver's part, each computed once per node. This is the same function for less
 work.
 
 Adapted: the MLP on pairs has two layers, the paper's three; the third would take most of the time. The messages of
@@ -18,6 +18,9 @@ rows, columns and boxes are summed apart, where the paper gives each cell its ro
 knows only the graph, so its weights work on boards of every size. The paper trains through all 32 steps, with a loss
 after each. Here a segment has `steps` of them with one loss at its end, the gradient stays within the segment, and the
 state is carried. The graph comes from the family: all pairs in a group (`groups`), else neighbours (`links`).
+
+Added: nodes may be candidates (cell, symbol), with the same weights for each symbol (`nodes="candidates"`). The network
+then need not learn the same rule for each digit, and learns Sudokus many times faster (`docs/lineage/rrn.md`).
 
 Known failures: weak on the hardest Sudokus, with any number of steps. Links have no direction, so it cannot distinguish
 left from right.
@@ -33,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec
-from hrm_gym.agents.lineage.messages import received
+from hrm_gym.agents.lineage.messages import num_kinds, received
 from hrm_gym.agents.lineage.rrn_nodes import NODES
 from hrm_gym.agents.models.reading import same_symbols
 from hrm_gym.options import Options, depth, number
@@ -78,8 +81,9 @@ class RRN(Agent):
 
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
-        """On boards of every size with the same symbols: the weights know only the graph."""
-        return same_symbols(trained, now) and (len(now.groups) > 0 or now.links is not None)
+        """On boards of every size with the same symbols and number of kinds: the weights know only the graph."""
+        kinds = num_kinds(now)
+        return same_symbols(trained, now) and num_kinds(trained) == kinds > 0
 
     def initial_state(self, num: int) -> dict[str, Tensor]:
         """Hidden and memory state of the N nodes, (num, N, width) each."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,23 +18,17 @@ OPEN, GIVEN, EXCLUDED = range(3)
 """What a puzzle says of a candidate: nothing, that it is given, or that another symbol is given in its cell."""
 
 
-class Nodes(Protocol):
-    """The nodes of a graph; N is their number."""
+class Cells(nn.Module):
+    """A node for each cell: the form of the paper.
+
+    Raises:
+        HrmGymError: if the family has neither groups nor links.
+    """
 
     num: int
-    """N."""
+    """N, the number of nodes."""
     groups: list[np.ndarray]
-    """The groups of each kind, int64 (G, n); see `messages`."""
-
-    def __call__(self, obs: Mapping[str, Tensor]) -> Tensor:
-        """The puzzle as the nodes read it, (B, N, width)."""
-
-    def answer(self, hidden: Tensor) -> Tensor:
-        """Logits of the cells, (B, L, V), from the states of the nodes, (B, N, width)."""
-
-
-class Cells(nn.Module):
-    """A node for each cell: the form of the paper."""
+    """The groups of nodes that send to each other, int64 (G, n) for each kind; see `messages`."""
 
     def __init__(self, spec: TaskSpec, width: int) -> None:
         super().__init__()
@@ -44,18 +37,19 @@ class Cells(nn.Module):
         self.head = nn.Linear(width, spec.num_tokens)
 
     def forward(self, obs: Mapping[str, Tensor]) -> Tensor:
-        """See `Nodes`."""
+        """The puzzle as the nodes read it, (B, N, width)."""
         return self.reader(obs)
 
     def answer(self, hidden: Tensor) -> Tensor:
-        """See `Nodes`."""
+        """Logits of the cells, (B, L, V), from the states of the nodes, (B, N, width)."""
         return self.head(hidden)
 
 
 class Candidates(nn.Module):
     """A node for each candidate (cell, symbol): symbols share all weights, so none has to be learned by itself.
 
-    A candidate is joined with the same symbol in its row, column and box, and with the other symbols of its cell.
+    A candidate is joined with the same symbol in its row, column and box, and with the other symbols of its cell. The
+    attributes and methods are those of `Cells`.
 
     Raises:
         HrmGymError: if the family has no groups.
@@ -79,13 +73,13 @@ class Candidates(nn.Module):
         self.head = nn.Linear(width, 1)
 
     def forward(self, obs: Mapping[str, Tensor]) -> Tensor:
-        """See `Nodes`."""
+        """As `Cells`."""
         puzzle = obs["puzzle"].unsqueeze(-1)
         says = torch.where(puzzle == self.symbols, GIVEN, torch.where(puzzle == self.blank, OPEN, EXCLUDED))
         return self.reader(says.flatten(1))  # (B, L * S, width)
 
     def answer(self, hidden: Tensor) -> Tensor:
-        """See `Nodes`; symbols that are in no group are impossible."""
+        """As `Cells`; symbols that are in no group are impossible."""
         of_symbols = self.head(hidden).unflatten(1, (-1, self.num_symbols)).squeeze(-1)  # (B, L, S)
         logits = of_symbols.new_full((*of_symbols.shape[:2], self.num_tokens), IMPOSSIBLE)
         return logits.index_copy(2, self.symbols, of_symbols)
