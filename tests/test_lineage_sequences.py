@@ -195,9 +195,10 @@ def test_puzzles_with_more_givens_keep_theirs_and_their_solution():
 
 
 @pytest.mark.rare
-def test_rrn_solves_sudokus_and_more_of_them_with_more_messages():
+@pytest.mark.parametrize("nodes", [{"nodes": "cells"}, {"nodes": "candidates", "width": 32}], ids=str)
+def test_rrn_solves_sudokus_and_more_of_them_with_more_messages(nodes):
     few = {"num_envs": 32, "test_puzzles": 200, "eval_puzzles": 16, "eval_steps": 1000, "max_minutes": 0.0}
-    after = sudoku("Sudoku4x4-v0", max_steps=300, **few)["accuracy_after_segments"]
+    after = sudoku("Sudoku4x4-v0", max_steps=300, **few, **nodes)["accuracy_after_segments"]
     assert after[7] > 0.6 and after[7] > after[0] + 0.2
 
 
