@@ -101,7 +101,7 @@ def plot(shares: dict[int, dict[int, tuple[float, float]]], path: str) -> None:
     axes.set(xscale="log", xlabel="binary digits", ylabel="right sums, %", ylim=(-2, 102))
     axes.set_xticks(digits, [f"{num:,}" for num in digits])
     axes.minorticks_off()
-    axes.legend()
+    axes.legend(loc="center right")
     plt.savefig(path, dpi=130)
 
 
