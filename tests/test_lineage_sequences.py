@@ -185,8 +185,9 @@ def test_candidates_need_groups():
 
 
 def test_puzzles_with_more_givens_keep_theirs_and_their_solution():
-    test = hrm_gym.make_task("Sudoku9x9-v0").dataset("test").map(lambda array: array[:50])
-    more = with_givens(test, 25)
+    task = hrm_gym.make_task("Sudoku9x9-v0")
+    test = task.dataset("test").map(lambda array: array[:50])
+    more = with_givens(task, test, 25)
     kept = (test.puzzle > 0).sum(1) <= 25
     assert 0 < kept.sum() < 50 and ((more.puzzle > 0).sum(1) == 25).all()
     assert (more.solution == test.solution[kept]).all()

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 import hrm_gym
+from hrm_gym.agents.analysis.completion import with_hints
 from hrm_gym.agents.lineage.rrn import RRNConfig
-from hrm_gym.envs.task import Puzzles
+from hrm_gym.envs.task import Puzzles, Task
 
 STEPS = 8
 """Message steps in a segment of the 9x9 puzzles."""
@@ -41,27 +42,22 @@ def sudoku(env: str = "Sudoku6x6-v0", **options: Any) -> dict[str, Any]:
         return hrm_gym.train(env, "rrn", run_dir=str(Path(folder) / "run"), device="cpu", **options).result
 
 
-def with_givens(puzzles: Puzzles, num: int, seed: int = 0) -> Puzzles:
+def with_givens(task: Task, puzzles: Puzzles, num: int, seed: int = 0) -> Puzzles:
     """The puzzles with at most `num` givens, with cells of the solution filled in at random until they have `num`."""
-    rng = np.random.default_rng(seed)
-    puzzle, solution = puzzles.puzzle.copy(), puzzles.solution
-    kept = (puzzle > 0).sum(1) <= num
-    puzzle, solution = puzzle[kept], solution[kept]
-    order = np.argsort(rng.random(puzzle.shape) + (puzzle == 0), axis=1)  # the givens first
-    filled = np.zeros(puzzle.shape, bool)
-    np.put_along_axis(filled, order[:, :num], True, axis=1)
-    return Puzzles(np.where(filled, solution, 0).astype(np.uint8), solution)
+    kept = task.is_given(puzzles.puzzle).sum(1) <= num
+    left = np.full(kept.sum(), task.num_cells - num)
+    return with_hints(task, puzzles.map(lambda array: array[kept]), left, np.random.default_rng(seed))
 
 
-def judge(run: str, path: str, num: int = 1000) -> Iterator[tuple[str, list[float]]]:
+def judge(run: str, path: str, limit: int = 1000) -> Iterator[tuple[str, list[float]]]:
     """Accuracy after each of 8 segments, 64 message steps: of generated puzzles by givens, and of those in a file."""
-    test = hrm_gym.make_task("Sudoku9x9-v0").dataset("test")
-    kinds: dict[str, Any] = {f"{givens} givens": with_givens(test, givens) for givens in GIVENS}
+    task = hrm_gym.make_task("Sudoku9x9-v0")
+    kinds: dict[str, Any] = {f"{num} givens": with_givens(task, task.dataset("test"), num) for num in GIVENS}
     if path:
         kinds[Path(path).stem] = path
     protocol = {"halting": "fixed", "max_segments": 64 // STEPS}
     for name, puzzles in kinds.items():
-        result = hrm_gym.evaluate("Sudoku9x9-v0", run, puzzles=puzzles, limit=num, device="cpu", **protocol)
+        result = hrm_gym.evaluate("Sudoku9x9-v0", run, puzzles=puzzles, limit=limit, device="cpu", **protocol)
         yield name, result["accuracy_after_segments"]
 
 

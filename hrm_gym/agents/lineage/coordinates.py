@@ -1,7 +1,7 @@
 """Where positions are on a board, and rotary embedding by it (RoFormer, 2104.09864), also of values (GTA, 2310.10375).
 
-Each position is turned by its own coordinates. So it sees the others by the way that leads to them, and what is learned
-in one corner of a board holds in all corners.
+Each position is turned by its own coordinates. Two positions then know only how far apart they are, and in what
+direction. A rule learned in one corner of a board therefore holds in all corners.
 """
 
 from __future__ import annotations

@@ -20,18 +20,18 @@ from hrm_gym.envs.jit import njit
 from hrm_gym.errors import HrmGymError
 
 
-def num_kinds(spec: TaskSpec) -> int:
-    """Number of kinds of groups: the partitions (rows, columns, boxes) of a puzzle, or else one if it has links."""
-    return len(spec.groups) or int(spec.links is not None and len(spec.links) > 0)
+def is_joined(spec: TaskSpec) -> bool:
+    """Whether a puzzle joins any cells, by groups or by links."""
+    return len(spec.groups) > 0 or (spec.links is not None and len(spec.links) > 0)
 
 
 def kinds_of_groups(spec: TaskSpec) -> list[np.ndarray]:
-    """The groups of a puzzle by kind, int64 (G, n) each: its partitions, or else its links.
+    """The groups of a puzzle by kind, int64 (G, n) each: its partitions (rows, columns, boxes), or else its links.
 
     Raises:
         HrmGymError: if it has neither.
     """
-    if not num_kinds(spec):
+    if not is_joined(spec):
         raise HrmGymError(
             "agent 'rrn' sends messages between cells that a rule joins, and this puzzle names neither groups nor "
             "links: give the family `links`, or choose another agent"

@@ -36,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from hrm_gym.agents.agent import Agent, Output, TaskSpec
-from hrm_gym.agents.lineage.messages import num_kinds, received
+from hrm_gym.agents.lineage.messages import is_joined, received
 from hrm_gym.agents.lineage.rrn_nodes import NODES
 from hrm_gym.agents.models.reading import same_symbols
 from hrm_gym.options import Options, depth, number
@@ -82,7 +82,7 @@ class RRN(Agent):
     @classmethod
     def fits(cls, trained: TaskSpec, now: TaskSpec) -> bool:
         """On boards of every size with the same symbols: the weights know only the graph."""
-        return same_symbols(trained, now) and num_kinds(now) > 0
+        return same_symbols(trained, now) and is_joined(now)
 
     def initial_state(self, num: int) -> dict[str, Tensor]:
         """Hidden and memory state of the N nodes, (num, N, width) each."""
