@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/parts.py runs/parts
     OMP_NUM_THREADS=1 python benchmarks/parts.py runs/parts --env MazeSmall-v0 --minutes 20 --seeds 1
 
-Trains {hrm, trm} x {one_step, last_cycle} x {q_learning, classifier} with the same budget and prints one table. Started
-again after an interruption it resumes the interrupted run and repeats none. Two environments, three seeds and eight
-minutes take 6.4 hours of one core.
+Trains {hrm, trm} x {one_step, last_cycle} x {q_learning, classifier} with the same budget, one seed after the other,
+and prints one table. Started again after an interruption it resumes the interrupted run and repeats none. Two
+environments, three seeds and eight minutes take 6.4 hours of one core.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def row(part: Part, results: Sequence[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Train all combinations and print the table after each."""
+    """Train all combinations and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of the runs and of table.md")
     parser.add_argument("--env", nargs="+", default=list(FORMS), choices=list(FORMS))
@@ -90,13 +90,15 @@ def main() -> None:
         "| environment | agent | gradient | halting | right after all segments | right by itself | segments | steps |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for part in parts(args.env):
-        results = [train(part, seed, args.folder, options) for seed in range(args.seeds)]
-        if None in results:
+    found: dict[Part, list[dict[str, Any]]] = {part: [] for part in parts(args.env)}
+    for seed, (part, results) in itertools.product(range(args.seeds), found.items()):
+        result = train(part, seed, args.folder, options)
+        if result is None:
             raise SystemExit("interrupted; the same command goes on")
-        lines.append(row(part, [result for result in results if result]))
-        (args.folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+        results.append(result)
+    table = "\n".join([*lines, *(row(part, results) for part, results in found.items())])
+    (args.folder / "table.md").write_text(table + "\n", encoding="utf-8")
+    print(table)
 
 
 if __name__ == "__main__":
