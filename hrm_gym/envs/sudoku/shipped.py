@@ -25,7 +25,7 @@ COUNTS = {
     "9x9": {"train": 20_000, "validation": 1_000, "test": 2_000},
     "extreme": {"train": 1_000, "validation": 1_000, "test": 10_000},
     "deep": {"validation": 100, "test": 500},
-    "vicinity": {"validation": 45, "test": 150},
+    "vicinity": {"validation": 100, "test": 500},
     "16x16": {"train": 2_000, "validation": 500, "test": 1_000},
 }
 """Number of puzzles in each set."""
@@ -38,7 +38,7 @@ HARD_BY = {"extreme": "guesses", "deep": "resistance", "vicinity": "vicinity"}
 
 `guesses`: they take as many guesses as the benchmark's, but are far easier for an agent. `resistance`
 (`making.deep`): they resist looking one guess ahead, though less than the benchmark's, and take a dozen guesses.
-`vicinity` (`making.mixture`): they match the benchmark in both.
+`vicinity` (`making.mixture`): they match the benchmark in both, and two guesses deep.
 """
 
 VALIDATION_SEED = 100

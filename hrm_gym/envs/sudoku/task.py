@@ -28,7 +28,7 @@ class SudokuTask(Task):
         extreme: use puzzles found by search that are as hard as those of the Sudoku-Extreme benchmark (9x9 only).
         hard_by: measure of difficulty of these validation and test puzzles: "guesses", as many as in the benchmark;
             "resistance" to looking one guess ahead, which predicts better how hard the benchmark's puzzles are; or
-            "vicinity", both, near published hard puzzles.
+            "vicinity", as hard as the benchmark's, near published hard puzzles.
 
     Raises:
         HrmGymError: if the size or combination does not exist.
