@@ -102,7 +102,7 @@ FEWEST = 5
 
 SURVIVORS, RESISTANCE, GUESSES, PLAIN, PROMISE, BEGINNING, DEPTH = range(7)
 """Columns of `found`: measures of difficulty (`probing.survivors`, `probing.resistance`, the guesses of our solver and
-of a plain one), how hard its neighbours may be, the index of the published puzzle, and the number of steps from it."""
+of a plain one), how hard its neighbours may be, the index of its beginning, and the number of steps from it."""
 
 MEASURES, COLUMNS = 4, 7
 """The number of columns that measure difficulty, and of all columns."""
