@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import hrm_gym
 
-FORMS = {"MazeSmall-v0": "_grid", "Sudoku6x6-v0": ""}
-"""Environments, and the ending of the agents' names for them."""
+FORMS = {"MazeSmall-v0": "_grid", "Sudoku6x6-v0": "_symbols"}
+"""Environments, and the ending of the names of the agents that learn them fastest."""
 AGENTS = ("hrm", "trm")
 GRADIENTS = ("one_step", "last_cycle")
 RULES = ("q_learning", "classifier")
