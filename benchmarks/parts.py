@@ -96,8 +96,8 @@ def main() -> None:
         if result is None:
             raise SystemExit("interrupted; the same command goes on")
         results.append(result)
-    table = "\n".join([*lines, *(row(part, results) for part, results in found.items())])
-    (args.folder / "table.md").write_text(table + "\n", encoding="utf-8")
+        table = "\n".join([*lines, *(row(part, results) for part, results in found.items() if results)])
+        (args.folder / "table.md").write_text(table + "\n", encoding="utf-8")
     print(table)
 
 

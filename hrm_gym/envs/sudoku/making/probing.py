@@ -43,6 +43,15 @@ def _count_candidates(masks: np.ndarray) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _try(masks: np.ndarray, trial: np.ndarray, digit: int, row: int, bit: int) -> tuple[bool, int]:
+    """Places a candidate in the copy `trial` and propagates: whether that is consistent, and the choices left."""
+    trial[:] = masks
+    place(trial, 3, 3, digit, row, bit)
+    consistent, _, _, count = propagate(trial, 3, 3)
+    return consistent, count
+
+
+@njit(cache=True, nogil=True)
 def probe(state: np.ndarray, stack: np.ndarray, order: np.ndarray, puzzle: np.ndarray, floor: int, stop: int) -> int:
     """Resistance of one puzzle, or `NONE` if it is below `floor`; see `resistance`.
 
@@ -69,9 +78,7 @@ def probe(state: np.ndarray, stack: np.ndarray, order: np.ndarray, puzzle: np.nd
         while mask:
             bit = mask & -mask
             mask &= mask - 1
-            trial[:] = masks
-            place(trial, 3, 3, digit, row, bit)
-            consistent, _, _, count = propagate(trial, 3, 3)
+            consistent, count = _try(masks, trial, digit, row, bit)
             seen += 1
             if consistent and count:
                 continue
@@ -111,9 +118,7 @@ def _close(masks: np.ndarray, trial: np.ndarray) -> int:
                 while mask:
                     bit = mask & -mask
                     mask &= mask - 1
-                    trial[:] = masks
-                    place(trial, 3, 3, digit, row, bit)
-                    consistent, _, _, count = propagate(trial, 3, 3)
+                    consistent, count = _try(masks, trial, digit, row, bit)
                     if consistent and count == 0:
                         return SOLVED
                     if not consistent:
