@@ -57,14 +57,15 @@ def train(part: Part, seed: int, folder: Path, options: dict[str, Any]) -> dict[
 
 def row(part: Part, results: Sequence[dict[str, Any]]) -> str:
     """One line of the table: the median over seeds, with the lowest and the highest."""
-    figures = {
-        "{:.1f} %": [100 * result["valid_accuracy"] for result in results],
-        "{:.1f} % by itself": [100 * result["halting_by_itself"]["valid_accuracy"] for result in results],
-        "{:.2f}": [result["halting_by_itself"]["mean_segments"] for result in results],
-        "{:,.0f}": [result["training"]["steps"] for result in results],
-    }
+    by_itself = [result["halting_by_itself"] for result in results]
+    figures: list[tuple[str, list[float]]] = [
+        ("{:.1f} %", [100 * result["valid_accuracy"] for result in results]),
+        ("{:.1f} %", [100 * result["valid_accuracy"] for result in by_itself]),
+        ("{:.2f}", [result["mean_segments"] for result in by_itself]),
+        ("{:,.0f}", [result["training"]["steps"] for result in results]),
+    ]
     columns = []
-    for form, values in figures.items():
+    for form, values in figures:
         text = form.format(statistics.median(values))
         spread = f" ({form.format(min(values)).split()[0]} to {form.format(max(values)).split()[0]})"
         columns.append(text + spread * (len(values) > 1))

@@ -188,7 +188,7 @@ def test_every_part_is_trained_once_and_has_a_row(tmp_path, monkeypatch, capsys)
         config = json.loads((tmp_path / f"Sudoku4x4-v0-{agent}-{gradient}-{rule}-0" / "config.json").read_text())
         assert (config["agent"], config["agent_options"]["gradient"], config["halting"]) == (agent, gradient, rule)
         assert right == f"{100 * result['valid_accuracy']:.1f} %"
-        assert alone == f"{100 * result['halting_by_itself']['valid_accuracy']:.1f} % by itself"
+        assert alone == f"{100 * result['halting_by_itself']['valid_accuracy']:.1f} %"
     monkeypatch.setattr(parts.hrm_gym, "train", lambda *_, **__: pytest.fail("trained twice"))
     run(monkeypatch, parts, *words)
     assert (tmp_path / "table.md").read_text() == table

@@ -24,7 +24,7 @@ SMALL = [
 ]
 FAMILIES = {
     "MazeSmall-v0": ["--task-args", "size=6,min_path=8"],
-    "ARC1-v0": ["--task-args", "augmentations=2"],
+    "ARC1-v0": ["--task-args", "augmentations=2,side=10"],
     "examples.own_puzzle:Futoshiki4x4-v0": [],
     "Copy-v0": ["--task-args", "num_symbols=2,min_length=6,max_length=10"],
     "Parity-v0": ["--task-args", "min_length=3,max_length=16"],

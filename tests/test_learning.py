@@ -646,7 +646,7 @@ def test_every_agent_takes_steps_on_every_environment(env_id, agent):
 @pytest.mark.parametrize(("agent", "env_id"), [("trm_symbols", "Sudoku4x4-v0"), ("trm_grid", "MazeSmall-v0")])
 def test_the_networks_of_nodes_are_compiled(agent, env_id):
     """Those presets compile: the compiled network learns as the plain one does."""
-    sizes = {"hidden_size": 16, "mlp_size": 16, "num_envs": 4, "max_segments": 2, "dtype": "float32"}
+    sizes = {"hidden_size": 16, "mlp_size": 16, "layers": 1, "num_envs": 4, "max_segments": 2, "dtype": "float32"}
     compiled, plain = (Loop(chosen(env_id, agent=agent, compile=compile, **sizes)) for compile in (True, False))
     assert compiled.policy.agent.networks()[0].refine is not plain.policy.agent.networks()[0].refine
     for _ in range(2):

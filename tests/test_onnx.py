@@ -102,8 +102,8 @@ FORMS = {
 }
 
 
-MARKS = {"hrm": (), **dict.fromkeys(("hrm_symbols", "hrm_grid", "SudokuExtreme-v0"), pytest.mark.slow)}
-"""How often forms and shipped agents are exported, others rarely; an export takes about twenty seconds."""
+MARKS = {"hrm": (), **dict.fromkeys(("hrm_symbols", "hrm_grid"), pytest.mark.slow)}
+"""How often forms are exported; other forms and shipped agents rarely, because an export takes about twenty seconds."""
 
 
 def marked(names):

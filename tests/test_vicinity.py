@@ -112,7 +112,8 @@ def test_no_two_splits_share_a_grid():
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_searched_puzzles_resist_and_stay_closed(split):
     puzzles, solutions = searched(split)
-    assert (measured(puzzles) >= (vicinity.SURVIVE, vicinity.LEAST, vicinity.FEWEST)).all()
+    some = puzzles[::5]  # survivors take a tenth of a second
+    assert (measured(some) >= (vicinity.SURVIVE, vicinity.LEAST, vicinity.FEWEST)).all()
     assert (closures(puzzles) > 0).all()
     assert len(forms(puzzles, solutions)) == len(puzzles)
 
