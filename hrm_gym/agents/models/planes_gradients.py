@@ -20,6 +20,7 @@ from hrm_gym.agents.models.planes_loops import (
     beam_step,
     image,
     line_from,
+    places,
 )
 from hrm_gym.envs.jit import njit
 
@@ -43,11 +44,7 @@ def read_back(
 
     `g_rays`, (N, `BEAMS`, `WIDTH`), is a work array, for rays and then for beams.
     """
-    blocks = gx.shape[1]
-    at_rays = 9 * blocks if directional else 3 * blocks
-    at_colours = at_rays + (8 if directional else 4)
-    at_board, at_mirror = at_colours + 2, at_colours + 4
-    at_beams = at_mirror + (7 if directional else 4)
+    at_rays, at_colours, at_board, at_mirror, at_beams, _ = places(gx.shape[1], directional)
     plane = 0
     for board in range(len(boards)):
         start, colours, rows, columns = boards[board, 0], boards[board, 1], boards[board, 2], boards[board, 3]

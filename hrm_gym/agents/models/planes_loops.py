@@ -27,6 +27,19 @@ ALIKE = (1, 1, 0, 2, 2, 3, 3)
 ONE, HALF, QUARTER = np.float32(1), np.float32(0.5), np.float32(0.25)
 
 
+@njit(cache=True)
+def places(blocks: int, directional: bool) -> tuple[int, int, int, int, int, int]:
+    """The first blocks of rays, colours, board, mirrors and beams among those that a node reads, and the number of all.
+
+    Before them are `blocks` of the node itself and of its neighbours.
+    """
+    rays = 9 * blocks if directional else 3 * blocks
+    colours = rays + (8 if directional else 4)
+    board, mirrors = colours + 2, colours + 4
+    beams = mirrors + (7 if directional else 4)
+    return rays, colours, board, mirrors, beams, beams + (8 if directional else 6)
+
+
 @njit(cache=True, fastmath=True)
 def read(
     x: np.ndarray,
@@ -54,11 +67,7 @@ def read(
         of_cell: output, the nodes that hold the maxima over colours, (N, `WIDTH`).
         of_plane: output, the nodes that hold the maxima over planes, (P, `WIDTH`).
     """
-    blocks = x.shape[1]
-    at_rays = 9 * blocks if directional else 3 * blocks
-    at_colours = at_rays + (8 if directional else 4)
-    at_board, at_mirror = at_colours + 2, at_colours + 4
-    at_beams = at_mirror + (7 if directional else 4)
+    at_rays, at_colours, at_board, at_mirror, at_beams, _ = places(x.shape[1], directional)
     plane = 0
     for board in range(len(boards)):
         start, colours, rows, columns = boards[board, 0], boards[board, 1], boards[board, 2], boards[board, 3]

@@ -25,12 +25,12 @@ import torch
 from torch import Tensor
 
 from hrm_gym.agents.models.planes_gradients import read_back
-from hrm_gym.agents.models.planes_loops import BEAMS, KEYS, WIDTH, read
+from hrm_gym.agents.models.planes_loops import BEAMS, KEYS, WIDTH, places, read
 
 
 def num_read(size: int, directional: bool) -> int:
     """Number of features that a node reads, for nodes with `size` features."""
-    return 9 * size + 27 * WIDTH if directional else 3 * size + 18 * WIDTH
+    return WIDTH * places.py_func(size // WIDTH, directional)[-1]
 
 
 class Reading(torch.autograd.Function):
