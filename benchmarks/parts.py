@@ -56,7 +56,7 @@ def train(part: Part, seed: int, folder: Path, options: dict[str, Any]) -> dict[
 
 
 def row(part: Part, results: Sequence[dict[str, Any]]) -> str:
-    """One line of the table: the median over seeds, with the lowest and the highest."""
+    """One line of the table: the median over seeds and [lowest, highest], which is not a confidence interval."""
     by_itself = [result["halting_by_itself"] for result in results]
     figures: list[tuple[str, list[float]]] = [
         ("{:.1f} %", [100 * result["valid_accuracy"] for result in results]),
@@ -67,7 +67,7 @@ def row(part: Part, results: Sequence[dict[str, Any]]) -> str:
     columns = []
     for form, values in figures:
         text = form.format(statistics.median(values))
-        spread = f" ({form.format(min(values)).split()[0]} to {form.format(max(values)).split()[0]})"
+        spread = f" [{form.format(min(values)).split()[0]}, {form.format(max(values)).split()[0]}]"
         columns.append(text + spread * (len(values) > 1))
     return f"| {' | '.join([*part, *columns])} |"
 
@@ -86,7 +86,7 @@ def main() -> None:
     options |= {"max_steps": args.steps, "max_minutes": 0} if args.steps else {"max_minutes": args.minutes}
     budget = f"{args.steps} steps" if args.steps else f"{args.minutes:g} minutes"
     lines = [
-        f"{budget} and {args.seeds} seeds each, {args.test_puzzles} test puzzles; median (lowest to highest)",
+        f"{budget} and {args.seeds} seeds each, {args.test_puzzles} test puzzles; median [lowest, highest]",
         "",
         "| environment | agent | gradient | halting | right after all segments | right by itself | segments | steps |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
