@@ -98,9 +98,10 @@ def train(
     else:
         dataset = asked.get("dataset", "")
         in_hand = not isinstance(dataset, str | None)
-        config = resolve(asked | ({"dataset": ""} if in_hand else {}))
-        if in_hand:
-            config = _in_folder(config, dataset)
+        if in_hand:  # as with a file, a preset's stages and arguments belong to other puzzles
+            config = _in_folder(resolve({"course": "", "task_args": ""} | asked | {"dataset": ""}), dataset)
+        else:
+            config = resolve(asked)
         folder = free_run_dir(config)
         config = dataclasses.replace(config, run_dir=str(folder))
     return Run(folder.absolute(), config, _train(config, folder, saved, wrap, callbacks) or {})
@@ -112,7 +113,7 @@ def _in_folder(config: Config, dataset: Any) -> Config:
     task = make_task(config.env, **task_arguments(config.task_args))
     puzzles = read_puzzles(dataset, task)
     make_folder(folder)
-    path = folder / "puzzles.csv.gz"
+    path = folder.absolute() / "puzzles.csv.gz"  # the run may be resumed from elsewhere
     write_puzzles(path, puzzles, task, source=f"a {type(dataset).__name__}")
     return dataclasses.replace(config, run_dir=str(folder), dataset=str(path))
 

@@ -14,6 +14,7 @@ from hrm_gym.agents.registry import agent_class
 from hrm_gym.agents.saved.preset_table import PRESETS
 from hrm_gym.agents.saved.presets import resolve
 from hrm_gym.agents.training.course import stages
+from hrm_gym.cli import main
 from hrm_gym.envs.guesses import HASTE, sound
 from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.errors import HrmGymError
@@ -71,6 +72,20 @@ def test_a_course_needs_a_budget_and_an_agent_for_all_its_boards():
         Loop(tiny(env="Sudoku6x6-v0", course="0.5 env=Sudoku4x4-v0; 0.5", max_steps=4))
 
 
+@pytest.mark.parametrize(
+    ("course", "says"),
+    [
+        ("0.5; 0.5 env=Sudoku5x5-v0", "stage 2 of the course: unknown environment 'Sudoku5x5-v0'"),
+        ("0.5; 0.5 env=Sudoku4x4-v0 task_args=size=3", "stage 2 of the course: .*size"),
+        ("0.2; 0.2; 0.6 env=Copy-v0 guesses=0.5", "stage 3 of the course: guesses=0.5: only"),
+        ("0.5 env=Copy-v0 hints=0.5; 0.5", "stage 1 of the course: hints=0.5: only"),
+    ],
+)
+def test_a_stage_that_cannot_run_is_refused_before_the_first_one(course, says):
+    with pytest.raises(HrmGymError, match=says):
+        Loop(small(course))
+
+
 # ---- the run ----------------------------------------------------------------------------------------
 
 
@@ -117,14 +132,14 @@ def test_a_whole_course_by_the_command_ends_in_one_folder(tmp_path):
     run = hrm_gym.train(
         "Sudoku6x6-v0",
         "hrm_symbols",
-        course="0.5 env=Sudoku4x4-v0; 0.5 guesses=0.5",
+        course="0.5 env=Sudoku4x4-v0 num_envs=2; 0.5 guesses=0.5",
         halting="q_learning",
         give_up=True,
         run_dir=str(tmp_path / "run"),
         device="cpu",
         compile=False,
         max_steps=4,
-        eval_steps=2,
+        eval_steps=3,  # so that a report spans both stages
         eval_puzzles=4,
         test_puzzles=4,
         hidden_size=8,
@@ -214,3 +229,15 @@ def test_a_course_is_left_out_where_it_has_no_meaning():
     assert not resolve({"env": "Sudoku6x6-v0", "preset": "sudoku", "device": "cpu"}).course
     other = resolve({"env": "MazeHard-v0", "init_from": "a_run", "device": "cpu"})
     assert (other.course, other.task_args) == ("", "")
+
+
+def test_a_course_is_left_out_by_the_command_and_for_puzzles_in_hand(tmp_path, monkeypatch):
+    configs = []
+    monkeypatch.setattr("hrm_gym.agents.training.run.train", lambda config, *_: configs.append(config))
+    monkeypatch.setattr("hrm_gym.api._train", lambda config, *_: configs.append(config))
+    options = {"run_dir": str(tmp_path / "run"), "device": "cpu"}
+    main(["train", "--env", "MazeHard-v0", "--init-from", "a_run", "--device", "cpu", "--run-dir", options["run_dir"]])
+    dataset = make_task("MazeHard-v0").dataset("test").puzzle[:2]
+    hrm_gym.train("MazeHard-v0", dataset=dataset, **options)
+    hrm_gym.train("MazeHard-v0", dataset=dataset, task_args="redrawn=2", **options)
+    assert [(config.course, config.task_args) for config in configs] == [("", ""), ("", ""), ("", "redrawn=2")]

@@ -1,6 +1,7 @@
 """What is made of runs: a shippable file with its card, a picture of their curves."""
 
 import json
+import shutil
 
 import pytest
 from loop import tiny
@@ -36,6 +37,15 @@ def test_an_export_can_be_evaluated_and_its_card_says_what_the_result_says(hrm_g
     assert f"{100 * result['exact_accuracy']:.1f} %" in card and f"{result['num_parameters']:,}" in card
     assert card.count("\n| 0.") == len(result["training"]["validation_curve"]) == 3
     assert str(folder) not in card
+
+
+def test_weights_that_were_trained_on_are_not_exported_with_the_score_of_before(hrm_gym, finished, tmp_path):
+    folder, result = finished
+    shutil.copytree(folder, tmp_path / "longer")
+    older = result | {"training": result["training"] | {"steps": 4}}
+    (tmp_path / "longer" / "result.json").write_text(json.dumps(older))
+    code, _, error = hrm_gym("export", tmp_path / "longer", "--out", tmp_path / "agent.safetensors")
+    assert code == 2 and "weights of step 6, and its result.json is of step 4: finish it" in error
 
 
 def test_the_cards_command_trains_the_same_agent(finished, tmp_path):

@@ -180,6 +180,12 @@ def test_the_last_evaluation_reports_how_far_it_is(tmp_path, capsys, monkeypatch
     assert "2 steps are few" in out and "give a larger --max-steps" in out
 
 
+def test_the_nearer_of_two_limits_is_the_one_that_is_told(tmp_path, capsys):
+    assert Loop(tiny(max_steps=9_999_999, max_minutes=1.0)).trainer.seconds_left <= 60
+    train(tiny(max_steps=9_999_999, **SHORT | {"max_minutes": 0.001}), tmp_path / "run")
+    assert "give a larger --max-minutes" in capsys.readouterr().out
+
+
 def test_arithmetic_is_in_tensorboard_alone(tmp_path, capsys):
     train(tiny(max_steps=3, eval_steps=2, **SHORT), tmp_path / "run")
     assert "FLOP/s" not in capsys.readouterr().out

@@ -71,6 +71,27 @@ def test_the_files_without_a_bug_train(stranger, capsys):
         assert re.search(message, shown), shown
 
 
+@pytest.mark.parametrize(
+    ("option", "file", "old", "new"),
+    [
+        (
+            "--agent",
+            AGENT,
+            "spec.num_tokens)\n\n",
+            "spec.num_tokens)\n        self.answer.weight = self.embed.weight\n\n",
+        ),
+        ("--halting", RULE, "(uniforms[:, 0] < 0.9)", "(uniforms[:, 0] < 0.9).long()"),
+    ],
+    ids=["tied weights", "decisions as integers"],
+)
+def test_what_is_allowed_trains_and_resumes(option, file, old, new, stranger):
+    assert old in file
+    module = stranger(file.replace(old, new))
+    words = ["train", option, f"{module}:{module}", "--run-dir"]
+    assert main([*words, "first", "--env", "Sudoku4x4-v0", *COMMAND]) == 0
+    assert main([*words, "longer", "--resume", "first", "--max-steps", "3"]) == 0
+
+
 BASES = {
     "plain": "@dataclasses.dataclass\nclass Config:",
     "frozen": "@dataclasses.dataclass(frozen=True)\nclass Config:",

@@ -109,6 +109,11 @@ def test_muon_has_the_matrices_of_the_blocks_and_adamw_the_rest(agent, mixer):
     assert {"agent.lm_head.weight", "agent.embed_tokens.weight", "halting.head.weight", "halting.head.bias"} <= adamw
 
 
+def test_muon_needs_matrices():
+    with pytest.raises(HrmGymError, match="no matrices for it: give --optimizer adamw"):
+        Loop(tiny(env="Walk-v0", agent="tem", optimizer="muon"))
+
+
 def test_muon_turns_every_direction_of_a_matrix_equally_far():
     config = tiny(optimizer="muon", muon_lr=0.02, weight_decay=0.5)
     loop = Loop(config)
@@ -288,6 +293,14 @@ def test_the_meter_gives_rates_and_leaves_the_run_alone():
     boards = boards_of(loop.trainer.task.dataset("validation").map(lambda a: a[:1]), loop.trainer.device)
     assert meter.flops == step_flops(small(), observation(boards.puzzle, None), num_envs=8)
     assert meter.figures(steps=10, seconds=2.0) == {"tflops_per_second": pytest.approx(5 * meter.flops / 1e12)}
+
+
+@pytest.mark.parametrize("agent", ["latent_tokens", "trans_nar"])
+def test_the_meter_leaves_alone_what_an_agent_counts_in_training(agent):
+    loop = Loop(tiny(agent=agent))
+    before = [buffer.clone() for buffer in loop.policy.buffers()]
+    Meter(loop.trainer)
+    assert all(torch.equal(buffer, old) for buffer, old in zip(loop.policy.buffers(), before, strict=True))
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ COMMON = (
     *("max_steps", "num_examples", "dataset", "num_envs", "lr", "hidden_size"),
 )
 """The options that `--help` shows."""
-_FIRST = ("env", "agent", "halting", "preset", "device", "dtype", "task_args", "dataset", "resume")
+_FIRST = ("env", "agent", "halting", "preset", "device", "dtype", "task_args", "dataset", "init_from", "resume")
 """Options that determine the preset, agent and halting rule, and so which other options exist."""
 
 

@@ -23,6 +23,18 @@ HASTE = 7.0
 from a probability of 7/8."""
 
 
+def check_hints(share: float, task: Task, split: str) -> None:
+    """Reject a positive share of puzzles with hints if the split or family does not support hints.
+
+    Raises:
+        HrmGymError: with the splits and families that support them.
+    """
+    if share and not (task.hintable and split == "train"):
+        raise HrmGymError(
+            f"hints={share}: only training puzzles whose givens are cells of the solution get hints; leave it out"
+        )
+
+
 def check_guesses(share: float, task: Task, split: str) -> None:
     """Reject a positive share of puzzles with guesses if the split or family does not support guesses.
 

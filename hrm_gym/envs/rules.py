@@ -17,7 +17,7 @@ from hrm_gym.envs import compiled
 from hrm_gym.envs.arguments import check_index
 from hrm_gym.envs.arrays import Array, as_int64, concatenate, copy, is_integer, like, where, zeros
 from hrm_gym.envs.datasets import puzzles_of, state_of_dataset
-from hrm_gym.envs.guesses import HASTE, MOST, NUMBERS, check_guesses, sound, with_guesses
+from hrm_gym.envs.guesses import HASTE, MOST, NUMBERS, check_guesses, check_hints, sound, with_guesses
 from hrm_gym.envs.options import OPTIONS, EnvOptions
 from hrm_gym.envs.puzzles import Graded, Puzzles, PuzzleState
 from hrm_gym.envs.registration import make_task
@@ -46,11 +46,7 @@ class Rules:
         if options.augment and split != "train":
             raise HrmGymError(f"augment=True with split={split!r}: only training puzzles are augmented; leave it out")
         self.augment = split == "train" if options.augment is None else options.augment
-        if options.hints and not (self.task.hintable and split == "train"):
-            raise HrmGymError(
-                f"hints={options.hints}: only training puzzles whose givens are cells of the solution get hints; leave "
-                "it out"
-            )
+        check_hints(options.hints, self.task, split)
         check_guesses(options.guesses, self.task, split)
         self._num_symmetry = self.task.num_uniforms if self.augment else 0
         self._num_hints = 2 + self.task.num_cells if options.hints else 0

@@ -60,7 +60,13 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         HrmGymError: if it cannot be written.
     """
-    tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
+    tensors: dict[str, Tensor] = {}
+    stored = set[int]()
+    for name, t in checkpoint.tensors.items():
+        t = t.detach().cpu().contiguous()
+        place = t.untyped_storage().data_ptr()
+        tensors[name] = t.clone() if place in stored else t  # a file cannot hold shared tensors, such as tied weights
+        stored.add(place)
     header = {
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
@@ -260,10 +266,15 @@ def export(run_dir: Path, target: Path, overwrite: bool = False) -> tuple[Checkp
     result = read_json(run_dir / "result.json")
     try:
         scores = {name: result[name] for name in ("exact_accuracy", "num_puzzles", "device")}
-        by_itself = result["halting_by_itself"]
+        by_itself, tested = result["halting_by_itself"], result["training"]["steps"]
         scores["learned_halting"] = {name: by_itself[name] for name in ("exact_accuracy", "mean_segments")}
     except (KeyError, TypeError):
         raise HrmGymError(f"{run_dir / 'result.json'} is not the result of a run: give the folder of one") from None
+    if tested != saved.counters["step"]:  # resumed with a larger budget and stopped: the score is of older weights
+        raise HrmGymError(
+            f"{run_dir} has weights of step {saved.counters['step']}, and its result.json is of step {tested}: "
+            f"finish it with --resume {run_dir} first"
+        )
     kept = ("step", "seconds", "identities", "examples")
     counters = {name: saved.counters[name] for name in kept if name in saved.counters}
     config = dataclasses.replace(saved.config, run_dir="", init_from="", dataset="")

@@ -1,14 +1,16 @@
 """Callbacks of a run: a base class to derive from, and the arguments of its methods.
 
-class Patience(Callback):
-best, since = 0.0, 0
+A run that ends after five evaluations without progress:
 
-def evaluated(self, scores):
-better = scores.figures["exact_accuracy"] > self.best
-self.best, self.since = (scores.figures["exact_accuracy"], 0) if better else (self.best, self.since + 1)
-return self.since < 5  # False ends the run
+    class Patience(Callback):
+        best, since = 0.0, 0
 
-hrm_gym.train(env="Sudoku4x4-v0", callbacks=[Patience()])
+        def evaluated(self, scores):
+            better = scores.figures["exact_accuracy"] > self.best
+            self.best, self.since = (scores.figures["exact_accuracy"], 0) if better else (self.best, self.since + 1)
+            return self.since < 5  # False ends the run
+
+    hrm_gym.train(env="Sudoku4x4-v0", callbacks=[Patience()])
 """
 
 from __future__ import annotations

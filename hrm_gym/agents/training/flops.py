@@ -53,6 +53,7 @@ def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = Fa
         backward: also count the gradient. The segment is that of training then, if the policy is in training.
     """
     was_training, gradients = policy.training, [p.grad for p in policy.parameters()]
+    buffers = [buffer.clone() for buffer in policy.buffers()]  # in training an agent may count its steps
     gpus = [policy.device] if policy.device.type == "cuda" else []
     counter = FlopCounterMode(display=False, custom_mapping=MAPPING)
     # The counter must see every operator. Torch would never compile code that first ran under a counter.
@@ -68,6 +69,9 @@ def segment_flops(policy: Policy, obs: Mapping[str, Tensor], backward: bool = Fa
             policy.train(was_training)
             for parameter, gradient in zip(policy.parameters(), gradients, strict=True):
                 parameter.grad = gradient
+            with torch.no_grad():
+                for buffer, before in zip(policy.buffers(), buffers, strict=True):
+                    buffer.copy_(before)
     return counter.get_total_flops()
 
 

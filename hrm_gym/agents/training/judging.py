@@ -74,7 +74,7 @@ def judge(trainer: Trainer, show: Progress, run_dir: Path, evaluated: Callable[[
     steps = PRESETS[config.preset].steps if config.preset in PRESETS else 0
     if trainer.learner.steps < steps / 2 and learned["valid_accuracy"] < 0.5:
         few = f"{trainer.learner.steps:,} steps are few"
-        budget = "--max-steps" if config.max_steps else "--max-minutes"
+        budget = "--max-steps" if 0 < config.max_steps <= trainer.learner.steps else "--max-minutes"
         show.say(f"{few}: this preset needs about {steps:,}; give a larger {budget}")
     show.say(f"watch it: {again(config, 'play')} --checkpoint {run_dir}")
     return result

@@ -94,11 +94,8 @@ class Learner:
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, averaged weights and the optimizer's state, by name."""
-        shared = {name for name, p in self.policy.named_parameters() if p in set(self.policy.agent.tables())}
         named = {f"model/{name}": tensor for name, tensor in self.policy.state_dict().items()}
-        # A file cannot hold shared tensors, and both models share the sparse embeddings.
-        average = self.average.policy.state_dict()
-        named |= {f"ema/{name}": t.clone() if name in shared else t for name, t in average.items()}
+        named |= {f"ema/{name}": tensor for name, tensor in self.average.policy.state_dict().items()}
         for index, state in self._optimizer.state_dict()["state"].items():
             named |= {f"optimizer/{index}/{name}": t for name, t in state.items() if isinstance(t, Tensor)}
         return named

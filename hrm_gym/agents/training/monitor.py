@@ -162,7 +162,13 @@ class Monitor:
         if self._stopped:
             self._show.say(self._left())
             return None
-        self._result = judge(self._trainer, self._show, self._run_dir, lambda scores: self._tell("evaluated", scores))
+        self._interrupts.may_break = True  # all is saved, and the test of a long course takes minutes
+        try:
+            self._result = judge(
+                self._trainer, self._show, self._run_dir, lambda scores: self._tell("evaluated", scores)
+            )
+        finally:
+            self._interrupts.may_break = False
         return self._result
 
     # ---- inside ----------------------------------------------------------------------------------
@@ -257,18 +263,15 @@ class Monitor:
         trainer.policy.agent.check()
         if not all(math.isfinite(value) for value in means.values()):
             self._broken = True
-        ended = torch.stack([f["ended"] for f in figures]).cpu().numpy()
-        ended = ended[ended > 0]
+        ended = torch.cat([f["ended"] for f in figures]).cpu().numpy()  # a stage may have changed the number of slots
+        num_segments, ended = len(ended), ended[ended > 0]
         if len(ended):
             means["episode_segments"] = float(ended.mean())
             self._warn_of_early_halting(show, means)
-        means["segments_per_second"] = len(figures) * trainer.config.num_envs / seconds
+        means["segments_per_second"] = num_segments * parallel.size() / seconds
         means |= self._meter.figures(len(figures), seconds)
         means["stage"] = trainer.stage + 1.0
-        used = trainer.progress
-        show.training(
-            trainer.learner.steps, means, trainer.seconds, trainer.seconds / used - trainer.seconds if used else None
-        )
+        show.training(trainer.learner.steps, means, trainer.seconds, trainer.seconds_left)
         self._reached |= self._tell("logged", trainer.learner.steps, means, ended)
         self._reported, self._figures = now, []
 

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.config import RunOptions
-from hrm_gym.errors import extra
+from hrm_gym.errors import HrmGymError, extra
 
 
 def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:
@@ -21,7 +21,10 @@ def make_optimizer(config: RunOptions, policy: Policy) -> Optimizer:
     dense = [p for p in policy.parameters() if p not in tables]
     betas = (0.9, config.beta2)
     if config.optimizer == "muon":
-        return MuonAdamW(config, policy.agent.matrices(), dense)
+        matrices = policy.agent.matrices()
+        if not matrices:
+            raise HrmGymError("optimizer is 'muon', and this agent has no matrices for it: give --optimizer adamw")
+        return MuonAdamW(config, matrices, dense)
     if config.optimizer == "adam_atan2":
         atan2 = extra("adam_atan2_pytorch.foreach", "train", "optimizer 'adam_atan2'", "give --optimizer muon or adamw")
         return atan2.AdamAtan2(dense, lr=config.lr, betas=betas, weight_decay=config.weight_decay)

@@ -25,6 +25,7 @@ from hrm_gym.agents.training.course import stages
 from hrm_gym.agents.training.learner import Learner
 from hrm_gym.agents.training.local_envs import LocalEnvs, Wrap
 from hrm_gym.agents.training.trial import try_out
+from hrm_gym.envs.guesses import check_guesses, check_hints
 from hrm_gym.envs.registration import make_task, task_arguments
 from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError, first_line
@@ -58,6 +59,7 @@ class Trainer:
         self.task = make_task(config.env, config.dataset or None, **task_arguments(config.task_args))
         """The puzzle family of the last stage; all evaluations use it."""
         self.spec = TaskSpec.of(self.task)
+        self._refuse_stages()
         self._learned_puzzles = checkpoints.learned_puzzles(self.task)  # computed once, not for every checkpoint
         self.stage = 0 if saved is None else min(int(saved.counters.get("stage", 0)), len(self.stages) - 1)
         """The number of the current stage, from 0."""
@@ -65,7 +67,7 @@ class Trainer:
         """How often a new stage or a growing agent has changed the computation of a step."""
         self._wrap = wrap
         if saved is not None:  # check it before allocating by its sizes
-            checkpoints.refuse_misfit(saved, self.config, TaskSpec.of(self._stage_task()))
+            checkpoints.refuse_misfit(saved, self.config, TaskSpec.of(self._task_of(self.config)))
         self.envs, self.policy, self.learner = self._built(fresh=saved is None)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = []
@@ -97,14 +99,9 @@ class Trainer:
 
     def _built(self, fresh: bool = False) -> tuple[LocalEnvs, Policy, Learner]:
         """Environments, policy and learner of the current stage; a `fresh` policy starts from `--init-from`."""
-        config, task = self.config, self._stage_task()
-        envs, spec = LocalEnvs(config, self._puzzle_seed, self._wrap), TaskSpec.of(task)
-        if not agent_class(config.agent).fits(spec, self.spec):
-            raise HrmGymError(
-                f"course is {config.course!r}: agent {config.agent!r} has weights for one size of board, so it "
-                f"cannot go on from {config.env} to {self.whole.env}; leave the course out or choose another --agent"
-            )
-        policy = build(config, spec)
+        config, task = self.config, self._task_of(self.config)
+        envs = LocalEnvs(config, self._puzzle_seed, self._wrap)
+        policy = build(config, TaskSpec.of(task))
         if fresh and config.init_from:
             policy.load_state_dict(self._starting_weights(policy))
         policy.to(self.device)
@@ -114,18 +111,39 @@ class Trainer:
             policy.agent.compile(dynamic=False, mode="reduce-overhead" if config.cuda_graphs else None)
         return envs, policy, Learner(config, policy, task.padding)
 
-    def _stage_task(self) -> Task:
-        """The puzzle family of the current stage."""
-        config = self.config
-        if not self._is_elsewhere:
+    def _refuse_stages(self) -> None:
+        """Refuse a course with a stage that cannot run, before the first one begins.
+
+        Raises:
+            HrmGymError: naming what is wrong in which stage.
+        """
+        for number, stage in enumerate(self.stages, 1):
+            config = stage.config
+            try:
+                task = self._task_of(config)
+                check_hints(config.hints, task, "train")
+                check_guesses(config.guesses, task, "train")
+                parallel.local_slots(config.num_envs)
+                fits = agent_class(config.agent).fits(TaskSpec.of(task), self.spec)
+            except HrmGymError as error:
+                raise HrmGymError(f"stage {number} of the course: {error}" if config.course else str(error)) from None
+            if not fits:
+                raise HrmGymError(
+                    f"course is {config.course!r}: agent {config.agent!r} has weights for one size of board, so it "
+                    f"cannot go on from {config.env} to {self.whole.env}; leave the course out or choose another "
+                    "--agent"
+                )
+
+    def _task_of(self, config: Config) -> Task:
+        """The puzzle family of a stage."""
+        if self._is_last(config):
             return self.task
         return make_task(config.env, config.dataset or None, **task_arguments(config.task_args))
 
-    @property
-    def _is_elsewhere(self) -> bool:
-        """Whether the current stage has another puzzle family than the last one."""
-        now, last = self.config, self.whole
-        return (now.env, now.task_args, now.dataset) != (last.env, last.task_args, last.dataset)
+    def _is_last(self, config: Config) -> bool:
+        """Whether a stage has the puzzle family of the last one."""
+        last = self.whole
+        return (config.env, config.task_args, config.dataset) == (last.env, last.task_args, last.dataset)
 
     def _advance(self) -> None:
         """Enter the stage that is due: new puzzles in all slots, the same learner."""
@@ -141,7 +159,7 @@ class Trainer:
     def judged(self) -> Policy:
         """The averaged weights as a policy for the puzzles of the last stage."""
         average = self.learner.average.policy
-        if not self._is_elsewhere:
+        if self._is_last(self.config):
             return average
         with torch.random.fork_rng(devices=[]):
             policy = build(self.whole, self.spec).to(self.device).eval()
@@ -188,6 +206,16 @@ class Trainer:
         if c.max_steps:
             return min(1.0, self.learner.steps / c.max_steps)
         return min(1.0, self.seconds / (60 * c.max_minutes)) if c.max_minutes else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the budget is used up, at the speed so far; None if there is no budget."""
+        c, left = self.whole, list[float]()
+        if c.max_minutes:
+            left.append(max(0.0, 60 * c.max_minutes - self.seconds))
+        if c.max_steps and self.learner.steps:
+            left.append(max(0.0, self.seconds * (c.max_steps / self.learner.steps - 1)))
+        return min(left, default=None)
 
     @property
     def is_over(self) -> bool:

@@ -114,10 +114,10 @@ def _decide(rule: HaltingRule, signals: Signals, segment: Tensor) -> None:
     with calling(cls, "lead"):
         _numbers(rule, "lead", rule.lead(signals, segment), shape)
     with calling(cls, "decide"):
-        _choices(rule, "decide", rule.decide(signals, segment), shape)
+        _choices(rule, "decide", rule.decide(signals, segment), shape, (torch.bool,))
     uniforms = torch.rand((len(segment), rule.num_uniforms), device=segment.device)
     with calling(cls, "explore"), torch.no_grad():
-        _choices(rule, "explore", rule.explore(signals, segment, uniforms), shape)
+        _choices(rule, "explore", rule.explore(signals, segment, uniforms), shape, (torch.bool, torch.int64))
     with calling(cls, "belief"):
         belief = rule.belief(signals)
     if belief is not None:
@@ -148,9 +148,10 @@ def _numbers(owner: Any, method: str, value: Any, shape: tuple[int, ...], what: 
         raise _wrong(owner, method, f"gives {what}{_kind(value)}: it must be a tensor of real numbers of shape {shape}")
 
 
-def _choices(owner: Any, method: str, value: Any, shape: tuple[int, ...]) -> None:
-    if not (isinstance(value, Tensor) and value.shape == shape and value.dtype == torch.bool):
-        raise _wrong(owner, method, f"gives {_kind(value)}: it must be a tensor of truth values of shape {shape}")
+def _choices(owner: Any, method: str, value: Any, shape: tuple[int, ...], dtypes: tuple[torch.dtype, ...]) -> None:
+    if not (isinstance(value, Tensor) and value.shape == shape and value.dtype in dtypes):
+        values = "truth values" if dtypes == (torch.bool,) else "truth values or int64 decisions"
+        raise _wrong(owner, method, f"gives {_kind(value)}: it must be a tensor of {values} of shape {shape}")
 
 
 def _kind(value: Any) -> str:
