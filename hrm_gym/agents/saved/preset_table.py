@@ -167,7 +167,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "grid": Preset(
-        "boards whose rules join neighbours, such as mazes, of any size: 20 minutes on two cores",
+        "boards whose rules join neighbours, such as mazes, of any size: 20 minutes of one core",
         agent="hrm_grid",
         board="MazeSmall-v0",
         most_cells=ANY_SIZE,
