@@ -31,23 +31,30 @@ import hrm_gym
 from hrm_gym.sb3 import make_vec_env
 
 
-def random_steps(venv: Any) -> Callable[[int], None]:
-    """Step a batch with random actions, drawn beforehand."""
+def random_steps(venv: Any) -> Callable[[int], int]:
+    """A function that steps a batch by random actions, drawn beforehand; it rounds up, and returns the steps made."""
     venv.reset()
     actions = [np.stack([venv.action_space.sample() for _ in range(venv.num_envs)]) for _ in range(8)]
 
-    def run(steps: int) -> None:
-        for i in range(steps // venv.num_envs):
+    def run(steps: int) -> int:
+        times = -(-steps // venv.num_envs)
+        for i in range(times):
             venv.step(actions[i % len(actions)])
+        return times * venv.num_envs
 
     return run
 
 
-def ppo(venv: Any, steps: int) -> Callable[[int], None]:
-    """Train PPO on a batch; every `steps` steps it learns four times from all of them."""
+def ppo(venv: Any, steps: int) -> Callable[[int], int]:
+    """Train PPO on a batch; every `steps` steps it learns four times from all of them. As `random_steps`."""
     size = {"n_steps": max(1, steps // venv.num_envs), "batch_size": min(1024, steps), "n_epochs": 4}
     model = PPO("MultiInputPolicy", venv, **size, seed=0, device="cpu")
-    return lambda steps: model.learn(steps, reset_num_timesteps=False) and None
+
+    def run(steps: int) -> int:
+        before = model.num_timesteps
+        return model.learn(steps, reset_num_timesteps=False).num_timesteps - before
+
+    return run
 
 
 def processor_seconds() -> float:
@@ -58,7 +65,7 @@ def processor_seconds() -> float:
 
 
 def measured(
-    runs: dict[str, Callable[[int], None]], steps: int, seconds: float, repeats: int
+    runs: dict[str, Callable[[int], int]], steps: int, seconds: float, repeats: int
 ) -> Iterator[tuple[str, str, list[float]]]:
     """Run all in turns, each for `seconds` of the clock or more; yields name, clock and steps a second of each turn."""
     clocks = {"processor": processor_seconds, "clock": time.perf_counter}
@@ -69,8 +76,7 @@ def measured(
         for name, run in runs.items():
             begins, done = {clock: read() for clock, read in clocks.items()}, 0
             while time.perf_counter() - begins["clock"] < seconds:
-                run(steps)
-                done += steps
+                done += run(steps)
             for clock, read in clocks.items():
                 rates[name, clock].append(done / max(read() - begins[clock], 1e-9))
     for (name, clock), values in rates.items():

@@ -91,6 +91,11 @@ def _new_file_beside(path: Path) -> Path:
     return new
 
 
+def expanded(source: str | os.PathLike[str]) -> Path:
+    """Return the path of a user's file or folder, with the home folder in place of `~`."""
+    return Path(os.path.expanduser(source))
+
+
 def is_file(path: Path) -> bool:
     """Return whether the file exists; False for names that the system does not allow."""
     try:
@@ -136,9 +141,8 @@ def state_of(source: str | os.PathLike[str]) -> tuple[Any, ...]:
     It holds the resolved path, sizes and modification times. Recently written files also contribute their contents,
     because the clock of a file system may not separate two quick writes. Missing files have a key, too.
     """
-    path = Path(source)
     try:
-        place = path.resolve()
+        place = expanded(source).resolve()
         names = sorted(place.rglob("*")) if place.is_dir() else [place]
         return (str(place), *(_state(name) for name in names[:MOST_FILES] if not name.is_dir()))
     except (OSError, ValueError, RuntimeError):

@@ -163,14 +163,22 @@ class NativeVecEnv(_VecEnv):
         """
         first = dict(self._options[0])
         indices = [options.get("index") for options in self._options]
+        some = [index is not None for index in indices]
         others = [{**options, "index": None} for options in self._options]
         if (
             len(self._options) != self.num_envs
-            or any(each != others[0] for each in others)
-            or (None in indices and any(index is not None for index in indices))
+            or not all(_equal(each, others[0]) for each in others)
+            or any(some) != all(some)
         ):
             raise HrmGymError("set_options: give one dictionary for all environments; only 'index' may differ")
         return {**first, "index": np.array(indices)} if "index" in first else first
+
+
+def _equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two dictionaries of options are equal; their values may be arrays."""
+    return one.keys() == other.keys() and all(
+        value is other[name] or np.array_equal(value, other[name]) for name, value in one.items()
+    )
 
 
 def _rows(infos: dict[str, Any], slots: np.ndarray, more: dict[str, Any]) -> list[dict[str, Any]]:

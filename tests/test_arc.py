@@ -444,6 +444,15 @@ def test_a_split_without_tasks_is_refused(folder):
         task.dataset("test")
 
 
+def test_a_source_may_be_in_the_home_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    task = ARCTask(dataset="~/arc")
+    test = task.dataset("test").puzzle
+    assert len(test) == 3 and np.array_equal(task.read(str(folder), "test").puzzle, test)
+    write(folder / "evaluation.json", {"c": task_of(4)})
+    assert len(ARCTask(dataset="~/arc").dataset("test").puzzle) == 1
+
+
 def test_other_sources_are_matched_by_name(task, tmp_path):
     other = write(tmp_path / "other.json", {"d": task_of(6)})
     test = task.read(str(other), "test")

@@ -85,7 +85,7 @@ def test_reference_folders_count_tokens_from_one(puzzles, tmp_path):
         ("d.csv", "task id,answer\n1...,\n", r"no column 'question' \(found: task id, answer\)"),
         ("d.csv", "", "holds no puzzles"),
         ("d.csv", "question\n", "holds no puzzles"),
-        ("d.csv", "question\n" + "." * 15 + "\n", "line 2: the puzzle has 15 characters"),
+        ("d.csv", "question\n" + "." * 15 + "\n", "line 2: the text has 15 characters"),
         ("d.csv", "question\n1.y" + "." * 13 + "\n", "line 2: foreign character 'y' at row 1, column 3"),
         ("d.csv", "question\n11" + "." * 14 + "\n", "line 2"),
         ("d.csv", "question\n" + "." * 16 + "\n", "line 2: .*solutions"),
@@ -355,6 +355,17 @@ def test_a_file_of_the_hub_is_read_like_any_other(puzzles, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     assert same(read_puzzles("hf:sapientinc/sudoku-extreme/test.csv", TASK), puzzles)
     assert asked == [("sapientinc/sudoku-extreme", "test.csv", "dataset")]
+
+
+@pytest.mark.parametrize("source", ["~/a.csv", "train=~/a.csv"])
+def test_a_changed_file_of_the_home_folder_is_read_again(puzzles, tmp_path, monkeypatch, source):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    training = TASK.dataset("train")
+    for begin in (0, 50):
+        part = training.map(lambda array, begin=begin: array[begin : begin + 50])
+        write_puzzles(tmp_path / "a.csv", part, TASK)
+        rows = {row.tobytes() for row in part.puzzle}
+        assert {row.tobytes() for row in puzzles_of(TASK, "train", source).puzzle} <= rows
 
 
 def test_environments_use_a_file_of_puzzles(tmp_path):

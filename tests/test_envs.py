@@ -1,5 +1,6 @@
 """Every registered environment against the rules of Gymnasium and Stable-Baselines3, and against its own."""
 
+import copy
 import itertools
 import json
 import pickle
@@ -88,12 +89,18 @@ def test_a_pickle_goes_on_where_the_environment_stood(env_id):
     env = gym.make(env_id, render_mode="rgb_array")
     env.reset(seed=5)
     env.render()
-    copy = pickle.loads(pickle.dumps(env))
+    other = pickle.loads(pickle.dumps(env))
     action = np.append(env.action_space.sample()[:-1], 0)
-    assert data_equivalence(env.step(action), copy.step(action), exact=True)
-    assert data_equivalence(env.reset(), copy.reset(), exact=True)
-    assert (env.render() == copy.render()).all()
+    assert data_equivalence(env.step(action), other.step(action), exact=True)
+    assert data_equivalence(env.reset(), other.reset(), exact=True)
+    assert (env.render() == other.render()).all()
     assert len(pickle.dumps(env)) < 100_000, "the pickle holds the puzzles"
+
+
+def test_a_copy_draws_from_the_same_share_of_the_puzzles():
+    env = gym.make("Sudoku4x4-v0", num_examples=1).unwrapped
+    env.rules.easiest = 0.25
+    assert copy.deepcopy(env).rules.easiest == pickle.loads(pickle.dumps(env)).rules.easiest == 0.25
 
 
 @every_id
@@ -326,6 +333,15 @@ def test_index_and_puzzle_of_your_own():
         obs, info = env.reset(options={"puzzle": puzzle})
         assert task.format(info["solution"]) == "1234341221434321"
         assert task.format(obs["puzzle"]) == task.format(obs["answer"]) == OWN.replace(" ", "")
+
+
+@pytest.mark.parametrize("ranked", [False, True])
+def test_an_index_counts_the_puzzles_of_the_split(ranked):
+    """Ranking and symmetric versions, both for random episodes, change nothing about it."""
+    envs = hrm_gym.make_vec("MazeSmall-v0", 40, ranked=ranked, num_examples=40)
+    obs, infos = envs.reset(options={"index": np.arange(40)})
+    data = envs.task.dataset("train")
+    assert (obs["puzzle"] == data.puzzle[:40]).all() and (infos["solution"] == data.solution[:40]).all()
 
 
 def test_a_choice_draws_no_random_number():

@@ -54,6 +54,13 @@ def test_one_size_is_what_it_was():
 
 
 @pytest.mark.slow
+def test_redrawn_mazes_of_several_sizes_are_in_no_other_split():
+    task = MazeTask(6, 9, smallest=4, redrawn=2)
+    known = set(task.keys(task.dataset("train")))
+    assert not known & {key for split in ("validation", "test") for key in task.keys(task.dataset(split))}
+
+
+@pytest.mark.slow
 def test_redrawn_mazes_keep_the_walls_and_the_length_of_the_way():
     plain, more = MazeTask(8, 10), MazeTask(8, 10, redrawn=2)
     old, new = plain.dataset("train"), more.dataset("train")

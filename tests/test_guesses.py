@@ -185,6 +185,16 @@ def searching(most, boards=8):
     return search, puzzle, solution
 
 
+def test_noise_reaches_the_thoughts_of_a_search_and_nothing_else():
+    search, _, _ = searching(3)
+    plain = search.initial_state(2)
+    noisy = search.perturbed(plain, 1.0, torch.Generator().manual_seed(0))
+    for name, tensor in noisy._asdict().items():
+        assert name == "inner" or torch.equal(tensor, getattr(plain, name)), name
+    before, after = (dict(nests.items(state.inner)) for state in (plain, noisy))
+    assert all(not torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
 @pytest.mark.parametrize("guesses", [3, 4, 6])
 def test_a_search_goes_as_deep_as_it_must(guesses):
     search, puzzle, solution = searching(guesses)

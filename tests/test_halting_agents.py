@@ -75,6 +75,13 @@ def test_the_documented_arguments_are_those_of_the_ids():
     assert {name: ast.literal_eval(value) for name, value in documented.items()} == defaults
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_no_number_of_segments_is_the_default_one(recorded):
+    env = gym.make(HALT, max_segments=None, num_examples=1, recorded=recorded)
+    assert env.unwrapped.rules.max_segments == 16
+    env.reset(seed=0)
+
+
 @pytest.mark.parametrize("kwargs", [{}, {"recorded": False}, {"features": True}, {"reward": "regret"}])
 def test_the_checkers_of_gymnasium_and_stable_baselines3(kwargs):
     env = gym.make(HALT, disable_env_checker=True, **FEW, **kwargs).unwrapped
@@ -254,6 +261,8 @@ RULE = Fixed(FixedConfig(), 1)
         (lambda: gym.make(HALT, num_examples=10**6, recorded=False), "puzzles"),
         (lambda: gym.make(HALT, split="tset"), "did you mean 'test'"),
         (lambda: gym.make(HALT, segment_costs=1), "did you mean 'segment_cost'"),
+        (lambda: gym.make(HALT, agent=None), "agent=None: give 'pretrained', or the path"),
+        (lambda: gym.make(HALT, agent=3), "agent=3: give"),
         (lambda: gym.make("ARC2-Halt-v0"), "no agent is shipped for ARC2-v0"),
         (lambda: gym.make("Sudoku6x6-Halt-v0", agent=str(_shipped())), "give a checkpoint trained on it"),
         (lambda: gym.make_vec(HALT, 2, autoreset_mode="Nextstep", **FEW), "did you mean 'NextStep'"),

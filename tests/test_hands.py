@@ -197,7 +197,7 @@ def test_evaluate_refuses_in_one_line(options, word):
 def test_runs_policies_paths_and_puzzles_in_hand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = TASK.dataset("train").puzzle[:200]
-    run = hrm_gym.train(ENV, "trm", run_dir=tmp_path / "a", dataset=data, **SHORT)
+    run = hrm_gym.train(ENV, "trm", run_dir="a", dataset=data, **SHORT)
     assert run.folder == tmp_path / "a" and run.config.dataset == str(tmp_path / "a" / "puzzles.csv.gz")
     assert not {row.tobytes() for row in puzzles_of(TASK, "train", run.config.dataset).puzzle} - {
         row.tobytes() for row in data
@@ -216,6 +216,14 @@ def test_runs_policies_paths_and_puzzles_in_hand(tmp_path, monkeypatch):
     for make in (hrm_gym.make, hrm_gym.make_vec):
         refused(lambda make=make: make(ENV, dataset=data), "dataset is a ndarray", "path")
         refused(lambda make=make: make(3), "give the id")
+
+
+def test_a_policy_in_hand_takes_every_board_that_its_file_takes():
+    policy = hrm_gym.load_agent("Sudoku9x9-v0", device="cpu")
+    agents, options = (policy, "pretrained:Sudoku9x9-v0"), {"boards": 1, "rollouts": 1, "max_segments": 4}
+    found = [hrm_gym.solve(ENV, PUZZLE, agent, device="cpu", **options) for agent in agents]
+    assert found[0].text == found[1].text and found[0].segments == found[1].segments
+    assert policy.agent.spec.num_cells == 81 and policy.source is not None
 
 
 @pytest.mark.parametrize("num_envs", [2.0, "2", True, None, 0, float("nan"), np.float64(2)])

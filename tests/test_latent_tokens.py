@@ -43,6 +43,15 @@ def test_written_steps_are_a_solvers_in_training_and_the_agents_own_in_use():
     assert seen == [None] * 3
 
 
+def test_written_steps_in_bfloat16():
+    task = ChainTask(3, 3, num_places=4)
+    puzzle = torch.as_tensor(task.sample(2, np.random.default_rng(0)).puzzle.astype(np.int64))
+    agent = build("latent_tokens", task, prefix_tokens=3, steps="kept", hidden_size=16)
+    agent.dtype = torch.bfloat16
+    state, out = agent.train()(agent.initial_state(2), {"puzzle": puzzle})
+    assert state.dtype == torch.bfloat16 and out.aux_loss.dtype == torch.float32
+
+
 def test_written_steps_need_a_solver_that_writes_them():
     with pytest.raises(HrmGymError, match="--steps kept: this puzzle has no solver") as error:
         build("latent_tokens", AdditionTask(), steps="kept")

@@ -15,8 +15,9 @@ from hrm_gym.agents.agent import TaskSpec
 from hrm_gym.agents.inference.think import think
 from hrm_gym.agents.saved.build import build
 from hrm_gym.agents.saved.load import load_agent
-from hrm_gym.agents.saved.onnx_export import export_onnx, segment_of, traced_segment
+from hrm_gym.agents.saved.onnx_export import _trained, export_onnx, segment_of, traced_segment
 from hrm_gym.agents.state import items
+from hrm_gym.agents.training.run import train
 from hrm_gym.envs.registration import make_task
 
 ort = pytest.importorskip("onnxruntime")
@@ -181,6 +182,14 @@ def test_the_file_says_what_a_program_needs(hrm_gym, tmp_path):
     assert str(Path(__file__).parents[1]).encode() not in out.read_bytes()  # no paths of this computer
     code, _, err = hrm_gym("export", "pretrained:Sudoku4x4-v0", "--onnx", out)
     assert code == 2 and "--overwrite" in err
+
+
+def test_a_policy_in_hand_is_described_as_its_file(tmp_path):
+    train(tiny(max_steps=1, max_segments=5, test_puzzles=2, eval_puzzles=2), tmp_path / "run")
+    policy = load_agent("Sudoku4x4-v0", tmp_path / "run", "cpu")
+    assert _trained(policy, "Sudoku4x4-v0", policy) == {"halting": "q_learning", "max_segments": 5}
+    policy.source = None
+    assert _trained(policy, "Sudoku4x4-v0", policy) == {"halting": "QLearning"}
 
 
 def test_torch_export_takes_a_segment_with_any_batch():

@@ -16,6 +16,7 @@ from hrm_gym.envs.drawing.frame import Search, right_cells
 from hrm_gym.envs.drawing.recording import FADE_FRAMES
 from hrm_gym.envs.drawing.renderer import HEIGHT, WIDTH
 from hrm_gym.envs.registration import make_task
+from hrm_gym.envs.task import Task
 from hrm_gym.errors import HrmGymError
 
 ENV = "Sudoku4x4-v0"
@@ -238,6 +239,53 @@ def test_the_editor_moves_clicks_and_corrects():
         Editor(make_task("ARC1-v0"))
 
 
+@pytest.mark.parametrize(
+    ("env", "question"), [("Parity-v0", "10110="), ("Copy-v0", "314="), ("Chain-v0", "20314567:1>>=")]
+)
+def test_a_question_is_typed_as_it_is_written(env, question):
+    task = make_task(env)
+    editor = Editor(task)
+    for key in question:
+        editor.key(key)
+    assert np.array_equal(editor.puzzle(), task.parse(question))
+
+
+def test_a_typed_puzzle_is_thought_about_even_where_results_stay():
+    player = Player(TASK, cases(), thinker(3), episodes=2, stay=True)
+    for _ in range(4):
+        player.advance()
+    assert player.paused
+    player.key("t")
+    typed(player, TASK.format(next(cases(7)).puzzle))
+    player.key("return")
+    assert not player.paused
+
+
+class Undecided(Task):
+    """Two cells with the digits 1 and 2, whose solver alone finds out that a puzzle has several solutions."""
+
+    shape, symbols = (1, 2), ".12"
+
+    def solve(self, puzzle):
+        if (puzzle > 0).sum() != 1:
+            raise HrmGymError("the puzzle has several solutions: add givens")
+        return np.array([1, 2], np.uint8)
+
+    def sample(self, num, rng):
+        raise NotImplementedError
+
+    def violations(self, puzzle, answer):
+        return (answer == 0).sum(-1)
+
+
+def test_what_only_the_solver_refuses_is_reported_too():
+    case = Case("a puzzle", np.array([1, 0]), np.array([1, 2]))
+    player = Player(Undecided(), iter([case]), lambda case, most: iter(()))
+    player.key("t")
+    player.key("return")
+    assert "several solutions" in player.frame.message and player.frame.cursor == 0
+
+
 def test_r_takes_a_new_puzzle(player):
     before = player.frame.puzzle
     player.advance()
@@ -412,7 +460,7 @@ def test_own_puzzle(capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"puzzle": "12"}, "the puzzle has 2 characters"),
+        ({"puzzle": "12"}, "the text has 2 characters"),
         ({"puzzle": "y" + "." * 15}, "'y'"),
         ({"puzzle": "11" + "." * 14}, ""),
         ({"puzzle": "." * 16}, ""),

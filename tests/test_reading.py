@@ -125,6 +125,16 @@ SEVERAL = {
 }
 
 
+@pytest.mark.parametrize("above", ["Grid 01\n", "# easy\n"])
+@pytest.mark.parametrize("blank", " -.")
+def test_a_row_of_blanks_is_a_row(above, blank):
+    rows = [*ROWS[:3], "." * 9, *ROWS[4:]]
+    board = "\n".join(rows).replace(".", blank)
+    gap = " " * 9 if blank == "." else ""
+    given = read_text(f"{above}{board}\n{gap}\n" * 2, NINE).puzzles.puzzle
+    assert (given == NINE.parse("".join(rows))).all() and len(given) == 2
+
+
 @pytest.mark.parametrize("name", SEVERAL)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 def test_files(tmp_path, name, encoding):
@@ -141,8 +151,13 @@ def test_arrays(tmp_path, shape):
     np.savez(tmp_path / "a.npz", quizzes=puzzles, solutions=solutions)
     sources = [tmp_path / "a.npy", tmp_path / "a.npz", puzzles, list(puzzles), puzzles.tolist(), OTHER]
     sources += [{"quizzes": puzzles, "solutions": solutions}, iter(BOARDS), np.array(BOARDS), tuple(BOARDS)]
+    np.savez(tmp_path / "unnamed.npz", puzzles, solutions)
+    sources += [tmp_path / "unnamed.npz"]
     for source in sources:
         assert np.array_equal(read(source, NINE).puzzles.puzzle, OTHER.puzzle)
+    np.savez(tmp_path / "unnamed.npz", puzzles, puzzles)
+    with pytest.raises(HrmGymError, match=r"unnamed.npz, puzzle 1: the answer breaks the rules"):
+        read(tmp_path / "unnamed.npz", NINE)
     for wrong in (
         puzzles + 0.5,
         puzzles.astype(float),
@@ -156,6 +171,25 @@ def test_arrays(tmp_path, shape):
         with pytest.raises(HrmGymError) as refusal:
             read(wrong, NINE)
         assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("nothing", [None, "", float("nan"), np.float64("nan")])
+def test_solutions_missing_in_a_list_are_found(nothing):
+    solutions = [ANSWERS[0], nothing, ANSWERS[2]]
+    rows = [{"puzzle": a, "solution": b} for a, b in zip(BOARDS, solutions, strict=True)]
+    for source in ({"puzzle": BOARDS, "solution": solutions}, rows):
+        assert np.array_equal(read(source, NINE).puzzles.solution, OTHER.solution)
+    with pytest.raises(HrmGymError, match="puzzle 1: the solution: it has shape"):
+        read({"puzzle": BOARDS, "solution": [3.5, *solutions[1:]]}, NINE)
+
+
+def test_solutions_missing_in_a_table_of_pandas_are_found():
+    pandas = pytest.importorskip("pandas")
+    for kind in (object, "string"):
+        table = pandas.DataFrame({"puzzle": BOARDS, "solution": [ANSWERS[0], None, ANSWERS[2]]}, dtype=kind)
+        table.loc[2, "solution"] = float("nan")
+        for source in (table, table.to_dict("records")):
+            assert np.array_equal(read(source, NINE).puzzles.solution, OTHER.solution)
 
 
 PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -219,6 +253,30 @@ def test_mazes(tmp_path, name):
     assert (given.puzzles.puzzle == MAZE).all()
 
 
+OPEN_MAZE = make_task("MazeSmall-v0", size=4, min_path=2)
+OPEN_TEXT = "S..............G"
+WAYS = ["Sooo...o...o...G", "S...o...o...oooG"]
+
+
+@pytest.mark.parametrize("separator", [" ", ",", ";", "\t", "|", ":"])
+@pytest.mark.parametrize("suffix", [".txt", ".csv"])
+def test_a_maze_after_a_maze_is_its_answer(tmp_path, separator, suffix):
+    path = tmp_path / f"a{suffix}"
+    for answer in WAYS:  # both are shortest, and what is given is kept
+        path.write_text(f"{OPEN_TEXT}{separator}{answer}\n" * 2)
+        given = read(path, OPEN_MAZE).puzzles
+        assert (given.solution == OPEN_MAZE.parse(answer)).all() and len(given.puzzle) == 2
+    for wrong in (
+        OPEN_TEXT,
+        WAYS[0].replace("o...G", "....G"),
+        WAYS[0].replace("o.", "#.", 1),
+        WAYS[0].replace("S", "."),
+    ):
+        path.write_text(f"{OPEN_TEXT}{separator}{WAYS[1]}\n{OPEN_TEXT}{separator}{wrong}\n")
+        with pytest.raises(HrmGymError, match=r"line 2: the (answer|solution)"):
+            read(path, OPEN_MAZE)
+
+
 def test_short_rows_are_cells_only_where_spaces_are():
     lines = TEXT.replace(" ", ".").splitlines()
     with pytest.raises(HrmGymError, match="row 3 has 9 characters, not 10"):
@@ -233,7 +291,10 @@ def test_short_rows_are_cells_only_where_spaces_are():
     [
         ("\n".join(ROWS[:8]), "72 characters in 8 rows"),
         ("\n".join([*ROWS[:8], "....8..7"]), "row 9 has 8 characters, not 9"),
-        (PUZZLE + "\n" + PUZZLE[:-1] + "\n" + PUZZLE, "line 2: the puzzle has 80 characters"),
+        (PUZZLE + "\n" + PUZZLE[:-1] + "\n" + PUZZLE, "line 2: the text has 80 characters"),
+        (f"{PUZZLE},{SOLUTION}\n{PUZZLE},{SOLUTION[:-1]}é", "line 2: the solution: foreign character 'é'"),
+        (f"question,answer\n{PUZZLE},{SOLUTION[:-1]}", "line 2: the solution: the text has 80 characters"),
+        ("1" * 131_073, "the text has 131073 characters"),
         (PUZZLE.replace("5", "é", 1), "foreign character 'é' at row 1, column 1"),
         (PUZZLE + " " + SOLUTION[:-1] + "8", "answer changes the given|answer breaks"),
         ('[{"puzzle": "12"}]', "12|2 characters"),
@@ -251,7 +312,7 @@ def test_what_is_no_puzzle_is_one_line(text, message):
 
 def test_a_board_that_lacks_a_row_takes_none_of_the_next():
     text = "\n".join(["Grid 1", *ROWS[:8], "Grid 2", *ROWS])
-    with pytest.raises(HrmGymError, match="line 2: the puzzle has 72 characters"):
+    with pytest.raises(HrmGymError, match="line 2: the text has 72 characters"):
         read_text(text, NINE)
 
 

@@ -314,6 +314,20 @@ def test_a_point_of_the_picture_leads_to_its_cell():
     assert renderer.cell_at(320 - 10, 30) == 0 and renderer.cell_at(320 + 10, 610) == 23
 
 
+@pytest.mark.parametrize(
+    ("env", "clicks"), [("Walk-v0", True), ("Copy-v0", False), ("Sudoku4x4-v0", True), ("MazeSmall-v0", True)]
+)
+def test_the_cursor_is_seen_and_points_at_its_cell(env, clicks):
+    task = make_task(env)
+    renderer, puzzle = Renderer(task), task.dataset("test").puzzle[0].astype(np.int64)
+    first, second = (renderer.rgb(Frame(puzzle=puzzle, answer=puzzle, cursor=cell)) for cell in (0, 1))
+    rows, columns = np.nonzero((first != second).any(2))
+    assert len(rows)
+    if clicks:
+        left, right = columns.min() + 9, columns.max() - 9
+        assert [renderer.cell_at(x, rows.mean()) for x in (left, right)] == [0, 1]
+
+
 def test_the_panel_shows_signals_by_name_and_no_value_that_was_not_learned(monkeypatch):
     task = BOARDS["4x4"]
     words = words_of(frame_of(task, signals={"q_halt": 0.25}, belief=0.5), task, monkeypatch)

@@ -73,7 +73,11 @@ def test_options_of_the_next_reset():
     venv.set_options({"puzzle": ".2....1...4..3.."})
     assert (venv.reset()["puzzle"] == venv.reset_infos[0]["solution"] * (venv.envs.state_dict()["puzzle"] > 0)).all()
     assert len({row.tobytes() for row in venv.reset()["puzzle"]}) > 1  # options are used once
-    for different in ([{"index": 0}] + [{}] * (N - 1), [{"puzzle": "x"}] + [{}] * (N - 1), [{"index": 0}]):
+    board = venv.envs.task.dataset("test").puzzle[3]
+    venv.set_options([{"puzzle": board.copy()} for _ in range(N)])
+    assert (venv.reset()["puzzle"] == board).all()
+    arrays = [{"puzzle": board}] * (N - 1) + [{"puzzle": board[::-1].copy()}]
+    for different in (arrays, [{"index": 0}] + [{}] * (N - 1), [{"puzzle": "x"}] + [{}] * (N - 1), [{"index": 0}]):
         venv.set_options(different)
         with pytest.raises(HrmGymError, match="only 'index' may differ"):
             venv.reset()

@@ -10,6 +10,7 @@ import hrm_gym
 from hrm_gym import HrmGymError
 from hrm_gym.envs.drawing.frame import Frame
 from hrm_gym.envs.drawing.renderer import Renderer
+from hrm_gym.envs.reading.source import read, read_text
 from hrm_gym.envs.sequences.chain import ChainTask
 from hrm_gym.envs.sequences.task import AdditionTask, CopyTask, ParityTask
 from hrm_gym.envs.task import SPLITS
@@ -112,9 +113,19 @@ def test_the_steps_of_a_chain_lead_to_its_answer():
         assert answer[0].tolist() == [cell, right[cell]]
 
 
+def test_several_short_questions_are_several_puzzles(tmp_path):
+    task, lines = CopyTask(), ["314=", "275="]
+    (tmp_path / "a.txt").write_text("# easy\n" + "\n".join(lines) + "\n")
+    for source in (lines, {"question": lines}, tmp_path / "a.txt", {"question": lines, "answer": ["314=314", None]}):
+        assert (read(source, task).puzzles.puzzle == [task.parse(line) for line in lines]).all()
+    for one in ("314=", "3 1 4 =", list("314="), "\n".join("314=")):  # one cell per line is one question
+        assert len(read_text(one, task).puzzles.puzzle if isinstance(one, str) else read(one, task).puzzles.puzzle) == 1
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: CopyTask(1, 4).parse("12=\n13="), "the text has 2 lines: write a question on one, such as '314=___'"),
         (lambda: CopyTask(5, 4), "none may exceed"),
         (lambda: CopyTask(1, 4, capacity=3), "none may exceed"),
         (lambda: ParityTask(0, 4), "min_length=0"),

@@ -62,6 +62,12 @@ class TaskSpec:
         """Rows and columns."""
         return self.rows, self.columns
 
+    def is_board_of(self, other: TaskSpec) -> bool:
+        """Whether both have the same board and symbols, and the same groups and links."""
+        same = self == other and (self.blank, self.group_symbols) == (other.blank, other.group_symbols)
+        structures = [(*spec.groups, np.asarray(spec.links)) for spec in (self, other)]
+        return same and len(self.groups) == len(other.groups) and all(map(np.array_equal, *structures))
+
     @staticmethod
     def of(task: Task) -> TaskSpec:
         """The spec of a puzzle family."""

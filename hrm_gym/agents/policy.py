@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hrm_gym import apple
+from hrm_gym.agents import state as nests
 from hrm_gym.agents.agent import Agent, Output
 from hrm_gym.agents.halting.rule import HaltingRule, Signals
 from hrm_gym.agents.state import State
@@ -98,6 +99,10 @@ class Policy(nn.Module):
     def with_agent(self, state: State, thought: State) -> State:
         """The state with its agent's part replaced by `thought`."""
         return {**state, "agent": thought} if self._carries else thought
+
+    def perturbed(self, state: State, noise: float, generator: torch.Generator) -> State:
+        """The state with normal noise of this standard deviation on the agent's part."""
+        return self.with_agent(state, nests.perturb(self.of_agent(state), noise, generator))
 
     def probabilities(self, output: Output) -> Tensor:
         """The distribution over the symbols of each cell, float32 (B, L, V)."""

@@ -62,7 +62,10 @@ class Editor:
         Raises:
             HrmGymError: if it is not a valid puzzle of the family.
         """
-        puzzle = self._task.parse(self._task.format(self.tokens))
+        text = self._task.format(self.tokens)
+        if self._task.shape[0] == 1:  # a question is as long as what was typed; `parse` adds answer cells and padding
+            text = text.rstrip(self._task.symbols[self._task.blank])
+        puzzle = self._task.parse(text)
         self._task.check(puzzle)
         return puzzle
 

@@ -214,12 +214,13 @@ class Player:
             self._go_to(self._place)
         elif key in ("return", "enter"):
             try:
-                puzzle = editor.puzzle()
+                case = own_case(self._task, editor.puzzle())
             except HrmGymError as error:
                 self._show_editor(editor, str(error))
                 return
             self._editor = None
-            self._begin(own_case(self._task, puzzle))
+            self.paused = False
+            self._begin(case)
         else:
             editor.key(key)
             self._show_editor(editor)

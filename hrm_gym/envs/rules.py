@@ -53,7 +53,9 @@ class Rules:
         self._num_guesses = 2 + MOST * NUMBERS if options.guesses else 0
         self.num_uniforms = 1 + self._num_symmetry + self._num_hints + self._num_guesses
         source = (self.task, split, dataset, options.num_examples)
-        self.num_puzzles = len(puzzles_of(*source).puzzle)
+        self.puzzles = puzzles_of(*source)
+        """The puzzles of the split in its order, without symmetric versions."""
+        self.num_puzzles = len(self.puzzles.puzzle)
         read = (state_of_dataset(dataset), *source)
         self.data = _ranked(self.augment, *read) if options.ranked else _data(self.augment, *read)
         """The puzzles to draw episodes from, in training followed by their symmetric versions (`Task.images`); sorted
@@ -68,9 +70,9 @@ class Rules:
         """The highest action; for boards, in each entry."""
         self._buffers = compiled.Buffers()
 
-    def __reduce__(self) -> tuple[Callable[..., Rules], tuple[()]]:
-        """Pickle the arguments, not the puzzles."""
-        return self._rebuild, ()
+    def __reduce__(self) -> tuple[Callable[..., Rules], tuple[()], dict[str, Any]]:
+        """Pickle the arguments and what has changed since, not the puzzles."""
+        return self._rebuild, (), {"easiest": self.easiest}
 
     @property
     def num_decisions(self) -> int:
@@ -155,7 +157,7 @@ class Rules:
             return _first(Puzzles(*(np.tile(tokens, (num, 1)) for tokens in (puzzle, self.task.solve(puzzle)))))
         if "index" in options:
             index = check_index(options["index"], num, self.num_puzzles)
-            return _first(self.data.map(lambda array: array[index]))
+            return _first(self.puzzles.map(lambda array: array[index]))
         return None
 
     # ---- a step ----------------------------------------------------------------------------------

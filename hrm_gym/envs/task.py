@@ -35,6 +35,9 @@ class Task(abc.ABC):
     blank: ClassVar[int] = 0
     """The token of blank cells; every other cell of a puzzle is a given."""
 
+    keeps_blanks: ClassVar[bool] = False
+    """Whether answers may keep blank cells, such as the free cells beside the path of a maze."""
+
     padding: ClassVar[int | None] = None
     """The token of cells outside the answer, which count neither in the loss nor in grades. None: every cell counts."""
 
@@ -71,6 +74,9 @@ class Task(abc.ABC):
     colours: tuple[int, ...] = ()
     """Tokens that are colours, background first, if other tokens lie outside the grid (ARC); empty: all tokens."""
 
+    boxes: tuple[int, int] | None = None
+    """Rows and columns of the boxes that the view separates by heavy lines; None for none."""
+
     num_notes: int = 0
     """Number of different notes of the solver in `trace` (see `Traces`)."""
 
@@ -81,8 +87,7 @@ class Task(abc.ABC):
     """Names of tasks that are defined by examples (ARC); an agent learns an embedding of each."""
 
     num_variants: int = 1
-    """Number of forms of each identity. Identity number i is form `i % num_variants` of
-    `identities[i // num_variants]`; form 0 is the unchanged puzzle."""
+    """Forms of each identity: number i is form `i % num_variants` (0: unchanged) of `identities[i // num_variants]`."""
 
     # ---- which task it is ------------------------------------------------------------------------
 
@@ -327,11 +332,6 @@ class Task(abc.ABC):
     def format(self, tokens: Array) -> str:
         """Format a board as L characters, row by row, the inverse of `parse`."""
         return "".join(self.symbols[int(token)] for token in tokens)
-
-    # ---- drawing ---------------------------------------------------------------------------------
-
-    boxes: tuple[int, int] | None = None
-    """Rows and columns of the boxes that the view separates by heavy lines; None for none."""
 
 
 @functools.lru_cache(maxsize=16)

@@ -116,7 +116,7 @@ class Attempts:
         state = self.policy.initial_state(len(number))
         if self.vary != "noise" or not bool((number > 0).any()):
             return state
-        return nests.select(number == 0, state, nests.perturb(state, self.noise, self.generator))
+        return nests.select(number == 0, state, self.policy.perturbed(state, self.noise, self.generator))
 
     def answers(self, answers: Tensor, uniforms: Tensor, number: Tensor) -> Tensor:
         """Transform answers, (J, L), from the symmetric images back to the original puzzles."""

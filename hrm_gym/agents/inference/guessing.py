@@ -129,6 +129,10 @@ class Guessing(Policy):
             given_up=none(num),
         )
 
+    def perturbed(self, state: Boards, noise: float, generator: torch.Generator) -> Boards:
+        """See `Policy`: on what the agent thinks about every board, not on the boards or how promising they are."""
+        return state._replace(inner=super().perturbed(state.inner, noise, generator))
+
     def search(self, state: Boards) -> Search:
         """See `Policy`."""
         guessed = state.answered != state.board[:, 0]

@@ -18,7 +18,7 @@ from hrm_gym.agents.saved.sources import PRETRAINED, pretrained_path
 from hrm_gym.envs.arguments import MOST_ENVS, check_integer
 from hrm_gym.envs.halting.frozen_model import Episodes, FrozenModel, RecordedModel
 from hrm_gym.envs.halting.halting_env import HaltingEnv
-from hrm_gym.envs.halting.halting_rules import HaltingOptions
+from hrm_gym.envs.halting.halting_rules import NUM_SEGMENTS, HaltingOptions
 from hrm_gym.envs.halting.halting_vector_env import HaltingVectorEnv
 from hrm_gym.envs.halting.recorded_solvers import RESULTS, recorded_episodes
 from hrm_gym.envs.registration import canonical_id
@@ -68,7 +68,7 @@ def _frozen_model(
     agent: str | os.PathLike[str] = "pretrained",
     split: str = "train",
     num_examples: int | None = None,
-    max_segments: int = 16,
+    max_segments: int | None = NUM_SEGMENTS,
     recorded: bool = True,
     features: bool = False,
     device: str = "cpu",
@@ -86,10 +86,14 @@ def _frozen_model(
         raise HrmGymError(f"max_episode_steps={max_episode_steps}: give max_segments instead")
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    HaltingOptions(max_segments=max_segments, **rules).check(recorded)
+    checked = HaltingOptions(max_segments=max_segments, **rules)
+    checked.check(recorded)
+    max_segments = checked.max_segments or NUM_SEGMENTS
     if num_examples is not None:
         num_examples = check_integer("num_examples", num_examples, 1)
-    agent = os.fspath(agent)
+    if not isinstance(agent, str | os.PathLike):
+        raise HrmGymError(f"agent={agent!r}: give 'pretrained', or the path of a run or checkpoint")
+    agent = os.fsdecode(agent)
     options = {"max_segments": max_segments, "render_mode": render_mode, "pictures": None, **rules}
     if (source := recording_for(env_id, agent)) is not None:
         if not recorded or features:

@@ -143,10 +143,10 @@ class LatentTokens(Board):
         Input and output share their embeddings, so a hidden state resembles the step that it replaces.
         """
         tables = (self.cells.weight, self.words.weight)
-        logits = [F.linear(last, table).float() for table in tables]
+        logits = [F.linear(last, table.to(last.dtype)).float() for table in tables]
         step = torch.stack([z.argmax(-1) for z in logits], 1) if solver is None else solver
         losses = [F.cross_entropy(z, step[:, i], reduction="none") for i, z in enumerate(logits)]
-        return self.cells(step[:, 0]) + self.words(step[:, 1]), losses[0] + losses[1]
+        return (self.cells(step[:, 0]) + self.words(step[:, 1])).to(last.dtype), losses[0] + losses[1]
 
     @staticmethod
     def _with(x: Tensor, thoughts: list[Tensor]) -> Tensor:

@@ -82,15 +82,28 @@ def load_both(env: str, checkpoint: Any = "pretrained", device: str = "auto") ->
 
 
 def _in_hand(env_id: str, policy: Policy, device: str) -> Policy:
-    """The given policy; a copy if it is on another device or in training mode."""
+    """The given policy; a copy if it is on another device, in training mode, or for another board."""
     spec = TaskSpec.of(make_task(env_id))
     if not type(policy.agent).fits(policy.agent.spec, spec):
         ours, theirs = (f"{s.rows}x{s.columns}, {s.num_tokens} symbols" for s in (spec, policy.agent.spec))
         raise HrmGymError(f"the policy is for boards of {theirs}, and {env_id} has boards of {ours}: give another one")
     place = policy.device if device == "auto" else torch.device(choose_device(device))
+    if not policy.agent.spec.is_board_of(spec):
+        policy = _for_board(policy, spec).to(place)
     if policy.training or place.type != policy.device.type:
         policy = copy.deepcopy(policy).to(place).eval()
     return policy
+
+
+def _for_board(policy: Policy, spec: TaskSpec) -> Policy:
+    """A copy of a policy for another board that its weights fit."""
+    agent = type(policy.agent)(policy.agent.config, spec)
+    agent.dtype = policy.agent.dtype
+    agent.load_state_dict(policy.agent.state_dict())
+    agent.grow(1.0)
+    other = Policy(policy.name, agent, copy.deepcopy(policy.halting), policy.loss).eval()
+    other.source = policy.source
+    return other
 
 
 def _open(env_id: str, checkpoint: Any) -> tuple[Path, Checkpoint, Task]:

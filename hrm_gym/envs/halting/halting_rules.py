@@ -18,6 +18,9 @@ from hrm_gym.envs.halting.frozen_model import STATE, STATE_BOUND, FrozenModel
 from hrm_gym.errors import HrmGymError
 from hrm_gym.options import Options, number
 
+NUM_SEGMENTS = 16
+"""Default maximum number of segments."""
+
 
 @dataclasses.dataclass(frozen=True)
 class HaltingOptions(Options):
@@ -78,7 +81,7 @@ class HaltingRules:
         options = HaltingOptions.from_dict(arguments)
         episodes = model.episodes
         options.check(episodes is not None)
-        most = 16 if episodes is None else episodes.max_segments
+        most = NUM_SEGMENTS if episodes is None else episodes.max_segments
         self.max_segments = options.max_segments or most
         if episodes is not None and self.max_segments > most:
             raise HrmGymError(f"max_segments={self.max_segments}: only {most} were recorded; record more or give fewer")

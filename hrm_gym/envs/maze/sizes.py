@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -63,21 +64,36 @@ def generate(
 
     `generator` makes the mazes of each size, so the splits share none.
     """
+    puzzle = np.full((num, size, size), WALL, np.uint8)
+    solution = puzzle.copy()
+    for some, side, path, paths, corners in _kinds(size, min_path, smallest, shortest, num, seed):
+        mazes = _of_one_kind(side, path, paths, len(some), seed, split)
+        for slot, (top, left), board, answer in zip(some, corners, mazes.puzzle, mazes.solution, strict=True):
+            place = slot, slice(top, top + side), slice(left, left + side)
+            puzzle[place], solution[place] = board.reshape(side, side), answer.reshape(side, side)
+    return Puzzles(puzzle.reshape(num, -1), solution.reshape(num, -1))
+
+
+def places_of(size: int, min_path: int, smallest: int | None, shortest: int | None, num: int, seed: int) -> np.ndarray:
+    """Where the mazes of `generate` stand on the board: rows and columns, first row, first column; int64 (num, 3)."""
+    places = np.zeros((num, 3), np.int64)
+    for some, side, _, _, corners in _kinds(size, min_path, smallest, shortest, num, seed):
+        places[some, 0], places[some, 1:] = side, corners
+    return places
+
+
+def _kinds(
+    size: int, min_path: int, smallest: int | None, shortest: int | None, num: int, seed: int
+) -> Iterator[tuple[np.ndarray, int, int, list[int], np.ndarray]]:
+    """The kinds of mazes in a set: slots (n,), size, minimum path, all paths of that size, and corners (n, 2)."""
     sides = [size] if smallest is None else list(range(smallest, size + 1))
     wanted = levels(min_path, shortest)
     rng = np.random.default_rng([seed, len(sides)])
-    puzzle = np.full((num, size, size), WALL, np.uint8)
-    solution = puzzle.copy()
     order = rng.permutation(num) if len(sides) * len(wanted) > 1 else np.arange(num)
     for slots, side in zip(np.array_split(order, len(sides)), sides, strict=True):
         paths = sorted({path_of(side, size, least) for least in wanted})
         for some, path in zip(np.array_split(slots, len(paths)), paths, strict=True):
-            mazes = _of_one_kind(side, path, paths, len(some), seed, split)
-            corners = rng.integers(0, size - side + 1, (len(some), 2))
-            for slot, (top, left), board, answer in zip(some, corners, mazes.puzzle, mazes.solution, strict=True):
-                place = slot, slice(top, top + side), slice(left, left + side)
-                puzzle[place], solution[place] = board.reshape(side, side), answer.reshape(side, side)
-    return Puzzles(puzzle.reshape(num, -1), solution.reshape(num, -1))
+            yield some, side, path, paths, rng.integers(0, size - side + 1, (len(some), 2))
 
 
 def _of_one_kind(side: int, path: int, paths: list[int], num: int, seed: int, split: str | None) -> Puzzles:
@@ -96,17 +112,36 @@ def _test(side: int, min_path: int, seed: int) -> Puzzles:
     return generator.generate(side, min_path, NUM_TEST, seed, "test")
 
 
-def with_other_ends(puzzles: Puzzles, size: int, times: int) -> Puzzles:
+def with_other_ends(puzzles: Puzzles, size: int, times: int, places: np.ndarray) -> Puzzles:
     """The mazes, followed by `times` as many with the same walls and another start and goal.
 
     The new paths are at least as long as the shortest old one. Mazes of the test split are left out.
+
+    Args:
+        puzzles: N training mazes.
+        size: rows and columns of the board.
+        times: number of new mazes per maze.
+        places: where each maze stands, (N, 3): see `places_of`.
     """
     shortest = int(solver.path_cells(puzzles.puzzle, size).min())
     drawn = _redraw(np.ascontiguousarray(puzzles.puzzle, np.uint8), size, shortest, times)
-    drawn = drawn[~is_test(drawn, size)]
+    drawn = drawn[~_are_test(drawn.reshape(-1, size, size), np.tile(places, (times, 1)))]
     return Puzzles(
         np.concatenate((puzzles.puzzle, drawn)), np.concatenate((puzzles.solution, solver.solve(drawn, size)))
     )
+
+
+def _are_test(boards: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Whether each maze, (N, size, size), belongs to the test split: its own square decides, not the walls around."""
+    found = np.zeros(len(boards), bool)
+    for side in np.unique(places[:, 0]):
+        (those,) = np.nonzero(places[:, 0] == side)
+        mazes = [
+            boards[i, top : top + side, left : left + side].ravel()
+            for i, (_, top, left) in zip(those, places[those], strict=True)
+        ]
+        found[those] = is_test(np.stack(mazes), int(side))
+    return found
 
 
 @njit(cache=True, nogil=True)

@@ -46,6 +46,7 @@ class MazeTask(Task):
         **{"s": "S", "g": "G", "E": "G", "e": "G", "O": "o"},
     }
     blank = solver.FREE
+    keeps_blanks = True
     local = True
     view = MazeView
     another_solution = "another shortest path"
@@ -183,5 +184,7 @@ def _dataset(task: MazeTask, split: str) -> Puzzles:
         num = {"train": 10_000, "validation": 500, "test": sizes.NUM_TEST}[split]
         puzzles = task.generate(num, 0, split)
     if split == "train" and task.redrawn:
-        puzzles = sizes.with_other_ends(puzzles, task.size, task.redrawn)
+        # Shipped mazes have one size, and so a place that does not depend on their lengths.
+        places = sizes.places_of(task.size, task.min_path, task.smallest, task.shortest, len(puzzles.puzzle), 0)
+        puzzles = sizes.with_other_ends(puzzles, task.size, task.redrawn, places)
     return puzzles

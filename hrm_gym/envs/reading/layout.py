@@ -238,4 +238,4 @@ def _wrong_size(text: str, alphabet: Alphabet) -> str:
             if num != columns:
                 return f"row {i} has {num} characters, not {columns}: {needed}"
     num = len("".join(lines)) if alphabet.spaced else len("".join(text.split()))
-    return f"the puzzle has {num} characters{f' in {len(lines)} rows' if len(lines) > 1 else ''}; {needed}"
+    return f"the text has {num} characters{f' in {len(lines)} rows' if len(lines) > 1 else ''}; {needed}"

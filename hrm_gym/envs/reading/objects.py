@@ -17,9 +17,13 @@ from hrm_gym.errors import HrmGymError, first_line
 QUESTIONS = (
     *("question", "questions", "puzzle", "puzzles", "quizzes", "quiz", "unsolved", "board", "boards", "grid", "grids"),
     *("givens", "clues", "problem", "input", "inputs", "value", "task", "sudoku", "maze", "mazes"),
+    "arr_0",  # the first array of an `.npz` without names
 )
 """Common names of a column of puzzles, in the order of search."""
-ANSWERS = ("answer", "answers", "solution", "solutions", "solved", "label", "labels", "output", "outputs", "target")
+ANSWERS = (
+    *("answer", "answers", "solution", "solutions", "solved", "label", "labels", "output", "outputs", "target"),
+    "arr_1",
+)
 """Common names of a column of solutions."""
 
 _DEEPEST = 8
@@ -132,7 +136,7 @@ def _paired(question: Any, answer: Any, task: Task, place: str, depth: int) -> I
     """One board with its answer, or several boards with as many answers."""
     parts = None if _is_board(question, task) else _parts(question)
     if parts is None:
-        yield Row(place or "puzzle 1", question, "" if answer is None else answer)
+        yield Row(place or "puzzle 1", question, "" if _is_missing(answer) else answer)
         return
     answers = None if answer is None else _parts(answer)
     if answer is not None and (answers is None or len(answers) != len(parts)):
@@ -141,11 +145,16 @@ def _paired(question: Any, answer: Any, task: Task, place: str, depth: int) -> I
     for i, part in enumerate(parts, start=1):
         here = f"{place}, puzzle {i}" if place else f"puzzle {i}"
         if answers is not None:
-            yield Row(here, part, "" if answers[i - 1] is None else answers[i - 1])
+            yield Row(here, part, "" if _is_missing(answers[i - 1]) else answers[i - 1])
         elif isinstance(part, Mapping) or (not _is_board(part, task) and _parts(part) is not None and depth < 2):
             yield from rows_of(part, task, here, depth + 1)
         else:
             yield Row(here, part)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, or what pandas has in an empty cell."""
+    return value is None or (not hasattr(value, "__len__") and str(value) in ("nan", "<NA>"))
 
 
 def _parts(value: Any) -> Sequence[Any] | None:

@@ -25,7 +25,7 @@ from hrm_gym.envs.reading.tables import is_table, rows_of_table
 from hrm_gym.envs.reading.text import Row, decode, rows_of_text
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError, first_line
-from hrm_gym.files import LARGEST, is_file, is_folder, read_array, read_arrays
+from hrm_gym.files import LARGEST, expanded, is_file, is_folder, read_array, read_arrays
 from hrm_gym.hugging_face import HUB, hub_library, not_downloaded
 
 PACKED: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
@@ -83,7 +83,7 @@ def _read_path(name: str | bytes, task: Task, solved: bool) -> Given:
     own = task.read(name, None)
     if own is not None:
         return Given(own, "the family's own files")
-    path = _download(name) if name.startswith(HUB) else Path(os.path.expanduser(name))
+    path = _download(name) if name.startswith(HUB) else expanded(name)
     if is_folder(path):
         return Given(read_folder(path, task, check_answers), "a folder of arrays")
     if not (is_file(path) or _is_stream(path)):
@@ -179,7 +179,7 @@ def parse(name: str, rows: Iterable[Row], task: Task, solved: bool) -> Puzzles:
         try:
             puzzle = tokens_of(task, row.puzzle)
             given = not (isinstance(row.answer, str) and not row.answer.strip())
-            solution = tokens_of(task, row.answer) if given else task.solve(puzzle) if solved else puzzle
+            solution = _solution(task, row.answer) if given else task.solve(puzzle) if solved else puzzle
         except HrmGymError as error:
             raise type(error)(f"{place}: {error}" if place else str(error)) from None
         puzzles.append(puzzle)
@@ -193,6 +193,13 @@ def parse(name: str, rows: Iterable[Row], task: Task, solved: bool) -> Puzzles:
     known = [i for i, place in enumerate(places) if place is not None]
     check_answers(task, data.map(lambda array: array[known]), [str(places[i]) for i in known])
     return data
+
+
+def _solution(task: Task, answer: Any) -> np.ndarray:
+    try:
+        return tokens_of(task, answer, "it")
+    except HrmGymError as error:
+        raise type(error)(f"the solution: {error}") from None
 
 
 def check_answers(task: Task, data: Puzzles, places: Sequence[str]) -> None:

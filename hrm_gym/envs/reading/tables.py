@@ -18,7 +18,11 @@ COLUMNS = ("source", "question", "answer", "rating")
 
 def is_table(text: str) -> bool:
     """Whether the first line names a column of puzzles."""
-    return _column(_split(_first(text), _separator(text)), QUESTIONS) is not None
+    try:
+        names = next(csv.reader([_first(text)], delimiter=_separator(text)), [])
+    except csv.Error:  # a field too long for a name
+        return False
+    return _column([name.strip() for name in names], QUESTIONS) is not None
 
 
 def rows_of_table(text: str, task: Task) -> Iterator[Row]:
@@ -49,7 +53,7 @@ def rows_of_table(text: str, task: Task) -> Iterator[Row]:
             else:
                 raise HrmGymError(f"line {reader.line_num}: it has {len(fields)} columns, and no puzzle: correct it")
     except csv.Error as error:
-        raise HrmGymError(f"line {reader.line_num}: {error}") from None
+        raise HrmGymError(f"line {reader.line_num}: {error}: correct or remove it") from None
 
 
 def _first(text: str) -> str:
@@ -59,10 +63,6 @@ def _first(text: str) -> str:
 def _separator(text: str) -> str:
     """The character that splits the first line into the most columns."""
     return max(",;\t|", key=_first(text).count)
-
-
-def _split(line: str, separator: str) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
 
 
 def _column(names: list[str], wanted: tuple[str, ...]) -> int | None:

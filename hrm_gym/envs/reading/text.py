@@ -65,23 +65,25 @@ def _boards(text: str, task: Task) -> Iterator[tuple[Row, bool]]:
     """Each board of a text, and whether it is under the title [Solution]."""
     height, section, begun = task.shape[0], "puzzle", 0
     board: list[str] = []
+    lines = text.splitlines()
+    marks = _marks(lines, task)
 
     def done() -> Iterator[tuple[Row, bool]]:
         if board:
             yield Row(f"line {begun}", "\n".join(board)), section == "solution"
         board.clear()
 
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         title = re.fullmatch(r"\s*\[([A-Za-z ]+)\]\s*", line)
         if title or _is_title(line, task):
             yield from done()
             section = title[1].lower() if title else "puzzle"
-        elif section not in ("puzzle", "solution") or _is_comment(line, task) or _is_frame(line, task, text):
+        elif section not in ("puzzle", "solution") or _is_comment(line, task) or _is_frame(line, task, marks):
             continue
         elif fields := _fields(line, task):
             yield from done()
             yield Row(f"line {number}", *fields), section == "solution"
-        elif line.strip() or (board and task.alphabet.spaced):
+        elif line.strip() or (board and (task.alphabet.spaced or _is_blank_row(line, task, marks))):
             begun = begun if board else number
             board.append(line)
             if len(board) == height:
@@ -111,18 +113,32 @@ def _is_title(line: str, task: Task) -> bool:
     return word is not None and not set(word[1]) <= set(task.symbols) | set(task.aliases)
 
 
-def _is_frame(line: str, task: Task, text: str) -> bool:
-    """Whether a line is part of a frame; a row of dashes with one per cell may be a row of blanks."""
-    if not is_rule(line, task.alphabet):
-        return False
-    cells = [character for character in line if character not in "| \t"]
-    blanks = {alias for alias, symbol in task.aliases.items() if symbol == task.symbols[task.blank]}
-    dashes = set(cells) == {"-"} and "-" in blanks and len(cells) == task.shape[1]
-    return not (dashes and not (blanks | {task.symbols[task.blank]}) - {"-"} & set(text))
+def _is_frame(line: str, task: Task, marks: set[str]) -> bool:
+    """Whether a line is part of a frame."""
+    return is_rule(line, task.alphabet) and not _is_blank_row(line, task, marks)
+
+
+def _is_blank_row(line: str, task: Task, marks: set[str]) -> bool:
+    """Whether dashes or spaces, one per cell, are a row of blanks: no other character marks blanks in the text."""
+    cells = re.sub(r"[|\s]", "", line) or line
+    mark = cells[:1]
+    return mark in {*_blanks(task), " "} and cells == mark * task.shape[1] and marks <= {mark}
+
+
+def _marks(lines: list[str], task: Task) -> set[str]:
+    """The characters that mark blanks in the boards of a text."""
+    beside = (_is_title, _is_comment, lambda line, task: is_rule(line, task.alphabet))
+    boards = (line for line in lines if not any(is_beside(line, task) for is_beside in beside))
+    return _blanks(task) & set().union(*boards)
+
+
+def _blanks(task: Task) -> set[str]:
+    blank = task.symbols[task.blank]
+    return {blank, *(alias for alias, symbol in task.aliases.items() if symbol == blank)}
 
 
 def _fields(line: str, task: Task) -> tuple[str, str] | None:
-    """A puzzle on one line and the solution after it, if any; None if there is no puzzle."""
+    """A puzzle on one line and the answer after it, if any; None if there is no puzzle."""
     if not line.strip():
         return None
     if is_board_text(line, task):
@@ -131,5 +147,5 @@ def _fields(line: str, task: Task) -> tuple[str, str] | None:
     boards = [field for field in fields if is_board_text(field, task)]
     if not boards:
         return None
-    complete = len(boards) > 1 and task.blank not in task.parse(boards[1])
-    return boards[0], boards[1] if complete else ""
+    answered = len(boards) > 1 and (task.keeps_blanks or not _blanks(task) & set(boards[1]))
+    return boards[0], boards[1] if answered else ""

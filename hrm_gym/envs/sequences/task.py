@@ -15,6 +15,7 @@ import numpy as np
 
 from hrm_gym.envs.arguments import check_integer
 from hrm_gym.envs.arrays import Array, as_int64, concatenate, gather, like, where
+from hrm_gym.envs.reading.layout import WrongSizeError
 from hrm_gym.envs.sequences.view import SequenceView
 from hrm_gym.envs.task import Puzzles, Task
 from hrm_gym.errors import HrmGymError
@@ -132,8 +133,12 @@ class SequenceTask(Task):
         """As `Task.parse`; padding and the blank cells after `=` can be omitted: "314=" means "314=___...".
 
         Raises:
+            WrongSizeError: if there are several questions, one per line.
             HrmGymError: if a character or the length is invalid.
         """
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if len(lines) > 1 and any(len(line) > 1 for line in lines):
+            raise WrongSizeError(f"the text has {len(lines)} lines: write a question on one, such as {self.example!r}")
         text = "".join(text.split())
         if text.endswith("="):
             for length in range(1, self.capacity + 1):

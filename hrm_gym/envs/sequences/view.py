@@ -25,7 +25,7 @@ class SequenceView(TokenGrid):
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         """See `TokenGrid`."""
-        from hrm_gym.envs.drawing.canvas import Box
+        from hrm_gym.envs.drawing.canvas import Box, mark_cursor
 
         wrong = wrong_cells(self._task, frame)
         question, answer = self._parts(frame.puzzle)
@@ -35,8 +35,10 @@ class SequenceView(TokenGrid):
         left = area.x + (area.width - side * width) / 2
         for row, line in enumerate(lines):
             for column, cell in enumerate(line):
-                tile = Box(left + side * column, top + side * row, side, side).inset(1.0)
-                self._cell(canvas, tile, frame, int(cell), wrong=bool(wrong[cell]))
+                tile = Box(left + side * column, top + side * row, side, side)
+                self._cell(canvas, tile.inset(1.0), frame, int(cell), wrong=bool(wrong[cell]))
+                if cell == frame.cursor:
+                    mark_cursor(canvas, tile)
 
     def _parts(self, puzzle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the cells of the question and those of the answer."""

@@ -17,21 +17,26 @@ class WalkView(TokenGrid):
 
     def board(self, canvas: Canvas, area: Box, frame: Frame) -> None:
         """See `TokenGrid`."""
+        from hrm_gym.envs.drawing.canvas import mark_cursor
+
+        wrong, tiles = wrong_cells(self._task, frame), self.cells(area)
+        for cell, tile in enumerate(tiles):
+            self._cell(canvas, tile.inset(1.0), frame, cell, wrong=bool(wrong[cell]))
+        if frame.cursor is not None:
+            mark_cursor(canvas, tiles[frame.cursor])
+
+    def cells(self, area: Box) -> list[Box]:
+        """See `TokenGrid`."""
         from hrm_gym.envs.drawing.canvas import Box
 
-        wrong = wrong_cells(self._task, frame)
         steps = self._task.shape[1]
         # The number of steps per line that maximizes the tiles; a pair of lines is two and a half tiles high.
         width = max(range(1, steps + 1), key=lambda wide: _side(area, steps, wide))
         side = max(1, int(_side(area, steps, width)))
         left = area.x + (area.width - side * width) / 2
         top = area.y + (area.height - side * 2.5 * -(-steps // width)) / 2
-        for row in range(2):
-            for step in range(steps):
-                line, column = divmod(step, width)
-                tile = Box(left + side * column, top + side * (2.5 * line + row), side, side).inset(1.0)
-                cell = row * steps + step
-                self._cell(canvas, tile, frame, cell, wrong=bool(wrong[cell]))
+        places = [(row, *divmod(step, width)) for row in range(2) for step in range(steps)]
+        return [Box(left + side * column, top + side * (2.5 * line + row), side, side) for row, line, column in places]
 
 
 def _side(area: Box, steps: int, wide: int) -> float:
