@@ -21,7 +21,7 @@ from hrm_gym.agents.analysis.participation import Moments
 from hrm_gym.agents.analysis.recording import LAYERS, StateRecorder, record
 from hrm_gym.agents.analysis.stopping import spearman
 from hrm_gym.agents.analysis.subject import Beside, Settings, open_subject, think_through
-from hrm_gym.agents.analysis.trajectories import project
+from hrm_gym.agents.analysis.trajectories import measure, project
 from hrm_gym.agents.halting.fixed import Fixed
 from hrm_gym.agents.policy import Policy
 from hrm_gym.agents.saved.build import build
@@ -68,6 +68,12 @@ def test_projection_keeps_distances_of_points_in_a_plane():
     a, b = plane.reshape(20, -1), points.reshape(20, 2)
     assert np.allclose(np.linalg.norm(a[:, None] - a, axis=2), np.linalg.norm(b[:, None] - b, axis=2))
     assert shares.sum() == pytest.approx(1)
+
+
+def test_no_more_paths_are_recorded_than_asked_for():
+    looked = subject()
+    assert (~looked.long.right[:, looked.trained_segments - 1]).sum() > looked.settings.traced  # untrained
+    assert len(measure(looked)["puzzles"]) == looked.settings.traced
 
 
 def test_rank_correlation_with_ties():

@@ -83,6 +83,16 @@ def test_thresholds_on_recordings_are_compared(hrm_gym, results, tmp_path):
     assert value["threshold on votes"] <= 1
 
 
+@pytest.mark.parametrize(
+    ("options", "tasks"), [((), "6 to fit, 2 to test"), (("--fit-puzzles", "4", "--limit", "1"), "4 to fit, 1 to test")]
+)
+def test_so_many_recorded_tasks_are_used(hrm_gym, results, tmp_path, options, tasks):
+    args = ["--checkpoint", str(results), "--out", str(tmp_path / "out"), "--train-steps", "0", "--costs", "0.01"]
+    code, _, err = hrm_gym("halting", "--env", "ARC1-v0", *args, *options)
+    assert code == 0, err
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["conditions"]["tasks"] == tasks
+
+
 def test_another_file_is_refused_in_a_line(tmp_path):
     path = tmp_path / "other.jsonl"
     path.write_text('{"conditions": {"seconds": 4}}\n{"name": "a"}\n')

@@ -349,6 +349,23 @@ def test_solve_writes_a_submission_and_json(hrm_gym, tmp_path):
     assert code == 2 and str(target) in err
 
 
+def test_an_agent_of_ones_own_learns_the_tasks_and_is_named(hrm_gym, own_folder):
+    (own_folder / "mine.py").write_text(
+        "from hrm_gym.agents import register_agent\nfrom hrm_gym.agents.models.planes import PlanesHRM\n"
+        "register_agent('my_planes', f'{__name__}:Mine')\n"
+        "class Mine(PlanesHRM):\n"
+        "    def __init__(self, config, spec):\n        super().__init__(config, spec)\n        print('mine learns')\n"
+    )
+    path = write(own_folder / "swap.json", SWAP)
+    common = ("--env", "ARC1-v0", "--seconds", 0.3, "--agent", "mine:my_planes")
+    _, out, err = hrm_gym("solve", *common, path)
+    assert "mine learns" in out, err
+    _, out, err = hrm_gym("evaluate", *common, "--puzzles", path, "--json")
+    assert json.loads(out.splitlines()[-1])["agent"] == "mine:my_planes", err
+    code, _, err = hrm_gym("solve", *common[:-1], "yours:my_planes", path)
+    assert code == 2 and "no module 'yours'" in err
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hrm_gym.cli import COMMANDS
+from hrm_gym.cli import COMMANDS, main
+from hrm_gym.cli.evaluate import in_lines
 from hrm_gym.envs.drawing.text import board_text
 from hrm_gym.envs.registration import make_task, task_ids
 from hrm_gym.shares import wilson
@@ -39,6 +40,28 @@ def test_solve_exactly_in_every_spelling(hrm_gym, tmp_path, monkeypatch):
         code, out, _ = hrm_gym("solve", "--env", "SudokuExtreme-v0", "--exact", spelling)
         assert code == 0
         assert board(out) == expected and len(out.strip().splitlines()) == 9
+
+
+@pytest.mark.parametrize("empty", ["-", "--"])
+def test_a_board_that_begins_with_a_hyphen_is_a_value(hrm_gym, empty):
+    task = make_task("Sudoku4x4-v0")
+    cells = next(text for text in map(task.format, task.dataset("test").puzzle) if text.startswith("." * len(empty)))
+    board_ = cells.replace(".", "-")
+    assert board_.startswith(empty)
+    code, out, _ = hrm_gym("solve", "--exact", board_)
+    assert code == 0 and board(out) == task.format(task.solve(task.parse(cells)))
+    code, _, err = hrm_gym("play", "--headless", "--env", "Sudoku4x4-v0", "--max-segments", 1, "--puzzle", board_)
+    assert code == 0, err
+    code, _, err = hrm_gym("solve", "--exact", board_[:6])
+    assert code == 2 and "no board has the size" in err
+
+
+@pytest.mark.parametrize(
+    "option", ["--max-segmants", "--max-segments-in-all", "--max-segments-in-all=3", "-max_segments-2"]
+)
+def test_a_misspelt_option_is_no_board(hrm_gym, option):
+    code, _, err = hrm_gym("solve", "--exact", option, HARD)
+    assert code == 2 and option.partition("=")[0] in err and err.count("\n") == 1 and "see hrm-gym solve" in err
 
 
 def test_several_attempts_solve_more(hrm_gym, tmp_path):
@@ -191,6 +214,8 @@ def test_evaluate_on_a_file_and_with_rollouts(hrm_gym, tmp_path):
     )
     figures = json.loads(out)
     assert code == 0 and figures["num_puzzles"] == 30 and figures["mean_segments"] == 12
+    assert min(figures["accuracy_after_segments"]) > 0.9  # noise makes later attempts worse
+    assert dict(in_lines(figures))["after 1 / 2 / 4"].endswith(" % right in the first attempt")
 
 
 def test_the_shipped_agent_of_another_environment_is_graded(hrm_gym):
@@ -281,6 +306,36 @@ def test_the_console_script_and_a_reader_that_leaves():
     command = f"{sys.executable} -m hrm_gym envs | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.startswith("id") and "Traceback" not in done.stderr
+
+
+def closed_pipe():
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def full_disk():
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["envs"], ["solve", "--help"]])
+@pytest.mark.parametrize(("output", "status"), [(closed_pipe, 0), (full_disk, 2)])
+def test_an_output_that_takes_no_more(words, output, status, buffering, monkeypatch, capsys):
+    if output is full_disk and not Path("/dev/full").exists():
+        pytest.skip("only Linux has a full disk to test on")
+    stream = io.TextIOWrapper(os.fdopen(output(), "wb", buffering), write_through=not buffering)
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(words) == status
+    stream.close()  # as Python does at exit
+    err = capsys.readouterr().err
+    assert err.count("\n") == (status == 2) and err.startswith("error: cannot write (No space left" if status else "")
+
+
+def test_a_closed_standard_input_is_one_line(hrm_gym, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, err = hrm_gym("solve", "-")
+    assert code == 2 and "standard input, which is closed" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("script", ["train_agent.py", "play.py", "hrm_gym_command.py"])

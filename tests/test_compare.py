@@ -99,6 +99,20 @@ def test_an_agent_that_cannot_take_the_puzzle_stays_in_the_table(compare, tmp_pa
     assert not (tmp_path / "runs" / "trm_symbols-seed0").exists()
 
 
+def test_seeds_that_failed_are_named_in_the_row():
+    figures = {name: 1 for name in ("parameters", "segment_flops", "minutes", "steps", "by_itself_segments")}
+    figures |= {
+        "halting": "fixed",
+        "by_itself": 0.5,
+        "device": "cpu",
+        "after": dict.fromkeys(["1", "2", "4", "8", "16"], 0.5),
+    }
+    found = [portrait.Portrait("gru", seed, {}, "the loss is nan") for seed in (0, 1)]
+    found += [portrait.Portrait(agent, 2, figures) for agent in ("gru", "trm")]
+    text = portrait.table(found, portrait.Conditions(ENV, steps=1))
+    assert "\n| `gru` (1 of 3 seeds; 2 failed: the loss is nan) | `fixed` |" in text and "\n| `trm` | `fixed` |" in text
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

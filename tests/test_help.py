@@ -1,6 +1,7 @@
 """What commands show of themselves: help and lists, on terminals of every width and with few characters."""
 
 import functools
+import json
 import os
 import re
 import signal
@@ -157,7 +158,7 @@ def test_each_help_says_which_halting_it_means(hrm_gym, at_width):
 # ---- Ctrl-C ----------------------------------------------------------------------------------------------
 
 
-def interrupted(command, until, **options):
+def interrupted(command, until, within=120, **options):
     """Start a command, send SIGINT to all its processes, as a terminal does, once it has printed; gives its end."""
     heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # jobs in the background ignore it
     options |= {"start_new_session": True, "preexec_fn": heard}
@@ -167,7 +168,7 @@ def interrupted(command, until, **options):
         if until in line:
             break
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=within)
     return process.returncode, out, err
 
 
@@ -192,6 +193,43 @@ def test_ctrl_c_while_compiling_is_one_line_and_leaves_nothing(tmp_path):
     status, out, err = interrupted(command, "compiling", cwd=tmp_path, env={**os.environ, **cache})
     assert (status, out, err) == (0, "stopped before the first step: nothing is kept\n", "")
     assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_twice_ends_the_last_test_whose_run_is_saved(tmp_path, monkeypatch, capsys):
+    def judge(*_):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("nobody interrupted the test")
+
+    monkeypatch.setattr("hrm_gym.agents.training.monitor.judge", judge)
+    config = resolve({"env": "Sudoku4x4-v0", "hidden_size": 32, "num_envs": 4, "device": "cpu", "max_steps": 1})
+    assert train(config, tmp_path / "run") is None
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("stopped at step 1; go on with: hrm-gym train --resume ")
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_processes_learn_tasks_gives_the_best_so_far(tmp_path):
+    """With an agent that each process must import; tasks that wait are not begun."""
+    (tmp_path / "mine.py").write_text(
+        "from hrm_gym.agents import register_agent\nfrom hrm_gym.agents.models.planes import PlanesHRM\n"
+        "register_agent('my_planes', f'{__name__}:Mine')\n"
+        "class Mine(PlanesHRM):\n"
+        "    def __init__(self, config, spec):\n"
+        "        super().__init__(config, spec)\n        print('learning', flush=True)\n"
+    )
+    pairs = [{"input": [[i, 2], [0, 1]], "output": [[2, i], [1, 0]]} for i in range(4)]
+    names = list("abcdef")
+    (tmp_path / "tasks.json").write_text(json.dumps({name: {"train": pairs[1:], "test": pairs[:1]} for name in names}))
+    options = ["--agent", "mine:my_planes", "--seconds", "90", "--processes", "2", "--submission", "answers.json"]
+    command = [sys.executable, "-m", "hrm_gym", "solve", "--env", "ARC1-v0", "tasks.json", "--json", *options]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    status, out, err = interrupted(command, "learning", cwd=tmp_path, env=env, within=30)
+    assert (status, err) == (130, "interrupted: the best so far\n")
+    rows = [json.loads(line) for line in out.splitlines() if line != "learning"]
+    assert 1 <= len(rows) <= 2 and not any(row["complete"] for row in rows)
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    assert set(answers) == set(names) and answers[rows[0]["name"]][0]["attempt_1"] == [[0, 2], [0, 1]]
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import logging
@@ -31,8 +32,8 @@ COMMANDS = {
     "completion": "print a script that completes commands and options in a shell",
 }
 
-OWN_CODE = ("--agent", "--halting")
-"""Options that import the user's agent or halting rule."""
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""Errors of an output that is open."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +41,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can show our characters
+    try:
+        status = _run(arguments)
+        print(end="", flush=True)  # short outputs are written only now
+        return status
+    except HrmGymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has closed the pipe (`| head`)
+        _drop_output()
+        return 0
+    except Exception as error:
+        line = shown(error)
+        if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+            _drop_output()
+            line = f"cannot write ({error.strerror}): make room, or send the output to another place"
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: hrm-gym COMMAND [options]     (hrm-gym COMMAND --help shows the options; hrm-gym --version)\n")
         for name, what in COMMANDS.items():
@@ -52,27 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"hrm-gym {hrm_gym.__version__}")
         return 0
     _show_notes()
-    try:
-        if arguments[0] not in COMMANDS:
-            raise unknown("command", arguments[0], COMMANDS)
-        module = importlib.import_module(f"hrm_gym.cli.{arguments[0]}")
-        rest = arguments[1:] if arguments[0] == "train" else _import_own_code(arguments[1:])
-        return int(module.run(rest))
-    except HrmGymError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of our output has closed the pipe (`| head`); Python must not try to flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if (line := shown(error)) is None:
-            raise
-        print(f"error: {line}", file=sys.stderr)
-        return 2
+    if arguments[0] not in COMMANDS:
+        raise unknown("command", arguments[0], COMMANDS)
+    return int(importlib.import_module(f"hrm_gym.cli.{arguments[0]}").run(arguments[1:]))
+
+
+def _drop_output() -> None:
+    """Drop what is left to write, or Python would try again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_notes() -> None:
@@ -80,30 +93,3 @@ def _show_notes() -> None:
     logging.getLogger("hrm_gym").setLevel(logging.INFO)
     if logging.lastResort is not None:
         logging.lastResort.setLevel(logging.INFO)
-
-
-def _import_own_code(argv: Sequence[str]) -> list[str]:
-    """Import the modules that `argv` names as module:NAME and return the other arguments.
-
-    A checkpoint only names its agent; loading it never imports code. So every command accepts these two options, whose
-    import registers the name.
-
-    Raises:
-        HrmGymError: if the module does not exist or its import fails, with file and line.
-    """
-    left: list[str] = []
-    arguments = iter(argv)
-    for argument in arguments:
-        option, equals, value = argument.partition("=")
-        if option in OWN_CODE:
-            value = value if equals else next(arguments, "")
-            if ":" in value:
-                from hrm_gym.agents.registry import import_named  # needs torch
-
-                import_named(value)
-                continue
-            argument, more = (argument, []) if equals else (option, [value])
-            left += [argument, *more]
-            continue
-        left.append(argument)
-    return left

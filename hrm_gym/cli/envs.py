@@ -35,7 +35,9 @@ def run(argv: Sequence[str]) -> int:
         table.add_row(env_id, "x".join(map(str, task.shape)), task.symbols, *counts)
     console = Console()
     console.width = max(console.width, 64)  # on narrower terminals the lines wrap
-    console.print(table)
+    with console.capture() as text:  # rich itself would end the process where a pipe is closed
+        console.print(table)
+    print(text.get(), end="")
     for env_id, reason in missing.items():
         print(f"\n{env_id}: {reason}")
     print('\nmake one: gymnasium.make("hrm_gym:ID"), many: gymnasium.make_vec("hrm_gym:ID", num_envs=N)')

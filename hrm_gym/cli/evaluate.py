@@ -112,7 +112,9 @@ def in_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "right cells", in_percent(figures["cell_accuracy"])
     yield "segments", f"{figures['mean_segments']:.2f} on average"
     segments, shares = after_in_words(figures["accuracy_after_segments"])
-    yield f"after {segments}", f"{shares} % right"
+    several = {" in the first attempt": "rollouts", " before the vote": "votes"}
+    whose = "".join(words for words, name in several.items() if figures["protocol"][name] > 1)
+    yield f"after {segments}", f"{shares} % right{whose}"
     for name in figures:
         if name.startswith("pass@"):
             yield name, in_percent(figures[name])

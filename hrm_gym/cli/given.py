@@ -76,9 +76,11 @@ def _standard_input() -> str:
     """Read standard input in any encoding.
 
     Raises:
-        HrmGymError: if it is not text.
+        HrmGymError: if it is closed, or not text.
     """
     from hrm_gym.envs.reading.text import decode
 
+    if sys.stdin is None:
+        raise HrmGymError("- is standard input, which is closed: give a puzzle or a file instead")
     buffer = getattr(sys.stdin, "buffer", None)
     return sys.stdin.read() if buffer is None else decode(buffer.read())

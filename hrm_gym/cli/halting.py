@@ -36,21 +36,23 @@ class Arguments(Options):
     costs: tuple[float, ...] = (0.001, 0.003, 0.01)
     """Costs of a segment. For each cost, thresholds are fitted and DQN and PPO are trained."""
     limit: int = number(0, least=0)
-    """Use only the first N test puzzles; 0: all."""
+    """Use only the first N test puzzles, or recorded tasks of ARC; 0: all."""
     fit_puzzles: int = number(1000, least=0)
-    """Number of validation puzzles on which thresholds are fitted and policies are trained; 0: all."""
+    """Number of validation puzzles on which thresholds are fitted and policies are trained; 0: all. For ARC, recorded
+    training tasks."""
     train_steps: int = number(20_000, least=0)
     """Training steps (halting decisions) of DQN and PPO for each cost; 0: leave them out."""
     max_segments: int = number(16, least=1)
     """Maximum number of segments per puzzle."""
     batch_size: int = number(256, least=1)
-    """Puzzles per batch."""
+    """Puzzles per batch; for ARC, where no agent runs, it does not matter."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the random policy and of DQN and PPO, which are trained once per seed."""
     overwrite: bool = False
     """Replace earlier results in the folder."""
     device: str = "auto"
-    """Device of the agent: `auto`, `cpu`, `cuda` or `mps`. DQN and PPO are always trained on the CPU."""
+    """Device of the agent: `auto`, `cpu`, `cuda` or `mps`; for ARC, where no agent runs, it does not matter. DQN and
+    PPO are always trained on the CPU."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -125,7 +127,12 @@ def _solvers(args: Arguments, source: Path) -> _Recorded:
     """Recorded solvers of ARC tasks."""
     from hrm_gym.envs.halting.recorded_solvers import recorded_episodes
 
-    fit, test = (recorded_episodes(source, split, args.max_segments) for split in ("train", "test"))
+    def first_tasks(split: str, num: int) -> Episodes:
+        tasks = recorded_episodes(source, split, args.max_segments)
+        parts = {name: getattr(tasks, name)[: num or None] for name in ("features", "right", "cell_accuracy")}
+        return dataclasses.replace(tasks, **parts)
+
+    fit, test = first_tasks("train", args.fit_puzzles), first_tasks("test", args.limit)
     conditions = {"recording": source.name, "tasks": f"{len(fit)} to fit, {len(test)} to test"}
     return _Recorded(None, fit, test, conditions, f"{args.env}: {source.name}, {len(test):,} tasks")
 

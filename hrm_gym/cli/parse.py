@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import inspect
+import itertools
+import re
 import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +24,11 @@ from hrm_gym.options import check_options
 T = TypeVar("T")
 Choices = Mapping[str, Sequence[str]]
 """Allowed values of options by name, if their type does not list them."""
+
+_OWN_CODE = ("--agent", "--halting")
+"""Options that import the user's agent or halting rule."""
+_BOARD = re.compile(r"-[\d.-]+$|(?!--?[a-z][a-z\d]*([-_.][a-z\d]+)*(=|$)).{16}", re.IGNORECASE | re.DOTALL)
+"""A word that begins with a hyphen for an empty cell: digits, dots and hyphens, or 16 characters unlike an option."""
 
 
 def positional(metavar: str) -> Any:
@@ -56,10 +63,11 @@ class Option(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser that raises errors instead of exiting and accepts no abbreviations."""
+    """An argparse parser that raises errors instead of exiting, accepts no abbreviations and takes boards as values."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(add_help=False, allow_abbrev=False, **kwargs)
+        self._negative_number_matcher = _BOARD  # words with a hyphen that are no options
 
     def error(self, message: str) -> NoReturn:
         """Raise the error."""
@@ -79,6 +87,9 @@ def parse(
 ) -> T:
     """Build the dataclass `form` from `argv`; `--help` prints the options and exits.
 
+    A checkpoint only names its agent; loading it never imports code. So every command accepts `--agent module:NAME` and
+    `--halting module:NAME`, whose import registers the name, even if `form` has no such option or one of a few choices.
+
     Args:
         form: the class. Nested dataclasses become groups of options.
         argv: the words after the command.
@@ -89,7 +100,7 @@ def parse(
         choices: allowed values to list in the help.
 
     Raises:
-        HrmGymError: if an option is unknown or missing, or a value is not allowed.
+        HrmGymError: if an option is unknown or missing, a value is not allowed, or own code cannot be imported.
     """
     begin: Any = form if default is None else default
     options = list(options_of(begin))
@@ -101,11 +112,37 @@ def parse(
             flush=True,
         )
         raise SystemExit(0)
+    argv = _import_own_code(argv, [option.flag for option in options if option.kind is str])
     try:
         built: T = _parse(begin, argv, options)
         return built
     except HrmGymError as error:
         raise HrmGymError(f"{error}; see hrm-gym {command} {'--help-all' if common else '--help'}") from error
+
+
+def _import_own_code(argv: Sequence[str], keep: Sequence[str]) -> list[str]:
+    """Import the modules that `argv` names as module:NAME; return it without those options, unless `keep` has them.
+
+    Raises:
+        HrmGymError: if the module does not exist or its import fails, with file and line.
+    """
+    left: list[str] = []
+    words = iter(argv)
+    for word in words:
+        option, equals, value = word.partition("=")
+        parts = [word]
+        if option in _OWN_CODE:
+            if not equals:
+                parts += itertools.islice(words, 1)
+                value = parts[-1]
+            if ":" in value:
+                from hrm_gym.agents.registry import import_named  # needs torch
+
+                import_named(value)
+                if option not in keep:
+                    continue
+        left += parts
+    return left
 
 
 def options_of(form: Any) -> Iterator[Option]:
@@ -246,7 +283,7 @@ def _spelled(argv: Sequence[str], flags: Sequence[str]) -> list[str]:
         if word == "--":
             break
         flag, equals, value = word.partition("=")
-        if not flag.startswith("--") or " " in flag:
+        if not flag.startswith("--") or " " in flag or _BOARD.match(word):
             continue
         flag = flag.replace("_", "-")
         if flag not in flags:

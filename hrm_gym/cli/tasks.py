@@ -121,10 +121,9 @@ def solve(args: SolveArguments) -> int:
 def _solved(tasks: Mapping[str, sources.Examples], learning: Learning, each: Any) -> tuple[list[Row], bool]:
     """Solve tasks, calling `each` with every row; return the rows and whether all tasks were finished."""
     from hrm_gym.agents.arc.many import solve_tasks
-    from hrm_gym.agents.registry import import_named
 
     rows: list[Row] = []
-    agent, processes = import_named(learning.agent), learning.processes or _cores()
+    processes = learning.processes or _cores()
     one = len(tasks) == 1
     with bar("learning") as tell:
 
@@ -133,7 +132,7 @@ def _solved(tasks: Mapping[str, sources.Examples], learning: Learning, each: Any
                 tell(int(event.seconds), round(learning.seconds), event.doing)
 
         try:
-            for row in solve_tasks(tasks, learning.seconds, processes, learning.seed, agent, show):
+            for row in solve_tasks(tasks, learning.seconds, processes, learning.seed, learning.agent, show):
                 rows.append(row)
                 each(row)
                 if not one:
@@ -204,14 +203,15 @@ def evaluate(args: EvaluateArguments) -> int:
     conditions |= {key: getattr(learning, key) for key in ("seconds", "seed", "agent")}
     done = read_rows(path, conditions)
     left = {name: task for name, task in tasks.items() if name not in done}
+    new: list[Row] = []
     whole = True
     if left:
         with appending(path, conditions) as append:
-            rows, whole = _solved(left, learning, lambda row: append(row) if row.solution.complete else None)
-        done |= {row.name: row for row in rows if row.solution.complete}
+            new, whole = _solved(left, learning, lambda row: append(row) if row.solution.complete else None)
+    if args.submission:  # also what was interrupted, which the file and the figures leave out
+        _submit(Path(args.submission), [*done.values(), *new], tasks)
+    done |= {row.name: row for row in new if row.solution.complete}
     rows = [done[name] for name in tasks if name in done]
-    if args.submission:
-        _submit(Path(args.submission), rows, tasks)
     figures = {**score(rows, len(tasks)), **conditions, "table": str(path)}
     if args.json:
         print(json.dumps(figures))

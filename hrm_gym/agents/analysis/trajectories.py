@@ -36,7 +36,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     """The paths of the traced puzzles, and how they end."""
     every = subject.long.right[:, : subject.trained_segments]
     # Wrong answers are usually few and all of interest.
-    wrong = np.flatnonzero(~every[:, -1])[: SHOWN // 2]
+    wrong = np.flatnonzero(~every[:, -1])[: min(SHOWN // 2, subject.settings.traced)]
     chosen = np.concatenate((wrong, np.flatnonzero(every[:, -1])[: subject.settings.traced - len(wrong)]))
     right, shown = every[chosen], subject.puzzles.map(lambda array: array[chosen])
     figures: dict[str, Any] = {

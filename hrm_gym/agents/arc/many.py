@@ -7,14 +7,17 @@ import contextlib
 import dataclasses
 import json
 import multiprocessing
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 
 from hrm_gym.agents.arc.solving import Event, TaskSolution, grade, solve_task
+from hrm_gym.agents.registry import import_named
 from hrm_gym.envs.arc.sources import Examples
 from hrm_gym.errors import HrmGymError, first_line, unknown
 from hrm_gym.shares import wilson
@@ -81,13 +84,19 @@ def solve_tasks(
         seconds: seconds of one core for each task.
         processes: number of parallel processes, each on one core.
         seed: seed of all networks.
-        agent: a registered agent on planes.
+        agent: a registered agent on planes, or "module:NAME".
         tell: called with the name of the task and each `Event`; ignored with several processes.
+
+    Raises:
+        HrmGymError: on an unknown agent, or if a process died.
+        KeyboardInterrupt: after Ctrl-C, once the rows of the tasks that were running have been yielded, with the best
+            attempts so far.
     """
+    name_of_agent = import_named(agent)
     if processes == 1 or len(tasks) == 1:
         for name, examples in tasks.items():
             on_event = None if tell is None else (lambda event, name=name: tell(name, event))
-            row = _row(name, examples, solve_task(examples, seconds, seed, agent, on_event))
+            row = _row(name, examples, solve_task(examples, seconds, seed, name_of_agent, on_event))
             yield row
             if not row.solution.complete:
                 raise KeyboardInterrupt
@@ -96,16 +105,82 @@ def solve_tasks(
     context = multiprocessing.get_context("spawn")
     if sys.platform == "win32":
         processes = min(processes, 61)  # Windows waits for no more at once
-    pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,))
+    pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=_begin_worker)
+    asked, whole = False, True  # whether Ctrl-C was pressed, and whether all tasks were finished
     with pool:
-        pending = {pool.submit(solve_task, task, seconds, seed, agent): name for name, task in tasks.items()}
         try:
-            for done in concurrent.futures.as_completed(pending):
-                yield _row(pending[done], tasks[pending[done]], done.result())
+            with _interrupts_held():
+                left = {pool.submit(_work, task, seconds, seed, agent): name for name, task in tasks.items()}
+            while left:
+                try:
+                    done, _ = concurrent.futures.wait(left, return_when=concurrent.futures.FIRST_COMPLETED)
+                except KeyboardInterrupt:
+                    if asked:
+                        raise
+                    asked = True
+                    left = {future: name for future, name in left.items() if not future.cancel()}
+                    continue
+                for future in done:
+                    name, solution = left.pop(future), future.result()
+                    whole &= solution is not None and solution.complete
+                    if solution is not None:
+                        yield _row(name, tasks[name], solution)
         except concurrent.futures.process.BrokenProcessPool:
             raise HrmGymError("a worker process has died, perhaps for lack of memory: try fewer processes") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+    if asked or not whole:
+        raise KeyboardInterrupt
+
+
+# ---- in a worker process ---------------------------------------------------------------------------------
+
+_busy, _ended = False, False
+"""Whether this process solves a task, and whether Ctrl-C has ended its work."""
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold SIGINT back. Processes that are started here inherit this, so it cannot end them while they import."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker() -> None:
+    torch.set_num_threads(1)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in jobs in the background
+        signal.signal(signal.SIGINT, _end_work)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _end_work(number: int, frame: FrameType | None) -> None:
+    """End the task in progress with its best attempts, and take no further one.
+
+    Tasks that wait in the pool's own queue cannot be cancelled. An exception between tasks would break the pool.
+    """
+    global _ended
+    again, _ended = _ended, True
+    if _busy and not again:
+        raise KeyboardInterrupt
+
+
+def _work(examples: Examples, seconds: float, seed: int, agent: str) -> TaskSolution | None:
+    """`solve_task` for an agent that this process may not know yet; None if Ctrl-C came before there was a solver."""
+    global _busy
+    try:
+        _busy = True
+        return None if _ended else solve_task(examples, seconds, seed, import_named(agent))
+    except KeyboardInterrupt:
+        return None
+    finally:
+        _busy = False
 
 
 def score(rows: Sequence[Row], num_tasks: int) -> dict[str, Any]:

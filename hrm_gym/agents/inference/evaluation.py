@@ -43,7 +43,7 @@ class Evaluation:
     """Segments used, summed over all attempts, int64 (N,)."""
     after: np.ndarray
     """Share of right answers after each segment, float (max_segments,), judged by the rules if they decide. Halted
-    puzzles keep their answer."""
+    puzzles keep their answer. Of several attempts at a puzzle, only the first counts, which gets it unchanged."""
     cell_accuracy: float
     seconds: float
 
@@ -124,8 +124,9 @@ def evaluate_stops(
     number = jobs % p.rollouts
     attempts = Attempts(policy, task, boards, p.vary if p.rollouts > 1 else "noise", generator, p.noise)
     shown = attempts.show(jobs // p.rollouts, number)
+    first = number == 0
     thoughts = _think_all(
-        policy, task, shown.boards, lambda jobs: attempts.initial(number[jobs]), protocols, batch_size, tell
+        policy, task, shown.boards, lambda jobs: attempts.initial(number[jobs]), protocols, first, batch_size, tell
     )
     results = []
     for thought in thoughts:
@@ -140,7 +141,7 @@ def evaluate_stops(
             belief=thought.belief[best].cpu().numpy(),
             residual=thought.residual[best].cpu().numpy(),
             segments=thought.segments.view(num, p.rollouts).sum(1).cpu().numpy(),
-            after=(thought.right_after / total).cpu().numpy(),
+            after=(thought.right_after / num).cpu().numpy(),
             cell_accuracy=float(grade.cell_accuracy.mean()),
             seconds=0.0,
         )
@@ -188,10 +189,14 @@ def _think_all(
     shown: Puzzles,
     fresh: Callable[[Tensor], State],
     protocols: Sequence[Protocol],
+    counted: Tensor,
     batch_size: int,
     tell: Callable[[int, int], None] | None,
 ) -> list[_Thought]:
-    """Think about M boards until each has ended under every protocol; finished slots take the next boards."""
+    """Think about M boards until each has ended under every protocol; finished slots take the next boards.
+
+    `right_after` counts the boards where `counted`, bool (M,), is true.
+    """
     total, device = len(shown.puzzle), policy.device
     thoughts = [_Thought(total, task.num_cells, protocol, device) for protocol in protocols]
     jobs = torch.arange(min(batch_size, total), device=device)
@@ -210,7 +215,8 @@ def _think_all(
         for row, thought in enumerate(thoughts):
             here = goes_on[row]
             ended = thought.ends(policy, signals, segment) & here
-            thought.count(segment[here], right[here], ended[here])
+            counts = here & counted[jobs]
+            thought.count(segment[counts], right[counts], ended[counts])
             goes_on[row] &= ~ended
             finished = jobs[ended]
             if not len(finished):

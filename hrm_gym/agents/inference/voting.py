@@ -37,7 +37,8 @@ def evaluate_by_votes(
         tell: see `evaluate`.
 
     Returns:
-        The evaluation of the winning answers, with segments summed over all forms, and the family's own scores.
+        The evaluation of the winning answers, with segments summed over all forms, and the family's own scores. Its
+        `after` is about the single forms before the vote: the share of right answers among all N x `votes`.
 
     Raises:
         HrmGymError: on more votes than forms, and as `evaluate`.

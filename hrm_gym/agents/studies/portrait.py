@@ -244,7 +244,10 @@ def by_agent(found: Sequence[Portrait]) -> dict[str, list[Portrait]]:
 
 
 def table(found: Sequence[Portrait], conditions: Conditions) -> str:
-    """A Markdown table with its conditions: means over seeds, and for learned halting also the range over seeds."""
+    """A Markdown table with its conditions: means over seeds, and for learned halting also the range over seeds.
+
+    A row names the seeds that failed, which its means leave out.
+    """
     rows = {
         "env": conditions.env,
         "budget of a run": ", ".join(
@@ -263,9 +266,14 @@ def table(found: Sequence[Portrait], conditions: Conditions) -> str:
     lines += ["| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for agent, portraits in by_agent(found).items():
         all_figures = [p.figures for p in portraits if p.figures]
+        failed = [p.reason for p in portraits if not p.figures]
         if not all_figures:
-            lines.append(f"| `{agent}` | | | | | | {portraits[0].reason} | | |")
+            lines.append(f"| `{agent}` | | | | | | {failed[0]} | | |")
             continue
+        named = f"`{agent}`"
+        if failed:
+            reasons = "; ".join(dict.fromkeys(failed))
+            named += f" ({len(all_figures)} of {len(portraits)} seeds; {len(failed)} failed: {reasons})"
 
         def mean(value: Callable[[dict[str, Any]], float], of: list[dict[str, Any]] = all_figures) -> float:
             return sum(map(value, of)) / len(of)
@@ -274,7 +282,7 @@ def table(found: Sequence[Portrait], conditions: Conditions) -> str:
         halted = [100 * f["by_itself"] for f in all_figures]
         spread = f" ({min(halted):.1f} to {max(halted):.1f})" if len(halted) > 1 else ""
         cells = (
-            f"`{agent}`",
+            named,
             f"`{all_figures[0]['halting']}`",
             f"{all_figures[0]['parameters']:,}",
             f"{mean(lambda f: f['segment_flops']) / 1e6:.1f}",
