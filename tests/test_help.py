@@ -224,7 +224,7 @@ def test_ctrl_c_while_processes_learn_tasks_gives_the_best_so_far(tmp_path):
     options = ["--agent", "mine:my_planes", "--seconds", "90", "--processes", "2", "--submission", "answers.json"]
     command = [sys.executable, "-m", "hrm_gym", "solve", "--env", "ARC1-v0", "tasks.json", "--json", *options]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    status, out, err = interrupted(command, "learning", cwd=tmp_path, env=env, within=30)
+    status, out, err = interrupted(command, "learning", cwd=tmp_path, env=env, within=60)
     assert (status, err) == (130, "interrupted: the best so far\n")
     rows = [json.loads(line) for line in out.splitlines() if line != "learning"]
     assert 1 <= len(rows) <= 2 and not any(row["complete"] for row in rows)
