@@ -199,7 +199,7 @@ def test_ctrl_c_twice_ends_the_last_test_whose_run_is_saved(tmp_path, monkeypatc
     def judge(*_):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
-        raise AssertionError("nobody interrupted the test")
+        raise AssertionError("the test was not interrupted")
 
     monkeypatch.setattr("hrm_gym.agents.training.monitor.judge", judge)
     config = resolve({"env": "Sudoku4x4-v0", "hidden_size": 32, "num_envs": 4, "device": "cpu", "max_steps": 1})

@@ -127,12 +127,8 @@ def _solvers(args: Arguments, source: Path) -> _Recorded:
     """Recorded solvers of ARC tasks."""
     from hrm_gym.envs.halting.recorded_solvers import recorded_episodes
 
-    def first_tasks(split: str, num: int) -> Episodes:
-        tasks = recorded_episodes(source, split, args.max_segments)
-        parts = {name: getattr(tasks, name)[: num or None] for name in ("features", "right", "cell_accuracy")}
-        return dataclasses.replace(tasks, **parts)
-
-    fit, test = first_tasks("train", args.fit_puzzles), first_tasks("test", args.limit)
+    splits = (("train", args.fit_puzzles), ("test", args.limit))
+    fit, test = (recorded_episodes(source, split, args.max_segments).first(num or None) for split, num in splits)
     conditions = {"recording": source.name, "tasks": f"{len(fit)} to fit, {len(test)} to test"}
     return _Recorded(None, fit, test, conditions, f"{args.env}: {source.name}, {len(test):,} tasks")
 

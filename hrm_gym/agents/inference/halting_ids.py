@@ -116,7 +116,7 @@ def _replayed(source: Path, split: str, num: int | None, max_segments: int) -> E
     episodes = recorded_episodes(source, split, max_segments)
     if num is not None and num > len(episodes):
         raise HrmGymError(f"num_examples={num}: the {split} split has {len(episodes)} recorded tasks")
-    return Episodes(episodes.features[:num], episodes.right[:num], episodes.cell_accuracy[:num], episodes.names)
+    return episodes.first(num)
 
 
 @functools.lru_cache(maxsize=8)

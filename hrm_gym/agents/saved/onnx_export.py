@@ -244,7 +244,7 @@ def _board(task: Task) -> dict[str, Any]:
 
 def _trained(policy: Policy, env: str, checkpoint: Any) -> dict[str, Any]:
     if isinstance(checkpoint, Policy):
-        if checkpoint.source is None:  # built by hand: nobody has said how it was trained
+        if checkpoint.source is None:  # built by hand, so its training is unknown
             return {"halting": type(policy.halting).__name__}
         name = str(checkpoint.source)
     else:

@@ -92,6 +92,10 @@ class Episodes:
         """T."""
         return self.right.shape[1]
 
+    def first(self, num: int | None) -> Episodes:
+        """The first `num` puzzles; None: all."""
+        return Episodes(self.features[:num], self.right[:num], self.cell_accuracy[:num], self.names)
+
     def need(self, index: np.ndarray) -> None:
         """Ensure that puzzles `index` are recorded; here all are."""
 
